@@ -1,0 +1,140 @@
+/**
+ * The one interface between inventories and backends. A backend is a folder `controller/sinks/<type>/` that exports a `Backend`;
+ * everything it needs reaches it through `open`, and everything it did comes back from `write`.
+ */
+
+export type SinkFamily = 'snapshot' | 'database' | 'event';
+
+/** Which inventory the rows belong to. Passed as data, never parsed from a path. */
+export interface InventoryIdentity {
+  /** Namespace of the inventory; `cluster` for a KollectClusterInventory. */
+  namespace: string;
+  name: string;
+  /** `spec.cluster` of the sink, `""` when unset. */
+  cluster: string;
+  /** `metadata.generation` of the inventory. */
+  generation: number;
+}
+
+/** A row as a sink sees it. `payload` is the canonical JSON of the whole row; rows are immutable. */
+export interface ExportRow {
+  targetName: string;
+  targetNamespace: string;
+  /** Namespace of the collected object, `""` for cluster-scoped kinds. */
+  namespace: string;
+  name: string;
+  uid: string;
+  payload: string;
+  /** SHA-256 of `payload` as 32 bytes in a latin1 string. */
+  hash: string;
+}
+
+/** Identity of a row inside one inventory. */
+export interface RowKey {
+  targetName: string;
+  uid: string;
+}
+
+/** One pass. Everything is optional in effect: an empty change confirms without a write. */
+export interface SinkChange {
+  identity: InventoryIdentity;
+  /** Rows to insert or replace, in any order. Each array is at most a few thousand rows; the iterable is read once. */
+  upserts: Iterable<readonly ExportRow[]>;
+  upsertCount: number;
+  /** Rows that are known to be gone. */
+  deletes: readonly RowKey[];
+  /**
+   * Targets for which `upserts` is complete: any other row of theirs that the sink holds for this inventory and cluster is stale and
+   * goes. Empty in a delta.
+   */
+  completeTargets: readonly string[];
+  /** When set: rows of targets outside this list are stale and go. Unset: other targets are not touched. */
+  knownTargets?: readonly string[];
+}
+
+export interface RejectedRow {
+  key: RowKey;
+  /** Backend's own code, such as an SQLSTATE. */
+  code: string;
+  message: string;
+}
+
+export interface WriteResult {
+  /** Rows inserted or really changed. */
+  written: number;
+  deleted: number;
+  /** Bytes sent as payload. */
+  bytes: number;
+  rejected: readonly RejectedRow[];
+}
+
+/** What the destination says it holds, cheaply. `undefined`: it cannot tell. */
+export interface CheckResult {
+  rows: number | undefined;
+}
+
+export interface ProbeResult {
+  /** What was verified, for the condition's message. */
+  message: string;
+}
+
+/** An open destination. All methods throw `KollectError`; `signal` cancels what is in flight. */
+export interface Sink {
+  /** Verifies what an export will need, without a write. */
+  probe(signal: AbortSignal): Promise<ProbeResult>;
+  /** O(1) for the engine: one question whose answer differs when somebody else changed the destination. */
+  check(identity: InventoryIdentity, signal: AbortSignal): Promise<CheckResult>;
+  /** Returns once the destination confirmed. An error means an unknown outcome: the engine repeats. */
+  write(change: SinkChange, signal: AbortSignal): Promise<WriteResult>;
+  /** Removes everything of this inventory and cluster; an absent destination is success. */
+  remove(identity: InventoryIdentity, signal: AbortSignal): Promise<{ deleted: number }>;
+  close(): Promise<void>;
+}
+
+/** Values read from Secrets; prints as `***`. */
+export interface SecretValues {
+  /** First non-blank value among the keys, trimmed, or undefined. */
+  first(...keys: string[]): string | undefined;
+  /** All values, for the sanitizer only. */
+  values(): readonly string[];
+}
+
+/** Dials through the address guard: resolves the host, refuses forbidden addresses, connects to the checked one. */
+export interface Dialer {
+  /** Resolves `host:port` to an address that was checked. Throws `KOL_SINK_ADDRESS`. */
+  resolve(host: string, port: number): Promise<{ host: string; port: number; servername: string }>;
+}
+
+export interface OpenContext<Spec> {
+  /** The parsed spec of the sink object. */
+  spec: Spec;
+  /** `<namespace>/<name>` of the sink object, for messages and application names. */
+  name: string;
+  secrets: SecretValues;
+  /** PEM of trusted authorities, when the sink names some. */
+  ca: string | undefined;
+  dialer: Dialer;
+}
+
+/** Facts about a backend that the engine, admission and documentation read as data. */
+export interface Capabilities {
+  /** `delta`: the cost of a pass follows the change; `whole`: it follows the inventory. */
+  cost: 'delta' | 'whole';
+  /** Row sinks take partly synced inventories; whole documents wait for all targets. */
+  granularity: 'row' | 'document';
+  /** Passes in flight at one destination. */
+  concurrency: number;
+}
+
+export interface Backend<Spec = unknown> {
+  type: string;
+  family: SinkFamily;
+  capabilities: Capabilities;
+  /**
+   * The parsed destination (host, database, table …) without credentials. A cursor is only good for the destination it was gained at.
+   */
+  destination(context: OpenContext<Spec>): string;
+  /** Secret that the backend reads, with the namespace still optional. Undefined: none. */
+  secretRef(spec: Spec): { name: string; namespace?: string | undefined } | undefined;
+  open(context: OpenContext<Spec>): Promise<Sink>;
+}

@@ -1,0 +1,134 @@
+/** How an error is treated: `terminal` needs a human, `transient` is retried with backoff, `row` concerns one row only. */
+export type ErrorClass = 'terminal' | 'transient' | 'row';
+
+interface CatalogueEntry {
+  class: ErrorClass;
+  /** Reason shown in conditions and events. */
+  reason: string;
+  /** What happened, for the documentation table. */
+  summary: string;
+  /** What the reader should do. */
+  action: string;
+}
+
+/**
+ * Every error that Kollect raises on purpose. `docs/errors.md` is generated from this table.
+ * Codes read `KOL_<AREA>_<WHAT>`; keep them sorted.
+ */
+export const errorCatalogue = {
+  KOL_API_DURATION: {
+    class: 'terminal',
+    reason: 'InvalidSpec',
+    summary: 'A duration is not written in the accepted form.',
+    action: 'Write one or more numbers with a unit, such as 30s, 1h30m or 500ms.',
+  },
+  KOL_EXTRACT_CEL: {
+    class: 'terminal',
+    reason: 'InvalidProfile',
+    summary: 'A CEL expression does not compile.',
+    action: 'Correct the expression of the attribute that the message names.',
+  },
+  KOL_EXTRACT_EVALUATE: {
+    class: 'row',
+    reason: 'PartialExtraction',
+    summary: 'A path or expression could not be evaluated on one object.',
+    action: 'Guard the expression with has(), or mark the attribute optional.',
+  },
+  KOL_EXTRACT_PATH: {
+    class: 'terminal',
+    reason: 'InvalidProfile',
+    summary: 'An attribute path is not valid.',
+    action: 'Correct the path of the attribute that the message names.',
+  },
+  KOL_EXTRACT_UNSUPPORTED: {
+    class: 'terminal',
+    reason: 'InvalidProfile',
+    summary: 'The profile uses a feature that this version does not collect.',
+    action: 'Remove the feature that the message names, or upgrade.',
+  },
+  KOL_SINK_ADDRESS: {
+    class: 'terminal',
+    reason: 'ExportTerminal',
+    summary: 'The sink points to an address that the address policy refuses.',
+    action: 'Point the sink to an allowed address, or change the policy of the installation.',
+  },
+  KOL_SINK_AUTH: {
+    class: 'terminal',
+    reason: 'ExportTerminal',
+    summary: 'The sink refused the login or lacks a privilege.',
+    action: 'Correct the credentials in the Secret, or grant what the message names.',
+  },
+  KOL_SINK_CONFIG: {
+    class: 'terminal',
+    reason: 'ExportTerminal',
+    summary: 'The settings of the sink cannot be used.',
+    action: 'Correct the field that the message names.',
+  },
+  KOL_SINK_NOT_FOUND: {
+    class: 'transient',
+    reason: 'SinkNotFound',
+    summary: 'An inventory names a sink that does not exist.',
+    action: 'Create the sink in the namespace that the message names, or correct the reference.',
+  },
+  KOL_SINK_NOT_IMPLEMENTED: {
+    class: 'terminal',
+    reason: 'ExportUnavailable',
+    summary: 'This version has no backend for the type of the sink.',
+    action: 'Use another type, or upgrade.',
+  },
+  KOL_SINK_ROW: {
+    class: 'row',
+    reason: 'PartialExport',
+    summary: 'The sink refused single rows because of their content.',
+    action: 'Look at the keys that the message names.',
+  },
+  KOL_SINK_SCHEMA: {
+    class: 'terminal',
+    reason: 'ExportTerminal',
+    summary: 'The destination exists but lacks what the export needs.',
+    action: 'Create the table, column or key that the message names.',
+  },
+  KOL_SINK_SECRET: {
+    class: 'transient',
+    reason: 'SecretResolveFailed',
+    summary: 'The Secret of the sink is missing, or holds none of the expected keys.',
+    action: 'Create the Secret or the key that the message names.',
+  },
+  KOL_SINK_UNAVAILABLE: {
+    class: 'transient',
+    reason: 'Progressing',
+    summary: 'The sink cannot be reached, or cannot take the write now.',
+    action: 'Nothing, if it passes; otherwise look at the server that the message names.',
+  },
+} as const satisfies Record<string, CatalogueEntry>;
+
+export type ErrorCode = keyof typeof errorCatalogue;
+
+export interface ErrorDetails {
+  /** Overrides the class of the catalogue where one code covers both. */
+  class?: ErrorClass;
+  /** The server's own wish when to come back. */
+  retryAfterMs?: number;
+  cause?: unknown;
+}
+
+/**
+ * An error with a code of the catalogue. Its message is shown to users: it says which thing failed and why, and never holds a secret.
+ *
+ * @example throw new KollectError('KOL_SINK_SECRET', 'secret "db" not found in namespace "team-a"')
+ */
+export class KollectError extends Error {
+  readonly code: ErrorCode;
+  readonly class: ErrorClass;
+  readonly reason: string;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'KollectError';
+    this.code = code;
+    this.class = details.class ?? errorCatalogue[code].class;
+    this.reason = errorCatalogue[code].reason;
+    this.retryAfterMs = details.retryAfterMs;
+  }
+}

@@ -46,6 +46,12 @@ export const errorCatalogue = {
     summary: 'The profile uses a feature that this version does not collect.',
     action: 'Remove the feature that the message names, or upgrade.',
   },
+  KOL_INTERNAL: {
+    class: 'transient',
+    reason: 'Progressing',
+    summary: 'Something failed that Kollect does not expect.',
+    action: 'Report it with the log line that carries this code; it is retried meanwhile.',
+  },
   KOL_SINK_ADDRESS: {
     class: 'terminal',
     reason: 'ExportTerminal',
@@ -63,6 +69,12 @@ export const errorCatalogue = {
     reason: 'ExportTerminal',
     summary: 'The settings of the sink cannot be used.',
     action: 'Correct the field that the message names.',
+  },
+  KOL_SINK_DESTINATION_LOST: {
+    class: 'transient',
+    reason: 'Progressing',
+    summary: 'What was exported is not at the destination any more, such as a table that was dropped.',
+    action: 'Nothing: the next pass creates it and writes everything.',
   },
   KOL_SINK_NOT_FOUND: {
     class: 'transient',

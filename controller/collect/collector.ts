@@ -1,0 +1,158 @@
+import type { KollectTargetSpec } from '../../shared/api/kollect-target.ts';
+import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
+import type { KubeClient } from '../../shared/kube/client.ts';
+import type { ApiResource } from '../../shared/kube/discovery.ts';
+import type { ReflectorObserver, ReflectorState } from '../../shared/kube/reflector.ts';
+import type { Logger } from '../../shared/log.ts';
+import { ResourceWatch } from './resource-watch.ts';
+import type { RowStore } from './row-store.ts';
+import type { NamespaceFacts } from './selection.ts';
+import { Subscription } from './subscription.ts';
+
+/** Source of the cluster's namespaces, kept up to date by whoever owns it. */
+export interface NamespaceSource {
+  get(name: string): NamespaceFacts | undefined;
+  list(): Iterable<NamespaceFacts>;
+}
+
+/** What a target collects, resolved: nothing in here can fail any more. */
+export interface CollectionPlan {
+  /** Changes exactly when collection must change: the generations of target and profile. */
+  fingerprint: string;
+  spec: KollectTargetSpec;
+  profile: CompiledProfile;
+  resource: ApiResource;
+}
+
+export interface CollectorOptions {
+  client: KubeClient;
+  store: RowStore;
+  namespaces: NamespaceSource;
+  logger: Logger;
+  observe?: ReflectorObserver | undefined;
+  /** Something about this target's collection changed: state, count or failures. */
+  onProgress: (namespace: string, name: string) => void;
+}
+
+/** How far a target is. */
+export interface CollectionState {
+  synced: boolean;
+  watch: ReflectorState;
+  resource: ApiResource;
+  effectiveNamespaces: ReadonlySet<string>;
+  lastFailure: string | undefined;
+}
+
+interface Collection {
+  plan: CollectionPlan;
+  subscription: Subscription;
+  watch: ResourceWatch;
+}
+
+/** Runs what targets want: one watch a resource, started when the first target needs it and stopped after the last. */
+export class Collector {
+  readonly #options: CollectorOptions;
+  readonly #collections = new Map<string, Collection>();
+  readonly #watches = new Map<string, ResourceWatch>();
+
+  constructor(options: CollectorOptions) {
+    this.#options = options;
+  }
+
+  /** Starts or changes the collection of a target. The same plan again costs nothing. */
+  collect(namespace: string, name: string, plan: CollectionPlan): void {
+    const key = `${namespace}/${name}`;
+    const running = this.#collections.get(key);
+    if (running?.plan.fingerprint === plan.fingerprint) return;
+    const subscription = new Subscription({
+      rows: this.#options.store.open(namespace, name),
+      spec: plan.spec,
+      profile: plan.profile,
+      namespaced: plan.resource.namespaced,
+      namespaces: (namespaceName) => this.#options.namespaces.get(namespaceName),
+    });
+    subscription.resolveNamespaces(this.#options.namespaces.list());
+    const watch = this.#watchOf(plan.resource);
+    this.#collections.set(key, { plan, subscription, watch });
+    watch.add(subscription);
+    if (running) this.#release(running);
+    if (watch.state.phase === 'Pending') watch.start();
+  }
+
+  /** Stops collecting and keeps the rows as they are: nothing proves that they are gone. */
+  freeze(namespace: string, name: string): void {
+    const key = `${namespace}/${name}`;
+    const running = this.#collections.get(key);
+    if (!running) return;
+    this.#collections.delete(key);
+    this.#release(running);
+  }
+
+  /** Stops collecting and forgets the rows: the target is gone. */
+  forget(namespace: string, name: string): void {
+    this.freeze(namespace, name);
+    this.#options.store.close(namespace, name);
+  }
+
+  state(namespace: string, name: string): CollectionState | undefined {
+    const running = this.#collections.get(`${namespace}/${name}`);
+    return (
+      running && {
+        synced: running.subscription.synced,
+        watch: running.watch.state,
+        resource: running.plan.resource,
+        effectiveNamespaces: running.subscription.effectiveNamespaces,
+        lastFailure: running.subscription.lastFailure,
+      }
+    );
+  }
+
+  isSynced(namespace: string, name: string): boolean {
+    return this.#collections.get(`${namespace}/${name}`)?.subscription.synced === true;
+  }
+
+  /** Namespaces were created, deleted or relabelled. */
+  namespacesChanged(): void {
+    for (const { subscription, watch, plan } of this.#collections.values()) {
+      const { joined, left } = subscription.resolveNamespaces(this.#options.namespaces.list());
+      if (joined.length > 0 && plan.resource.namespaced) watch.relist(subscription);
+      if (joined.length > 0 || left.length > 0) this.#options.onProgress(subscription.rows.namespace, subscription.rows.name);
+    }
+  }
+
+  /** States of all watches, for metrics. */
+  *watches(): Generator<{ resource: ApiResource; state: ReflectorState }> {
+    for (const watch of this.#watches.values()) yield { resource: watch.resource, state: watch.state };
+  }
+
+  async stop(): Promise<void> {
+    this.#collections.clear();
+    await Promise.all([...this.#watches.values()].map((watch) => watch.stop()));
+    this.#watches.clear();
+  }
+
+  #watchOf(resource: ApiResource): ResourceWatch {
+    const path = resource.path();
+    let watch = this.#watches.get(path);
+    if (!watch) {
+      watch = new ResourceWatch({
+        client: this.#options.client,
+        resource,
+        logger: this.#options.logger,
+        observe: this.#options.observe,
+        onChange: (subscriptions) => {
+          for (const { rows } of subscriptions) this.#options.onProgress(rows.namespace, rows.name);
+        },
+      });
+      this.#watches.set(path, watch);
+    }
+    return watch;
+  }
+
+  #release({ subscription, watch }: Collection): void {
+    watch.remove(subscription);
+    if (!watch.idle) return;
+    this.#watches.delete(watch.resource.path());
+    void watch.stop();
+  }
+}

@@ -1,0 +1,228 @@
+import { hash } from 'node:crypto';
+import { SnapshotDigest } from './digest.ts';
+
+/**
+ * One collected object as one target sees it. Immutable: a change replaces the row. Its strings come out of `JSON.parse` and
+ * `JSON.stringify` only, because a piece cut from a larger string would keep the whole of it alive.
+ */
+export interface Row {
+  readonly targetNamespace: string;
+  readonly targetName: string;
+  /** Namespace of the object, `""` for cluster-scoped kinds. */
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  /** Canonical JSON of the whole row. */
+  readonly payload: string;
+  /** SHA-256 of the payload, 32 bytes in a latin1 string. */
+  readonly hash: string;
+}
+
+/** A row with the store's own bookkeeping, which is no part of its content. */
+interface StoredRow extends Row {
+  resourceVersion: string;
+  /** The list that last confirmed the row. */
+  epoch: number;
+  failures: number;
+}
+
+/** What the store tells whoever follows it: `before` without `after` is a removal. */
+export type RowListener = (target: TargetRows, before: Row | undefined, after: Row | undefined) => void;
+
+export interface RowFacts {
+  namespace: string;
+  name: string;
+  uid: string;
+  payload: string;
+  resourceVersion: string;
+  /** Attributes that could not be extracted. */
+  failures: number;
+}
+
+/**
+ * The rows of one target, in maps by namespace and uid: one large map would stop the process for tens of milliseconds when it grows.
+ * The object is the identity of one life of a target; a target that is deleted and created again gets another.
+ */
+export class TargetRows {
+  readonly namespace: string;
+  readonly name: string;
+  readonly digest = new SnapshotDigest();
+  #count = 0;
+  #bytes = 0;
+  #failing = 0;
+  readonly #namespaces = new Map<string, Map<string, StoredRow>>();
+  #epoch = 0;
+  readonly #notify: RowListener;
+
+  constructor(namespace: string, name: string, notify: RowListener) {
+    this.namespace = namespace;
+    this.name = name;
+    this.#notify = notify;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Length of all payloads in characters. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Rows with at least one attribute that could not be extracted. */
+  get failing(): number {
+    return this.#failing;
+  }
+
+  /** Stores what was seen. An equal payload is no change, and nobody is told. */
+  upsert(facts: RowFacts): 'created' | 'updated' | 'unchanged' {
+    let rows = this.#namespaces.get(facts.namespace);
+    if (!rows) this.#namespaces.set(facts.namespace, (rows = new Map()));
+    const before = rows.get(facts.uid);
+    if (before !== undefined && before.payload === facts.payload) {
+      this.#failing += sign(facts.failures) - sign(before.failures);
+      before.failures = facts.failures;
+      before.resourceVersion = facts.resourceVersion;
+      before.epoch = this.#epoch;
+      return 'unchanged';
+    }
+    const after: StoredRow = {
+      targetNamespace: this.namespace,
+      targetName: this.name,
+      namespace: facts.namespace,
+      name: facts.name,
+      uid: facts.uid,
+      payload: facts.payload,
+      hash: hash('sha256', facts.payload, 'binary'),
+      resourceVersion: facts.resourceVersion,
+      epoch: this.#epoch,
+      failures: facts.failures,
+    };
+    rows.set(facts.uid, after);
+    this.#account(before, after);
+    return before === undefined ? 'created' : 'updated';
+  }
+
+  /** Removes one row; false when there was none. */
+  remove(namespace: string, uid: string): boolean {
+    const rows = this.#namespaces.get(namespace);
+    const before = rows?.get(uid);
+    if (!rows || !before) return false;
+    rows.delete(uid);
+    if (rows.size === 0) this.#namespaces.delete(namespace);
+    this.#account(before, undefined);
+    return true;
+  }
+
+  /** Removes the rows of a namespace that the target does not select any more. */
+  removeNamespace(namespace: string): number {
+    const rows = this.#namespaces.get(namespace);
+    if (!rows) return 0;
+    const uids = [...rows.keys()];
+    for (const uid of uids) this.remove(namespace, uid);
+    return uids.length;
+  }
+
+  /** A list begins; what is seen from here on counts as confirmed. The result names this list to `completeList`. */
+  beginList(): number {
+    return ++this.#epoch;
+  }
+
+  /**
+   * The list is complete: what nobody saw since it began is gone. Does nothing when another list began meanwhile.
+   * Returns the number of rows removed.
+   */
+  completeList(epoch: number): number {
+    if (epoch !== this.#epoch) return 0;
+    let swept = 0;
+    for (const [namespace, rows] of this.#namespaces) {
+      for (const row of rows.values()) {
+        if (row.epoch !== epoch && this.remove(namespace, row.uid)) swept++;
+      }
+    }
+    return swept;
+  }
+
+  namespaces(): IterableIterator<string> {
+    return this.#namespaces.keys();
+  }
+
+  *rows(): Generator<Row> {
+    for (const rows of this.#namespaces.values()) yield* rows.values();
+  }
+
+  #account(before: StoredRow | undefined, after: StoredRow | undefined): void {
+    if (before) {
+      this.#count--;
+      this.#failing -= sign(before.failures);
+      this.#bytes -= before.payload.length;
+      this.digest.subtract(before.hash);
+    }
+    if (after) {
+      this.#count++;
+      this.#failing += sign(after.failures);
+      this.#bytes += after.payload.length;
+      this.digest.add(after.hash);
+    }
+    this.#notify(this, before, after);
+  }
+}
+
+const sign = (count: number): number => (count > 0 ? 1 : 0);
+
+/** What followers of the store are told. */
+export interface RowStoreListener {
+  row: RowListener;
+  /** A target appeared. */
+  opened(target: TargetRows): void;
+  /** A target is gone with all its rows, at once: no `row` call is made for them. */
+  closed(target: TargetRows): void;
+}
+
+/** All rows of the process, by target. */
+export class RowStore {
+  readonly #targets = new Map<string, TargetRows>();
+  readonly #listeners = new Set<RowStoreListener>();
+
+  /** The rows of a target, opened when it is new. */
+  open(namespace: string, name: string): TargetRows {
+    const key = `${namespace}/${name}`;
+    let target = this.#targets.get(key);
+    if (!target) {
+      target = new TargetRows(namespace, name, (...change) => {
+        for (const listener of this.#listeners) listener.row(...change);
+      });
+      this.#targets.set(key, target);
+      for (const listener of this.#listeners) listener.opened(target);
+    }
+    return target;
+  }
+
+  get(namespace: string, name: string): TargetRows | undefined {
+    return this.#targets.get(`${namespace}/${name}`);
+  }
+
+  /** Forgets a target and its rows. */
+  close(namespace: string, name: string): void {
+    const key = `${namespace}/${name}`;
+    const target = this.#targets.get(key);
+    if (!target) return;
+    this.#targets.delete(key);
+    for (const listener of this.#listeners) listener.closed(target);
+  }
+
+  targets(): IterableIterator<TargetRows> {
+    return this.#targets.values();
+  }
+
+  get count(): number {
+    let count = 0;
+    for (const target of this.#targets.values()) count += target.count;
+    return count;
+  }
+
+  subscribe(listener: RowStoreListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}

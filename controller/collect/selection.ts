@@ -1,0 +1,88 @@
+import { annotations, labels } from '../../shared/api/annotations.ts';
+import type { KollectTargetSpec } from '../../shared/api/kollect-target.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
+import { matchesSelector } from '../../shared/api/label-selector.ts';
+import { compileCel } from '../../shared/extract/cel.ts';
+
+/** What selection needs to know of a namespace. */
+export interface NamespaceFacts {
+  name: string;
+  labels: Record<string, string> | undefined;
+  annotations: Record<string, string> | undefined;
+}
+
+export type NamespaceLookup = (name: string) => NamespaceFacts | undefined;
+
+/**
+ * The namespaces a target collects from, among those that exist. Without `namespaceSelector` and `includedNamespaces` it is the
+ * target's own; an empty selector means all. An empty result collects nothing.
+ */
+export function effectiveNamespaces(spec: KollectTargetSpec, own: string, existing: Iterable<NamespaceFacts>): Set<string> {
+  const included = new Set(spec.includedNamespaces ?? []);
+  const excluded = new Set(spec.excludedNamespaces ?? []);
+  const unselected = spec.namespaceSelector === undefined && included.size === 0;
+  const effective = new Set<string>();
+  for (const namespace of existing) {
+    if (unselected && namespace.name !== own) continue;
+    if (included.size > 0 && !included.has(namespace.name)) continue;
+    if (spec.namespaceSelector && !matchesSelector(spec.namespaceSelector, namespace.labels)) continue;
+    if (excluded.has(namespace.name)) continue;
+    if (spec.namespaceExcludeSelector && matchesSelector(spec.namespaceExcludeSelector, namespace.labels)) continue;
+    effective.add(namespace.name);
+  }
+  return effective;
+}
+
+/** Whether a target wants an object of its kind. The namespace gate is apart: it changes with the cluster, this changes with the spec. */
+export type ObjectSelection = (object: KubeObject, namespace: NamespaceFacts | undefined) => boolean;
+
+/**
+ * Compiles names, labels, resource rules and watch consent of a target into one predicate. With rules, `names` and `labelSelector`
+ * do not count.
+ */
+export function compileObjectSelection(spec: KollectTargetSpec): ObjectSelection {
+  const wanted = spec.resourceRules?.length ? compileRules(spec.resourceRules) : compileNamesAndLabels(spec);
+  const optIn = spec.watchMode === 'OptIn';
+  return (object, namespace) => consents(object, namespace, optIn) && wanted(object, namespace);
+}
+
+function compileNamesAndLabels(spec: KollectTargetSpec): ObjectSelection {
+  const names = spec.names?.length ? new Set(spec.names) : undefined;
+  const selector = spec.labelSelector;
+  return (object) =>
+    (names === undefined || names.has(object.metadata.name)) &&
+    (selector === undefined || matchesSelector(selector, object.metadata.labels));
+}
+
+function compileRules(rules: NonNullable<KollectTargetSpec['resourceRules']>): ObjectSelection {
+  const compiled = rules.map((rule) => {
+    const selector = { matchLabels: rule.matchLabels, matchExpressions: rule.matchExpressions };
+    const policy = rule.matchPolicy?.trim() ? compileCel(rule.matchPolicy) : undefined;
+    const matches: ObjectSelection = (object, namespace) =>
+      (rule.namespaceSelector === undefined || matchesSelector(rule.namespaceSelector, namespace?.labels)) &&
+      matchesSelector(selector, object.metadata.labels) &&
+      (policy === undefined || holds(policy, object));
+    return matches;
+  });
+  return (object, namespace) => compiled.some((matches) => matches(object, namespace));
+}
+
+/** A policy that cannot be evaluated on an object does not select it. */
+function holds(policy: ReturnType<typeof compileCel>, object: KubeObject): boolean {
+  try {
+    return policy.evaluate(object) === true;
+  } catch {
+    return false;
+  }
+}
+
+/** The consent of whoever owns the object or its namespace, strongest first. Values other than the two known ones count as unset. */
+function consents(object: KubeObject, namespace: NamespaceFacts | undefined, optIn: boolean): boolean {
+  const own = object.metadata.labels?.[labels.watch];
+  if (own === 'disabled') return false;
+  if (own === 'enabled') return true;
+  const label = namespace?.labels?.[labels.watch];
+  const annotation = namespace?.annotations?.[annotations.namespaceWatch];
+  if (label === 'disabled' || annotation === 'disabled') return false;
+  return !optIn || label === 'enabled' || annotation === 'enabled';
+}

@@ -1,0 +1,101 @@
+import type { KollectTargetSpec } from '../../shared/api/kollect-target.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
+import { canonicalRow } from '../../shared/extract/canonical-json.ts';
+import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
+import type { TargetRows } from './row-store.ts';
+import { compileObjectSelection, effectiveNamespaces, type NamespaceFacts, type NamespaceLookup, type ObjectSelection } from './selection.ts';
+
+export interface SubscriptionOptions {
+  rows: TargetRows;
+  spec: KollectTargetSpec;
+  profile: CompiledProfile;
+  /** Cluster-scoped kinds have no namespace gate. */
+  namespaced: boolean;
+  namespaces: NamespaceLookup;
+}
+
+/** What one target wants of one resource, and how an object becomes its row. */
+export class Subscription {
+  readonly rows: TargetRows;
+  readonly #spec: KollectTargetSpec;
+  readonly #profile: CompiledProfile;
+  readonly #namespaced: boolean;
+  readonly #lookup: NamespaceLookup;
+  readonly #selects: ObjectSelection;
+  #effective: Set<string> = new Set();
+  /** True once a list was completed for this subscription and while nothing says that its rows may be stale. */
+  synced = false;
+  /** Why the last attribute that failed did; holds no value of the object. */
+  lastFailure: string | undefined;
+
+  constructor(options: SubscriptionOptions) {
+    this.rows = options.rows;
+    this.#spec = options.spec;
+    this.#profile = options.profile;
+    this.#namespaced = options.namespaced;
+    this.#lookup = options.namespaces;
+    this.#selects = compileObjectSelection(options.spec);
+  }
+
+  get effectiveNamespaces(): ReadonlySet<string> {
+    return this.#effective;
+  }
+
+  /**
+   * Recomputes the namespaces. Rows of namespaces that are not selected any more leave at once; the result says whether a namespace
+   * joined, whose objects only a list can tell.
+   */
+  resolveNamespaces(existing: Iterable<NamespaceFacts>): { joined: string[]; left: string[] } {
+    const before = this.#effective;
+    this.#effective = effectiveNamespaces(this.#spec, this.rows.namespace, existing);
+    const joined = [...this.#effective].filter((name) => !before.has(name));
+    const left = [...before].filter((name) => !this.#effective.has(name));
+    for (const name of left) this.rows.removeNamespace(name);
+    return { joined, left };
+  }
+
+  /** The object exists as given. */
+  apply(object: KubeObject): void {
+    const { metadata } = object;
+    const namespace = metadata.namespace ?? '';
+    const uid = metadata.uid ?? '';
+    if (!this.#wants(object, namespace)) {
+      this.rows.remove(namespace, uid);
+      return;
+    }
+    const { attributes, failures } = this.#profile.extract(object);
+    if (failures.length > 0) {
+      const { attribute, message } = failures[failures.length - 1]!;
+      this.lastFailure = `attribute "${attribute}": ${message}`;
+    }
+    const { group, version, kind } = this.#profile.gvk;
+    this.rows.upsert({
+      namespace,
+      name: metadata.name,
+      uid,
+      resourceVersion: metadata.resourceVersion ?? '',
+      failures: failures.length,
+      payload: canonicalRow({
+        targetNamespace: this.rows.namespace,
+        targetName: this.rows.name,
+        namespace,
+        name: metadata.name,
+        group,
+        version,
+        kind,
+        uid,
+        attributes,
+      }),
+    });
+  }
+
+  /** The object is gone. */
+  remove(object: KubeObject): void {
+    this.rows.remove(object.metadata.namespace ?? '', object.metadata.uid ?? '');
+  }
+
+  #wants(object: KubeObject, namespace: string): boolean {
+    if (!this.#namespaced) return this.#selects(object, undefined);
+    return this.#effective.has(namespace) && this.#selects(object, this.#lookup(namespace));
+  }
+}

@@ -1,0 +1,292 @@
+import { KollectError } from '../../shared/errors.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { TargetRows } from '../collect/row-store.ts';
+import type { InventoryIdentity, RejectedRow, Sink, SinkFamily } from '../sinks/contract.ts';
+import { retryDelayMs } from './backoff.ts';
+import { planPass, type Cursor, type PassPlan } from './pass.ts';
+import type { InventoryView } from './view.ts';
+
+/** Changes that arrive together are written together. Short enough that nobody waits, long enough for a rollout's burst. */
+const coalesceMs = 50;
+
+/** A sink that is ready to be written to. */
+export interface OpenSink {
+  sink: Sink;
+  /** Backend type, for metrics. */
+  type: string;
+  cluster: string;
+  /** Identifies the destination, without credentials. */
+  fingerprint: string;
+}
+
+export interface BindingObserver {
+  passed(type: string, plan: { mode: PassPlan['mode']; seconds: number; written: number; deleted: number; bytes: number; lagMs: number }): void;
+  failed(type: string, error: KollectError): void;
+}
+
+export interface BindingOptions {
+  family: SinkFamily;
+  /** Name and namespace of the sink object. */
+  name: string;
+  namespace: string;
+  view: InventoryView;
+  inventory: { namespace: string; name: string; generation: number };
+  isSynced: (target: TargetRows) => boolean;
+  open: () => Promise<OpenSink>;
+  /** Time in milliseconds after which an unchanged destination is checked; 0: never. */
+  intervalMs: number;
+  /** What status said before this process began. */
+  previous: { lastExportTime?: string | undefined; lastChecksum?: string | undefined; rows?: number | undefined } | undefined;
+  logger: Logger;
+  observer: BindingObserver;
+  onChange: (binding: Binding) => void;
+}
+
+/** What status shows of a binding. */
+export interface BindingState {
+  phase: 'Waiting' | 'Exported' | 'Failed';
+  error: KollectError | undefined;
+  fingerprint: string | undefined;
+  lastExportTime: string | undefined;
+  lastChecksum: string | undefined;
+  rows: number | undefined;
+  rejected: readonly RejectedRow[];
+}
+
+/**
+ * One sink of one inventory: what it holds, what it lacks, and one pass at a time to close the gap. A pass either confirms or is
+ * repeated from the same cursor; an unknown outcome is repeated too, because every write is idempotent.
+ */
+export class Binding {
+  readonly key: string;
+  readonly options: BindingOptions;
+  state: BindingState;
+  #cursor: Cursor | undefined;
+  #opened: OpenSink | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #armedAt = Infinity;
+  #running: Promise<void> | undefined;
+  /** Monotonic times in milliseconds: when somebody wants a pass, when the destination is to be checked, and what backoff forbids. */
+  #wantedAt = Infinity;
+  #checkAt = Infinity;
+  #notBefore = 0;
+  #failures = 0;
+  readonly #abort = new AbortController();
+
+  constructor(options: BindingOptions) {
+    this.options = options;
+    this.key = `${options.family}/${options.name}`;
+    this.state = {
+      phase: 'Waiting',
+      error: undefined,
+      fingerprint: undefined,
+      lastExportTime: options.previous?.lastExportTime,
+      lastChecksum: options.previous?.lastChecksum,
+      rows: options.previous?.rows,
+      rejected: [],
+    };
+  }
+
+  /** Rows and age of what the destination lacks. */
+  get lag(): { rows: number; ms: number } {
+    return this.#cursor ? this.options.view.lag(this.#cursor.reader) : { rows: 0, ms: 0 };
+  }
+
+  /** The view or the sync of a target changed. */
+  poke(): void {
+    this.#want(coalesceMs);
+  }
+
+  /** The next pass compares everything: the inventory, the sink or its Secret was edited. */
+  reconcile(): void {
+    this.#dropCursor();
+    this.#failures = 0;
+    this.#notBefore = 0;
+    this.#want(coalesceMs);
+  }
+
+  /** The sink object changed: connect anew, then compare everything. */
+  async reopen(): Promise<void> {
+    const opened = this.#opened;
+    this.#opened = undefined;
+    this.reconcile();
+    await opened?.sink.close();
+  }
+
+  setInterval(intervalMs: number): void {
+    this.options.intervalMs = intervalMs;
+    this.#planCheck();
+    this.#arm();
+  }
+
+  /** Stops; what is in flight is cancelled and would be repeated by whoever comes next. */
+  async close(): Promise<void> {
+    this.#abort.abort();
+    clearTimeout(this.#timer);
+    await this.#running;
+    this.#dropCursor();
+    await this.#opened?.sink.close();
+    this.#opened = undefined;
+  }
+
+  #want(delayMs: number): void {
+    this.#wantedAt = Math.min(this.#wantedAt, performance.now() + delayMs);
+    this.#arm();
+  }
+
+  #arm(): void {
+    if (this.#running || this.#abort.signal.aborted) return;
+    const at = Math.max(Math.min(this.#wantedAt, this.#checkAt), this.#notBefore);
+    if (at === Infinity || at >= this.#armedAt) return;
+    clearTimeout(this.#timer);
+    this.#armedAt = at;
+    this.#timer = setTimeout(() => {
+      this.#armedAt = Infinity;
+      this.#wantedAt = Infinity;
+      this.#running = this.#run().finally(() => {
+        this.#running = undefined;
+        this.#arm();
+      });
+    }, Math.max(0, at - performance.now()));
+  }
+
+  async #run(): Promise<void> {
+    try {
+      const plan = this.#plan();
+      if (plan) await this.#pass(plan);
+      else if (this.#cursor && (this.state.phase === 'Failed' || performance.now() >= this.#checkAt)) await this.#check();
+      else this.options.onChange(this);
+    } catch (error) {
+      if (!this.#abort.signal.aborted) await this.#fail(asKollectError(error));
+    }
+  }
+
+  #plan(): PassPlan | undefined {
+    const { view, isSynced } = this.options;
+    return planPass({
+      view,
+      isSynced,
+      identity: this.#identity(''),
+      cursor: this.#cursor,
+      exportedBefore: (this.state.rows ?? 0) > 0,
+    });
+  }
+
+  async #pass(plan: PassPlan): Promise<void> {
+    const { view, logger, observer } = this.options;
+    const lag = this.lag;
+    // Keeps the changes that arrive while the pass runs, also before the first cursor.
+    const reader = this.#cursor?.reader ?? view.read();
+    const started = performance.now();
+    try {
+      const opened = await this.#open();
+      if (this.#cursor && this.#cursor.fingerprint !== opened.fingerprint) {
+        this.reconcile();
+        return;
+      }
+      plan.change.identity = this.#identity(opened.cluster);
+      const result = await opened.sink.write(plan.change, this.#abort.signal);
+      const { targets, knownTargets } = plan;
+      view.confirm(reader, plan.revision);
+      this.#cursor = { reader, fingerprint: opened.fingerprint, targets, knownTargets };
+      const ms = performance.now() - started;
+      this.#succeed(opened, {
+        phase: 'Exported',
+        error: undefined,
+        fingerprint: opened.fingerprint,
+        lastExportTime: new Date().toISOString(),
+        lastChecksum: plan.digest,
+        rows: plan.rows,
+        rejected: result.rejected,
+      });
+      observer.passed(opened.type, { mode: plan.mode, seconds: ms / 1000, ...result, lagMs: lag.ms + ms });
+      logger[plan.mode === 'delta' ? 'debug' : 'info']('exported', {
+        sink: this.key,
+        mode: plan.mode,
+        rows: plan.rows,
+        written: result.written,
+        deleted: result.deleted,
+        ms: Math.round(ms),
+      });
+    } finally {
+      if (this.#cursor?.reader !== reader) view.release(reader);
+    }
+  }
+
+  /** Nothing is to be exported: does the destination still hold what it confirmed? One question, whatever the number of rows. */
+  async #check(): Promise<void> {
+    const { view, logger } = this.options;
+    const opened = await this.#open();
+    const cursor = this.#cursor;
+    if (!cursor) return;
+    const { rows } = await opened.sink.check(this.#identity(opened.cluster), this.#abort.signal);
+    const complete = [...view.targets].every((target) => cursor.targets.has(target));
+    const expected = (this.state.rows ?? 0) - this.state.rejected.length;
+    if (rows !== undefined && complete && rows !== expected) {
+      logger.warn('the destination does not hold what was exported, comparing everything', { sink: this.key, rows, expected });
+      this.reconcile();
+      return;
+    }
+    this.#succeed(opened, { ...this.state, phase: 'Exported', error: undefined });
+  }
+
+  async #open(): Promise<OpenSink> {
+    this.#opened ??= await this.options.open();
+    return this.#opened;
+  }
+
+  #succeed(opened: OpenSink, state: BindingState): void {
+    if (this.#failures > 0) this.options.logger.info('the sink has recovered', { sink: this.key, type: opened.type });
+    this.#failures = 0;
+    this.#notBefore = 0;
+    this.state = state;
+    this.#planCheck();
+    this.options.onChange(this);
+  }
+
+  async #fail(error: KollectError): Promise<void> {
+    this.#failures++;
+    const delayMs = error.retryAfterMs ?? retryDelayMs(error.class, this.#failures);
+    this.#notBefore = performance.now() + delayMs;
+    this.state = { ...this.state, phase: 'Failed', error };
+    if (error.code === 'KOL_SINK_DESTINATION_LOST') this.#dropCursor();
+    if (error.class === 'terminal' || error.code === 'KOL_SINK_SECRET') {
+      // Settings and credentials are read again at the next attempt: that is how a mended Secret takes effect.
+      const opened = this.#opened;
+      this.#opened = undefined;
+      await opened?.sink.close().catch(() => undefined);
+    }
+    this.options.observer.failed(this.#opened?.type ?? 'unknown', error);
+    this.options.logger.warn('export failed', {
+      sink: this.key,
+      code: error.code,
+      error_class: error.class,
+      reason: error.reason,
+      error: error.message,
+      retryInMs: Math.round(delayMs),
+    });
+    this.#want(0);
+    this.options.onChange(this);
+  }
+
+  /** Intervals below a second are accepted and count as one. */
+  #planCheck(): void {
+    const { intervalMs } = this.options;
+    this.#checkAt = intervalMs > 0 ? performance.now() + Math.max(1_000, intervalMs) : Infinity;
+  }
+
+  #dropCursor(): void {
+    if (this.#cursor) this.options.view.release(this.#cursor.reader);
+    this.#cursor = undefined;
+  }
+
+  #identity(cluster: string): InventoryIdentity {
+    return { ...this.options.inventory, cluster };
+  }
+}
+
+function asKollectError(error: unknown): KollectError {
+  if (error instanceof KollectError) return error;
+  // A fault of ours: shown as such, retried, and never lost.
+  return new KollectError('KOL_INTERNAL', error instanceof Error ? `${error.name}: ${error.message}` : String(error), { cause: error });
+}

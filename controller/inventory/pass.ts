@@ -1,0 +1,88 @@
+import type { Row, TargetRows } from '../collect/row-store.ts';
+import { SnapshotDigest } from '../collect/digest.ts';
+import type { ExportRow, InventoryIdentity, SinkChange } from '../sinks/contract.ts';
+import type { InventoryView, Reader } from './view.ts';
+
+/** Rows handed to a sink at a time. */
+const sliceRows = 1_000;
+
+/** How far a binding has come at one destination. */
+export interface Cursor {
+  reader: Reader;
+  /** Where the rows are; a cursor means nothing at another destination. */
+  fingerprint: string;
+  /** Targets whose rows the destination holds completely. */
+  targets: ReadonlySet<TargetRows>;
+  /** Names of all targets at that time: rows of others were removed. */
+  knownTargets: readonly string[];
+}
+
+/** One pass, fixed at one revision of the view. */
+export interface PassPlan {
+  mode: 'delta' | 'reconcile';
+  revision: number;
+  targets: ReadonlySet<TargetRows>;
+  knownTargets: readonly string[];
+  change: SinkChange;
+  /** Rows that the destination holds afterwards, and their digest. */
+  rows: number;
+  digest: string;
+}
+
+export interface PassInput {
+  view: InventoryView;
+  identity: InventoryIdentity;
+  isSynced: (target: TargetRows) => boolean;
+  cursor: Cursor | undefined;
+  /** The destination held rows of this inventory before this process began. */
+  exportedBefore: boolean;
+}
+
+/**
+ * Decides what a binding has to do now; undefined when nothing. A target that has not completed its list contributes no deletions: it
+ * takes part from the pass after its list on, and then as a whole.
+ */
+export function planPass(input: PassInput): PassPlan | undefined {
+  const { view, identity, cursor, isSynced } = input;
+  const knownTargets = [...view.targets].map((target) => target.name).sort();
+  const delta = cursor && view.changesSince(cursor.reader, cursor.targets);
+  const settled = new Set(delta ? [...cursor.targets].filter((target) => view.targets.has(target)) : []);
+  const complete = [...view.targets].filter((target) => !settled.has(target) && isSynced(target));
+  const renamed = cursor === undefined || knownTargets.join() !== cursor.knownTargets.join();
+
+  if (delta) {
+    if (delta.upserts.length + delta.deletes.length + complete.length === 0 && !renamed) return undefined;
+  } else if (complete.length === 0 && (view.targets.size > 0 || !input.exportedBefore)) {
+    return undefined;
+  }
+
+  const targets = new Set([...settled, ...complete]);
+  const digest = new SnapshotDigest();
+  const upserts: Row[] = delta?.upserts ?? [];
+  let rows = 0;
+  for (const target of targets) {
+    digest.addAll(target.digest);
+    rows += target.count;
+  }
+  for (const target of complete) for (const row of target.rows()) upserts.push(row);
+  return {
+    mode: complete.length === 0 && delta ? 'delta' : 'reconcile',
+    revision: view.revision,
+    targets,
+    knownTargets,
+    rows,
+    digest: digest.toString(),
+    change: {
+      identity,
+      upserts: slices(upserts),
+      upsertCount: upserts.length,
+      deletes: delta?.deletes ?? [],
+      completeTargets: complete.map((target) => target.name),
+      ...(renamed ? { knownTargets } : {}),
+    },
+  };
+}
+
+function* slices(rows: readonly ExportRow[]): Generator<readonly ExportRow[]> {
+  for (let start = 0; start < rows.length; start += sliceRows) yield rows.slice(start, start + sliceRows);
+}

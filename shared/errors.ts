@@ -22,6 +22,12 @@ export const errorCatalogue = {
     summary: 'A duration is not written in the accepted form.',
     action: 'Write one or more numbers with a unit, such as 30s, 1h30m or 500ms.',
   },
+  KOL_CONFIG_FLAG: {
+    class: 'terminal',
+    reason: 'InvalidFlags',
+    summary: 'A flag of the command line is unknown or has a value that cannot be used.',
+    action: 'Correct the flag that the message names; --help lists all flags.',
+  },
   KOL_EXTRACT_CEL: {
     class: 'terminal',
     reason: 'InvalidProfile',

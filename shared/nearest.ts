@@ -1,0 +1,44 @@
+/**
+ * The candidate that a mistyped name most likely meant, or undefined when none is close enough to be worth suggesting.
+ * Letter case counts little: `optin` finds `OptIn`.
+ *
+ * @example nearestName('postgress', ['postgres', 'mongodb']) // 'postgres'
+ */
+export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
+  // A word longer than this is no typing mistake, and the distance below costs length × length.
+  if (name.length === 0 || name.length > 64) return undefined;
+  const wanted = name.toLowerCase();
+  // One slip in a short name, up to three in a long one.
+  let best = Math.min(3, Math.max(1, Math.floor(wanted.length / 3))) + 1;
+  let found: string | undefined;
+  for (const candidate of candidates) {
+    const distance = editDistance(wanted, candidate.toLowerCase());
+    if (distance < best) {
+      best = distance;
+      found = candidate;
+    }
+  }
+  return found;
+}
+
+/** Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. */
+function editDistance(a: string, b: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replace = at(last, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      let cost = Math.min(at(last, j) + 1, at(row, j - 1) + 1, replace);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) cost = Math.min(cost, at(beforeLast, j - 2) + 1);
+      row.push(cost);
+    }
+    beforeLast = last;
+    last = row;
+  }
+  return at(last, b.length);
+}
+
+function at(row: readonly number[], index: number): number {
+  return row[index] ?? Number.POSITIVE_INFINITY;
+}

@@ -1,0 +1,9 @@
+/** Set by the build; run from source they say so. */
+const version = process.env.KOLLECT_VERSION ?? 'dev';
+const commit = process.env.KOLLECT_COMMIT ?? 'unknown';
+const built = process.env.KOLLECT_BUILT ?? 'unknown';
+
+/** What `--version` prints: `0.1.0 (commit 1a2b3c4, built 2026-01-02T03:04:05Z)`. */
+export function versionText(): string {
+  return `${version} (commit ${commit}, built ${built})`;
+}

@@ -114,6 +114,7 @@ export class Binding {
   }
 
   setInterval(intervalMs: number): void {
+    if (intervalMs === this.options.intervalMs) return;
     this.options.intervalMs = intervalMs;
     this.#planCheck();
     this.#arm();

@@ -1,0 +1,79 @@
+import type { KollectTarget, KollectTargetStatus } from '../../shared/api/kollect-target.ts';
+import { conditionsOf, type Verdict } from '../observe/conditions.ts';
+import type { CollectionState } from './collector.ts';
+import type { TargetRows } from './row-store.ts';
+
+/** Names listed in status; the rest is counted in the message. */
+const listedNamespaces = 100;
+
+/** Why a target does not collect, or how far it is. */
+export type TargetOutcome =
+  | { kind: 'degraded'; reason: string; message: string }
+  | { kind: 'collecting'; state: CollectionState };
+
+/** Computes the whole status of a target. */
+export function targetStatus(
+  target: KollectTarget,
+  previous: KollectTargetStatus | undefined,
+  outcome: TargetOutcome,
+  rows: TargetRows,
+  now: string,
+): KollectTargetStatus {
+  const { generation } = target.metadata;
+  // A count that was never measured since the start does not overwrite the one that was.
+  const counted = outcome.kind === 'degraded' && rows.count === 0 ? previous?.collectedCount : rows.count;
+  const status: KollectTargetStatus = {
+    conditions: conditionsOf(verdicts(outcome, rows), previous?.conditions, generation, now),
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    ...(counted === undefined
+      ? {}
+      : {
+          collectedCount: counted,
+          collectedCountUpdatedAt: counted === previous?.collectedCount ? (previous?.collectedCountUpdatedAt ?? now) : now,
+        }),
+  };
+  if (outcome.kind === 'collecting') {
+    const namespaces = [...outcome.state.effectiveNamespaces].sort();
+    status.effectiveNamespaces = namespaces.slice(0, listedNamespaces);
+    status.matchedNamespaces = status.effectiveNamespaces;
+    status.activeResourceRules = target.spec.resourceRules?.length ?? 0;
+    status.extractionFailures = rows.failing;
+    if (status.extractionFailures > 0 && outcome.state.lastFailure) status.lastExtractionError = outcome.state.lastFailure;
+  }
+  return status;
+}
+
+function verdicts(outcome: TargetOutcome, rows: TargetRows): Verdict[] {
+  if (outcome.kind === 'degraded') return failed(outcome.reason, outcome.message);
+  const { state } = outcome;
+  const what = `${state.resource.plural}${state.resource.group && `.${state.resource.group}`}`;
+  if (state.watch.phase === 'Failed') {
+    return failed('InformerRegistrationFailed', `${what} cannot be listed and watched: ${state.watch.message ?? state.watch.reason ?? 'unknown error'}`);
+  }
+  if (!state.synced) {
+    const message = `the first list of ${what} is not complete`;
+    return [
+      { type: 'Ready', status: 'False', reason: 'AwaitingSync', message },
+      { type: 'Synced', status: 'False', reason: 'AwaitingSync', message },
+      { type: 'Degraded', status: 'False', reason: 'AwaitingSync', message },
+    ];
+  }
+  const message = state.resource.namespaced
+    ? `collecting ${what} from ${state.effectiveNamespaces.size} namespace(s)`
+    : `collecting ${what}`;
+  const ready: Verdict = { type: 'Ready', status: 'True', reason: 'Collecting', message };
+  const fine: Verdict = { type: 'Degraded', status: 'False', reason: 'Collecting', message };
+  if (rows.failing > 0) {
+    const partial = 'some attributes could not be extracted and are null; see extractionFailures and lastExtractionError';
+    return [ready, { type: 'Synced', status: 'True', reason: 'PartialExtraction', message: partial }, fine];
+  }
+  return [ready, { type: 'Synced', status: 'True', reason: 'Collecting', message }, fine];
+}
+
+function failed(reason: string, message: string): Verdict[] {
+  return [
+    { type: 'Ready', status: 'False', reason, message },
+    { type: 'Synced', status: 'False', reason, message },
+    { type: 'Degraded', status: 'True', reason, message },
+  ];
+}

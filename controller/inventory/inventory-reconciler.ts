@@ -1,0 +1,357 @@
+import { finalizers } from '../../shared/api/annotations.ts';
+import { parseDuration } from '../../shared/api/duration.ts';
+import type { KollectInventory } from '../../shared/api/kollect-inventory.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
+import { sinkBindings, type SinkBinding } from '../../shared/api/sink-ref.ts';
+import { KollectError } from '../../shared/errors.ts';
+import type { KubeClient } from '../../shared/kube/client.ts';
+import type { EventRecorder } from '../../shared/kube/events.ts';
+import { addFinalizer, removeFinalizer } from '../../shared/kube/finalizers.ts';
+import type { ObjectCache } from '../../shared/kube/object-cache.ts';
+import { WorkQueue } from '../../shared/kube/work-queue.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { RowStore, TargetRows } from '../collect/row-store.ts';
+import { checkObject } from '../object-check.ts';
+import { conditionsOf } from '../observe/conditions.ts';
+import { StatusWriter } from '../observe/status-writer.ts';
+import { recordTransition } from '../observe/transitions.ts';
+import type { SinkFamily } from '../sinks/contract.ts';
+import { Binding, type BindingObserver, type OpenSink } from './binding.ts';
+import { inventoryStatus, type RemovalState } from './inventory-status.ts';
+import { InventoryView } from './view.ts';
+
+const defaultIntervalMs = 30_000;
+/** Status that only counts is looked at this often while rows change. */
+const progressDelayMs = 1_000;
+
+/** Where inventories find sinks. The wiring knows the kinds and the runtime; inventories know names only. */
+export interface SinkDirectory {
+  /** The sink object's own `spec.exportMinInterval`. */
+  intervalOf(family: SinkFamily, namespace: string, name: string): string | undefined;
+  /** Opens the sink; throws `KOL_SINK_NOT_FOUND` when there is no such object. */
+  open(family: SinkFamily, namespace: string, name: string): Promise<OpenSink>;
+  /** Calls back when a sink object appears, goes, or its spec changes. */
+  onChange(listener: (family: SinkFamily, namespace: string, name: string) => void): void;
+}
+
+export interface InventoryReconcilerOptions {
+  client: KubeClient;
+  inventories: ObjectCache<KubeObject>;
+  sinks: SinkDirectory;
+  store: RowStore;
+  isSynced: (target: TargetRows) => boolean;
+  events: EventRecorder;
+  logger: Logger;
+  observer: BindingObserver;
+}
+
+/** What runs for one inventory. */
+interface Runtime {
+  object: KubeObject;
+  view: InventoryView;
+  bindings: Map<string, Binding>;
+  removals: Map<string, RemovalState & { family: SinkFamily; name: string }>;
+  blocked: { reason: string; message: string } | undefined;
+  /** Generation that the bindings were built for. */
+  generation: number;
+  statusTimer: NodeJS.Timeout | undefined;
+}
+
+/** Runs a view and its bindings for every KollectInventory, and keeps status true. */
+export class InventoryReconciler {
+  readonly #options: InventoryReconcilerOptions;
+  readonly #queue: WorkQueue<string>;
+  readonly #status: StatusWriter;
+  readonly #runtimes = new Map<string, Runtime>();
+  readonly #views = new Map<string, Set<InventoryView>>();
+
+  constructor(options: InventoryReconcilerOptions) {
+    this.#options = options;
+    this.#status = new StatusWriter({
+      client: options.client,
+      plural: 'kollectinventories',
+      logger: options.logger,
+      onTransition: (object, before, after) => recordTransition(options.events, object, before, after),
+    });
+    this.#queue = new WorkQueue({ name: 'kollectinventory', reconcile: (key) => this.#reconcile(key), logger: options.logger });
+  }
+
+  start(): void {
+    const { inventories, sinks, store } = this.#options;
+    store.subscribe({
+      row: (target, before, after) => {
+        for (const view of this.#views.get(target.namespace) ?? []) view.rowChanged(target, before, after);
+      },
+      opened: (target) => {
+        for (const view of this.#views.get(target.namespace) ?? []) view.addTarget(target);
+      },
+      closed: (target) => {
+        for (const view of this.#views.get(target.namespace) ?? []) view.removeTarget(target);
+      },
+    });
+    sinks.onChange((family, namespace, name) => {
+      for (const [key, runtime] of this.#runtimes) {
+        const binding = runtime.bindings.get(`${family}/${name}`);
+        if (binding?.options.namespace !== namespace) continue;
+        void binding.reopen();
+        this.#queue.add(key);
+      }
+    });
+    inventories.onChange((key) => this.#queue.add(key));
+    for (const inventory of inventories.list()) this.#queue.add(keyOf(inventory));
+  }
+
+  /** A target of the namespace is synced now, or not any more. */
+  targetsChanged(namespace: string): void {
+    for (const [key, runtime] of this.#runtimes) {
+      if (runtime.view.namespace !== namespace) continue;
+      for (const binding of runtime.bindings.values()) binding.poke();
+      this.#queue.add(key);
+    }
+  }
+
+  /** Bindings of all inventories, for metrics. */
+  *bindings(): Generator<{ inventory: string; binding: Binding }> {
+    for (const [inventory, runtime] of this.#runtimes) {
+      for (const binding of runtime.bindings.values()) yield { inventory, binding };
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#queue.stop();
+    this.#status.stop();
+    await Promise.all([...this.#runtimes.keys()].map((key) => this.#drop(key)));
+  }
+
+  async #reconcile(key: string): Promise<void> {
+    const { client, inventories } = this.#options;
+    const raw = inventories.get(key);
+    if (!raw) {
+      await this.#drop(key);
+      return;
+    }
+    if (raw.metadata.deletionTimestamp) {
+      await this.#cleanUp(key, raw);
+      return;
+    }
+    await addFinalizer(client, 'kollectinventories', raw, finalizers.inventory);
+    const runtime = this.#runtime(key, raw);
+    const replaced = raw.metadata.uid !== runtime.object.metadata.uid;
+    if (replaced) {
+      await this.#drop(key);
+      this.#queue.add(key);
+      return;
+    }
+    runtime.object = raw;
+    await this.#arrange(key, runtime);
+    await this.#removeDropped(key, runtime);
+    this.#submitStatus(runtime);
+  }
+
+  #runtime(key: string, raw: KubeObject): Runtime {
+    const known = this.#runtimes.get(key);
+    if (known) return known;
+    const namespace = raw.metadata.namespace ?? '';
+    const view = new InventoryView(namespace, () => {
+      for (const binding of runtime.bindings.values()) binding.poke();
+      runtime.statusTimer ??= setTimeout(() => this.#submitStatus(runtime), progressDelayMs);
+    });
+    const runtime: Runtime = {
+      object: raw,
+      view,
+      bindings: new Map(),
+      removals: new Map(),
+      blocked: undefined,
+      generation: 0,
+      statusTimer: undefined,
+    };
+    for (const target of this.#options.store.targets()) if (target.namespace === namespace) view.addTarget(target);
+    this.#runtimes.set(key, runtime);
+    const views = this.#views.get(namespace) ?? new Set();
+    this.#views.set(namespace, views.add(view));
+    return runtime;
+  }
+
+  /** Makes the bindings what the spec says. */
+  async #arrange(key: string, runtime: Runtime): Promise<void> {
+    const { object } = runtime;
+    const checked = checkObject<KollectInventory>('KollectInventory', object);
+    const spec = checked.object?.spec;
+    runtime.blocked = !spec
+      ? { reason: 'InvalidSpec', message: checked.message ?? '' }
+      : spec.suspend
+        ? { reason: 'Suspended', message: 'spec.suspend is true: nothing is exported until it is removed' }
+        : undefined;
+    const wanted = new Map<string, SinkBinding>();
+    if (!runtime.blocked && spec) for (const ref of sinkBindings(spec)) wanted.set(`${ref.family}/${ref.name}`, ref);
+
+    for (const [bindingKey, binding] of runtime.bindings) {
+      if (wanted.has(bindingKey)) continue;
+      await binding.close();
+      runtime.bindings.delete(bindingKey);
+      if (!runtime.blocked) this.#planRemoval(runtime, bindingKey, binding.options.namespace);
+    }
+    if (runtime.blocked) return;
+    for (const entry of previousExports(object)) {
+      if (!wanted.has(entry.name) && !runtime.removals.has(entry.name)) this.#planRemoval(runtime, entry.name, entry.namespace);
+    }
+    const generation = object.metadata.generation ?? 0;
+    for (const [bindingKey, ref] of wanted) {
+      runtime.removals.delete(bindingKey);
+      const intervalMs = this.#intervalMs(runtime, ref, spec?.exportMinInterval);
+      const running = runtime.bindings.get(bindingKey);
+      if (!running) {
+        runtime.bindings.set(bindingKey, this.#bind(key, runtime, ref, intervalMs));
+        continue;
+      }
+      running.setInterval(intervalMs);
+      if (runtime.generation !== generation) {
+        running.options.inventory = { ...running.options.inventory, generation };
+        running.reconcile();
+      }
+    }
+    runtime.generation = generation;
+  }
+
+  #bind(key: string, runtime: Runtime, ref: SinkBinding, intervalMs: number): Binding {
+    const { sinks, isSynced, logger, observer } = this.#options;
+    const { namespace = '', name, generation = 0 } = runtime.object.metadata;
+    const binding = new Binding({
+      family: ref.family,
+      name: ref.name,
+      namespace,
+      view: runtime.view,
+      inventory: { namespace, name, generation },
+      isSynced,
+      open: () => sinks.open(ref.family, namespace, ref.name),
+      intervalMs,
+      previous: previousExports(runtime.object).find((entry) => entry.name === `${ref.family}/${ref.name}`),
+      logger: logger.child({ controller: 'kollectinventory', namespace, name }),
+      observer,
+      onChange: () => this.#submitStatus(runtime),
+    });
+    binding.poke();
+    return binding;
+  }
+
+  #intervalMs(runtime: Runtime, ref: SinkBinding, own: string | undefined): number {
+    const { namespace = '' } = runtime.object.metadata;
+    const text = ref.exportMinInterval ?? this.#options.sinks.intervalOf(ref.family, namespace, ref.name) ?? own;
+    return text === undefined ? defaultIntervalMs : parseDuration(text);
+  }
+
+  #planRemoval(runtime: Runtime, key: string, namespace: string): void {
+    if ((runtime.object['spec'] as KollectInventory['spec']).deletionPolicy === 'Retain') return;
+    const slash = key.indexOf('/');
+    const family = key.slice(0, slash) as SinkFamily;
+    runtime.removals.set(key, { key, family, name: key.slice(slash + 1), namespace, error: undefined });
+  }
+
+  /** A reference left the spec: what was exported through it goes, and the entry stays in status until that is confirmed. */
+  async #removeDropped(key: string, runtime: Runtime): Promise<void> {
+    for (const removal of runtime.removals.values()) {
+      try {
+        await this.#remove(runtime.object, removal);
+        runtime.removals.delete(removal.key);
+      } catch (error) {
+        removal.error = error instanceof Error ? error : new Error(String(error));
+        this.#queue.addAfter(key, progressDelayMs * 10);
+      }
+    }
+  }
+
+  /** Removes the rows of an inventory from one sink. A sink or Secret that is gone leaves nothing that could be cleaned. */
+  async #remove(inventory: KubeObject, { family, name, namespace }: { family: SinkFamily; name: string; namespace: string }): Promise<void> {
+    let opened: OpenSink | undefined;
+    try {
+      opened = await this.#options.sinks.open(family, namespace, name);
+      const { metadata } = inventory;
+      const identity = {
+        namespace: metadata.namespace ?? '',
+        name: metadata.name,
+        generation: metadata.generation ?? 0,
+        cluster: opened.cluster,
+      };
+      const { deleted } = await opened.sink.remove(identity, AbortSignal.timeout(60_000));
+      this.#options.logger.info('removed the rows of an inventory', { inventory: keyOf(inventory), sink: `${family}/${name}`, deleted });
+    } catch (error) {
+      const gone = error instanceof KollectError && (error.code === 'KOL_SINK_NOT_FOUND' || error.code === 'KOL_SINK_SECRET');
+      if (!gone) throw error;
+      this.#options.logger.info('nothing to remove: the sink or its Secret is gone', { inventory: keyOf(inventory), sink: `${family}/${name}` });
+    } finally {
+      await opened?.sink.close();
+    }
+  }
+
+  /** The inventory is being deleted: stop, remove what it exported, let it go. */
+  async #cleanUp(key: string, raw: KubeObject): Promise<void> {
+    const { client, logger } = this.#options;
+    if (!raw.metadata.finalizers?.includes(finalizers.inventory)) return;
+    await this.#drop(key);
+    const spec = raw['spec'] as KollectInventory['spec'];
+    const { namespace = '' } = raw.metadata;
+    // Status may lag behind what was written, so the references count as well.
+    const exported = new Map<string, { family: SinkFamily; name: string; namespace: string }>();
+    for (const { family, name } of sinkBindings(spec)) exported.set(`${family}/${name}`, { family, name, namespace });
+    for (const entry of previousExports(raw)) {
+      const slash = entry.name.indexOf('/');
+      const family = entry.name.slice(0, slash) as SinkFamily;
+      exported.set(entry.name, { family, name: entry.name.slice(slash + 1), namespace: entry.namespace });
+    }
+    for (const sink of spec.deletionPolicy === 'Retain' ? [] : exported.values()) {
+      try {
+        await this.#remove(raw, sink);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        const text = `the rows in ${sink.family}/${sink.name} could not be removed: ${message}; mend the sink, or set spec.deletionPolicy to Retain to keep them`;
+        const verdict = { type: 'Degraded', status: 'True', reason: 'CleanupTerminal', message: text } as const;
+        const previous = raw['status'] as KollectInventory['status'];
+        const conditions = conditionsOf([verdict], previous?.conditions, raw.metadata.generation, new Date().toISOString());
+        this.#status.submit(raw, { ...previous, conditions });
+        logger.warn('inventory cleanup failed', { inventory: key, sink: `${sink.family}/${sink.name}`, error: message });
+        throw error;
+      }
+    }
+    this.#status.forget(raw.metadata.uid ?? '');
+    await removeFinalizer(client, 'kollectinventories', raw, finalizers.inventory);
+  }
+
+  async #drop(key: string): Promise<void> {
+    const runtime = this.#runtimes.get(key);
+    if (!runtime) return;
+    this.#runtimes.delete(key);
+    const views = this.#views.get(runtime.view.namespace);
+    views?.delete(runtime.view);
+    if (views?.size === 0) this.#views.delete(runtime.view.namespace);
+    clearTimeout(runtime.statusTimer);
+    this.#status.forget(runtime.object.metadata.uid ?? '');
+    await Promise.all([...runtime.bindings.values()].map((binding) => binding.close()));
+  }
+
+  #submitStatus(runtime: Runtime): void {
+    clearTimeout(runtime.statusTimer);
+    runtime.statusTimer = undefined;
+    const awaiting = [...runtime.view.targets].filter((target) => !this.#options.isSynced(target)).map((target) => target.name);
+    const status = inventoryStatus(
+      {
+        inventory: runtime.object as unknown as KollectInventory,
+        previous: this.#status.latest(runtime.object) as KollectInventory['status'],
+        view: runtime.view,
+        bindings: [...runtime.bindings.values()],
+        removals: [...runtime.removals.values()],
+        awaiting: awaiting.sort(),
+        blocked: runtime.blocked,
+      },
+      new Date().toISOString(),
+    );
+    this.#status.submit(runtime.object, status);
+  }
+}
+
+function previousExports(object: KubeObject): NonNullable<NonNullable<KollectInventory['status']>['sinkExports']> {
+  return (object['status'] as KollectInventory['status'])?.sinkExports ?? [];
+}
+
+function keyOf(object: KubeObject): string {
+  return `${object.metadata.namespace ?? ''}/${object.metadata.name}`;
+}

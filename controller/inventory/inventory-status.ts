@@ -1,0 +1,163 @@
+import type { KollectInventory, KollectInventoryStatus } from '../../shared/api/kollect-inventory.ts';
+import { conditionsOf, type Verdict } from '../observe/conditions.ts';
+import type { Binding } from './binding.ts';
+import type { InventoryView } from './view.ts';
+
+/** Names of waiting targets shown in a message; the rest is counted. */
+const listedTargets = 10;
+
+/** Data that is being removed because its reference left the spec, or because the inventory is deleted. */
+export interface RemovalState {
+  key: string;
+  namespace: string;
+  error: Error | undefined;
+}
+
+export interface InventoryFacts {
+  inventory: KollectInventory;
+  /** The status last written or read. */
+  previous: KollectInventoryStatus | undefined;
+  view: InventoryView;
+  bindings: readonly Binding[];
+  removals: readonly RemovalState[];
+  /** Names of targets whose list is not complete. */
+  awaiting: readonly string[];
+  /** Why nothing is exported at all, such as a spec that breaks a rule. */
+  blocked: { reason: string; message: string } | undefined;
+}
+
+/** Computes the whole status of an inventory. */
+export function inventoryStatus(facts: InventoryFacts, now: string): KollectInventoryStatus {
+  const { inventory, previous, view, bindings, removals, blocked } = facts;
+  const { generation } = inventory.metadata;
+  const lastExportTime = latest(bindings.map((binding) => binding.state.lastExportTime)) ?? previous?.lastExportTime;
+  return {
+    conditions: conditionsOf(verdicts(facts), previous?.conditions, generation, now),
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    itemCount: view.count,
+    ...(lastExportTime === undefined ? {} : { lastExportTime }),
+    sinkExports: [
+      // While nothing is exported the entries stay: they say what the sinks still hold.
+      ...(blocked ? (previous?.sinkExports ?? []) : bindings.map((binding) => sinkExport(binding, facts, now))),
+      ...removals.map((removal) => ({
+        name: removal.key,
+        namespace: removal.namespace,
+        phase: 'Removing' as const,
+        ...(removal.error ? { lastError: removal.error.message } : {}),
+      })),
+    ],
+  };
+}
+
+type SinkExport = NonNullable<KollectInventoryStatus['sinkExports']>[number];
+
+function sinkExport(binding: Binding, { inventory, previous }: InventoryFacts, now: string): SinkExport {
+  const { state, lag } = binding;
+  const { namespace } = binding.options;
+  const before = previous?.sinkExports?.find((entry) => entry.name === binding.key && entry.namespace === namespace);
+  return {
+    name: binding.key,
+    namespace,
+    phase: 'Active',
+    ...(state.fingerprint === undefined ? {} : { fingerprint: state.fingerprint }),
+    ...(state.lastExportTime === undefined ? {} : { lastExportTime: state.lastExportTime }),
+    ...(state.lastChecksum === undefined ? {} : { lastChecksum: state.lastChecksum }),
+    ...(state.rows === undefined ? {} : { rows: state.rows }),
+    lagRows: lag.rows,
+    lagSeconds: Math.floor(lag.ms / 1000),
+    rejectedRows: state.rejected.length,
+    ...(state.error ? { lastError: state.error.message } : {}),
+    conditions: conditionsOf([sinkVerdict(binding)], before?.conditions, inventory.metadata.generation, now),
+  };
+}
+
+function sinkVerdict(binding: Binding): Verdict {
+  const { state } = binding;
+  if (state.phase === 'Failed') return { type: 'Synced', status: 'False', reason: 'ExportFailed', message: state.error?.message ?? 'export failed' };
+  if (state.phase === 'Waiting') return { type: 'Synced', status: 'False', reason: 'AwaitingSync', message: 'nothing was exported since the controller started' };
+  if (state.rejected.length > 0) return { type: 'Synced', status: 'False', reason: 'PartialExport', message: rejection(binding) };
+  return { type: 'Synced', status: 'True', reason: 'Exported', message: 'export completed' };
+}
+
+function rejection({ state: { rejected } }: Binding): string {
+  const keys = rejected.slice(0, 10).map(({ key, code }) => `${key.targetName}/${key.uid} (${code})`);
+  return `${rejected.length} row(s) were refused by the sink: ${keys.join(', ')}`;
+}
+
+function verdicts(facts: InventoryFacts): Verdict[] {
+  const { bindings, awaiting, blocked } = facts;
+  if (blocked) return failed(blocked.reason, blocked.message, 'Unknown');
+  if (bindings.length === 0) {
+    const message = 'no sink is referenced; rows are collected only';
+    return [
+      { type: 'Ready', status: 'True', reason: 'NoExport', message },
+      { type: 'Synced', status: 'True', reason: 'NoExport', message },
+      { type: 'Degraded', status: 'False', reason: 'NoExport', message },
+      { type: 'SinkReachable', status: 'True', reason: 'NoSinksConfigured', message },
+    ];
+  }
+  const broken = bindings.filter((binding) => binding.state.phase === 'Failed');
+  const exported = bindings.filter((binding) => binding.state.phase === 'Exported');
+  if (broken.length > 0) return brokenVerdicts(broken, exported.length, bindings.length);
+  if (awaiting.length > 0 || exported.length < bindings.length) {
+    const message = waiting(awaiting);
+    return [
+      { type: 'Ready', status: 'False', reason: 'AwaitingSync', message },
+      { type: 'Synced', status: 'False', reason: 'AwaitingSync', message },
+      { type: 'Degraded', status: 'False', reason: 'AwaitingSync', message },
+      ...(exported.length > 0 ? [reachable(exported.length)] : []),
+    ];
+  }
+  const partial = bindings.find((binding) => binding.state.rejected.length > 0);
+  const message = `all rows are in ${bindings.length} sink(s)`;
+  return [
+    { type: 'Ready', status: 'True', reason: 'Exported', message },
+    partial
+      ? { type: 'Synced', status: 'False', reason: 'PartialExport', message: rejection(partial) }
+      : { type: 'Synced', status: 'True', reason: 'Exported', message },
+    { type: 'Degraded', status: 'False', reason: 'Exported', message },
+    reachable(exported.length),
+  ];
+}
+
+function brokenVerdicts(broken: readonly Binding[], exported: number, total: number): Verdict[] {
+  const errors = broken.map((binding) => ({ key: binding.key, error: binding.state.error! }));
+  const text = errors.map(({ key, error }) => `${key}: ${error.message}`).join('; ');
+  const terminal = errors.every(({ error }) => error.class === 'terminal');
+  const reason = errors.length === 1 ? errors[0]!.error.reason : terminal ? 'ExportTerminal' : 'Progressing';
+  const reachability: Verdict = {
+    type: 'SinkReachable',
+    status: 'False',
+    reason: reason === 'SinkNotFound' ? 'SinkNotFound' : terminal ? 'ExportTerminal' : 'ExportFailed',
+    message: text,
+  };
+  const degraded: Verdict = { type: 'Degraded', status: 'True', reason, message: text };
+  const synced: Verdict =
+    exported > 0
+      ? { type: 'Synced', status: 'False', reason: 'PartiallySynced', message: `${exported}/${total} sinks exported; ${text}` }
+      : { type: 'Synced', status: 'False', reason, message: text };
+  return [{ type: 'Ready', status: 'False', reason, message: text }, synced, degraded, reachability];
+}
+
+function failed(reason: string, message: string, sinkReachable: 'Unknown' | 'False'): Verdict[] {
+  return [
+    { type: 'Ready', status: 'False', reason, message },
+    { type: 'Synced', status: 'False', reason, message },
+    { type: 'Degraded', status: 'True', reason, message },
+    { type: 'SinkReachable', status: sinkReachable, reason, message },
+  ];
+}
+
+function reachable(count: number): Verdict {
+  return { type: 'SinkReachable', status: 'True', reason: 'ExportSucceeded', message: `the last export to ${count} sink(s) succeeded` };
+}
+
+function waiting(names: readonly string[]): string {
+  if (names.length === 0) return 'waiting for the first export';
+  const more = names.length > listedTargets ? ` and ${names.length - listedTargets} more` : '';
+  return `waiting for the first complete list of target(s) ${names.slice(0, listedTargets).join(', ')}${more}; nothing of theirs is deleted meanwhile`;
+}
+
+function latest(times: readonly (string | undefined)[]): string | undefined {
+  return times.reduce((newest, time) => (newest === undefined || (time !== undefined && time > newest) ? time : newest), undefined);
+}

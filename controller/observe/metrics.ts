@@ -1,0 +1,109 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { KollectError } from '../../shared/errors.ts';
+import type { BindingObserver } from '../inventory/binding.ts';
+
+const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+
+/** What gauges read when they are scraped, so that they cannot drift from the truth. */
+export interface MetricsSource {
+  rows(): number;
+  rowBytes(): number;
+  watches(): Iterable<{ group: string; version: string; resource: string; phase: string }>;
+  bindings(): Iterable<{ inventory: string; sink: string; lagRows: number; lagSeconds: number }>;
+}
+
+/** The controller's own metrics, and Node's. Labels are names of the configuration, never of collected objects. */
+export class ControllerMetrics implements BindingObserver {
+  readonly registry = new Registry();
+  readonly #exportSeconds: Histogram<'sink_type' | 'mode'>;
+  readonly #exportBytes: Counter<'sink_type'>;
+  readonly #exportRows: Counter<'sink_type' | 'operation'>;
+  readonly #sinkErrors: Counter<'reason' | 'code'>;
+  readonly #commitSeconds: Histogram;
+  readonly #kube: Counter<'event'>;
+
+  constructor(source: MetricsSource) {
+    const registers = [this.registry];
+    collectDefaultMetrics({ register: this.registry });
+    this.#exportSeconds = new Histogram({
+      name: 'kollect_export_duration_seconds',
+      help: 'Duration of a pass to a sink.',
+      labelNames: ['sink_type', 'mode'],
+      buckets: seconds,
+      registers,
+    });
+    this.#commitSeconds = new Histogram({
+      name: 'kollect_export_commit_lag_seconds',
+      help: 'Time from the oldest change of a pass to its confirmation by the sink.',
+      buckets: seconds,
+      registers,
+    });
+    this.#exportBytes = new Counter({ name: 'kollect_export_bytes_total', help: 'Payload bytes sent.', labelNames: ['sink_type'], registers });
+    this.#exportRows = new Counter({
+      name: 'kollect_export_rows_total',
+      help: 'Rows that a sink inserted or changed, and rows that it deleted.',
+      labelNames: ['sink_type', 'operation'],
+      registers,
+    });
+    this.#sinkErrors = new Counter({
+      name: 'kollect_sink_errors_total',
+      help: 'Failed passes by error class and code.',
+      labelNames: ['reason', 'code'],
+      registers,
+    });
+    this.#kube = new Counter({
+      name: 'kollect_kube_events_total',
+      help: 'What watches and requests to the API server went through: relists, restarts, broken lines and the like.',
+      labelNames: ['event'],
+      registers,
+    });
+    new Gauge({ name: 'kollect_collect_items_total', help: 'Rows in memory.', registers, collect() { this.set(source.rows()); } });
+    new Gauge({ name: 'kollect_collect_payload_characters', help: 'Length of all rows in memory.', registers, collect() { this.set(source.rowBytes()); } });
+    new Gauge({
+      name: 'kollect_watch_state',
+      help: 'One for the phase that a watch is in.',
+      labelNames: ['group', 'version', 'resource', 'phase'],
+      registers,
+      collect() {
+        this.reset();
+        for (const watch of source.watches()) this.set({ ...watch }, 1);
+      },
+    });
+    new Gauge({
+      name: 'kollect_export_lag_rows',
+      help: 'Changed rows that a sink does not have yet.',
+      labelNames: ['inventory', 'sink'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { inventory, sink, lagRows } of source.bindings()) this.set({ inventory, sink }, lagRows);
+      },
+    });
+    new Gauge({
+      name: 'kollect_export_lag_seconds',
+      help: 'Age of the oldest change that a sink does not have yet.',
+      labelNames: ['inventory', 'sink'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { inventory, sink, lagSeconds } of source.bindings()) this.set({ inventory, sink }, lagSeconds);
+      },
+    });
+  }
+
+  passed(type: string, pass: Parameters<BindingObserver['passed']>[1]): void {
+    this.#exportSeconds.observe({ sink_type: type, mode: pass.mode }, pass.seconds);
+    this.#exportBytes.inc({ sink_type: type }, pass.bytes);
+    this.#exportRows.inc({ sink_type: type, operation: 'written' }, pass.written);
+    this.#exportRows.inc({ sink_type: type, operation: 'deleted' }, pass.deleted);
+    if (pass.mode === 'delta') this.#commitSeconds.observe(pass.lagMs / 1000);
+  }
+
+  failed(_type: string, error: KollectError): void {
+    this.#sinkErrors.inc({ reason: error.class, code: error.code });
+  }
+
+  kube(event: string, count = 1): void {
+    this.#kube.inc({ event }, count);
+  }
+}

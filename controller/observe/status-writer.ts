@@ -1,0 +1,112 @@
+import type { Condition } from '../../shared/api/meta.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
+import type { KubeClient } from '../../shared/kube/client.ts';
+import { patchStatus } from '../../shared/kube/status.ts';
+import { KubeApiError } from '../../shared/kube/client.ts';
+import type { Logger } from '../../shared/log.ts';
+
+/** Counts and times may be this late; conditions never are. Keeps a busy inventory at one write in ten seconds. */
+const minimumGapMs = 10_000;
+const retryMs = 2_000;
+
+interface StatusBody {
+  conditions?: readonly Condition[] | undefined;
+}
+
+interface Pending {
+  object: KubeObject;
+  status: StatusBody;
+  /** What the API server has, as far as we know. */
+  written: StatusBody | undefined;
+  writtenAt: number;
+  timer: NodeJS.Timeout | undefined;
+  writing: boolean;
+}
+
+/** Writes status when it changed: at once when a condition did, else with a pause between two writes. */
+export class StatusWriter {
+  readonly #client: KubeClient;
+  readonly #plural: string;
+  readonly #logger: Logger;
+  readonly #onTransition: (object: KubeObject, before: Condition | undefined, after: Condition) => void;
+  readonly #objects = new Map<string, Pending>();
+
+  constructor(options: {
+    client: KubeClient;
+    plural: string;
+    logger: Logger;
+    /** A condition appeared or changed status or reason. */
+    onTransition: (object: KubeObject, before: Condition | undefined, after: Condition) => void;
+  }) {
+    this.#client = options.client;
+    this.#plural = options.plural;
+    this.#logger = options.logger;
+    this.#onTransition = options.onTransition;
+  }
+
+  submit(object: KubeObject, status: StatusBody): void {
+    const key = object.metadata.uid ?? '';
+    let pending = this.#objects.get(key);
+    if (!pending) {
+      const written = object['status'] as StatusBody | undefined;
+      pending = { object, status: written ?? {}, written, writtenAt: -Infinity, timer: undefined, writing: false };
+      this.#objects.set(key, pending);
+    }
+    for (const condition of status.conditions ?? []) {
+      const before = find(pending.status, condition.type);
+      if (before?.status !== condition.status || before.reason !== condition.reason) this.#onTransition(object, before, condition);
+    }
+    pending.object = object;
+    pending.status = status;
+    this.#arm(pending);
+  }
+
+  /** The status last submitted, or else the one that the object carries. */
+  latest(object: KubeObject): unknown {
+    return this.#objects.get(object.metadata.uid ?? '')?.status ?? object['status'];
+  }
+
+  forget(uid: string): void {
+    clearTimeout(this.#objects.get(uid)?.timer);
+    this.#objects.delete(uid);
+  }
+
+  stop(): void {
+    for (const pending of this.#objects.values()) clearTimeout(pending.timer);
+    this.#objects.clear();
+  }
+
+  #arm(pending: Pending): void {
+    if (pending.writing || JSON.stringify(pending.status) === JSON.stringify(pending.written)) return;
+    const urgent = JSON.stringify(pending.status.conditions) !== JSON.stringify(pending.written?.conditions);
+    const delayMs = urgent ? 0 : Math.max(0, pending.writtenAt + minimumGapMs - performance.now());
+    if (pending.timer && !urgent) return;
+    clearTimeout(pending.timer);
+    pending.timer = setTimeout(() => void this.#write(pending), delayMs);
+  }
+
+  async #write(pending: Pending): Promise<void> {
+    pending.timer = undefined;
+    pending.writing = true;
+    const { object, status } = pending;
+    try {
+      await patchStatus(this.#client, this.#plural, object, status);
+      pending.written = status;
+      pending.writtenAt = performance.now();
+      pending.writing = false;
+      this.#arm(pending);
+    } catch (error) {
+      pending.writing = false;
+      if (error instanceof KubeApiError && error.status === 404) return;
+      this.#logger.warn('status could not be written, will be repeated', {
+        object: `${object.kind} ${object.metadata.namespace ?? ''}/${object.metadata.name}`,
+        error: String(error),
+      });
+      if (this.#objects.has(object.metadata.uid ?? '')) pending.timer = setTimeout(() => void this.#write(pending), retryMs);
+    }
+  }
+}
+
+function find(status: StatusBody | undefined, type: string): Condition | undefined {
+  return status?.conditions?.find((condition) => condition.type === type);
+}

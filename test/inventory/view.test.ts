@@ -1,0 +1,153 @@
+import t from 'tap';
+import { RowStore } from '../../controller/collect/row-store.ts';
+import { planPass } from '../../controller/inventory/pass.ts';
+import { InventoryView } from '../../controller/inventory/view.ts';
+import type { ExportRow } from '../../controller/sinks/contract.ts';
+
+const facts = (uid: string, payload = uid) => ({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
+const identity = { namespace: 'shop', name: 'inventory', cluster: '', generation: 1 };
+
+function setUp() {
+  const store = new RowStore();
+  let changes = 0;
+  const view = new InventoryView('shop', () => changes++);
+  store.subscribe({
+    row: (target, before, after) => view.rowChanged(target, before, after),
+    opened: (target) => view.addTarget(target),
+    closed: (target) => view.removeTarget(target),
+  });
+  const synced = new Set<string>();
+  const plan = (cursor?: Parameters<typeof planPass>[0]['cursor'], exportedBefore = false) =>
+    planPass({ view, identity, cursor, exportedBefore, isSynced: (target) => synced.has(target.name) });
+  return { store, view, synced, plan, changed: () => changes };
+}
+
+const written = (upserts: Iterable<readonly ExportRow[]>) => [...upserts].flat().map((row) => `${row.targetName}/${row.payload}`).sort();
+
+t.test('a view counts and digests what its targets hold', async (t) => {
+  const { store, view } = setUp();
+  const web = store.open('shop', 'web');
+  web.upsert(facts('a'));
+  web.upsert(facts('b'));
+  store.open('shop', 'jobs').upsert(facts('c'));
+  t.equal(view.count, 3);
+  store.close('shop', 'jobs');
+  t.equal(view.count, 2);
+  t.equal(view.digest.toString(), web.digest.toString());
+});
+
+t.test('a reader is told each changed row once, in its last form', async (t) => {
+  const { store, view } = setUp();
+  const web = store.open('shop', 'web');
+  for (const uid of ['a', 'b', 'c']) web.upsert(facts(uid));
+  const reader = view.read();
+  web.upsert(facts('a', 'a2'));
+  web.upsert(facts('a', 'a3'));
+  web.remove('shop', 'b');
+  web.upsert(facts('d'));
+  web.remove('shop', 'd');
+  const delta = view.changesSince(reader, new Set([web]));
+  t.strictSame(delta?.upserts.map((row) => row.payload), ['a3']);
+  t.strictSame(delta?.deletes.map(({ uid }) => uid).sort(), ['b', 'd'], 'a row that came and went is deleted, in case a cut pass wrote it');
+  view.confirm(reader, view.revision);
+  t.strictSame(view.changesSince(reader, new Set([web]))?.upserts, []);
+  t.equal(view.lag(reader).rows, 0);
+});
+
+t.test('a slow reader keeps its changes while a fast one moves on', async (t) => {
+  const { store, view } = setUp();
+  const web = store.open('shop', 'web');
+  const slow = view.read();
+  const fast = view.read();
+  web.upsert(facts('a'));
+  view.confirm(fast, view.revision);
+  web.upsert(facts('b'));
+  t.strictSame(view.changesSince(fast, new Set([web]))?.upserts.map((row) => row.uid), ['b']);
+  t.strictSame(view.changesSince(slow, new Set([web]))?.upserts.map((row) => row.uid).sort(), ['a', 'b']);
+  t.equal(view.lag(slow).rows, 2);
+});
+
+t.test('a log that outgrows its share sends its readers to a full comparison', async (t) => {
+  const { store, view } = setUp();
+  const web = store.open('shop', 'web');
+  const reader = view.read();
+  for (let index = 0; index < 10_002; index++) web.upsert(facts(`u${index}`));
+  t.equal(view.changesSince(reader, new Set([web])), undefined);
+});
+
+t.test('a target that has not listed yet never touches the sink', async (t) => {
+  const { store, synced, plan } = setUp();
+  const web = store.open('shop', 'web');
+  t.equal(plan(), undefined, 'no row, not synced');
+  web.upsert(facts('a'));
+  t.equal(plan(), undefined, 'a part of a list is not a list');
+  synced.add('web');
+  const pass = plan();
+  t.strictSame(pass?.change.completeTargets, ['web']);
+  t.strictSame(written(pass!.change.upserts), ['web/a']);
+});
+
+t.test('synced targets are exported while others are awaited, and only their stale rows go', async (t) => {
+  const { store, synced, plan, view } = setUp();
+  store.open('shop', 'web').upsert(facts('a'));
+  const jobs = store.open('shop', 'jobs');
+  jobs.upsert(facts('j'));
+  synced.add('web');
+  const first = plan()!;
+  t.strictSame(first.change.completeTargets, ['web']);
+  t.strictSame(first.change.knownTargets, ['jobs', 'web'], 'the rows of the awaited target are not those of a stranger');
+  t.strictSame(written(first.change.upserts), ['web/a']);
+  t.equal(first.rows, 1);
+
+  const cursor = { reader: view.read(), fingerprint: 'f', targets: first.targets, knownTargets: first.knownTargets };
+  jobs.upsert(facts('j', 'j2'));
+  t.equal(plan(cursor), undefined, 'changes of the awaited target wait with it');
+  synced.add('jobs');
+  const second = plan(cursor)!;
+  t.strictSame(second.change.completeTargets, ['jobs']);
+  t.strictSame(written(second.change.upserts), ['jobs/j2']);
+});
+
+t.test('one change is a delta of one row', async (t) => {
+  const { store, synced, plan, view } = setUp();
+  const web = store.open('shop', 'web');
+  for (let index = 0; index < 100; index++) web.upsert(facts(`u${index}`));
+  synced.add('web');
+  const first = plan()!;
+  const cursor = { reader: view.read(), fingerprint: 'f', targets: first.targets, knownTargets: first.knownTargets };
+  t.equal(plan(cursor), undefined);
+  web.upsert(facts('u5', 'scaled'));
+  web.remove('shop', 'u6');
+  const delta = plan(cursor)!;
+  t.equal(delta.mode, 'delta');
+  t.strictSame(written(delta.change.upserts), ['web/scaled']);
+  t.strictSame(delta.change.deletes, [{ targetName: 'web', uid: 'u6' }]);
+  t.strictSame(delta.change.completeTargets, []);
+  t.equal(delta.change.knownTargets, undefined);
+  t.equal(delta.rows, 99);
+  t.equal(delta.digest, view.digest.toString());
+});
+
+t.test('a target that is gone is told by its absence, also when it comes back under the same name', async (t) => {
+  const { store, synced, plan, view } = setUp();
+  store.open('shop', 'web').upsert(facts('a'));
+  synced.add('web');
+  const first = plan()!;
+  const cursor = { reader: view.read(), fingerprint: 'f', targets: first.targets, knownTargets: first.knownTargets };
+  store.close('shop', 'web');
+  const gone = plan(cursor)!;
+  t.strictSame(gone.change.knownTargets, []);
+  t.equal(gone.rows, 0);
+
+  synced.delete('web');
+  store.open('shop', 'web');
+  t.equal(plan(cursor), undefined, 'the new target has not listed: the old rows stay until it has');
+  synced.add('web');
+  t.strictSame(plan(cursor)?.change.completeTargets, ['web'], 'then whatever it does not have goes');
+});
+
+t.test('an inventory without targets clears a sink only when it has written to it before', async (t) => {
+  const { plan } = setUp();
+  t.equal(plan(), undefined);
+  t.strictSame(plan(undefined, true)?.change.knownTargets, []);
+});

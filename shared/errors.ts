@@ -46,6 +46,12 @@ export const errorCatalogue = {
     summary: 'An attribute path is not valid.',
     action: 'Correct the path of the attribute that the message names.',
   },
+  KOL_EXTRACT_SERIALIZE: {
+    class: 'row',
+    reason: 'PartialExtraction',
+    summary: 'A collected value cannot be written as JSON.',
+    action: 'Select a smaller part of the object, or mark the attribute optional.',
+  },
   KOL_EXTRACT_UNSUPPORTED: {
     class: 'terminal',
     reason: 'InvalidProfile',

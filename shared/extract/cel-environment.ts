@@ -1,0 +1,57 @@
+import { Environment } from '@marcbachmann/cel-js';
+import type { Duration } from '@marcbachmann/cel-js/evaluator';
+import { compileRegex } from './cel-regex.ts';
+import { CelFault } from './cel-fault.ts';
+import { durationNanoseconds, timestampText } from './cel-values.ts';
+
+/**
+ * The CEL environment of all expressions: one variable `object` of dynamic type, the standard functions and macros, optionals, and the string
+ * functions of Kubernetes. Any other variable or function is refused when an expression is compiled.
+ */
+export function createEnvironment(): Environment {
+  const environment = new Environment({
+    unlistedVariablesAreDyn: false,
+    enableOptionalTypes: true,
+    homogeneousAggregateLiterals: false,
+    limits: { maxAstNodes: 1500, maxDepth: 60, maxListElements: 500, maxMapEntries: 500, maxCallArguments: 8 },
+  });
+  environment.registerVariable('object', 'dyn');
+  for (const [signature, handler] of Object.entries(functions)) environment.registerFunction(signature, handler);
+  return environment;
+}
+
+const timestampType = 'google.protobuf.Timestamp';
+const durationType = 'google.protobuf.Duration';
+
+/** Overloads that the library lacks. */
+const functions: Record<string, (...args: never[]) => unknown> = {
+  'matches(string, string): bool': (text: string, pattern: string) => compileRegex(pattern).test(text),
+  [`string(${timestampType}): string`]: (timestamp: Date) => timestampText(timestamp),
+  [`string(${durationType}): string`]: (duration: Duration) => durationText(duration),
+  [`int(${timestampType}): int`]: (timestamp: Date) => BigInt(Math.floor(timestamp.getTime() / 1000)),
+  [`timestamp(${timestampType}): ${timestampType}`]: (timestamp: Date) => timestamp,
+  [`duration(${durationType}): ${durationType}`]: (duration: Duration) => duration,
+  'string.charAt(int): string': charAt,
+  'string.replace(string, string): string': (text: string, from: string, to: string) => text.replaceAll(from, () => to),
+  'string.replace(string, string, int): string': replaceSome,
+};
+
+/** CEL writes durations as seconds with a fraction, such as `5400s` or `0.25s`. */
+function durationText(duration: Duration): string {
+  const total = durationNanoseconds(duration);
+  const size = total < 0n ? -total : total;
+  const fraction = (size % 1_000_000_000n).toString().padStart(9, '0').replace(/0+$/, '');
+  return `${total < 0n ? '-' : ''}${size / 1_000_000_000n}${fraction === '' ? '' : `.${fraction}`}s`;
+}
+
+function charAt(text: string, index: bigint): string {
+  const characters = [...text];
+  if (index < 0n || index > BigInt(characters.length)) throw new CelFault('charAt(): index out of range');
+  return characters[Number(index)] ?? '';
+}
+
+function replaceSome(text: string, from: string, to: string, count: bigint): string {
+  if (count < 0n) return text.replaceAll(from, () => to);
+  let left = count;
+  return text.replaceAll(from, (found) => (left-- > 0n ? to : found));
+}

@@ -1,0 +1,265 @@
+import type { ASTNode } from '@marcbachmann/cel-js';
+import { treeSize, weight } from './cel-budget.ts';
+import type { CelBudget } from './cel-budget.ts';
+import { CelFault } from './cel-fault.ts';
+import { compileRegex } from './cel-regex.ts';
+import type { CelRegex } from './cel-regex.ts';
+import { objectChains } from './cel-syntax.ts';
+import { toCel } from './cel-values.ts';
+import { compareUtf8 } from './compare-utf8.ts';
+import { isJsonObject } from './json.ts';
+import type { Json } from './json.ts';
+import type { MemberGuard } from './jsonpath.ts';
+
+/**
+ * What the evaluator of cel-js keeps on a checked node. It is no public interface: the version is pinned, and the tests of loops, `matches()` and
+ * integers fail when it changes.
+ */
+interface CheckedNode {
+  op: string;
+  args: unknown;
+  meta: { evaluate: Run; alternate?: CheckedNode; macro?: Record<string, unknown> };
+  evaluate: Run;
+  /** Set by the check on nodes that combine values: applied to the operands that were evaluated before. */
+  handle?: (...operands: never[]) => unknown;
+  left?: CheckedNode;
+}
+
+type Run = (evaluator: unknown, node: CheckedNode, context: unknown) => unknown;
+
+interface ComprehensionArgs {
+  kind?: 'quantifier';
+  iterable: CheckedNode;
+  init: CheckedNode;
+  step: CheckedNode;
+}
+
+/** Taking an iteration, and catching an error with its stack trace, in steps. */
+const iterationSteps = 20;
+const errorSteps = 500;
+/** Looking up a time zone and formatting a date for it. */
+const timeZoneSteps = 1500;
+
+/** What an instrumented tree remembers of one evaluation. */
+export interface Instrumentation {
+  /** Forgets the object of the last evaluation. */
+  release(): void;
+}
+
+/**
+ * Makes a checked tree safe and exact, by wrapping the functions on its nodes:
+ *
+ * - loops, calls and the operators whose cost follows their operands charge the budget, so that every evaluation ends;
+ * - `matches()` runs on RE2;
+ * - the keys of maps are visited in order;
+ * - JSON integers enter as CEL ints, converted where the expression touches them;
+ * - members that are read by name pass through `guard`.
+ *
+ * @throws CelFault when the literal pattern of a `matches()` is not valid
+ */
+export function instrument(root: ASTNode, budget: CelBudget, guard: MemberGuard | undefined): Instrumentation {
+  const conversions = convertIntegers(root, budget);
+  const regexes = new Map<string, CelRegex>();
+  const seen = new Set<CheckedNode>();
+  const visit = (node: CheckedNode): void => {
+    if (seen.has(node)) return;
+    seen.add(node);
+    for (const child of executed(node)) visit(child);
+    wrap(node, budget, guard, regexes);
+  };
+  visit(root as unknown as CheckedNode);
+  return conversions;
+}
+
+/** The nodes that evaluating this node may run: what macros expand to, instead of their text. */
+function executed(node: CheckedNode): CheckedNode[] {
+  const { alternate, macro } = node.meta;
+  if (alternate !== undefined) return [alternate];
+  if (macro !== undefined) return [macro.val, macro.exp, macro.receiver, macro.arg].filter(isChecked);
+  if (node.op === 'comprehension') {
+    const { iterable, init, step } = node.args as ComprehensionArgs;
+    return [iterable, init, step];
+  }
+  const args: unknown[] = Array.isArray(node.args) ? node.args : [node.args];
+  return args.flat(2).filter(isChecked);
+}
+
+function isChecked(value: unknown): value is CheckedNode {
+  return typeof value === 'object' && value !== null && 'meta' in value;
+}
+
+function wrap(node: CheckedNode, budget: CelBudget, guard: MemberGuard | undefined, regexes: Map<string, CelRegex>): void {
+  if (node.meta.alternate !== undefined || node.meta.macro !== undefined) return;
+  switch (node.op) {
+    case 'comprehension':
+      wrapLoop(node, budget);
+      break;
+    case '&&':
+    case '||':
+      if (node.left !== undefined) node.left = chargeErrors(node.left, budget);
+      break;
+    case 'call':
+    case 'rcall':
+      wrapCall(node, budget, regexes);
+      break;
+    case '+':
+      replaceHandle(node, (handle) => (left, right, ...rest) => {
+        budget.charge(weight(left) + weight(right));
+        return handle(left, right, ...rest);
+      });
+      break;
+    case '==':
+    case '!=':
+    case 'in':
+      replaceHandle(node, (handle) => (left, right, ...rest) => {
+        chargeComparison(node.op, left, right, budget);
+        return handle(left, right, ...rest);
+      });
+      break;
+    case '.':
+    case '[]':
+      if (guard !== undefined) replaceHandle(node, (handle) => (left, right, ...rest) => guarded(guard, left, right, handle(left, right, ...rest)));
+      break;
+  }
+}
+
+type Handle = (...operands: unknown[]) => unknown;
+
+function replaceHandle(node: CheckedNode, replace: (handle: Handle) => Handle): void {
+  if (node.handle !== undefined) node.handle = replace(node.handle as unknown as Handle) as (...operands: never[]) => unknown;
+}
+
+function guarded(guard: MemberGuard, parent: unknown, key: unknown, value: unknown): unknown {
+  return typeof key === 'string' && isJsonObject(parent) ? guard(key, value as Json, parent) : value;
+}
+
+function chargeComparison(op: string, left: unknown, right: unknown, budget: CelBudget): void {
+  if (op === 'in' && Array.isArray(right)) budget.charge(right.length * (typeof left === 'object' ? treeSize(left, 1000) : 1));
+  else if (op !== 'in' && typeof left === 'object' && typeof right === 'object') budget.charge(2 * treeSize(left, 1_000_000));
+}
+
+function wrapLoop(node: CheckedNode, budget: CelBudget): void {
+  const args = node.args as ComprehensionArgs;
+  const stepsPerIteration = iterationSteps + bodySize(args.step);
+  if (args.kind === 'quantifier') args.step = chargeErrors(args.step, budget);
+  replaceHandle(node, (handle) => (range, ...rest) => {
+    const items = isPlainMap(range) ? Object.keys(range).sort(compareUtf8) : range;
+    if (Array.isArray(items)) budget.charge(items.length * stepsPerIteration);
+    return handle(items, ...rest);
+  });
+}
+
+function isPlainMap(value: unknown): value is object {
+  return isJsonObject(value) && Object.getPrototypeOf(value) === Object.prototype;
+}
+
+function bodySize(node: CheckedNode): number {
+  return executed(node).reduce((size, child) => size + bodySize(child), 1);
+}
+
+/** A stand-in for a node whose errors the evaluator catches and drops. */
+function chargeErrors(node: CheckedNode, budget: CelBudget): CheckedNode {
+  const evaluate: Run = (evaluator, _node, context) => {
+    try {
+      return node.evaluate(evaluator, node, context);
+    } catch (error) {
+      if (!budget.exhausted()) budget.charge(errorSteps);
+      throw error;
+    }
+  };
+  return { op: node.op, args: node.args, meta: node.meta, evaluate };
+}
+
+function wrapCall(node: CheckedNode, budget: CelBudget, regexes: Map<string, CelRegex>): void {
+  const [name] = node.args as [string, ...unknown[]];
+  if (name === 'matches') checkLiteralPattern(node);
+  const isMethod = node.op === 'rcall';
+  const base = isMethod && name.startsWith('get') ? timeZoneSteps : 2;
+  const special = specials[name];
+  replaceHandle(node, (handle) => (values, ...rest) => {
+    const operands = values as unknown[];
+    let steps = isMethod && operands.length === 1 ? 2 : base;
+    for (const operand of operands) steps += weight(operand);
+    budget.charge(steps);
+    const result = special?.(operands, budget, regexes) ?? handle(operands, ...rest);
+    budget.charge(weight(result));
+    return result;
+  });
+}
+
+/** Functions of the library that differ from CEL. Undefined: the library's own, with its error for operands of other types. */
+const specials: Record<string, (operands: unknown[], budget: CelBudget, regexes: Map<string, CelRegex>) => unknown> = {
+  matches: ([text, pattern], budget, regexes) =>
+    typeof text === 'string' && typeof pattern === 'string' ? matches(text, pattern, budget, regexes) : undefined,
+  lowerAscii: ([text]) => (typeof text === 'string' ? text.replace(/[A-Z]+/g, (found) => found.toLowerCase()) : undefined),
+  upperAscii: ([text]) => (typeof text === 'string' ? text.replace(/[a-z]+/g, (found) => found.toUpperCase()) : undefined),
+  int: ([text]) => decimal(text, /^[-+]?\d+$/),
+  uint: ([text]) => decimal(text, /^\d+$/),
+  replace: ([text, from, to], budget) => {
+    // Every occurrence of an empty or short text can grow to the length of its replacement.
+    if (typeof text === 'string' && typeof from === 'string' && typeof to === 'string') {
+      budget.charge(((text.length / Math.max(from.length, 1) + 1) * to.length) >> 4);
+    }
+    return undefined;
+  },
+  join: ([list, separator], budget) => {
+    if (!Array.isArray(list)) return undefined;
+    for (const item of list) budget.charge(weight(item) + 1);
+    budget.charge(list.length * (1 + weight(separator)));
+    return undefined;
+  },
+};
+
+function decimal(text: unknown, form: RegExp): undefined {
+  if (typeof text === 'string' && !form.test(text)) throw new CelFault('the text is not an integer');
+  return undefined;
+}
+
+function matches(text: string, pattern: string, budget: CelBudget, regexes: Map<string, CelRegex>): boolean {
+  let regex = regexes.get(pattern);
+  if (regex === undefined) {
+    // Compiling takes some ten microseconds for an ordinary pattern.
+    budget.charge(1000 + pattern.length * 20);
+    regex = compileRegex(pattern);
+    // Patterns that come from objects must not pile up.
+    if (regexes.size >= 16) regexes.clear();
+    regexes.set(pattern, regex);
+  }
+  budget.charge(20 + ((text.length * regex.programSize) >> 1));
+  return regex.test(text);
+}
+
+function checkLiteralPattern(node: CheckedNode): void {
+  const args = node.args as unknown[];
+  const operands = args.at(-1) as CheckedNode[];
+  const pattern = operands.at(-1);
+  if (pattern?.op === 'value' && typeof pattern.args === 'string') compileRegex(pattern.args);
+}
+
+/** Converts at the end of each chain that starts at `object`, so that only what the expression touches is copied. */
+function convertIntegers(root: ASTNode, budget: CelBudget): Instrumentation {
+  const caches: { source: unknown; converted: unknown }[] = [];
+  for (const { node, read } of objectChains(root)) {
+    if (read.extent === 'presence') continue;
+    const checked = node as unknown as CheckedNode;
+    const evaluate = checked.meta.evaluate;
+    // In a loop the same list is converted once.
+    const cache: { source: unknown; converted: unknown } = { source: undefined, converted: undefined };
+    caches.push(cache);
+    checked.evaluate = (evaluator, self, context) => {
+      const value = evaluate(evaluator, self, context);
+      if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
+      if (typeof value !== 'object' || value === null) return value;
+      if (cache.source !== value) {
+        cache.source = value;
+        cache.converted = toCel(value, budget);
+      }
+      return cache.converted;
+    };
+  }
+  return {
+    release: () => {
+      for (const cache of caches) cache.source = cache.converted = undefined;
+    },
+  };
+}

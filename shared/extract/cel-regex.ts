@@ -1,0 +1,33 @@
+import { RE2JS } from '@bufbuild/re2';
+import { CelFault } from './cel-fault.ts';
+
+/** A compiled regular expression of the RE2 dialect, whose running time is linear in the text. */
+export interface CelRegex {
+  /** Instructions of the compiled program; a match costs at most this many steps per character. */
+  programSize: number;
+  test(text: string): boolean;
+}
+
+/** Longer patterns, or patterns that unfold to more instructions, take too long per character to run on every object. */
+const maxPatternLength = 256;
+const maxProgramSize = 1000;
+
+/**
+ * @throws CelFault when the pattern is not valid or too large; the message never holds the pattern, which may come from an object
+ */
+export function compileRegex(pattern: string): CelRegex {
+  if (pattern.length > maxPatternLength) throw new CelFault(`the pattern of matches() is longer than ${maxPatternLength} characters`);
+  const compiled = compile(pattern);
+  const programSize = compiled.re2Input.prog.numInst();
+  if (programSize > maxProgramSize) throw new CelFault('the pattern of matches() is too large; use smaller repeat counts');
+  return { programSize, test: (text) => compiled.test(text) };
+}
+
+function compile(pattern: string): RE2JS {
+  try {
+    return RE2JS.compile(pattern);
+  } catch (error) {
+    const what = error instanceof Error ? error.message.replace(/: `[^]*$/, '') : 'error';
+    throw new CelFault(`the pattern of matches() is not valid: ${what.replace('error parsing regexp: ', '')}`);
+  }
+}

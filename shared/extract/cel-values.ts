@@ -1,0 +1,100 @@
+import { Optional } from '@marcbachmann/cel-js';
+import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
+import type { CelBudget } from './cel-budget.ts';
+import { CelFault } from './cel-fault.ts';
+import type { Json } from './json.ts';
+
+/**
+ * JSON as CEL sees it: integers are ints (bigint), other numbers doubles. Copies only lists and maps that hold an integer.
+ *
+ * @param value JSON from an object
+ */
+export function toCel(value: unknown, budget: CelBudget): unknown {
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Optional) return value.hasValue() ? Optional.of(toCel(value.value(), budget)) : value;
+  budget.charge(1);
+  return mapMembers(value, (member) => toCel(member, budget));
+}
+
+/**
+ * The result of an expression as JSON, undefined for null and an empty optional. Timestamps become RFC 3339 text, durations integer
+ * nanoseconds, bytes base64; ints become numbers where no digit is lost.
+ *
+ * @throws CelFault for results that JSON cannot hold
+ */
+export function fromCel(value: unknown, budget: CelBudget): Json | undefined {
+  if (value instanceof Optional) return value.hasValue() ? fromCel(value.value(), budget) : undefined;
+  return value === null ? undefined : plain(value, budget);
+}
+
+function plain(value: unknown, budget: CelBudget): Json {
+  switch (typeof value) {
+    case 'string':
+      budget.charge(value.length >> 4);
+      return value;
+    case 'boolean':
+      return value;
+    case 'bigint':
+      return exact(value);
+    case 'number':
+      if (!Number.isFinite(value)) throw new CelFault('the result is not a finite number');
+      return value;
+    case 'object':
+      return value === null ? null : plainObject(value, budget);
+    default:
+      throw new CelFault('the result is not a value that JSON can hold');
+  }
+}
+
+function plainObject(value: object, budget: CelBudget): Json {
+  budget.charge(1);
+  if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype) {
+    return mapMembers(value, (member) => plain(member, budget)) as Json;
+  }
+  if (value instanceof Optional) return value.hasValue() ? plain(value.value(), budget) : null;
+  if (value instanceof UnsignedInt) return exact(value.value);
+  if (value instanceof Date) return timestampText(value);
+  if (value instanceof Duration) return exact(durationNanoseconds(value));
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
+  throw new CelFault('the result is not a value that JSON can hold');
+}
+
+/** RFC 3339 in UTC; milliseconds only where there are some. */
+export function timestampText(timestamp: Date): string {
+  return timestamp.toISOString().replace('.000Z', 'Z');
+}
+
+/** A whole number of nanoseconds. */
+export function durationNanoseconds(duration: Duration): bigint {
+  return duration.seconds * 1_000_000_000n + BigInt(duration.nanos);
+}
+
+function exact(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
+/** Maps the members of a list or map; the same list or map comes back when no member changed. */
+function mapMembers(value: object, change: (member: unknown) => unknown): object {
+  if (Array.isArray(value)) {
+    let copy: unknown[] | undefined;
+    for (let i = 0; i < value.length; i++) {
+      const changed = change(value[i]);
+      if (changed === value[i]) continue;
+      copy ??= value.slice();
+      copy[i] = changed;
+    }
+    return copy ?? value;
+  }
+  const source = value as Record<string, unknown>;
+  let copy: Record<string, unknown> | undefined;
+  for (const key of Object.keys(source)) {
+    const changed = change(source[key]);
+    if (changed === source[key]) continue;
+    copy ??= { ...source };
+    if (key === '__proto__') Object.defineProperty(copy, key, { value: changed, enumerable: true, configurable: true, writable: true });
+    else copy[key] = changed;
+  }
+  return copy ?? source;
+}

@@ -1,0 +1,110 @@
+import type { ASTNode, Environment } from '@marcbachmann/cel-js';
+import { KollectError } from '../errors.ts';
+import { createBudget } from './cel-budget.ts';
+import { createEnvironment } from './cel-environment.ts';
+import { CelFault, evaluationFailure } from './cel-fault.ts';
+import { instrument } from './cel-instrument.ts';
+import { checkSyntax, objectChains } from './cel-syntax.ts';
+import { fromCel } from './cel-values.ts';
+import type { ReadPath } from './compile-path.ts';
+import type { Json } from './json.ts';
+import type { MemberGuard } from './jsonpath.ts';
+import { shown } from './jsonpath-parse.ts';
+
+export interface CompiledCel {
+  /**
+   * Static type of the result: `bool`, `int`, `string`, `list<string>`, … and `dyn` where it depends on the object. A `matchPolicy` is
+   * acceptable when this is `bool` or `dyn`.
+   */
+  resultType: string;
+  /** Where the expression reads the object. */
+  reads: readonly ReadPath[];
+  /**
+   * Evaluates the expression on one object as JSON.parse gives it; undefined when the result is null or an empty optional. Timestamps come as RFC 3339 text, durations as
+   * integer nanoseconds, bytes as base64, ints as numbers or, beyond 2^53, as bigint.
+   *
+   * @throws KollectError KOL_EXTRACT_EVALUATE; the message never holds a value of the object
+   */
+  evaluate(object: unknown): Json | undefined;
+}
+
+export interface CelOptions {
+  /** Sees every member that the expression reads by name, to redact it by key. */
+  guard?: MemberGuard;
+}
+
+/**
+ * Compiles a CEL expression over the variable `object`, without the `cel:` prefix.
+ *
+ * Unknown variables and functions, operators on types that never fit, and regular expressions outside RE2 are refused here. Each evaluation
+ * has a budget of steps, so that no expression stalls the process.
+ *
+ * @throws KollectError KOL_EXTRACT_CEL; the message says what is wrong and where
+ * @example compileCel('object.spec.replicas > 1').resultType // "bool"
+ */
+export function compileCel(expression: string, options: CelOptions = {}): CompiledCel {
+  if (expression.trim() === '') throw new KollectError('KOL_EXTRACT_CEL', 'the expression is empty; write for example object.metadata.name');
+  if (expression.length > maxLength) {
+    throw new KollectError('KOL_EXTRACT_CEL', `the expression has ${expression.length} characters, at most ${maxLength} are allowed`);
+  }
+  try {
+    return compile(expression, options);
+  } catch (error) {
+    throw compileFailure(error, expression);
+  }
+}
+
+const maxLength = 4096;
+
+/** Built once: it is the same for all expressions and never changed. */
+const environment: Environment = createEnvironment();
+
+function compile(expression: string, { guard }: CelOptions): CompiledCel {
+  const parsed = environment.parse(expression);
+  checkSyntax(parsed.ast);
+  const checked = parsed.check();
+  if (!checked.valid) throw checked.error ?? new CelFault('the expression does not compile');
+  const budget = createBudget();
+  const instrumentation = instrument(parsed.ast, budget, guard);
+  const variables: { object: unknown } = { object: null };
+  return {
+    resultType: checked.type ?? 'dyn',
+    reads: uniqueReads(parsed.ast),
+    evaluate: (object) => {
+      budget.reset();
+      variables.object = object;
+      try {
+        const result = fromCel(parsed(variables), budget);
+        // A logical operator may have swallowed the error; its result would depend on where the steps ran out.
+        if (budget.exhausted()) budget.charge(0);
+        return result;
+      } catch (error) {
+        throw evaluationFailure(error);
+      } finally {
+        variables.object = null;
+        instrumentation.release();
+      }
+    },
+  };
+}
+
+function uniqueReads(ast: ASTNode): ReadPath[] {
+  const reads = objectChains(ast).map((chain) => chain.read);
+  return [...new Map(reads.map((read) => [JSON.stringify(read), read])).values()];
+}
+
+interface Located {
+  code?: string;
+  summary?: string;
+  range?: { start: number };
+}
+
+function compileFailure(error: unknown, expression: string): KollectError {
+  if (error instanceof KollectError) return error;
+  if (error instanceof RangeError) return new KollectError('KOL_EXTRACT_CEL', 'the expression is nested too deeply');
+  const { code, summary, range } = error as Located;
+  const what = summary ?? (error instanceof Error ? error.message : 'the expression does not compile');
+  const where = range === undefined ? '' : ` at character ${range.start + 1} of ${shown(expression)}`;
+  const fix = code === 'unknown_variable' ? '; the only variable is object' : '';
+  return new KollectError('KOL_EXTRACT_CEL', `${what}${where}${fix}`);
+}

@@ -1,0 +1,43 @@
+import type { Json } from './json.ts';
+import { isJsonObject } from './json.ts';
+
+/** Types that an attribute may declare, with what a value is turned into. */
+export const attributeTypes = ['string', 'int', 'float', 'bool', 'list', 'map'] as const;
+
+export type AttributeType = (typeof attributeTypes)[number];
+
+/**
+ * Turns a value into the declared type, or gives undefined when it does not fit. Conversions are those that lose nothing: scalars to text,
+ * text that is a number or bool to that, a single value to a list of one.
+ */
+export function coerce(value: Json, type: AttributeType): Json | undefined {
+  switch (type) {
+    case 'string':
+      return typeof value === 'object' ? undefined : String(value);
+    case 'int':
+      return toInt(value);
+    case 'float':
+      return toFloat(value);
+    case 'bool':
+      return typeof value === 'boolean' ? value : value === 'true' ? true : value === 'false' ? false : undefined;
+    case 'list':
+      return Array.isArray(value) ? value : [value];
+    case 'map':
+      return isJsonObject(value) ? value : undefined;
+  }
+}
+
+function toInt(value: Json): Json | undefined {
+  if (typeof value === 'bigint') return value;
+  if (typeof value === 'number') return Number.isInteger(value) ? value : undefined;
+  if (typeof value !== 'string' || !/^[-+]?\d{1,30}$/.test(value)) return undefined;
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : BigInt(value.replace('+', ''));
+}
+
+function toFloat(value: Json): Json | undefined {
+  if (typeof value === 'number' || typeof value === 'bigint') return value;
+  if (typeof value !== 'string' || !/^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(value)) return undefined;
+  const number = Number(value);
+  return Number.isFinite(number) ? number : undefined;
+}

@@ -1,0 +1,96 @@
+import { KollectError } from '../errors.ts';
+import { compileCel } from './cel.ts';
+import { parseHelmPath } from './helm-path.ts';
+import type { Json } from './json.ts';
+import { compileDefinite, compileIndefinite, isDefinite } from './jsonpath.ts';
+import type { MemberGuard } from './jsonpath.ts';
+import { maxPathLength, parseJsonPath } from './jsonpath-parse.ts';
+import type { Segment } from './jsonpath-parse.ts';
+
+/** A place in an object that a path reads. */
+export interface ReadPath {
+  /** Keys and indexes from the root that are fixed by the text of the path. */
+  prefix: readonly (string | number)[];
+  /** `subtree`: the value there, or anything below it. `presence`: only whether it is there. */
+  extent: 'subtree' | 'presence';
+}
+
+/** An attribute path, compiled once and evaluated on many objects. */
+export interface CompiledPath {
+  language: 'jsonpath' | 'cel' | 'helm';
+  /** True for a JSONPath of names and single indexes. Such a path gives one value; any other JSONPath gives a list. */
+  definite: boolean;
+  /** What the path reads, as far as its text tells. */
+  reads: readonly ReadPath[];
+  /**
+   * The value at the path in an object as JSON.parse gives it, or undefined for no value: nothing there, JSON null, an index out of range.
+   *
+   * @throws KollectError KOL_EXTRACT_EVALUATE; the message never holds a value of the object
+   */
+  evaluate(object: unknown): Json | undefined;
+}
+
+export interface CompilePathOptions {
+  /** Sees the members of maps that the path ends at, to redact them by key. */
+  guard?: MemberGuard;
+}
+
+/**
+ * Compiles an attribute path: `cel:<expression>` over the variable `object`, `helm:release.<field>`, or JSONPath as `$.a.b` or `{.a.b}`.
+ *
+ * Evaluation of a Helm path throws KOL_EXTRACT_UNSUPPORTED: this version checks such paths but does not decode releases.
+ *
+ * @throws KollectError KOL_EXTRACT_PATH or KOL_EXTRACT_CEL; the message says what is wrong, where, and what to write instead
+ * @example compilePath('$.spec.template.spec.containers[*].image').evaluate(deployment) // ["nginx:1.27"]
+ */
+export function compilePath(path: string, options: CompilePathOptions = {}): CompiledPath {
+  const text = path.trim();
+  if (text === '') throw new KollectError('KOL_EXTRACT_PATH', 'the path is empty; write a path such as $.metadata.name');
+  if (text.length > maxPathLength) {
+    throw new KollectError('KOL_EXTRACT_PATH', `the path has ${text.length} characters, at most ${maxPathLength} are allowed`);
+  }
+  if (text.startsWith('cel:')) return celPath(text.slice('cel:'.length), options);
+  if (text.startsWith('helm:')) return helmPath(text);
+  return jsonPath(text, options);
+}
+
+function celPath(expression: string, { guard }: CompilePathOptions): CompiledPath {
+  const { evaluate, reads } = compileCel(expression, guard === undefined ? {} : { guard });
+  return { language: 'cel', definite: false, reads, evaluate };
+}
+
+function helmPath(text: string): CompiledPath {
+  const keys = parseHelmPath(text);
+  return {
+    language: 'helm',
+    definite: true,
+    reads: [{ prefix: ['release', ...keys], extent: 'subtree' }],
+    evaluate: () => {
+      throw new KollectError('KOL_EXTRACT_UNSUPPORTED', 'helm: paths are not collected in this version');
+    },
+  };
+}
+
+function jsonPath(text: string, { guard }: CompilePathOptions): CompiledPath {
+  const segments = parseJsonPath(text);
+  const definite = isDefinite(segments);
+  return {
+    language: 'jsonpath',
+    definite,
+    reads: [{ prefix: fixedPrefix(segments), extent: 'subtree' }],
+    evaluate: (definite ? compileDefinite(segments, guard) : compileIndefinite(segments, guard)) as CompiledPath['evaluate'],
+  };
+}
+
+/** Names and indexes up to the first step that is open. */
+function fixedPrefix(segments: readonly Segment[]): (string | number)[] {
+  const prefix: (string | number)[] = [];
+  for (const { descendant, selectors } of segments) {
+    const [selector] = selectors;
+    if (descendant || selectors.length !== 1) break;
+    if (selector?.kind === 'name') prefix.push(selector.name);
+    else if (selector?.kind === 'index') prefix.push(selector.index);
+    else break;
+  }
+  return prefix;
+}

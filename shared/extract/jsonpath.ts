@@ -1,0 +1,179 @@
+import { KollectError } from '../errors.ts';
+import { compareUtf8 } from './compare-utf8.ts';
+import { isJsonObject } from './json.ts';
+import type { Json, JsonObject } from './json.ts';
+import { compileFilter } from './jsonpath-filter.ts';
+import type { Filter } from './jsonpath-filter.ts';
+import type { Segment, Selector } from './jsonpath-parse.ts';
+
+/**
+ * Values that a single evaluation may visit. An object of 1.5 MB, the most that etcd takes, has fewer members than this; the limit only
+ * ends paths that visit the same content again and again.
+ */
+const maxVisits = 1_000_000;
+
+/** True when the path can name one value only: names and single indexes. */
+export function isDefinite(segments: readonly Segment[]): boolean {
+  return segments.every((segment) => {
+    const only = segment.selectors[0]?.kind;
+    return !segment.descendant && segment.selectors.length === 1 && (only === 'name' || only === 'index');
+  });
+}
+
+/**
+ * Compiles a definite path into a walk. It gives the value, or undefined where a step is absent, null, out of range or of the wrong type.
+ */
+export function compileDefinite(segments: readonly Segment[], guard: MemberGuard = unguarded): (object: Json) => Json | undefined {
+  const steps = segments.map((segment) => {
+    const selector = segment.selectors[0] as Selector & { kind: 'name' | 'index' };
+    return selector.kind === 'name' ? selector.name : selector.index;
+  });
+  const last = steps.at(-1) as string | number;
+  return (object) => {
+    let value: Json | undefined = object;
+    let parent = object;
+    for (let i = 0; i < steps.length; i++) {
+      if (typeof value !== 'object' || value === null) return undefined;
+      parent = value;
+      value = step(value, steps[i] as string | number);
+    }
+    if (value === undefined || value === null) return undefined;
+    return typeof last === 'string' ? guard(last, value, parent as JsonObject) : value;
+  };
+}
+
+/** Sees the members of maps that a path ends at, and may replace their values. */
+export type MemberGuard = (key: string, value: Json, parent: JsonObject) => Json;
+
+const unguarded: MemberGuard = (_key, value) => value;
+
+function step(value: Json[] | { [key: string]: Json }, to: string | number): Json | undefined {
+  if (typeof to === 'number') return Array.isArray(value) ? value.at(to) : undefined;
+  return !Array.isArray(value) && Object.hasOwn(value, to) ? value[to] : undefined;
+}
+
+/**
+ * Compiles any other path. It gives the values in document order, the keys of maps ascending so that equal objects give equal lists; nulls are
+ * left out. Undefined when nothing matches.
+ *
+ * @throws KollectError KOL_EXTRACT_PATH from compiling a filter, KOL_EXTRACT_EVALUATE when an evaluation visits too much
+ */
+export function compileIndefinite(segments: readonly Segment[], guard: MemberGuard = unguarded): (object: Json) => Json[] | undefined {
+  const steps = segments.map(({ descendant, selectors }, i) => {
+    const ending = i === segments.length - 1 ? guard : unguarded;
+    return { descendant, selectors: selectors.map((selector) => compileSelector(selector, ending)) };
+  });
+  return (object) => {
+    const visits = { left: maxVisits };
+    let values: Json[] = [object];
+    for (const { descendant, selectors } of steps) {
+      const next: Json[] = [];
+      for (const value of values) {
+        if (descendant) descend(value, selectors, next, visits);
+        else for (const select of selectors) select(value, next, visits);
+      }
+      values = next;
+    }
+    const present = values.filter((value) => value !== null);
+    return present.length === 0 ? undefined : present;
+  };
+}
+
+interface Visits {
+  left: number;
+}
+
+type Select = (value: Json, into: Json[], visits: Visits) => void;
+
+function descend(value: Json, selectors: readonly Select[], into: Json[], visits: Visits): void {
+  if (typeof value !== 'object' || value === null) return;
+  // A stack of its own: the depth of an object is the writer's choice.
+  const open: Json[] = [value];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    for (const select of selectors) select(next, into, visits);
+    const children = members(next);
+    spend(visits, children.length + 1);
+    for (let i = children.length - 1; i >= 0; i--) {
+      const child = children[i] as Json;
+      if (typeof child === 'object' && child !== null) open.push(child);
+    }
+  }
+}
+
+function compileSelector(selector: Selector, guard: MemberGuard): Select {
+  switch (selector.kind) {
+    case 'name':
+    case 'index': {
+      const to = selector.kind === 'name' ? selector.name : selector.index;
+      return (value, into, visits) => {
+        spend(visits, 1);
+        const found = typeof value === 'object' && value !== null ? step(value, to) : undefined;
+        if (found === undefined) return;
+        into.push(typeof to === 'string' ? guard(to, found, value as JsonObject) : found);
+      };
+    }
+    case 'wildcard':
+      return (value, into, visits) => push(members(value, guard), into, visits);
+    case 'slice':
+      return (value, into, visits) => push(Array.isArray(value) ? slice(value, selector) : [], into, visits);
+    case 'filter':
+      return filterSelect(compileFilter(selector.expression), selector.expression.length, guard);
+  }
+}
+
+function filterSelect(filter: Filter, length: number, guard: MemberGuard): Select {
+  return (value, into, visits) => {
+    if (typeof value !== 'object' || value === null) return;
+    const elements = members(value);
+    // A comparison costs about as much as visiting its text in words.
+    const perElement = 1 + (length >> 3);
+    spend(visits, filter.open ? perElement * size(elements, visits.left) : perElement * elements.length);
+    const kept = new Set(filter.select(elements));
+    const guarded = members(value, guard);
+    push(guarded.filter((_, i) => kept.has(elements[i] as Json)), into, visits);
+  };
+}
+
+/** Elements of a list, or values of a map in the order of its keys. */
+function members(value: Json, guard: MemberGuard = unguarded): Json[] {
+  if (Array.isArray(value)) return value;
+  if (!isJsonObject(value)) return [];
+  return Object.keys(value)
+    .sort(compareUtf8)
+    .map((key) => guard(key, value[key] as Json, value));
+}
+
+function push(found: readonly Json[], into: Json[], visits: Visits): void {
+  spend(visits, found.length);
+  for (const value of found) into.push(value);
+}
+
+/** RFC 9535 section 2.3.4.2.2. */
+function slice(list: readonly Json[], { start, end, step: by }: { start: number | undefined; end: number | undefined; step: number }): Json[] {
+  const result: Json[] = [];
+  const from = (bound: number): number => (bound >= 0 ? bound : list.length + bound);
+  if (by > 0) {
+    const upper = Math.min(Math.max(from(end ?? list.length), 0), list.length);
+    for (let i = Math.max(from(start ?? 0), 0); i < upper; i += by) result.push(list[i] as Json);
+  } else if (by < 0) {
+    const lower = Math.max(from(end ?? -list.length - 1), -1);
+    for (let i = Math.min(from(start ?? list.length - 1), list.length - 1); i > lower; i += by) result.push(list[i] as Json);
+  }
+  return result;
+}
+
+/** Number of values below the given ones, counted up to a limit. */
+function size(values: readonly Json[], limit: number): number {
+  const open: Json[] = [...values];
+  let count = 0;
+  for (let next = open.pop(); next !== undefined && count <= limit; next = open.pop()) {
+    count++;
+    if (typeof next === 'object' && next !== null) for (const member of Object.values(next)) open.push(member);
+  }
+  return count;
+}
+
+function spend(visits: Visits, count: number): void {
+  visits.left -= count;
+  if (visits.left < 0) throw new KollectError('KOL_EXTRACT_EVALUATE', 'the path visits too many values of this object; name more of the fields');
+}

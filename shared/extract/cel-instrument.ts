@@ -1,6 +1,7 @@
+import { Optional } from '@marcbachmann/cel-js';
 import type { ASTNode } from '@marcbachmann/cel-js';
-import { treeSize, weight } from './cel-budget.ts';
-import type { CelBudget } from './cel-budget.ts';
+import { treeSize, weight } from './step-budget.ts';
+import type { StepBudget } from './step-budget.ts';
 import { CelFault } from './cel-fault.ts';
 import { compileRegex } from './cel-regex.ts';
 import type { CelRegex } from './cel-regex.ts';
@@ -36,7 +37,7 @@ interface ComprehensionArgs {
 
 /** Taking an iteration, and catching an error with its stack trace, in steps. */
 const iterationSteps = 20;
-const errorSteps = 500;
+const errorSteps = 400;
 /** Looking up a time zone and formatting a date for it. */
 const timeZoneSteps = 1500;
 
@@ -57,7 +58,7 @@ export interface Instrumentation {
  *
  * @throws CelFault when the literal pattern of a `matches()` is not valid
  */
-export function instrument(root: ASTNode, budget: CelBudget, guard: MemberGuard | undefined): Instrumentation {
+export function instrument(root: ASTNode, budget: StepBudget, guard: MemberGuard | undefined): Instrumentation {
   const conversions = convertIntegers(root, budget);
   const regexes = new Map<string, CelRegex>();
   const seen = new Set<CheckedNode>();
@@ -88,7 +89,7 @@ function isChecked(value: unknown): value is CheckedNode {
   return typeof value === 'object' && value !== null && 'meta' in value;
 }
 
-function wrap(node: CheckedNode, budget: CelBudget, guard: MemberGuard | undefined, regexes: Map<string, CelRegex>): void {
+function wrap(node: CheckedNode, budget: StepBudget, guard: MemberGuard | undefined, regexes: Map<string, CelRegex>): void {
   if (node.meta.alternate !== undefined || node.meta.macro !== undefined) return;
   switch (node.op) {
     case 'comprehension':
@@ -118,6 +119,8 @@ function wrap(node: CheckedNode, budget: CelBudget, guard: MemberGuard | undefin
       break;
     case '.':
     case '[]':
+    case '.?':
+    case '[?]':
       if (guard !== undefined) replaceHandle(node, (handle) => (left, right, ...rest) => guarded(guard, left, right, handle(left, right, ...rest)));
       break;
   }
@@ -130,15 +133,17 @@ function replaceHandle(node: CheckedNode, replace: (handle: Handle) => Handle): 
 }
 
 function guarded(guard: MemberGuard, parent: unknown, key: unknown, value: unknown): unknown {
+  if (parent instanceof Optional) return parent.hasValue() ? guarded(guard, parent.value(), key, value) : value;
+  if (value instanceof Optional) return value.hasValue() ? Optional.of(guarded(guard, parent, key, value.value())) : value;
   return typeof key === 'string' && isJsonObject(parent) ? guard(key, value as Json, parent) : value;
 }
 
-function chargeComparison(op: string, left: unknown, right: unknown, budget: CelBudget): void {
+function chargeComparison(op: string, left: unknown, right: unknown, budget: StepBudget): void {
   if (op === 'in' && Array.isArray(right)) budget.charge(right.length * (typeof left === 'object' ? treeSize(left, 1000) : 1));
-  else if (op !== 'in' && typeof left === 'object' && typeof right === 'object') budget.charge(2 * treeSize(left, 1_000_000));
+  else if (op !== 'in' && typeof left === 'object' && typeof right === 'object') budget.charge(4 * treeSize(left, 1_000_000));
 }
 
-function wrapLoop(node: CheckedNode, budget: CelBudget): void {
+function wrapLoop(node: CheckedNode, budget: StepBudget): void {
   const args = node.args as ComprehensionArgs;
   const stepsPerIteration = iterationSteps + bodySize(args.step);
   if (args.kind === 'quantifier') args.step = chargeErrors(args.step, budget);
@@ -158,8 +163,9 @@ function bodySize(node: CheckedNode): number {
 }
 
 /** A stand-in for a node whose errors the evaluator catches and drops. */
-function chargeErrors(node: CheckedNode, budget: CelBudget): CheckedNode {
+function chargeErrors(node: CheckedNode, budget: StepBudget): CheckedNode {
   const evaluate: Run = (evaluator, _node, context) => {
+    if (budget.exhausted()) throw budget.fault;
     try {
       return node.evaluate(evaluator, node, context);
     } catch (error) {
@@ -170,7 +176,7 @@ function chargeErrors(node: CheckedNode, budget: CelBudget): CheckedNode {
   return { op: node.op, args: node.args, meta: node.meta, evaluate };
 }
 
-function wrapCall(node: CheckedNode, budget: CelBudget, regexes: Map<string, CelRegex>): void {
+function wrapCall(node: CheckedNode, budget: StepBudget, regexes: Map<string, CelRegex>): void {
   const [name] = node.args as [string, ...unknown[]];
   if (name === 'matches') checkLiteralPattern(node);
   const isMethod = node.op === 'rcall';
@@ -188,17 +194,18 @@ function wrapCall(node: CheckedNode, budget: CelBudget, regexes: Map<string, Cel
 }
 
 /** Functions of the library that differ from CEL. Undefined: the library's own, with its error for operands of other types. */
-const specials: Record<string, (operands: unknown[], budget: CelBudget, regexes: Map<string, CelRegex>) => unknown> = {
+const specials: Record<string, (operands: unknown[], budget: StepBudget, regexes: Map<string, CelRegex>) => unknown> = {
   matches: ([text, pattern], budget, regexes) =>
     typeof text === 'string' && typeof pattern === 'string' ? matches(text, pattern, budget, regexes) : undefined,
   lowerAscii: ([text]) => (typeof text === 'string' ? text.replace(/[A-Z]+/g, (found) => found.toLowerCase()) : undefined),
   upperAscii: ([text]) => (typeof text === 'string' ? text.replace(/[a-z]+/g, (found) => found.toUpperCase()) : undefined),
+  size: ([text]) => (typeof text === 'string' ? BigInt(countCharacters(text)) : undefined),
   int: ([text]) => decimal(text, /^[-+]?\d+$/),
   uint: ([text]) => decimal(text, /^\d+$/),
   replace: ([text, from, to], budget) => {
     // Every occurrence of an empty or short text can grow to the length of its replacement.
     if (typeof text === 'string' && typeof from === 'string' && typeof to === 'string') {
-      budget.charge(((text.length / Math.max(from.length, 1) + 1) * to.length) >> 4);
+      budget.charge(((text.length / Math.max(from.length, 1) + 1) * to.length) / 16);
     }
     return undefined;
   },
@@ -210,12 +217,21 @@ const specials: Record<string, (operands: unknown[], budget: CelBudget, regexes:
   },
 };
 
+/** Code points, without taking the text apart. */
+function countCharacters(text: string): number {
+  let count = text.length;
+  for (let i = 0; i < text.length - 1; i++) {
+    if ((text.charCodeAt(i) & 0xfc00) === 0xd800 && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00) count--;
+  }
+  return count;
+}
+
 function decimal(text: unknown, form: RegExp): undefined {
   if (typeof text === 'string' && !form.test(text)) throw new CelFault('the text is not an integer');
   return undefined;
 }
 
-function matches(text: string, pattern: string, budget: CelBudget, regexes: Map<string, CelRegex>): boolean {
+function matches(text: string, pattern: string, budget: StepBudget, regexes: Map<string, CelRegex>): boolean {
   let regex = regexes.get(pattern);
   if (regex === undefined) {
     // Compiling takes some ten microseconds for an ordinary pattern.
@@ -225,7 +241,7 @@ function matches(text: string, pattern: string, budget: CelBudget, regexes: Map<
     if (regexes.size >= 16) regexes.clear();
     regexes.set(pattern, regex);
   }
-  budget.charge(20 + ((text.length * regex.programSize) >> 1));
+  budget.charge(20 + (text.length * regex.programSize) / 3);
   return regex.test(text);
 }
 
@@ -237,7 +253,7 @@ function checkLiteralPattern(node: CheckedNode): void {
 }
 
 /** Converts at the end of each chain that starts at `object`, so that only what the expression touches is copied. */
-function convertIntegers(root: ASTNode, budget: CelBudget): Instrumentation {
+function convertIntegers(root: ASTNode, budget: StepBudget): Instrumentation {
   const caches: { source: unknown; converted: unknown }[] = [];
   for (const { node, read } of objectChains(root)) {
     if (read.extent === 'presence') continue;

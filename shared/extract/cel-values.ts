@@ -1,6 +1,6 @@
 import { Optional } from '@marcbachmann/cel-js';
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
-import type { CelBudget } from './cel-budget.ts';
+import type { StepBudget } from './step-budget.ts';
 import { CelFault } from './cel-fault.ts';
 import type { Json } from './json.ts';
 
@@ -9,12 +9,11 @@ import type { Json } from './json.ts';
  *
  * @param value JSON from an object
  */
-export function toCel(value: unknown, budget: CelBudget): unknown {
+export function toCel(value: unknown, budget: StepBudget): unknown {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof Optional) return value.hasValue() ? Optional.of(toCel(value.value(), budget)) : value;
-  budget.charge(1);
-  return mapMembers(value, (member) => toCel(member, budget));
+  return mapMembers(value, budget, (member) => toCel(member, budget));
 }
 
 /**
@@ -23,12 +22,12 @@ export function toCel(value: unknown, budget: CelBudget): unknown {
  *
  * @throws CelFault for results that JSON cannot hold
  */
-export function fromCel(value: unknown, budget: CelBudget): Json | undefined {
+export function fromCel(value: unknown, budget: StepBudget): Json | undefined {
   if (value instanceof Optional) return value.hasValue() ? fromCel(value.value(), budget) : undefined;
   return value === null ? undefined : plain(value, budget);
 }
 
-function plain(value: unknown, budget: CelBudget): Json {
+function plain(value: unknown, budget: StepBudget): Json {
   switch (typeof value) {
     case 'string':
       budget.charge(value.length >> 4);
@@ -47,15 +46,14 @@ function plain(value: unknown, budget: CelBudget): Json {
   }
 }
 
-function plainObject(value: object, budget: CelBudget): Json {
-  budget.charge(1);
+function plainObject(value: object, budget: StepBudget): Json {
   if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype) {
-    return mapMembers(value, (member) => plain(member, budget)) as Json;
+    return mapMembers(value, budget, (member) => plain(member, budget)) as Json;
   }
   if (value instanceof Optional) return value.hasValue() ? plain(value.value(), budget) : null;
   if (value instanceof UnsignedInt) return exact(value.value);
   if (value instanceof Date) return timestampText(value);
-  if (value instanceof Duration) return exact(durationNanoseconds(value));
+  if (value instanceof Duration) return exact(inRange(durationNanoseconds(value)));
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
   throw new CelFault('the result is not a value that JSON can hold');
 }
@@ -70,14 +68,21 @@ export function durationNanoseconds(duration: Duration): bigint {
   return duration.seconds * 1_000_000_000n + BigInt(duration.nanos);
 }
 
+/** CEL durations are 64-bit nanoseconds. */
+function inRange(nanoseconds: bigint): bigint {
+  if (BigInt.asIntN(64, nanoseconds) !== nanoseconds) throw new CelFault('the duration is out of range');
+  return nanoseconds;
+}
+
 function exact(value: bigint): number | bigint {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
 }
 
 /** Maps the members of a list or map; the same list or map comes back when no member changed. */
-function mapMembers(value: object, change: (member: unknown) => unknown): object {
+function mapMembers(value: object, budget: StepBudget, change: (member: unknown) => unknown): object {
   if (Array.isArray(value)) {
+    budget.charge(2 + value.length);
     let copy: unknown[] | undefined;
     for (let i = 0; i < value.length; i++) {
       const changed = change(value[i]);
@@ -88,8 +93,10 @@ function mapMembers(value: object, change: (member: unknown) => unknown): object
     return copy ?? value;
   }
   const source = value as Record<string, unknown>;
+  const keys = Object.keys(source);
+  budget.charge(4 + keys.length);
   let copy: Record<string, unknown> | undefined;
-  for (const key of Object.keys(source)) {
+  for (const key of keys) {
     const changed = change(source[key]);
     if (changed === source[key]) continue;
     copy ??= { ...source };

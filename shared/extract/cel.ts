@@ -1,6 +1,5 @@
 import type { ASTNode, Environment } from '@marcbachmann/cel-js';
 import { KollectError } from '../errors.ts';
-import { createBudget } from './cel-budget.ts';
 import { createEnvironment } from './cel-environment.ts';
 import { CelFault, evaluationFailure } from './cel-fault.ts';
 import { instrument } from './cel-instrument.ts';
@@ -10,6 +9,8 @@ import type { ReadPath } from './compile-path.ts';
 import type { Json } from './json.ts';
 import type { MemberGuard } from './jsonpath.ts';
 import { shown } from './jsonpath-parse.ts';
+import { createBudget, stepsPerEvaluation } from './step-budget.ts';
+import type { StepBudget } from './step-budget.ts';
 
 export interface CompiledCel {
   /**
@@ -31,6 +32,8 @@ export interface CompiledCel {
 export interface CelOptions {
   /** Sees every member that the expression reads by name, to redact it by key. */
   guard?: MemberGuard;
+  /** Shared with other evaluations and reset by the caller. Without it every evaluation has its own. */
+  budget?: StepBudget;
 }
 
 /**
@@ -59,27 +62,27 @@ const maxLength = 4096;
 /** Built once: it is the same for all expressions and never changed. */
 const environment: Environment = createEnvironment();
 
-function compile(expression: string, { guard }: CelOptions): CompiledCel {
+function compile(expression: string, { guard, budget: shared }: CelOptions): CompiledCel {
   const parsed = environment.parse(expression);
   checkSyntax(parsed.ast);
   const checked = parsed.check();
   if (!checked.valid) throw checked.error ?? new CelFault('the expression does not compile');
-  const budget = createBudget();
+  const budget = shared ?? createBudget(stepsPerEvaluation);
   const instrumentation = instrument(parsed.ast, budget, guard);
   const variables: { object: unknown } = { object: null };
   return {
     resultType: checked.type ?? 'dyn',
     reads: uniqueReads(parsed.ast),
     evaluate: (object) => {
-      budget.reset();
+      if (shared === undefined) budget.reset();
       variables.object = object;
       try {
         const result = fromCel(parsed(variables), budget);
         // A logical operator may have swallowed the error; its result would depend on where the steps ran out.
-        if (budget.exhausted()) budget.charge(0);
+        if (budget.exhausted()) throw budget.fault;
         return result;
       } catch (error) {
-        throw evaluationFailure(error);
+        throw evaluationFailure(budget.exhausted() ? budget.fault : error);
       } finally {
         variables.object = null;
         instrumentation.release();

@@ -6,6 +6,8 @@ import { compileDefinite, compileIndefinite, isDefinite } from './jsonpath.ts';
 import type { MemberGuard } from './jsonpath.ts';
 import { maxPathLength, parseJsonPath } from './jsonpath-parse.ts';
 import type { Segment } from './jsonpath-parse.ts';
+import { createBudget, stepsPerEvaluation } from './step-budget.ts';
+import type { StepBudget } from './step-budget.ts';
 
 /** A place in an object that a path reads. */
 export interface ReadPath {
@@ -33,6 +35,8 @@ export interface CompiledPath {
 export interface CompilePathOptions {
   /** Sees the members of maps that the path ends at, to redact them by key. */
   guard?: MemberGuard;
+  /** Shared with other evaluations and reset by the caller. Without it every evaluation has its own. */
+  budget?: StepBudget;
 }
 
 /**
@@ -54,8 +58,8 @@ export function compilePath(path: string, options: CompilePathOptions = {}): Com
   return jsonPath(text, options);
 }
 
-function celPath(expression: string, { guard }: CompilePathOptions): CompiledPath {
-  const { evaluate, reads } = compileCel(expression, guard === undefined ? {} : { guard });
+function celPath(expression: string, options: CompilePathOptions): CompiledPath {
+  const { evaluate, reads } = compileCel(expression, options);
   return { language: 'cel', definite: false, reads, evaluate };
 }
 
@@ -71,14 +75,23 @@ function helmPath(text: string): CompiledPath {
   };
 }
 
-function jsonPath(text: string, { guard }: CompilePathOptions): CompiledPath {
+function jsonPath(text: string, { guard, budget }: CompilePathOptions): CompiledPath {
   const segments = parseJsonPath(text);
   const definite = isDefinite(segments);
   return {
     language: 'jsonpath',
     definite,
     reads: [{ prefix: fixedPrefix(segments), extent: 'subtree' }],
-    evaluate: (definite ? compileDefinite(segments, guard) : compileIndefinite(segments, guard)) as CompiledPath['evaluate'],
+    evaluate: definite ? (compileDefinite(segments, guard) as CompiledPath['evaluate']) : indefinite(segments, guard, budget),
+  };
+}
+
+function indefinite(segments: readonly Segment[], guard: MemberGuard | undefined, shared: StepBudget | undefined): CompiledPath['evaluate'] {
+  const budget = shared ?? createBudget(stepsPerEvaluation);
+  const evaluate = compileIndefinite(segments, budget, guard);
+  return (object) => {
+    if (shared === undefined) budget.reset();
+    return evaluate(object as Json);
   };
 }
 

@@ -3,11 +3,13 @@ import { coerce, attributeTypes } from './coerce.ts';
 import type { AttributeType } from './coerce.ts';
 import { compareUtf8 } from './compare-utf8.ts';
 import { compilePath } from './compile-path.ts';
-import type { CompiledPath } from './compile-path.ts';
+import type { CompiledPath, CompilePathOptions } from './compile-path.ts';
 import { isJsonObject } from './json.ts';
 import type { Json, JsonObject } from './json.ts';
 import { createRedactor, maskSecret } from './redact.ts';
 import type { Redactor } from './redact.ts';
+import { createBudget, stepsPerObject } from './step-budget.ts';
+import type { StepBudget } from './step-budget.ts';
 
 /** The part of a KollectProfile that collection needs. */
 export interface ProfileSource {
@@ -57,10 +59,11 @@ export function compileProfile(profile: ProfileSource, options: CompileProfileOp
     throw new KollectError('KOL_EXTRACT_UNSUPPORTED', 'export.mode Resource is not collected in this version; use mode Attributes');
   }
   const redactor = createRedactor([...(options.scrubKeys ?? []), ...(exported?.prune?.scrubKeys ?? [])]);
-  const compiled = attributes.map((attribute) => compileAttribute(attribute, redactor)).sort((a, b) => compareUtf8(a.name, b.name));
+  const budget = createBudget(stepsPerObject);
+  const compiled = attributes.map((attribute) => compileAttribute(attribute, redactor, budget)).sort((a, b) => compareUtf8(a.name, b.name));
   const gvk = { group: targetGVK.group ?? '', version: targetGVK.version, kind: targetGVK.kind };
   const isSecret = (gvk.group === '' || gvk.group === 'core') && gvk.kind === 'Secret';
-  return { gvk, extract: (object) => extract(object as JsonObject, compiled, redactor, isSecret) };
+  return { gvk, extract: (object) => extract(object as JsonObject, { attributes: compiled, redactor, budget, isSecret }) };
 }
 
 interface CompiledAttribute {
@@ -74,10 +77,10 @@ interface CompiledAttribute {
 
 const maxMessageLength = 256;
 
-function compileAttribute({ name, path, type, optional = false }: AttributeSource, redactor: Redactor): CompiledAttribute {
+function compileAttribute({ name, path, type, optional = false }: AttributeSource, redactor: Redactor, budget: StepBudget): CompiledAttribute {
   // Assigning to this name would set a prototype instead of an attribute.
   if (name === '__proto__') throw new KollectError('KOL_EXTRACT_PATH', 'an attribute cannot be named "__proto__"; choose another name');
-  const compiled = compileNamed(name, path, redactor);
+  const compiled = compileNamed(name, path, { guard: redactor.guard, budget });
   if (compiled.language === 'helm') {
     throw new KollectError('KOL_EXTRACT_UNSUPPORTED', `attribute "${name}": helm: paths are not collected in this version`);
   }
@@ -85,9 +88,9 @@ function compileAttribute({ name, path, type, optional = false }: AttributeSourc
   return { name, path: compiled, optional, type: attributeType(name, type), sensitive };
 }
 
-function compileNamed(name: string, path: string, redactor: Redactor): CompiledPath {
+function compileNamed(name: string, path: string, options: CompilePathOptions): CompiledPath {
   try {
-    return compilePath(path, { guard: redactor.guard });
+    return compilePath(path, options);
   } catch (error) {
     if (!(error instanceof KollectError)) throw error;
     throw new KollectError(error.code, `attribute "${name}": ${error.message}`, { cause: error });
@@ -101,7 +104,15 @@ function attributeType(name: string, type: string | undefined): AttributeType | 
   throw new KollectError('KOL_EXTRACT_PATH', `attribute "${name}": unknown type "${type}"; use one of ${attributeTypes.join(', ')}`);
 }
 
-function extract(object: JsonObject, compiled: readonly CompiledAttribute[], redactor: Redactor, isSecret: boolean): Extraction {
+interface Extractor {
+  attributes: readonly CompiledAttribute[];
+  redactor: Redactor;
+  budget: StepBudget;
+  isSecret: boolean;
+}
+
+function extract(object: JsonObject, { attributes: compiled, redactor, budget, isSecret }: Extractor): Extraction {
+  budget.reset();
   const masked = isSecret ? maskSecret(object) : undefined;
   const source = masked?.object ?? object;
   const attributes: Record<string, Json> = {};
@@ -112,7 +123,7 @@ function extract(object: JsonObject, compiled: readonly CompiledAttribute[], red
     try {
       value = attribute.path.evaluate(source);
       if (value !== undefined) {
-        value = redactor.redact(masked === undefined ? value : masked.conceal(value));
+        value = redactor.redact(masked === undefined ? value : masked.conceal(value), budget);
         if (attribute.sensitive) value = redactor.guard('value', value, { name: attribute.name });
         const typed = typedValue(value, attribute.type);
         if (typed === undefined) message = `the value is not of type ${attribute.type}`;

@@ -36,7 +36,14 @@ export function compileFilter(expression: string): Filter {
   }
   return {
     open: paths.some((path) => !path.query.singularQuery()),
-    select: (container) => query.query(container as JSONValue).values() as Json[],
+    select: (container) => {
+      try {
+        return query.query(container as JSONValue).values() as Json[];
+      } catch (error) {
+        // The library passes what it finds as arguments, and nests as deeply as the filter: both can exceed the stack.
+        throw new KollectError('KOL_EXTRACT_EVALUATE', 'the filter cannot be evaluated on this object', { cause: error });
+      }
+    },
   };
 }
 

@@ -1,16 +1,11 @@
-import { KollectError } from '../errors.ts';
 import { compareUtf8 } from './compare-utf8.ts';
 import { isJsonObject } from './json.ts';
 import type { Json, JsonObject } from './json.ts';
 import { compileFilter } from './jsonpath-filter.ts';
 import type { Filter } from './jsonpath-filter.ts';
 import type { Segment, Selector } from './jsonpath-parse.ts';
-
-/**
- * Values that a single evaluation may visit. An object of 1.5 MB, the most that etcd takes, has fewer members than this; the limit only
- * ends paths that visit the same content again and again.
- */
-const maxVisits = 1_000_000;
+import { treeSize } from './step-budget.ts';
+import type { StepBudget } from './step-budget.ts';
 
 /** True when the path can name one value only: names and single indexes. */
 export function isDefinite(segments: readonly Segment[]): boolean {
@@ -56,21 +51,24 @@ function step(value: Json[] | { [key: string]: Json }, to: string | number): Jso
  * Compiles any other path. It gives the values in document order, the keys of maps ascending so that equal objects give equal lists; nulls are
  * left out. Undefined when nothing matches.
  *
- * @throws KollectError KOL_EXTRACT_PATH from compiling a filter, KOL_EXTRACT_EVALUATE when an evaluation visits too much
+ * @throws KollectError KOL_EXTRACT_PATH from compiling a filter, KOL_EXTRACT_EVALUATE from evaluating when the budget is spent
  */
-export function compileIndefinite(segments: readonly Segment[], guard: MemberGuard = unguarded): (object: Json) => Json[] | undefined {
+export function compileIndefinite(
+  segments: readonly Segment[],
+  budget: StepBudget,
+  guard: MemberGuard = unguarded,
+): (object: Json) => Json[] | undefined {
   const steps = segments.map(({ descendant, selectors }, i) => {
     const ending = i === segments.length - 1 ? guard : unguarded;
     return { descendant, selectors: selectors.map((selector) => compileSelector(selector, ending)) };
   });
   return (object) => {
-    const visits = { left: maxVisits };
     let values: Json[] = [object];
     for (const { descendant, selectors } of steps) {
       const next: Json[] = [];
       for (const value of values) {
-        if (descendant) descend(value, selectors, next, visits);
-        else for (const select of selectors) select(value, next, visits);
+        if (descendant) descend(value, selectors, next, budget);
+        else for (const select of selectors) select(value, next, budget);
       }
       values = next;
     }
@@ -79,20 +77,16 @@ export function compileIndefinite(segments: readonly Segment[], guard: MemberGua
   };
 }
 
-interface Visits {
-  left: number;
-}
+type Select = (value: Json, into: Json[], budget: StepBudget) => void;
 
-type Select = (value: Json, into: Json[], visits: Visits) => void;
-
-function descend(value: Json, selectors: readonly Select[], into: Json[], visits: Visits): void {
+function descend(value: Json, selectors: readonly Select[], into: Json[], budget: StepBudget): void {
   if (typeof value !== 'object' || value === null) return;
   // A stack of its own: the depth of an object is the writer's choice.
   const open: Json[] = [value];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    for (const select of selectors) select(next, into, visits);
+    for (const select of selectors) select(next, into, budget);
     const children = members(next);
-    spend(visits, children.length + 1);
+    budget.charge(children.length + 1);
     for (let i = children.length - 1; i >= 0; i--) {
       const child = children[i] as Json;
       if (typeof child === 'object' && child !== null) open.push(child);
@@ -105,32 +99,35 @@ function compileSelector(selector: Selector, guard: MemberGuard): Select {
     case 'name':
     case 'index': {
       const to = selector.kind === 'name' ? selector.name : selector.index;
-      return (value, into, visits) => {
-        spend(visits, 1);
+      return (value, into, budget) => {
+        budget.charge(1);
         const found = typeof value === 'object' && value !== null ? step(value, to) : undefined;
         if (found === undefined) return;
         into.push(typeof to === 'string' ? guard(to, found, value as JsonObject) : found);
       };
     }
     case 'wildcard':
-      return (value, into, visits) => push(members(value, guard), into, visits);
+      return (value, into, budget) => push(members(value, guard), into, budget);
     case 'slice':
-      return (value, into, visits) => push(Array.isArray(value) ? slice(value, selector) : [], into, visits);
+      return (value, into, budget) => push(Array.isArray(value) ? slice(value, selector) : [], into, budget);
     case 'filter':
       return filterSelect(compileFilter(selector.expression), selector.expression.length, guard);
   }
 }
 
+/** Counting further would only confirm that the budget is spent. */
+const countLimit = 1_000_000;
+
 function filterSelect(filter: Filter, length: number, guard: MemberGuard): Select {
-  return (value, into, visits) => {
+  return (value, into, budget) => {
     if (typeof value !== 'object' || value === null) return;
     const elements = members(value);
     // A comparison costs about as much as visiting its text in words.
     const perElement = 1 + (length >> 3);
-    spend(visits, filter.open ? perElement * size(elements, visits.left) : perElement * elements.length);
+    budget.charge(perElement * (filter.open ? treeSize(elements, countLimit) : elements.length));
     const kept = new Set(filter.select(elements));
     const guarded = members(value, guard);
-    push(guarded.filter((_, i) => kept.has(elements[i] as Json)), into, visits);
+    push(guarded.filter((_, i) => kept.has(elements[i] as Json)), into, budget);
   };
 }
 
@@ -143,8 +140,8 @@ function members(value: Json, guard: MemberGuard = unguarded): Json[] {
     .map((key) => guard(key, value[key] as Json, value));
 }
 
-function push(found: readonly Json[], into: Json[], visits: Visits): void {
-  spend(visits, found.length);
+function push(found: readonly Json[], into: Json[], budget: StepBudget): void {
+  budget.charge(found.length);
   for (const value of found) into.push(value);
 }
 
@@ -160,20 +157,4 @@ function slice(list: readonly Json[], { start, end, step: by }: { start: number 
     for (let i = Math.min(from(start ?? list.length - 1), list.length - 1); i > lower; i += by) result.push(list[i] as Json);
   }
   return result;
-}
-
-/** Number of values below the given ones, counted up to a limit. */
-function size(values: readonly Json[], limit: number): number {
-  const open: Json[] = [...values];
-  let count = 0;
-  for (let next = open.pop(); next !== undefined && count <= limit; next = open.pop()) {
-    count++;
-    if (typeof next === 'object' && next !== null) for (const member of Object.values(next)) open.push(member);
-  }
-  return count;
-}
-
-function spend(visits: Visits, count: number): void {
-  visits.left -= count;
-  if (visits.left < 0) throw new KollectError('KOL_EXTRACT_EVALUATE', 'the path visits too many values of this object; name more of the fields');
 }

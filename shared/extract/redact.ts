@@ -3,6 +3,7 @@ import { isJsonObject } from './json.ts';
 import type { Json, JsonObject } from './json.ts';
 import type { MemberGuard } from './jsonpath.ts';
 import { lastAppliedAnnotation } from './secret-guard.ts';
+import type { StepBudget } from './step-budget.ts';
 
 /** Names of members whose values are never collected. Installations and profiles may add to them, not take away. */
 export const builtInScrubKeys = [
@@ -33,9 +34,9 @@ export interface Redactor {
   /**
    * The value with everything sensitive replaced by a marker; the same value where nothing is.
    *
-   * @throws KollectError KOL_EXTRACT_EVALUATE for values nested deeper than 256 levels
+   * @throws KollectError KOL_EXTRACT_EVALUATE for values nested deeper than 256 levels, and when the budget is spent
    */
-  redact(value: Json): Json;
+  redact(value: Json, budget: StepBudget): Json;
   /** Redacts a member that a path ends at, where its key is known. Bools and numbers stay: they were asked for by name and hide nothing. */
   guard: MemberGuard;
 }
@@ -43,45 +44,49 @@ export interface Redactor {
 /**
  * Builds the redaction for the built-in keys and the given ones.
  *
- * @example createRedactor(['pin']).redact({ user: 'a', dbPassword: 'b' }) // { user: 'a', dbPassword: { redacted: true, reason: 'sensitive-key' } }
+ * @example createRedactor(['pin']).redact({ user: 'a', dbPassword: 'b' }, budget) // { user: 'a', dbPassword: { redacted: true, reason: 'sensitive-key' } }
  */
 export function createRedactor(scrubKeys: readonly string[] = []): Redactor {
   const pattern = keyPattern([...builtInScrubKeys, ...scrubKeys]);
   const isSensitive = (key: string): boolean => pattern.test(key);
-  const redact = (value: Json, depth: number): Json => {
+  const redact = (value: Json, depth: number, budget: StepBudget): Json => {
     if (typeof value === 'string') return isSecretText(value) ? redactedText : value;
     if (typeof value !== 'object' || value === null) return value;
     if (depth > maxDepth) throw new KollectError('KOL_EXTRACT_EVALUATE', `the value is nested deeper than ${maxDepth} levels`);
-    return Array.isArray(value) ? redactList(value, depth) : redactMap(value, depth);
+    return Array.isArray(value) ? redactList(value, depth, budget) : redactMap(value, depth, budget);
   };
-  const redactList = (list: Json[], depth: number): Json => {
+  const redactList = (list: Json[], depth: number, budget: StepBudget): Json => {
+    budget.charge(list.length + 1);
     let copy: Json[] | undefined;
     for (let i = 0; i < list.length; i++) {
       const item = list[i] as Json;
-      const redacted = redact(item, depth + 1);
+      const redacted = redact(item, depth + 1, budget);
       if (redacted === item) continue;
       copy ??= list.slice();
       copy[i] = redacted;
     }
     return copy ?? list;
   };
-  const redactMap = (map: JsonObject, depth: number): Json => {
+  const redactMap = (map: JsonObject, depth: number, budget: StepBudget): Json => {
+    const keys = Object.keys(map);
+    // Testing a key against all scrub keys takes about two steps.
+    budget.charge(2 * keys.length + 1);
     let changed: Map<string, Json> | undefined;
-    for (const key of Object.keys(map)) {
+    for (const key of keys) {
       const value = map[key] as Json;
-      const redacted = hides(key, value, map) ? redactedKey : redact(value, depth + 1);
+      const redacted = hides(key, value, map) ? redactedKey : redact(value, depth + 1, budget);
       if (redacted !== value) (changed ??= new Map()).set(key, redacted);
     }
     if (changed === undefined) return map;
     // fromEntries makes own members of all keys, also of __proto__.
-    return Object.fromEntries(Object.keys(map).map((key) => [key, changed.get(key) ?? (map[key] as Json)]));
+    return Object.fromEntries(keys.map((key) => [key, changed.get(key) ?? (map[key] as Json)]));
   };
   const hides = (key: string, value: Json, parent: JsonObject): boolean =>
     isSensitive(key) || isReference(key, value) || (key === 'value' && typeof parent.name === 'string' && isSensitive(parent.name));
 
   return {
     isSensitive,
-    redact: (value) => redact(value, 0),
+    redact: (value, budget) => redact(value, 0, budget),
     guard: (key, value, parent) => (isText(value) && hides(key, value, parent) ? redactedKey : value),
   };
 }

@@ -1,0 +1,57 @@
+import { KollectError } from '../errors.ts';
+
+/**
+ * Counts work, so that no path or expression stalls the process. A step is about 50 ns. The count is of work, not of time: whether an
+ * evaluation succeeds depends on the object alone.
+ */
+export interface StepBudget {
+  /** @throws KollectError KOL_EXTRACT_EVALUATE when the steps are used up; every later charge throws as well, until a reset */
+  charge(steps: number): void;
+  /** True when the steps ran out, even if an expression swallowed the error. */
+  exhausted(): boolean;
+  /** What `charge` throws. */
+  readonly fault: KollectError;
+  reset(): void;
+}
+
+/** Enough for loops over some ten thousand elements, and an end within about 25 ms. */
+export const stepsPerEvaluation = 500_000;
+
+/** For all attributes of one object together, about 50 ms. */
+export const stepsPerObject = 1_000_000;
+
+export function createBudget(steps: number): StepBudget {
+  let left = steps;
+  // One instance: taking a stack trace each time would cost more than the work that is refused.
+  const fault = new KollectError('KOL_EXTRACT_EVALUATE', 'too many steps on this object; loop over less, or name more of the fields');
+  return {
+    charge: (spent) => {
+      left -= spent;
+      if (left < 0) throw fault;
+    },
+    exhausted: () => left < 0,
+    fault,
+    reset: () => {
+      left = steps;
+    },
+  };
+}
+
+/** Steps to read or build a value once, without what lies below it. */
+export function weight(value: unknown): number {
+  if (typeof value === 'string') return value.length >> 4;
+  return Array.isArray(value) ? value.length >> 2 : 0;
+}
+
+/** Number of values in a tree, counted up to a limit. */
+export function treeSize(value: unknown, limit: number): number {
+  const open: unknown[] = [value];
+  let count = 0;
+  while (open.length > 0 && count <= limit) {
+    const next = open.pop();
+    count++;
+    if (typeof next === 'object' && next !== null) for (const key in next) open.push((next as Record<string, unknown>)[key]);
+    else if (typeof next === 'string') count += next.length >> 4;
+  }
+  return count;
+}

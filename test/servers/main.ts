@@ -1,0 +1,19 @@
+// `npm run test:servers`: obtains every server that the suite starts, so that no test waits for a compiler.
+import { etcdBinary } from './etcd/index.ts';
+import { kubeApiserverBinary, kubeControllerManagerBinary, kubectlBinary } from './kubernetes/binaries.ts';
+import { ObtainError, obtain } from './obtain.ts';
+import { obtainPostgres } from './postgres/binaries.ts';
+
+async function main(): Promise<void> {
+  const since = performance.now();
+  const options = { report: (line: string) => console.log(line), verbose: true };
+  // In this order: the API server takes minutes, the others share its packages.
+  const binaries = [kubeApiserverBinary, kubeControllerManagerBinary, kubectlBinary, etcdBinary];
+  const outcomes = await Promise.allSettled([obtain(binaries, options), obtainPostgres(options)]);
+  const errors = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
+  for (const error of errors) console.error(error instanceof ObtainError ? `\n${error.message}` : error);
+  if (errors.length > 0) process.exitCode = 1;
+  else console.log(`all servers are there (${Math.round((performance.now() - since) / 1000)} s)`);
+}
+
+await main();

@@ -37,9 +37,14 @@ export function evaluationFailure(error: unknown): KollectError {
   if (error instanceof KollectError) return error;
   if (error instanceof CelFault) return new KollectError('KOL_EXTRACT_EVALUATE', error.message);
   if (!(error instanceof EvaluationError)) return new KollectError('KOL_EXTRACT_EVALUATE', 'the expression cannot be evaluated');
-  const what = phrases[error.code] ?? (plainCodes.has(error.code) ? error.summary : 'the expression cannot be evaluated');
+  const what = phrases[error.code] ?? (plainCodes.has(error.code) ? typeNames(error.summary) : 'the expression cannot be evaluated');
   const { node } = error;
   if (node === undefined) return new KollectError('KOL_EXTRACT_EVALUATE', what);
   const hint = error.code === 'no_such_key' ? '; guard it with has()' : '';
   return new KollectError('KOL_EXTRACT_EVALUATE', `${what} at ${shown(node.input.slice(node.start, node.end))}${hint}`);
+}
+
+/** `dyn<string>` is a string whose type was not known beforehand: a difference that means nothing to users. */
+function typeNames(text: string): string {
+  return text.replace(/dyn<([\w.]+)>/g, '$1');
 }

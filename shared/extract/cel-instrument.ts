@@ -19,6 +19,11 @@ import type { MemberGuard } from './jsonpath.ts';
 interface CheckedNode {
   op: string;
   args: unknown;
+  /** The expression, and where in it the node is. */
+  input: string;
+  pos: number;
+  start: number;
+  end: number;
   meta: { evaluate: Run; alternate?: CheckedNode; macro?: Record<string, unknown> };
   evaluate: Run;
   /** Set by the check on nodes that combine values: applied to the operands that were evaluated before. */
@@ -173,7 +178,8 @@ function chargeErrors(node: CheckedNode, budget: StepBudget): CheckedNode {
       throw error;
     }
   };
-  return { op: node.op, args: node.args, meta: node.meta, evaluate };
+  const { op, args, input, pos, start, end, meta } = node;
+  return { op, args, input, pos, start, end, meta, evaluate };
 }
 
 function wrapCall(node: CheckedNode, budget: StepBudget, regexes: Map<string, CelRegex>): void {

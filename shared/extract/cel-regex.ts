@@ -17,10 +17,24 @@ const maxProgramSize = 1000;
  */
 export function compileRegex(pattern: string): CelRegex {
   if (pattern.length > maxPatternLength) throw new CelFault(`the pattern of matches() is longer than ${maxPatternLength} characters`);
+  refuseSlowClasses(pattern);
   const compiled = compile(pattern);
   const programSize = compiled.re2Input.prog.numInst();
   if (programSize > maxProgramSize) throw new CelFault('the pattern of matches() is too large; use smaller repeat counts');
   return { programSize, test: (text) => compiled.test(text) };
+}
+
+/**
+ * Every Unicode class is a table that the library builds on first use in some 80 ms, and a case-insensitive range beyond ASCII is folded character by
+ * character on every compilation: a handful of either would stall the process.
+ */
+function refuseSlowClasses(pattern: string): void {
+  if (/^(?:[^\\]|\\[^pP])*\\[pP]/.test(pattern)) {
+    throw new CelFault('the pattern of matches() uses a Unicode class (\\p); write ranges, such as [a-zA-Zà-ÿ]');
+  }
+  if (/\(\?[a-zA-Z]*i/.test(pattern) && /\\x\{|[\u0080-\uffff]/.test(pattern)) {
+    throw new CelFault('the pattern of matches() ignores case beyond ASCII; write both cases, or use lowerAscii()');
+  }
 }
 
 function compile(pattern: string): RE2JS {

@@ -34,9 +34,9 @@ function methodName(node: ASTNode): string | undefined {
 export function checkSyntax(root: ASTNode): void {
   const open: { node: ASTNode; depth: number; nesting: number }[] = [{ node: root, depth: 1, nesting: 0 }];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const { node, depth } = next;
+    const { node, depth, nesting } = next;
     const method = methodName(node);
-    const nesting = next.nesting + (method !== undefined && comprehensions.has(method) ? 1 : 0);
+    const isLoop = method !== undefined && comprehensions.has(method);
     if (depth > maxDepth) throw new KollectError('KOL_EXTRACT_CEL', `the expression is nested deeper than ${maxDepth} levels`);
     if (nesting > maxNesting) {
       throw new KollectError('KOL_EXTRACT_CEL', `loops (all, exists, exists_one, filter, map) are nested deeper than ${maxNesting}`);
@@ -44,7 +44,10 @@ export function checkSyntax(root: ASTNode): void {
     if (method !== undefined && foreignFunctions.has(method)) {
       throw new KollectError('KOL_EXTRACT_CEL', `unknown function ${method}() at character ${node.start + 1}`);
     }
-    for (const child of children(node)) open.push({ node: child, depth: depth + 1, nesting });
+    for (const [i, child] of children(node).entries()) {
+      // The first child of a loop is what it runs over: loops in a chain are not nested.
+      open.push({ node: child, depth: depth + 1, nesting: isLoop && i > 0 ? nesting + 1 : nesting });
+    }
   }
 }
 

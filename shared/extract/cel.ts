@@ -76,6 +76,9 @@ function compile(expression: string, { guard, budget: shared }: CelOptions): Com
     evaluate: (object) => {
       if (shared === undefined) budget.reset();
       variables.object = object;
+      // Nobody sees the stack of an evaluation error, and taking it costs more than the evaluation.
+      const { stackTraceLimit } = Error;
+      Error.stackTraceLimit = 0;
       try {
         const result = fromCel(parsed(variables), budget);
         // A logical operator may have swallowed the error; its result would depend on where the steps ran out.
@@ -84,6 +87,7 @@ function compile(expression: string, { guard, budget: shared }: CelOptions): Com
       } catch (error) {
         throw evaluationFailure(budget.exhausted() ? budget.fault : error);
       } finally {
+        Error.stackTraceLimit = stackTraceLimit;
         variables.object = null;
         instrumentation.release();
       }

@@ -1,0 +1,293 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import t from 'tap';
+import { canonicalRow } from '../../shared/extract/canonical-json.ts';
+import { compilePath } from '../../shared/extract/compile-path.ts';
+import { compileProfile } from '../../shared/extract/compile-profile.ts';
+import type { AttributeSource, Extraction } from '../../shared/extract/compile-profile.ts';
+
+const sensitive = { redacted: true, reason: 'sensitive-key' };
+const sensitiveText = { redacted: true, reason: 'sensitive-value' };
+const secretData = { redacted: true, reason: 'secret-data' };
+
+const targetGVK = { group: 'apps', version: 'v1', kind: 'Deployment' };
+
+function extract(object: object, attributes: AttributeSource[]): Extraction {
+  return compileProfile({ spec: { targetGVK, attributes } }).extract(object);
+}
+
+/** The value of one optional attribute, undefined when it was left out. */
+function valueAt(object: object, path: string, name = 'value', type?: string): unknown {
+  return extract(object, [{ name, path, type, optional: true }]).attributes[name];
+}
+
+const cart = {
+  metadata: { name: 'cart', namespace: 'shop', uid: '7d1c0a3e-0001', labels: {}, annotations: {} },
+  spec: { replicas: 3, template: { spec: { containers: [{ image: 'cart:2.4' }, { image: 'envoy:1.30' }] } } },
+  status: { observedGeneration: 4 },
+};
+
+t.test('a row of the documented example', async (t) => {
+  const { attributes, failures } = extract(cart, [
+    { name: 'images', path: '$.spec.template.spec.containers[*].image' },
+    { name: 'firstImage', path: '{.spec.template.spec.containers[0].image}' },
+    { name: 'replicas', path: '$.spec.replicas' },
+    { name: 'ready', path: 'cel:has(object.status.readyReplicas) ? object.status.readyReplicas : 0' },
+    { name: 'size', path: "cel:string(object.spec.replicas) + ' pods'" },
+    { name: 'tier', path: '$.metadata.labels.tier', optional: false },
+    { name: 'owner', path: '$.metadata.annotations.owner', optional: true },
+  ]);
+  t.strictSame(Object.keys(attributes), ['firstImage', 'images', 'ready', 'replicas', 'size', 'tier'], 'keys come in canonical order');
+  t.strictSame(failures, [{ attribute: 'tier', message: 'no value' }]);
+  const row = canonicalRow({ targetNamespace: 'shop', targetName: 'web-images', namespace: 'shop', name: 'cart', ...targetGVK, uid: '7d1c0a3e-0001', attributes });
+  t.equal(createHash('sha256').update(`[${row}]`).digest('hex'), '992c11e648d0c4530a372b491ec6cea6af2044fdab66a52464b685a38c814e70');
+});
+
+t.test('missing values and errors', async (t) => {
+  for (const [what, attribute, attributes, message] of [
+    ['required, absent', { name: 'a', path: '$.spec.nothing' }, { a: null }, 'no value'],
+    ['required, expression fails', { name: 'a', path: 'cel:object.spec.nothing' }, { a: null }, 'no such key at "object.spec.nothing"; guard it with has()'],
+    ['required, expression gives null', { name: 'a', path: 'cel:null' }, { a: null }, 'no value'],
+    ['required, wrong type', { name: 'a', path: '$.metadata.name', type: 'int' }, { a: null }, 'the value is not of type int'],
+    ['optional, absent', { name: 'a', path: '$.spec.nothing', optional: true }, {}, undefined],
+    ['optional, expression fails', { name: 'a', path: 'cel:object.spec.nothing', optional: true }, {}, undefined],
+    ['optional, wrong type', { name: 'a', path: '$.metadata.name', type: 'int', optional: true }, {}, undefined],
+  ] as const) {
+    const result = extract(cart, [attribute]);
+    t.strictSame(result.attributes, attributes, what);
+    t.strictSame(result.failures, message === undefined ? [] : [{ attribute: 'a', message }], `${what}: failures`);
+  }
+  const others = extract(cart, [
+    { name: 'bad', path: 'cel:object.nothing' },
+    { name: 'good', path: '$.metadata.name' },
+  ]);
+  t.strictSame(others.attributes, { bad: null, good: 'cart' }, 'other attributes are not affected');
+  t.strictSame(extract(cart, []), { attributes: {}, failures: [] }, 'no attributes');
+  const long = extract(cart, [{ name: 'a', path: `cel:object.spec["${'x'.repeat(500)}"] + object.${'y'.repeat(300)}` }]);
+  t.ok((long.failures[0]?.message.length ?? 999) <= 256, 'messages are short');
+});
+
+t.test('declared types', async (t) => {
+  for (const [type, value, result] of [
+    ['string', 'a', 'a'],
+    ['string', 3, '3'],
+    ['string', true, 'true'],
+    ['string', 9007199254740993n, '9007199254740993'],
+    ['string', [1], undefined],
+    ['int', 3, 3],
+    ['int', 9007199254740993n, 9007199254740993n],
+    ['int', '42', 42],
+    ['int', '-42', -42],
+    ['int', '9007199254740993', 9007199254740993n],
+    ['int', 1.5, undefined],
+    ['int', '1.5', undefined],
+    ['int', '', undefined],
+    ['int', true, undefined],
+    ['float', 1.5, 1.5],
+    ['float', '1.5', 1.5],
+    ['float', '1e3', 1000],
+    ['float', 'x', undefined],
+    ['float', '1e999', undefined],
+    ['bool', true, true],
+    ['bool', 'false', false],
+    ['bool', 'yes', undefined],
+    ['bool', 1, undefined],
+    ['list', [1], [1]],
+    ['list', 'a', ['a']],
+    ['map', { a: 1 }, { a: 1 }],
+    ['map', [1], undefined],
+    ['', 'a', 'a'],
+  ] as const) {
+    t.strictSame(valueAt({ v: value }, '$.v', 'value', type), result, `${typeof value} ${String(value)} as ${type}`);
+  }
+  t.throws(() => valueAt({}, '$.v', 'value', 'date'), { code: 'KOL_EXTRACT_PATH', message: /attribute "value": unknown type "date"; use one of string, int/ });
+});
+
+t.test('a profile that cannot be compiled names the attribute', async (t) => {
+  for (const [what, profile, error] of [
+    ['path', { attributes: [{ name: 'a', path: 'metadata.name' }] }, { code: 'KOL_EXTRACT_PATH', message: /^attribute "a": "metadata\.name" is plain text/ }],
+    ['expression', { attributes: [{ name: 'a', path: 'cel:1 +' }] }, { code: 'KOL_EXTRACT_CEL', message: /^attribute "a": Unexpected token/ }],
+    ['Helm path', { attributes: [{ name: 'a', path: 'helm:release.status' }] }, { code: 'KOL_EXTRACT_UNSUPPORTED', message: /^attribute "a": helm: paths/ }],
+    ['reserved name', { attributes: [{ name: '__proto__', path: '$.a' }] }, { code: 'KOL_EXTRACT_PATH', message: /cannot be named "__proto__"/ }],
+    ['whole resources', { export: { mode: 'Resource' } }, { code: 'KOL_EXTRACT_UNSUPPORTED', message: /export\.mode Resource/ }],
+  ] as const) {
+    t.throws(() => compileProfile({ spec: { targetGVK, ...profile } }), error, what);
+  }
+});
+
+t.test('redaction by key', async (t) => {
+  const spec = {
+    db: { host: 'pg', password: 'hunter2', PASSWD: null, API_TOKEN: 'x', 'api_key ': 'x', clientSecret: { a: 1 } },
+    names: { secretName: 's', credentials: 'c', imagePullSecrets: [{ name: 'p' }], tokenizer: 't' },
+    automountServiceAccountToken: true,
+    tls: { key: 'PEM', crt: 'PEM' },
+    ingress: { tls: [{ hosts: ['a'], secretName: 's' }] },
+    env: [
+      { name: 'API_TOKEN', value: 't0k' },
+      { name: 'MODE', value: 'fast' },
+      { name: 'DB', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } },
+      { name: 'POD', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+    ],
+    from: { secretRef: { name: 's' }, secretKeyRef: 'not a reference' },
+    nested: [[{ deep: { auth: 'x' } }]],
+  };
+  for (const [what, path, value] of [
+    ['keys that end with a scrub key, in any case', '$.spec.db', { host: 'pg', password: sensitive, PASSWD: sensitive, API_TOKEN: sensitive, 'api_key ': sensitive, clientSecret: sensitive }],
+    ['keys that only contain one', '$.spec.names', spec.names],
+    ['a certificate with its key', "$['spec']['tls','ingress']", [{ key: 'PEM', crt: 'PEM' }, spec.ingress]],
+    ['names beside values, and references', '$.spec.env', [{ name: 'API_TOKEN', value: sensitive }, spec.env[1], { name: 'DB', valueFrom: sensitive }, spec.env[3]]],
+    ['references by key', '$.spec.from', { secretRef: sensitive, secretKeyRef: 'not a reference' }],
+    ['inside lists', '$.spec.nested', [[{ deep: { auth: sensitive } }]]],
+    ['values beside a sensitive name', '$.spec.env[*].value', [sensitive, 'fast']],
+    ['values beside a sensitive name, one', '$.spec.env[0].value', sensitive],
+    ['values beside a sensitive name, filtered', "$.spec.env[?(@.name=='API_TOKEN')].value", [sensitive]],
+    ['values beside a sensitive name, by descent', '$..value', [sensitive, 'fast']],
+    ['text at a sensitive key', '$.spec.db.password', sensitive],
+    ['text at a sensitive key, by descent', '$..password', [sensitive]],
+    ['a bool that was asked for by name', '$.spec.automountServiceAccountToken', true],
+    ['text at a sensitive key, in CEL', 'cel:object.spec.db.password', sensitive],
+    ['text at a sensitive key, in CEL by index', 'cel:object.spec.db["API_TOKEN"]', sensitive],
+    ['text at a sensitive key, in CEL by optional', 'cel:object.?spec.?db.?password', sensitive],
+    ['values beside a sensitive name, in a loop', 'cel:object.spec.env.filter(e, has(e.value)).map(e, e.value)', [sensitive, 'fast']],
+    ['maps that CEL builds', 'cel:{"token": "x", "other": "y"}', { token: sensitive, other: 'y' }],
+    ['whole maps from CEL', 'cel:object.spec.db', { host: 'pg', password: sensitive, PASSWD: sensitive, API_TOKEN: sensitive, 'api_key ': sensitive, clientSecret: sensitive }],
+  ] as const) {
+    t.strictSame(valueAt({ spec }, path), value, what);
+  }
+  t.strictSame(valueAt({ spec: { a: { tls: spec.tls } } }, '$.spec.a'), { tls: sensitive }, 'a certificate below the value');
+  t.strictSame(valueAt({ spec: { password: 'x', user: 'y' } }, '$.spec.*'), [sensitive, 'y'], 'text at a sensitive key, by wildcard');
+  t.strictSame(valueAt({ v: 'x' }, 'cel:object.v + "y"', 'dbPassword'), sensitive, 'an expression judged by the name of its attribute');
+  t.strictSame(valueAt({ v: 'x' }, '$.v', 'secret'), 'x', 'a path is judged by its own keys');
+  const original = structuredClone(spec);
+  valueAt({ spec }, '$.spec');
+  t.strictSame(spec, original, 'the object is not changed');
+});
+
+t.test('added scrub keys', async (t) => {
+  const attributes = [{ name: 'db', path: '$.db' }];
+  const object = { db: { host: 'pg', pin: '1', PW: 'x', pwx: 'y', 'a.b': 'z', axb: 'w', password: 'p' } };
+  const profile = { spec: { targetGVK, attributes, export: { mode: 'Attributes', prune: { scrubKeys: [' Host ', 'a.b'] } } } };
+  t.strictSame(compileProfile(profile, { scrubKeys: ['PIN', 'pw', ''] }).extract(object).attributes, {
+    db: { host: sensitive, pin: sensitive, PW: sensitive, pwx: 'y', 'a.b': sensitive, axb: 'w', password: sensitive },
+  });
+});
+
+t.test('redaction by content', async (t) => {
+  const pem = '-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----';
+  const jwt = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U';
+  const certificate = '-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----';
+  t.strictSame(valueAt({ v: { a: pem, b: [jwt], c: certificate, d: 'eyJ is how it begins, but this is a sentence.' } }, '$.v'), {
+    a: sensitiveText,
+    b: [sensitiveText],
+    c: certificate,
+    d: 'eyJ is how it begins, but this is a sentence.',
+  });
+  t.strictSame(valueAt({ v: pem }, '$.v'), sensitiveText);
+  t.strictSame(valueAt({ v: pem }, 'cel:"x" + object.v'), sensitiveText);
+});
+
+t.test('the data of a Secret never leaves', async (t) => {
+  const secret = {
+    kind: 'Secret',
+    type: 'Opaque',
+    metadata: {
+      name: 's',
+      annotations: { owner: 'a', 'kubectl.kubernetes.io/last-applied-configuration': '{"data":{"user":"canary"}}' },
+    },
+    data: { user: 'canary', pass: 'canary' },
+    stringData: { other: 'canary' },
+  };
+  const compiled = (path: string) =>
+    compileProfile({ spec: { targetGVK: { version: 'v1', kind: 'Secret' }, attributes: [{ name: 'v', path, optional: true }] } });
+  for (const [path, value] of [
+    ['$.metadata.name', 's'],
+    ['$.metadata.annotations.owner', 'a'],
+    ['$.type', 'Opaque'],
+    ['$.data', secretData],
+    ['$.data.user', secretData],
+    ['$.stringData.other', secretData],
+    ['$.data.*', [secretData, secretData]],
+    ['$..user', [secretData]],
+    ["$['data','type']", [secretData, 'Opaque']],
+    ['$.metadata.annotations', { owner: 'a', 'kubectl.kubernetes.io/last-applied-configuration': secretData }],
+    ['cel:object.data', secretData],
+    ['cel:object.data.user', secretData],
+    ['cel:[object.data]', [secretData]],
+    ['cel:{"a": object}', { a: { kind: 'Secret', type: 'Opaque', metadata: { name: 's', annotations: { owner: 'a', 'kubectl.kubernetes.io/last-applied-configuration': secretData } }, data: secretData, stringData: secretData } }],
+    ['cel:object.data.map(k, k)', ['pass', 'user']],
+    ['cel:object.data.map(k, object.data[k])', [secretData, secretData]],
+    ['cel:object.data.user + ""', undefined],
+    ['cel:object.data.user == "canary"', false],
+    ['cel:object.data.user.startsWith("c")', undefined],
+    ['cel:"canary" in object.data.map(k, object.data[k])', false],
+  ] as const) {
+    const { attributes } = compiled(path).extract(secret);
+    t.strictSame(attributes.v, value, path);
+    t.notMatch(JSON.stringify(attributes), 'canary', `${path} shows nothing`);
+  }
+  t.strictSame(compiled('$.data').extract({ data: null }).attributes.v, undefined, 'no data');
+  t.strictSame(compiled('$.data').extract({ data: 'canary' }).attributes.v, secretData, 'data of an unexpected type');
+  t.strictSame(valueAt({ data: { a: 'b' } }, '$.data'), { a: 'b' }, 'data of other kinds is data');
+  const core = compileProfile({ spec: { targetGVK: { group: 'core', version: 'v1', kind: 'Secret' }, attributes: [{ name: 'v', path: '$.data' }] } });
+  t.strictSame(core.extract(secret).attributes.v, secretData, 'the core group by its other name');
+});
+
+t.test('objects with unusual members', async (t) => {
+  const object = JSON.parse('{"a":{"__proto__":{"password":"x","n":1},"constructor":"c","toString":1},"list":[1]}') as object;
+  t.equal(JSON.stringify(valueAt(object, '$.a')), '{"__proto__":{"password":{"redacted":true,"reason":"sensitive-key"},"n":1},"constructor":"c","toString":1}');
+  const lifted = JSON.parse('{"a":{"__proto__":{"password":"x","n":1}}}') as object;
+  t.equal(JSON.stringify(valueAt(lifted, 'cel:object.a')), '{"__proto__":{"password":{"redacted":true,"reason":"sensitive-key"},"n":1}}');
+  t.equal(valueAt(object, 'cel:object.a'), undefined, 'CEL cannot hold a map with the member "constructor"');
+  t.equal(valueAt(object, '$.a.constructor'), 'c');
+  t.equal(valueAt(object, '$.list.length'), undefined);
+  t.equal(({} as { n?: number }).n, undefined, 'no prototype was changed');
+});
+
+t.test('all attributes of an object share one budget', async (t) => {
+  const list = Array.from({ length: 2000 }, (_, v) => ({ v }));
+  const costly = 'cel:object.list.exists(x, object.list.exists(y, x.v + y.v < 0))';
+  const attributes = Array.from({ length: 50 }, (_, i) => ({ name: `a${i}`, path: costly }));
+  const profile = compileProfile({ spec: { targetGVK, attributes: [...attributes, { name: 'name', path: '$.name' }] } });
+  const start = performance.now();
+  const { attributes: values, failures } = profile.extract({ list, name: 'x' });
+  t.ok(performance.now() - start < 2000, 'fifty costly attributes do not take fifty times as long');
+  t.equal(failures.length, 50);
+  t.equal(values.name, 'x', 'cheap paths still have their value');
+  t.match(profile.extract({ list: [], name: 'y' }), { failures: [], attributes: { a0: false, name: 'y' } }, 'the next object starts afresh');
+});
+
+t.test('no JSONPath runs for long', async (t) => {
+  const large = {
+    list: Array.from({ length: 20_000 }, (_, v) => ({ name: `n${v}`, v })),
+    numbers: Array.from({ length: 200_000 }, (_, v) => v),
+  };
+  for (const [what, path] of [
+    ['descent below descent', '$..*..*'],
+    ['unions that multiply', `$${'[*,*,*,*]'.repeat(20)}`],
+    ['slices that multiply', '$.list[0:,0:,0:,0:,0:,0:,0:,0:,0:,0:,0:,0:,0:,0:,0:,0:].*[0]'],
+    ['a long filter over a long list', `$.list[?${Array.from({ length: 300 }, (_, i) => `@.v==${i}`).join('||')}]`],
+    ['a filter that counts a long list', '$[?count(@[*]) > 1]'],
+  ] as const) {
+    const start = performance.now();
+    t.throws(() => compilePath(path).evaluate(large), { code: 'KOL_EXTRACT_EVALUATE' }, what);
+    t.ok(performance.now() - start < 2000, `${what} ends`);
+  }
+});
+
+t.test('any path text compiles, or is refused with a message of ours', async (t) => {
+  const token = fc.constantFrom('$', '.', '..', 'a', '[', ']', '{', '}', '*', '0', '-1', ':', ',', '?', '(', ')', '@', '==', '"x"', "'", '\\', ' ', 'range', 'object', 'helm:release.', 'length', '!', '&&', '\u{1F600}', '\ud800');
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.oneof(fc.array(token, { maxLength: 25 }).map((tokens) => tokens.join('')), fc.string()), (text) => {
+        try {
+          const compiled = compilePath(text);
+          if (compiled.language !== 'helm') compiled.evaluate(cart);
+        } catch (error) {
+          return (error as { code?: string }).code?.startsWith('KOL_EXTRACT_') === true;
+        }
+        return true;
+      }),
+      { numRuns: 3000 },
+    ),
+  );
+});

@@ -13,6 +13,8 @@ import { obtainPostgres, programsFor } from './binaries.ts';
 export interface PostgresOptions {
   /** Settings of the server, such as `{ max_connections: '20' }`. */
   settings?: Readonly<Record<string, string>>;
+  /** Of the superuser; random when unset. */
+  password?: string;
   report?: Report | undefined;
 }
 
@@ -29,7 +31,7 @@ export interface Postgres {
   /** Makes an empty database and gives its name. */
   createDatabase(name?: string): Promise<string>;
   /** Runs one statement as the superuser and gives its rows. */
-  query<R extends pg.QueryResultRow = pg.QueryResultRow>(sql: string, values?: readonly unknown[], database?: string): Promise<R[]>;
+  query<R extends object = Record<string, unknown>>(sql: string, values?: readonly unknown[], database?: string): Promise<R[]>;
   /** SIGKILL unless said otherwise: connections break without a word. SIGSTOP and SIGCONT freeze and thaw the server. */
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Starts it again after `kill()`, or kills and starts it: same port, same data. */
@@ -56,7 +58,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   try {
     const user = process.getuid?.() === 0 ? unprivileged : undefined;
     const server: Server = { keeper, user, programs: programsFor(binaries, user, keeper.folder), data: join(keeper.folder, 'data'), settings: options.settings ?? {} };
-    const password = randomBytes(12).toString('hex');
+    const password = options.password ?? randomBytes(12).toString('hex');
     await initialise(server, password);
     const { port, process: first } = await startOnFreePort(server, password);
     return describe(server, port, password, first);
@@ -140,12 +142,12 @@ function environment(): NodeJS.ProcessEnv {
 function describe(server: Server, port: number, password: string, first: KeptProcess): Postgres {
   let current = first;
   const dsn = (database = 'postgres') => dsnOf(port, password, database);
-  const query: Postgres['query'] = async <R extends pg.QueryResultRow>(sql: string, values: readonly unknown[] = [], database?: string) => {
+  const query: Postgres['query'] = async <R extends object>(sql: string, values: readonly unknown[] = [], database?: string) => {
     const client = new pg.Client({ connectionString: dsn(database) });
     client.on('error', () => {});
     await client.connect();
     try {
-      return (await client.query<R>(sql, [...values])).rows;
+      return (await client.query<R & pg.QueryResultRow>(sql, [...values])).rows;
     } finally {
       await client.end();
     }
@@ -181,7 +183,7 @@ async function startAgain(server: Server, port: number, password: string): Promi
 }
 
 function dsnOf(port: number, password: string, database: string): string {
-  return `postgres://${superuser}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
+  return `postgres://${superuser}:${encodeURIComponent(password)}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
 }
 
 async function answers(connectionString: string): Promise<boolean> {

@@ -1,0 +1,81 @@
+import { globSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { plainEnvironment } from '../servers/keeper.ts';
+import type { Keeper, KeptProcess } from '../servers/keeper.ts';
+import { answersOk, untilReady } from '../servers/ready.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+
+export interface KollectProcessOptions {
+  name: 'webhook' | 'controller';
+  /** All but the health address. */
+  flags: readonly string[];
+  healthPort: number;
+  environment?: NodeJS.ProcessEnv | undefined;
+}
+
+export interface KollectProcess {
+  /** Resolves when /readyz answers. Flags given here replace the former ones. */
+  start(flags?: readonly string[]): Promise<void>;
+  /** SIGKILL unless said otherwise. Resolves when the process has ended; SIGSTOP and SIGCONT freeze and thaw it. */
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  /** All that it has written since its first start, as text. */
+  logs(): string;
+  /** The same as objects, one for each JSON line. */
+  logEntries(): Record<string, unknown>[];
+  /** Undefined while it runs. */
+  exit(): ReturnType<KeptProcess['exit']>;
+  pid(): number;
+}
+
+/** One of Kollect's two processes as a process of its own, as it runs in a pod. Not started yet. */
+export function kollectProcess(keeper: Keeper, options: KollectProcessOptions): KollectProcess {
+  const { name, healthPort } = options;
+  const program = entryOf(name);
+  let flags = options.flags;
+  let current: KeptProcess | undefined;
+
+  const running = () => {
+    if (current === undefined) throw new Error(`the ${name} was never started`);
+    return current;
+  };
+  const start = async (newFlags: readonly string[] = flags) => {
+    if (current !== undefined && current.exit() === undefined) throw new Error(`the ${name} runs already`);
+    flags = newFlags;
+    current = await keeper.start({
+      name,
+      command: process.execPath,
+      args: [program, `--health-probe-bind-address=127.0.0.1:${healthPort}`, ...flags],
+      cwd: root,
+      env: { ...plainEnvironment(), ...options.environment },
+      stop: [{ signal: 'SIGTERM', graceMs: 10_000 }],
+    });
+    await untilReady(current, { name: `the ${name}`, check: () => answersOk(`http://127.0.0.1:${healthPort}/readyz`) });
+  };
+  const kill = async (signal: NodeJS.Signals = 'SIGKILL') => {
+    running().signal(signal);
+    if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') await running().untilExit();
+  };
+  const logs = () => current?.logs() ?? '';
+  return { start, kill, logs, logEntries: () => jsonLines(logs()), exit: () => running().exit(), pid: () => running().pid };
+}
+
+/** The bundle when it was built after the last change of a source, as `npm test` does; else the source, so that a test never runs stale code. */
+function entryOf(name: 'webhook' | 'controller'): string {
+  const bundle = join(root, 'dist', `${name}.js`);
+  const builtAt = statSync(bundle, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const sources = globSync(`{shared,${name}}/**/*.ts`, { cwd: root });
+  const isFresh = sources.every((source) => statSync(join(root, source)).mtimeMs <= builtAt);
+  return isFresh ? bundle : join(root, name, 'main.ts');
+}
+
+function jsonLines(text: string): Record<string, unknown>[] {
+  return text.split('\n').flatMap((line) => {
+    try {
+      return [JSON.parse(line) as Record<string, unknown>];
+    } catch {
+      // A line that is being written, or the complaint of a runtime.
+      return [];
+    }
+  });
+}

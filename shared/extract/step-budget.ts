@@ -22,15 +22,18 @@ export const stepsPerObject = 1_000_000;
 
 export function createBudget(steps: number): StepBudget {
   let left = steps;
-  // One instance: taking a stack trace each time would cost more than the work that is refused.
-  const fault = new KollectError('KOL_EXTRACT_EVALUATE', 'too many steps on this object; loop over less, or name more of the fields');
+  // One instance, and only when it is needed: taking a stack trace costs more than the work that is refused, or than compiling a path.
+  let fault: KollectError | undefined;
+  const takeFault = () => (fault ??= new KollectError('KOL_EXTRACT_EVALUATE', 'too many steps on this object; loop over less, or name more of the fields'));
   return {
     charge: (spent) => {
       left -= spent;
-      if (left < 0) throw fault;
+      if (left < 0) throw takeFault();
     },
     exhausted: () => left < 0,
-    fault,
+    get fault() {
+      return takeFault();
+    },
     reset: () => {
       left = steps;
     },

@@ -1,6 +1,6 @@
 import { EvaluationError } from '@marcbachmann/cel-js';
 import { KollectError } from '../errors.ts';
-import { shown } from './jsonpath-parse.ts';
+import { shown } from './shown.ts';
 
 /** An evaluation error of our own. Its message is shown to users and holds no value of an object. */
 export class CelFault extends Error {}

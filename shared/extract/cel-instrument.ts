@@ -2,7 +2,7 @@ import { Optional } from '@marcbachmann/cel-js';
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { treeSize, weight } from './step-budget.ts';
 import type { StepBudget } from './step-budget.ts';
-import { CelFault } from './cel-fault.ts';
+import { celFunctions } from './cel-functions.ts';
 import { compileRegex } from './cel-regex.ts';
 import type { CelRegex } from './cel-regex.ts';
 import { objectChains } from './cel-syntax.ts';
@@ -187,7 +187,7 @@ function wrapCall(node: CheckedNode, budget: StepBudget, regexes: Map<string, Ce
   if (name === 'matches') checkLiteralPattern(node);
   const isMethod = node.op === 'rcall';
   const base = isMethod && name.startsWith('get') ? timeZoneSteps : 2;
-  const special = specials[name];
+  const special = celFunctions[name];
   replaceHandle(node, (handle) => (values, ...rest) => {
     const operands = values as unknown[];
     let steps = isMethod && operands.length === 1 ? 2 : base;
@@ -197,58 +197,6 @@ function wrapCall(node: CheckedNode, budget: StepBudget, regexes: Map<string, Ce
     budget.charge(weight(result));
     return result;
   });
-}
-
-/** Functions of the library that differ from CEL. Undefined: the library's own, with its error for operands of other types. */
-const specials: Record<string, (operands: unknown[], budget: StepBudget, regexes: Map<string, CelRegex>) => unknown> = {
-  matches: ([text, pattern], budget, regexes) =>
-    typeof text === 'string' && typeof pattern === 'string' ? matches(text, pattern, budget, regexes) : undefined,
-  lowerAscii: ([text]) => (typeof text === 'string' ? text.replace(/[A-Z]+/g, (found) => found.toLowerCase()) : undefined),
-  upperAscii: ([text]) => (typeof text === 'string' ? text.replace(/[a-z]+/g, (found) => found.toUpperCase()) : undefined),
-  size: ([text]) => (typeof text === 'string' ? BigInt(countCharacters(text)) : undefined),
-  int: ([text]) => decimal(text, /^[-+]?\d+$/),
-  uint: ([text]) => decimal(text, /^\d+$/),
-  replace: ([text, from, to], budget) => {
-    // Every occurrence of an empty or short text can grow to the length of its replacement.
-    if (typeof text === 'string' && typeof from === 'string' && typeof to === 'string') {
-      budget.charge(((text.length / Math.max(from.length, 1) + 1) * to.length) / 16);
-    }
-    return undefined;
-  },
-  join: ([list, separator], budget) => {
-    if (!Array.isArray(list)) return undefined;
-    for (const item of list) budget.charge(weight(item) + 1);
-    budget.charge(list.length * (1 + weight(separator)));
-    return undefined;
-  },
-};
-
-/** Code points, without taking the text apart. */
-function countCharacters(text: string): number {
-  let count = text.length;
-  for (let i = 0; i < text.length - 1; i++) {
-    if ((text.charCodeAt(i) & 0xfc00) === 0xd800 && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00) count--;
-  }
-  return count;
-}
-
-function decimal(text: unknown, form: RegExp): undefined {
-  if (typeof text === 'string' && !form.test(text)) throw new CelFault('the text is not an integer');
-  return undefined;
-}
-
-function matches(text: string, pattern: string, budget: StepBudget, regexes: Map<string, CelRegex>): boolean {
-  let regex = regexes.get(pattern);
-  if (regex === undefined) {
-    // Compiling takes some ten microseconds for an ordinary pattern.
-    budget.charge(1000 + pattern.length * 20);
-    regex = compileRegex(pattern);
-    // Patterns that come from objects must not pile up.
-    if (regexes.size >= 16) regexes.clear();
-    regexes.set(pattern, regex);
-  }
-  budget.charge(20 + (text.length * regex.programSize) / 3);
-  return regex.test(text);
 }
 
 function checkLiteralPattern(node: CheckedNode): void {

@@ -1,6 +1,6 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { KollectError } from '../errors.ts';
-import type { ReadPath } from './compile-path.ts';
+import type { ReadPath } from './read-path.ts';
 
 /** Macros that loop over a list or map. */
 const comprehensions = new Set(['all', 'exists', 'exists_one', 'filter', 'map']);

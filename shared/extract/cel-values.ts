@@ -13,7 +13,7 @@ export function toCel(value: unknown, budget: StepBudget): unknown {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof Optional) return value.hasValue() ? Optional.of(toCel(value.value(), budget)) : value;
-  return mapMembers(value, budget, (member) => toCel(member, budget));
+  return mapMembers(value, budget, toCel, false);
 }
 
 /**
@@ -48,7 +48,7 @@ function plain(value: unknown, budget: StepBudget): Json {
 
 function plainObject(value: object, budget: StepBudget): Json {
   if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype) {
-    return mapMembers(value, budget, (member) => plain(member, budget)) as Json;
+    return mapMembers(value, budget, plain, true) as Json;
   }
   if (value instanceof Optional) return value.hasValue() ? plain(value.value(), budget) : null;
   if (value instanceof UnsignedInt) return exact(value.value);
@@ -79,29 +79,36 @@ function exact(value: bigint): number | bigint {
   return Number.isSafeInteger(number) ? number : value;
 }
 
-/** Maps the members of a list or map; the same list or map comes back when no member changed. */
-function mapMembers(value: object, budget: StepBudget, change: (member: unknown) => unknown): object {
-  if (Array.isArray(value)) {
-    budget.charge(2 + value.length);
-    let copy: unknown[] | undefined;
-    for (let i = 0; i < value.length; i++) {
-      const changed = change(value[i]);
-      if (changed === value[i]) continue;
-      copy ??= value.slice();
-      copy[i] = changed;
-    }
-    return copy ?? value;
-  }
+/** Maps the members of a list or map; the same list or map comes back when no member changed. Text passes `change` only when `texts` is set. */
+function mapMembers<T>(value: object, budget: StepBudget, change: (member: unknown, budget: StepBudget) => T, texts: boolean): object {
+  if (Array.isArray(value)) return mapList(value, budget, change, texts);
   const source = value as Record<string, unknown>;
-  const keys = Object.keys(source);
-  budget.charge(4 + keys.length);
   let copy: Record<string, unknown> | undefined;
-  for (const key of keys) {
-    const changed = change(source[key]);
-    if (changed === source[key]) continue;
+  let count = 0;
+  for (const key in source) {
+    count++;
+    const member = source[key];
+    if (!texts && typeof member === 'string') continue;
+    const changed = change(member, budget);
+    if (changed === member) continue;
     copy ??= { ...source };
     if (key === '__proto__') Object.defineProperty(copy, key, { value: changed, enumerable: true, configurable: true, writable: true });
     else copy[key] = changed;
   }
+  budget.charge(4 + count);
   return copy ?? source;
+}
+
+function mapList<T>(list: unknown[], budget: StepBudget, change: (member: unknown, budget: StepBudget) => T, texts: boolean): unknown[] {
+  budget.charge(2 + list.length);
+  let copy: unknown[] | undefined;
+  for (let i = 0; i < list.length; i++) {
+    const member = list[i];
+    if (!texts && typeof member === 'string') continue;
+    const changed = change(member, budget);
+    if (changed === member) continue;
+    copy ??= list.slice();
+    copy[i] = changed;
+  }
+  return copy ?? list;
 }

@@ -5,10 +5,10 @@ import { CelFault, evaluationFailure } from './cel-fault.ts';
 import { instrument } from './cel-instrument.ts';
 import { checkSyntax, objectChains } from './cel-syntax.ts';
 import { fromCel } from './cel-values.ts';
-import type { ReadPath } from './compile-path.ts';
+import type { ReadPath } from './read-path.ts';
 import type { Json } from './json.ts';
 import type { MemberGuard } from './jsonpath.ts';
-import { shown } from './jsonpath-parse.ts';
+import { shown } from './shown.ts';
 import { createBudget, stepsPerEvaluation } from './step-budget.ts';
 import type { StepBudget } from './step-budget.ts';
 

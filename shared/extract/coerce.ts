@@ -6,6 +6,22 @@ export const attributeTypes = ['string', 'int', 'float', 'bool', 'list', 'map'] 
 
 export type AttributeType = (typeof attributeTypes)[number];
 
+/** The words of JSON Schema and Go for the same types. */
+const otherNames: Record<string, AttributeType> = {
+  integer: 'int',
+  number: 'float',
+  double: 'float',
+  boolean: 'bool',
+  array: 'list',
+  object: 'map',
+};
+
+/** The type that a profile names, in any case; undefined when there is no such type. */
+export function parseAttributeType(text: string): AttributeType | undefined {
+  const name = text.trim().toLowerCase();
+  return attributeTypes.find((type) => type === name) ?? (Object.hasOwn(otherNames, name) ? otherNames[name] : undefined);
+}
+
 /**
  * Turns a value into the declared type, or gives undefined when it does not fit. Conversions are those that lose nothing: scalars to text,
  * text that is a number or bool to that, a single value to a list of one.

@@ -4,18 +4,12 @@ import { parseHelmPath } from './helm-path.ts';
 import type { Json } from './json.ts';
 import { compileDefinite, compileIndefinite, isDefinite } from './jsonpath.ts';
 import type { MemberGuard } from './jsonpath.ts';
-import { maxPathLength, parseJsonPath } from './jsonpath-parse.ts';
+import { parseJsonPath } from './jsonpath-parse.ts';
 import type { Segment } from './jsonpath-parse.ts';
+import { maxPathLength } from './jsonpath-spelling.ts';
+import type { ReadPath } from './read-path.ts';
 import { createBudget, stepsPerEvaluation } from './step-budget.ts';
 import type { StepBudget } from './step-budget.ts';
-
-/** A place in an object that a path reads. */
-export interface ReadPath {
-  /** Keys and indexes from the root that are fixed by the text of the path. */
-  prefix: readonly (string | number)[];
-  /** `subtree`: the value there, or anything below it. `presence`: only whether it is there. */
-  extent: 'subtree' | 'presence';
-}
 
 /** An attribute path, compiled once and evaluated on many objects. */
 export interface CompiledPath {

@@ -1,5 +1,5 @@
 import { KollectError } from '../errors.ts';
-import { coerce, attributeTypes } from './coerce.ts';
+import { attributeTypes, coerce, parseAttributeType } from './coerce.ts';
 import type { AttributeType } from './coerce.ts';
 import { compareUtf8 } from './compare-utf8.ts';
 import { compilePath } from './compile-path.ts';
@@ -98,8 +98,8 @@ function compileNamed(name: string, path: string, options: CompilePathOptions): 
 }
 
 function attributeType(name: string, type: string | undefined): AttributeType | undefined {
-  if (type === undefined || type === '') return undefined;
-  const known = attributeTypes.find((candidate) => candidate === type);
+  if (type === undefined || type.trim() === '') return undefined;
+  const known = parseAttributeType(type);
   if (known !== undefined) return known;
   throw new KollectError('KOL_EXTRACT_PATH', `attribute "${name}": unknown type "${type}"; use one of ${attributeTypes.join(', ')}`);
 }

@@ -1,5 +1,5 @@
 import { KollectError } from '../errors.ts';
-import { shown } from './jsonpath-parse.ts';
+import { shown } from './shown.ts';
 
 /**
  * Resolves a `helm:release.<field>` path to the place in the release document, and refuses what must not be exported: manifests, hooks and

@@ -2,7 +2,7 @@ import { jsonpath, JSONPathEnvironment, JSONPathError, JSONPathQuery } from 'jso
 import type { JSONValue } from 'json-p3';
 import { KollectError } from '../errors.ts';
 import type { Json } from './json.ts';
-import { shown } from './jsonpath-parse.ts';
+import { shown } from './shown.ts';
 
 /** A compiled filter such as `@.type == "Ready"`. */
 export interface Filter {

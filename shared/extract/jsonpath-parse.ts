@@ -1,4 +1,6 @@
 import { KollectError } from '../errors.ts';
+import { findPath } from './jsonpath-spelling.ts';
+import { shown } from './shown.ts';
 
 /** One step of a selector list. `filter` holds the RFC 9535 text of a filter, without its leading `?`. */
 export type Selector =
@@ -22,71 +24,14 @@ export interface Segment {
  * @example parseJsonPath("{.status.conditions[?(@.type=='Ready')].status}")
  */
 export function parseJsonPath(path: string): Segment[] {
-  const { start, end } = bounds(path);
+  const { start, end } = findPath(path);
   return new Reader(path, start, end).segments();
 }
 
-/** A path is typed by a person; longer ones are a mistake or an attack. */
-export const maxPathLength = 4096;
 const maxSegments = 64;
 /** Every `..` multiplies the work by the size of what it visits. */
 const maxDescendants = 2;
 const maxSelectors = 16;
-
-/** Finds the part between the opening `$` or `{` and the end, or explains what the text should have been. */
-function bounds(path: string): { start: number; end: number } {
-  if (path.length > maxPathLength) {
-    throw new KollectError('KOL_EXTRACT_PATH', `the path has ${path.length} characters, at most ${maxPathLength} are allowed`);
-  }
-  if (path.startsWith('{')) return braced(path);
-  if (path.startsWith('$')) return { start: 1, end: path.length };
-  if (/^object\s*[.[]/.test(path)) {
-    throw new KollectError('KOL_EXTRACT_PATH', `CEL needs the cel: prefix; write ${shown(`cel:${path}`)}`);
-  }
-  const brace = path.indexOf('{');
-  if (brace >= 0) throw multipart(path.slice(0, brace));
-  const rest = path.startsWith('.') || path.startsWith('[') ? path : `.${path}`;
-  throw new KollectError('KOL_EXTRACT_PATH', `${shown(path)} is plain text, not a path; write ${shown(`$${rest}`)}`);
-}
-
-function braced(path: string): { start: number; end: number } {
-  let start = 1;
-  while (path[start] === ' ') start++;
-  if (/^range\b/.test(path.slice(start))) {
-    throw new KollectError('KOL_EXTRACT_PATH', 'range is not supported; write a wildcard, such as $.items[*].name');
-  }
-  const close = closingBrace(path);
-  if (close < 0) throw new KollectError('KOL_EXTRACT_PATH', `"{" is not closed in ${shown(path)}; add "}" at the end`);
-  if (close < path.length - 1) throw multipart(path.slice(close + 1));
-  if (path[start] === '$') start++;
-  let end = close;
-  while (end > start && path[end - 1] === ' ') end--;
-  return { start, end };
-}
-
-function closingBrace(path: string): number {
-  let quote = '';
-  for (let i = 1; i < path.length; i++) {
-    const char = path[i] as string;
-    if (char === '\\') i++;
-    else if (quote !== '') quote = char === quote ? '' : quote;
-    else if (char === '"' || char === "'") quote = char;
-    else if (char === '}') return i;
-  }
-  return -1;
-}
-
-function multipart(text: string): KollectError {
-  return new KollectError(
-    'KOL_EXTRACT_PATH',
-    `text outside the braces (${shown(text)}) is not supported; write one path, or build text in CEL, such as cel:object.metadata.name + "-x"`,
-  );
-}
-
-/** Quotes what the user wrote, shortened. */
-export function shown(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text);
-}
 
 class Reader {
   private readonly path: string;

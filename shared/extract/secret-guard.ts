@@ -1,4 +1,5 @@
-import type { CompiledPath, ReadPath } from './compile-path.ts';
+import type { CompiledPath } from './compile-path.ts';
+import type { ReadPath } from './read-path.ts';
 
 /** kubectl keeps the whole applied object here, with the data of a Secret in it. */
 export const lastAppliedAnnotation = 'kubectl.kubernetes.io/last-applied-configuration';

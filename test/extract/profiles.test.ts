@@ -97,6 +97,11 @@ t.test('declared types', async (t) => {
     ['map', { a: 1 }, { a: 1 }],
     ['map', [1], undefined],
     ['', 'a', 'a'],
+    ['Integer', '7', 7],
+    ['boolean', 'true', true],
+    ['number', '0.5', 0.5],
+    ['array', 1, [1]],
+    ['object', 1, undefined],
   ] as const) {
     t.strictSame(valueAt({ v: value }, '$.v', 'value', type), result, `${typeof value} ${String(value)} as ${type}`);
   }

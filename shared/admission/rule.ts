@@ -1,0 +1,26 @@
+import type { AddressPolicy } from '../net/address-policy.ts';
+import type { ExpressionJudge } from './expressions.ts';
+import type { Finding } from './finding.ts';
+
+/**
+ * A value of which any part may be missing: rules see what is left of an object when its schema refused the rest, so that one mistake
+ * does not hide the next.
+ */
+export type Loose<T> = T extends readonly (infer I)[] ? readonly (Loose<I> | undefined)[] : T extends object ? { readonly [K in keyof T]?: Loose<T[K]> | undefined } : T;
+
+/** What a rule may know of the object beside its spec, and of the installation. */
+export interface RuleInput<Spec> {
+  kind: string;
+  name: string;
+  /** `""` for cluster-scoped kinds. */
+  namespace: string;
+  annotations: Readonly<Record<string, string>>;
+  spec: Loose<Spec>;
+  addresses: AddressPolicy;
+  expressions: ExpressionJudge;
+  /** Ceiling of `maxExportBytes`; undefined means none. */
+  maxExportBytes: number | undefined;
+}
+
+/** A rule looks at one thing and yields what it has to say about it. It needs no other object and does no I/O. */
+export type Rule<Spec> = (input: RuleInput<Spec>) => Iterable<Finding>;

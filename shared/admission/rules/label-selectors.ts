@@ -1,0 +1,64 @@
+import { forbidden, invalid, notSupported, required } from '../finding.ts';
+import type { Finding } from '../finding.ts';
+import { isDnsSubdomain } from './names.ts';
+
+/** A label selector as objects hold it, any part of it missing. */
+export interface LooseSelector {
+  readonly matchLabels?: Readonly<Record<string, string | undefined>> | undefined;
+  readonly matchExpressions?: readonly (LooseRequirement | undefined)[] | undefined;
+}
+
+interface LooseRequirement {
+  readonly key?: string | undefined;
+  readonly operator?: string | undefined;
+  readonly values?: readonly (string | undefined)[] | undefined;
+}
+
+/** The rules by which the API server itself reads label selectors: one that breaks them matches nothing, silently. */
+export function* labelSelector(field: string, selector: LooseSelector | undefined): Generator<Finding> {
+  if (selector === undefined) return;
+  for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
+    yield* labelKey(`${field}.matchLabels`, key);
+    if (value !== undefined) yield* labelValue(`${field}.matchLabels[${key}]`, value);
+  }
+  for (const [index, requirement] of (selector.matchExpressions ?? []).entries()) {
+    if (requirement !== undefined) yield* expression(`${field}.matchExpressions[${index}]`, requirement);
+  }
+}
+
+/** True when the selector is missing or matches everything. */
+export function selectsAll(selector: LooseSelector | undefined): boolean {
+  return selector === undefined || (Object.keys(selector.matchLabels ?? {}).length === 0 && (selector.matchExpressions ?? []).length === 0);
+}
+
+const operators = ['In', 'NotIn', 'Exists', 'DoesNotExist'];
+
+function* expression(field: string, { key, operator, values = [] }: LooseRequirement): Generator<Finding> {
+  if (key !== undefined) yield* labelKey(`${field}.key`, key);
+  if (operator === 'In' || operator === 'NotIn') {
+    if (values.length === 0) yield required(`${field}.values`, `must name at least one value for the operator ${operator}`);
+  } else if (operator === 'Exists' || operator === 'DoesNotExist') {
+    if (values.length > 0) yield forbidden(`${field}.values`, `must be empty for the operator ${operator}`);
+  } else if (operator !== undefined) {
+    yield notSupported(`${field}.operator`, operator, operators);
+  }
+  for (const [index, value] of values.entries()) if (value !== undefined) yield* labelValue(`${field}.values[${index}]`, value);
+}
+
+function* labelKey(field: string, key: string): Generator<Finding> {
+  const slash = key.indexOf('/');
+  const prefixIsFine = slash < 0 || isDnsSubdomain(key.slice(0, slash));
+  if (!prefixIsFine || !isQualifiedName(key.slice(slash + 1))) {
+    yield invalid(field, key, 'a label key is a name of at most 63 letters, digits, "-", "_" and ".", with an optional DNS prefix such as example.com/');
+  }
+}
+
+function* labelValue(field: string, value: string): Generator<Finding> {
+  if (value !== '' && !isQualifiedName(value)) {
+    yield invalid(field, value, 'a label value has at most 63 letters, digits, "-", "_" and ".", beginning and ending with a letter or digit');
+  }
+}
+
+function isQualifiedName(text: string): boolean {
+  return text.length <= 63 && /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/.test(text);
+}

@@ -1,0 +1,67 @@
+import { invalid, required } from '../finding.ts';
+import type { Finding } from '../finding.ts';
+
+const labelPattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+const subdomainPattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
+export function isDnsLabel(text: string): boolean {
+  return text.length <= 63 && labelPattern.test(text);
+}
+
+export function isDnsSubdomain(text: string): boolean {
+  return text.length <= 253 && subdomainPattern.test(text);
+}
+
+const labelRule = 'must be a DNS-1123 label: lower-case letters, digits and "-", beginning and ending with a letter or digit, at most 63 characters';
+const subdomainRule = 'must be a DNS-1123 subdomain: lower-case letters, digits, "-" and ".", beginning and ending with a letter or digit, at most 253 characters';
+
+/**
+ * The name of an object.
+ *
+ * @param elsewhere what to say of a name with a slash, which looks like a namespace and a name
+ */
+export function* objectName(field: string, name: string | undefined, elsewhere: string): Generator<Finding> {
+  if (name === undefined) return;
+  if (name.trim() === '') yield required(field, 'write the name of an object');
+  else if (name.includes('/')) yield invalid(field, name, elsewhere);
+  else if (!isDnsSubdomain(name)) yield invalid(field, name, subdomainRule);
+}
+
+/** What `objectName` says where only objects of the same namespace can be named. */
+export function sameNamespaceOnly(name: string | undefined): string {
+  return `write only a name${suggestLast(name)}; objects of other namespaces cannot be referenced here`;
+}
+
+/** What `objectName` says where the namespace has a field of its own. */
+export function namespaceHasItsField(name: string | undefined): string {
+  return `write only a name${suggestLast(name)}; the namespace goes into the field "namespace"`;
+}
+
+/** What `objectName` says of cluster-scoped objects. */
+export function noNamespace(name: string | undefined): string {
+  return `write only a name${suggestLast(name)}; cluster-scoped objects have no namespace`;
+}
+
+function suggestLast(name: string | undefined): string {
+  const last = name?.split('/').at(-1) ?? '';
+  return isDnsSubdomain(last) ? ` such as ${JSON.stringify(last)}` : '';
+}
+
+/** The name of a namespace, when one is written. */
+export function* namespaceName(field: string, namespace: string | undefined): Generator<Finding> {
+  if (namespace === undefined || namespace.trim() === '') return;
+  if (!isDnsLabel(namespace)) yield invalid(field, namespace, labelRule);
+}
+
+/** The same where leaving it out would leave the meaning open. */
+export function* requiredNamespace(field: string, namespace: string | undefined): Generator<Finding> {
+  if (namespace === undefined || namespace.trim() === '') yield required(field, 'write the namespace of the object; there is no default for cluster-scoped kinds');
+  else yield* namespaceName(field, namespace);
+}
+
+/** A Secret in the namespace of the object or in another one. */
+export function* secretReference(field: string, reference: { readonly name?: string | undefined; readonly namespace?: string | undefined } | undefined): Generator<Finding> {
+  if (reference === undefined) return;
+  yield* objectName(`${field}.name`, reference.name, namespaceHasItsField(reference.name));
+  yield* namespaceName(`${field}.namespace`, reference.namespace);
+}

@@ -1,0 +1,66 @@
+import { duplicate, forbidden, tooMany } from '../finding.ts';
+import type { Finding } from '../finding.ts';
+import { interval } from './durations.ts';
+import { exportBytes } from './export-bytes.ts';
+import { namespaceHasItsField, namespaceName, objectName, sameNamespaceOnly } from './names.ts';
+
+interface LooseSinkRefObject {
+  readonly name?: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly exportMinInterval?: string | undefined;
+  readonly maxExportBytes?: number | undefined;
+}
+
+type LooseSinkRefs = readonly (string | LooseSinkRefObject | undefined)[] | undefined;
+
+interface LooseSinkRefLists {
+  readonly snapshotSinkRefs?: LooseSinkRefs;
+  readonly databaseSinkRefs?: LooseSinkRefs;
+  readonly eventSinkRefs?: LooseSinkRefs;
+}
+
+interface SinkRefContext {
+  /** Where a reference without a namespace points to; undefined when references cannot leave the namespace of their inventory. */
+  defaultNamespace: string | undefined;
+  maxExportBytes: number | undefined;
+}
+
+const maxSinkRefs = 20;
+
+/** The sinks of an inventory: their number, names, namespaces and what each overrides. A string is a name. */
+export function* sinkRefs(spec: LooseSinkRefLists, context: SinkRefContext): Generator<Finding> {
+  const lists = [
+    ['spec.snapshotSinkRefs', spec.snapshotSinkRefs ?? []],
+    ['spec.databaseSinkRefs', spec.databaseSinkRefs ?? []],
+    ['spec.eventSinkRefs', spec.eventSinkRefs ?? []],
+  ] as const;
+  const count = lists.reduce((sum, [, refs]) => sum + refs.length, 0);
+  if (count > maxSinkRefs) {
+    // Nobody wants the mistakes of a list that has to be cut anyway.
+    yield tooMany('spec', count, `must have at most ${maxSinkRefs} items in snapshotSinkRefs, databaseSinkRefs and eventSinkRefs together; spread the sinks over several inventories`);
+    return;
+  }
+  for (const [field, refs] of lists) yield* family(field, refs, context);
+}
+
+function* family(field: string, refs: NonNullable<LooseSinkRefs>, context: SinkRefContext): Generator<Finding> {
+  const seen = new Set<string>();
+  for (const [index, ref] of refs.entries()) {
+    if (ref === undefined) continue;
+    const at = `${field}[${index}]`;
+    const { name, namespace, exportMinInterval, maxExportBytes } = typeof ref === 'string' ? { name: ref } : ref;
+    const nameField = typeof ref === 'string' ? at : `${at}.name`;
+    const elsewhere = context.defaultNamespace === undefined ? sameNamespaceOnly(name) : namespaceHasItsField(name);
+    yield* objectName(nameField, name, elsewhere);
+    const hasNamespace = namespace !== undefined && namespace.trim() !== '';
+    if (hasNamespace && context.defaultNamespace === undefined) yield forbidden(`${at}.namespace`, 'the sinks of a KollectInventory are in its own namespace; leave the field out');
+    else yield* namespaceName(`${at}.namespace`, namespace);
+    yield* interval(`${at}.exportMinInterval`, exportMinInterval);
+    yield* exportBytes(`${at}.maxExportBytes`, maxExportBytes, context.maxExportBytes);
+
+    if (name === undefined) continue;
+    const key = context.defaultNamespace === undefined ? name : `${hasNamespace ? namespace : context.defaultNamespace}/${name}`;
+    if (seen.has(key)) yield duplicate(nameField, key, 'each sink can be named once in a list');
+    seen.add(key);
+  }
+}

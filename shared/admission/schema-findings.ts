@@ -1,0 +1,124 @@
+import type { z } from 'zod';
+import { invalid, notSupported, required, tooMany } from './finding.ts';
+import type { Finding } from './finding.ts';
+
+type Issue = z.core.$ZodIssue;
+type Path = readonly PropertyKey[];
+
+/**
+ * Says what a schema refused as field errors.
+ *
+ * @param root the value that was parsed, for the values that messages quote.
+ * @param at its own path, such as `spec`.
+ */
+export function schemaFindings(issues: readonly Issue[], root: unknown, at: string): Finding[] {
+  return issues.flatMap((issue) => translate(issue, root, at));
+}
+
+/**
+ * A copy of a value without what its schema refused, so that the rules of all other fields can still be applied. Refused items of a list
+ * become undefined: the others keep their index.
+ */
+export function withoutRefused(root: unknown, issues: readonly Issue[]): unknown {
+  let copy: unknown = root;
+  for (const issue of issues) copy = without(copy, issue.path, 0);
+  return copy;
+}
+
+function without(value: unknown, path: Path, depth: number): unknown {
+  if (depth === path.length) return undefined;
+  const key = path[depth] ?? '';
+  if (Array.isArray(value)) return value.map((item: unknown, index) => (index === key ? without(item, path, depth + 1) : item));
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return value;
+  const { [key]: child, ...rest } = value as Record<PropertyKey, unknown>;
+  const kept = without(child, path, depth + 1);
+  return kept === undefined ? rest : { ...rest, [key]: kept };
+}
+
+function translate(issue: Issue, root: unknown, at: string): Finding[] {
+  const field = fieldPath(at, issue.path);
+  const value = valueAt(root, issue.path);
+  if (value === undefined) return [required(field, issue.code === 'invalid_value' ? oneOf(issue.values) : '')];
+  switch (issue.code) {
+    case 'invalid_type':
+      return [invalid(field, shown(value), `must be ${article(issue.expected)}, not ${article(typeName(value))}`)];
+    case 'invalid_value':
+      if (value === '') return [required(field, oneOf(issue.values))];
+      return [notSupported(field, value, issue.values.map(String))];
+    case 'too_small':
+      if (value === '' && issue.minimum === 1) return [required(field, 'must not be empty')];
+      return [invalid(field, shown(value), `must ${bound(issue.origin)} ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${unit(issue.origin)}`)];
+    case 'too_big':
+      if (Array.isArray(value)) return [tooMany(field, value.length, `must have at most ${issue.maximum} items`)];
+      return [invalid(field, shown(value), `must ${bound(issue.origin)} ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${unit(issue.origin)}`)];
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => invalid(`${field}.${key}`, shown(valueAt(value, [key])), 'is not a known field'));
+    case 'invalid_union':
+      return translateUnion(issue, root, at, field, value);
+    default:
+      // Messages of our own schemas say what to write.
+      return [invalid(field, shown(value), issue.code === 'invalid_format' && issue.format === 'regex' ? `must match ${issue.pattern ?? 'the pattern'}` : issue.message)];
+  }
+}
+
+/** Of the alternatives, the one that the value has the shape of is what the user meant. */
+function translateUnion(issue: Extract<Issue, { code: 'invalid_union' }>, root: unknown, at: string, field: string, value: unknown): Finding[] {
+  const meant = issue.errors.filter((issues) => !issues.some(({ code, path }) => code === 'invalid_type' && path.length === 0));
+  const [best] = meant.toSorted((a, b) => a.length - b.length);
+  if (best !== undefined) return best.flatMap((inner) => translate({ ...inner, path: [...issue.path, ...inner.path] }, root, at));
+  const expected = issue.errors.flatMap((issues) => issues.flatMap((inner) => (inner.code === 'invalid_type' && inner.path.length === 0 ? [article(inner.expected)] : [])));
+  return [invalid(field, shown(value), expected.length === 0 ? issue.message : `must be ${[...new Set(expected)].join(' or ')}`)];
+}
+
+function fieldPath(at: string, path: Path): string {
+  let field = at;
+  for (const key of path) field += typeof key === 'number' ? `[${key}]` : /^[A-Za-z_]\w*$/.test(String(key)) ? `.${String(key)}` : `[${String(key)}]`;
+  return field;
+}
+
+function valueAt(root: unknown, path: Path): unknown {
+  let value = root;
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Record<PropertyKey, unknown>)[key];
+  }
+  return value;
+}
+
+/** Whole objects and lists would drown the message. */
+function shown(value: unknown): unknown {
+  return typeof value === 'object' && value !== null ? (Array.isArray(value) ? 'list' : 'object') : value;
+}
+
+function typeName(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'list';
+  return typeof value === 'bigint' ? 'number' : typeof value;
+}
+
+function article(type: string): string {
+  switch (type) {
+    case 'int':
+      return 'a whole number';
+    case 'array':
+      return 'a list';
+    case 'record':
+      return 'an object';
+    case 'null':
+      return 'null';
+    default:
+      return `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type}`;
+  }
+}
+
+function bound(origin: string): string {
+  return origin === 'string' || origin === 'array' ? 'have' : 'be';
+}
+
+function unit(origin: string): string {
+  return origin === 'string' ? ' characters' : origin === 'array' ? ' items' : '';
+}
+
+function oneOf(values: readonly unknown[]): string {
+  return `write one of ${values.map((value) => JSON.stringify(value)).join(', ')}`;
+}

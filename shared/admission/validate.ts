@@ -1,0 +1,98 @@
+import type { z } from 'zod';
+import { kindByName } from '../api/kinds.ts';
+import { defaultAddressPolicy } from '../net/address-policy.ts';
+import type { AddressPolicy } from '../net/address-policy.ts';
+import { expressionJudge } from './expressions.ts';
+import type { ExpressionJudge } from './expressions.ts';
+import { asWarning, invalid, required, sortFindings, tooMany } from './finding.ts';
+import type { Finding } from './finding.ts';
+import { isUnchangedSince } from './ratchet.ts';
+import type { RuleInput } from './rule.ts';
+import { rulesOf } from './rules/registry.ts';
+import { schemaFindings, withoutRefused } from './schema-findings.ts';
+
+/** What validation may know beside the object. All optional: left out, it judges as an installation without flags does. */
+export interface AdmissionContext {
+  /** What sinks may point to. */
+  policy?: AddressPolicy;
+  /** Ceiling of every `maxExportBytes`; left out means none. */
+  maxExportBytes?: number;
+  /** Namespace of the request, which counts more than what the object says. */
+  namespace?: string;
+  /** The object as it is stored, on update: what was accepted once and is unchanged is warned about, not refused. */
+  old?: unknown;
+  /** Judges paths and policies; left out, each is compiled. */
+  expressions?: ExpressionJudge;
+}
+
+/**
+ * Everything there is to say about an object: all errors at once, ordered by field, then all warnings. Never throws for an object,
+ * whatever its shape.
+ *
+ * @example validate('KollectTarget', { metadata: { name: 'web' }, spec: { profileRef: 'other/web' } })
+ * // [{ severity: 'error', field: 'spec.profileRef', type: 'Invalid', value: 'other/web', detail: 'write only a name such as "web"; …' }]
+ */
+export function validate(kind: string, object: unknown, context: AdmissionContext = {}): Finding[] {
+  const definition = kindByName(kind);
+  if (definition === undefined) return [invalid('kind', kind, 'is not a kind of this API')];
+  if (!isObject(object)) return [required('spec', 'the object is empty')];
+  if (object.spec === undefined || object.spec === null) return [required('spec', '')];
+  if (isOversized(object.spec)) return [tooMany('spec', maxValues, `must have at most ${maxValues} values, at most ${maxDepth} levels deep`)];
+
+  const findings: Finding[] = [];
+  const parsed: { success: boolean; error?: { issues: readonly z.core.$ZodIssue[] } } = definition.spec.safeParse(object.spec);
+  const issues = parsed.error?.issues ?? [];
+  if (issues.length > 0) findings.push(...schemaFindings(issues, object.spec, 'spec'));
+  const spec = issues.length > 0 ? withoutRefused(object.spec, issues) : object.spec;
+  if (isObject(spec)) findings.push(...applyRules(kind, object, spec, context));
+
+  if (findings.length === 0) return findings;
+  const refused = findings.some(({ severity }) => severity === 'error');
+  const tolerated = refused && context.old !== undefined && isUnchangedSince(context.old, kind, object);
+  return sortFindings(tolerated ? findings.map((finding) => (finding.severity === 'error' ? asWarning(finding) : finding)) : findings);
+}
+
+function* applyRules(kind: string, object: Record<string, unknown>, spec: Record<string, unknown>, context: AdmissionContext): Generator<Finding> {
+  const metadata = isObject(object.metadata) ? object.metadata : {};
+  const input: RuleInput<never> = {
+    kind,
+    name: text(metadata.name),
+    namespace: context.namespace ?? text(metadata.namespace),
+    annotations: isObject(metadata.annotations) ? (metadata.annotations as Record<string, string>) : {},
+    // What the schema refused is gone, so the rest is what the schema says, with gaps.
+    spec: spec as never,
+    addresses: context.policy ?? defaultAddressPolicy,
+    expressions: context.expressions ?? expressionJudge,
+    maxExportBytes: context.maxExportBytes,
+  };
+  for (const rule of rulesOf(kind)) yield* rule(input);
+}
+
+/** Objects of these kinds have some dozens of values, a few levels deep. Whoever sends a million means to keep the process busy. */
+const maxValues = 20_000;
+const maxDepth = 64;
+
+function isOversized(root: unknown): boolean {
+  let count = 0;
+  let level: object[] = typeof root === 'object' && root !== null ? [root] : [];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > maxDepth) return true;
+    const below: object[] = [];
+    for (const node of level) {
+      for (const value of Object.values(node) as unknown[]) {
+        if (++count > maxValues) return true;
+        if (typeof value === 'object' && value !== null) below.push(value);
+      }
+    }
+    level = below;
+  }
+  return false;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

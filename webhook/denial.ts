@@ -1,0 +1,64 @@
+import { renderFinding, renderProblem } from '../shared/admission/finding.ts';
+import type { Finding, FindingType } from '../shared/admission/finding.ts';
+import type { AdmissionRequest, DenialStatus } from './protocol.ts';
+import { isObject } from './protocol.ts';
+
+/** More findings than this help nobody to correct an object, and a hostile one could have a million. */
+const maxCauses = 50;
+
+const causeReasons: Record<FindingType, string> = {
+  Required: 'FieldValueRequired',
+  Invalid: 'FieldValueInvalid',
+  NotSupported: 'FieldValueNotSupported',
+  Duplicate: 'FieldValueDuplicate',
+  Forbidden: 'FieldValueForbidden',
+  TooMany: 'FieldValueTooMany',
+};
+
+/**
+ * Refuses an object for its fields. The message reads as the API server's own; clients such as kubectl print the causes, one a line.
+ *
+ * @example 'KollectProfile.kollect.dev "web" is invalid: spec.targetGVK.kind: Required value'
+ */
+export function invalidObject(request: AdmissionRequest, errors: readonly Finding[]): DenialStatus {
+  const shown = errors.slice(0, maxCauses);
+  const more = errors.length > shown.length ? `; and ${errors.length - shown.length} more` : '';
+  return {
+    code: 422,
+    reason: 'Invalid',
+    message: `${subject(request)} is invalid: ${shown.map(renderFinding).join('; ')}${more}`,
+    details: {
+      name: objectName(request),
+      group: request.kind.group,
+      kind: request.kind.kind,
+      causes: shown.map((finding) => ({ reason: causeReasons[finding.type], message: renderProblem(finding), field: finding.field })),
+    },
+  };
+}
+
+/** Refuses an object for a policy of the installation, whatever its fields say. */
+export function forbiddenObject(request: AdmissionRequest, why: string): DenialStatus {
+  return { code: 403, reason: 'Forbidden', message: `${subject(request)} is forbidden: ${why}` };
+}
+
+/** Refuses a review that has a uid and little else that can be judged. */
+export function badReview(why: string): DenialStatus {
+  return { code: 400, reason: 'BadRequest', message: why };
+}
+
+/** Refuses because the webhook failed. The cause is in its log under the uid, not in the answer: it may quote the object. */
+export function internalFault(request: AdmissionRequest): DenialStatus {
+  return { code: 500, reason: 'InternalError', message: `${subject(request)} could not be judged: internal error of the Kollect webhook, see its log for uid ${request.uid}` };
+}
+
+/** The name, or for an object that will get one, the prefix that it will have. */
+export function objectName(request: AdmissionRequest): string {
+  if (request.name !== '') return request.name;
+  const metadata = isObject(request.object) && isObject(request.object.metadata) ? request.object.metadata : {};
+  if (typeof metadata.name === 'string') return metadata.name;
+  return typeof metadata.generateName === 'string' ? metadata.generateName : '';
+}
+
+function subject(request: AdmissionRequest): string {
+  return `${request.kind.kind}.${request.kind.group} ${JSON.stringify(objectName(request))}`;
+}

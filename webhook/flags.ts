@@ -1,0 +1,22 @@
+import { parseDuration } from '../shared/api/duration.ts';
+import { parseBindAddress } from '../shared/bind-address.ts';
+import { logFormats, logLevels } from '../shared/log.ts';
+
+/** The command line of the webhook. */
+export const webhookFlags = {
+  port: { type: 'integer', default: 9443, min: 0, max: 65_535, help: 'Port of the admission server, HTTPS. 0 takes a free one.' },
+  'cert-path': { type: 'string', default: '/certs', placeholder: 'dir', help: 'Directory of the serving certificate. Renewed files are taken without a restart.' },
+  'cert-name': { type: 'string', default: 'tls.crt', placeholder: 'file', help: 'Certificate chain in that directory, PEM.' },
+  'cert-key': { type: 'string', default: 'tls.key', placeholder: 'file', help: 'Private key in that directory, PEM.' },
+  'health-probe-bind-address': { type: 'parsed', parse: parseBindAddress, default: ':8081', placeholder: 'address', help: 'Where /healthz and /readyz answer, HTTP. 0 switches them off.' },
+  'metrics-bind-address': { type: 'parsed', parse: parseBindAddress, default: '0', placeholder: 'address', help: 'Where /metrics answers, HTTP, such as :8080. 0 switches it off.' },
+  'allow-private-sinks': { type: 'boolean', default: true, help: 'Accept sinks at RFC 1918 and unique local addresses. The controller needs the same value.' },
+  'allow-loopback-sinks': { type: 'boolean', default: false, help: 'Accept sinks at loopback addresses. For development: refused inside a cluster.' },
+  'map-host': { type: 'list', placeholder: 'name:port=address:port', help: 'Where the controller finds a name. For development: refused inside a cluster.' },
+  'max-export-bytes': { type: 'integer', min: 1, help: 'Ceiling of every maxExportBytes. Unlimited when unset. The controller needs the same value.' },
+  'tenant-mode': { type: 'boolean', default: false, help: 'Refuse KollectClusterTarget and KollectClusterInventory. The controller needs the same value.' },
+  'shutdown-delay': { type: 'parsed', parse: parseDuration, default: '5s', placeholder: 'duration', help: 'How long to keep serving after SIGTERM, until no endpoint names this pod any more.' },
+  'log-level': { type: 'string', default: 'info', choices: logLevels, help: 'Least level that is written.' },
+  'log-format': { type: 'string', default: 'json', choices: logFormats, help: 'One JSON object a line, or text for people.' },
+  version: { type: 'boolean', default: false, help: 'Print the version and exit.' },
+} as const;

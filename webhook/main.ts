@@ -1,0 +1,121 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BindAddress } from '../shared/bind-address.ts';
+import { refuseDevelopmentFlagsInCluster } from '../shared/development-flags.ts';
+import { parseFlags } from '../shared/flags.ts';
+import type { FlagValues } from '../shared/flags.ts';
+import { createLogger } from '../shared/log.ts';
+import type { Logger } from '../shared/log.ts';
+import { parseHostMap } from '../shared/net/host-map.ts';
+import { versionText } from '../shared/version.ts';
+import { webhookFlags } from './flags.ts';
+import { createHealthServer, createMetricsServer } from './health.ts';
+import { createMetrics } from './metrics.ts';
+import { createReviewer } from './reviewer.ts';
+import { buildServer, tlsDefaults } from './server.ts';
+import { readCertificate, reloadCertificate } from './tls-reload.ts';
+
+type Flags = FlagValues<typeof webhookFlags>;
+
+/** Requests under way get this long after the server stopped taking new connections. */
+const drainMs = 15_000;
+
+async function main(): Promise<void> {
+  let flags: Flags;
+  try {
+    flags = parseFlags(webhookFlags, process.argv.slice(2), { usage: 'webhook [flags]' });
+    refuseDevelopmentFlagsInCluster(flags, process.env);
+    parseHostMap(flags['map-host']);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 2;
+    return;
+  }
+  if (flags.help !== undefined) return void process.stdout.write(flags.help);
+  if (flags.version) return void process.stdout.write(`${versionText()}\n`);
+
+  const log = createLogger({ level: flags['log-level'], format: flags['log-format'], name: 'webhook' });
+  try {
+    await run(flags, log);
+  } catch (error) {
+    log.error('cannot serve', { error });
+    process.exitCode = 1;
+  }
+}
+
+/** Serves until SIGTERM or SIGINT, then leaves without failing a request. */
+async function run(flags: Flags, log: Logger): Promise<void> {
+  let state: 'starting' | 'serving' | 'stopping' = 'starting';
+  const stop = stopSignal();
+  const metrics = createMetrics();
+  const health = createHealthServer(() => (state === 'serving' ? undefined : state));
+  const side = [await listen(health, flags['health-probe-bind-address']), await listen(createMetricsServer(metrics.registry), flags['metrics-bind-address'])];
+
+  const files = { directory: flags['cert-path'], certificateName: flags['cert-name'], keyName: flags['cert-key'] };
+  const certificate = await readCertificate(files);
+  metrics.certificateServed(certificate.expiresAt);
+  const app = buildServer({
+    certificate,
+    metrics,
+    isStopping: () => state === 'stopping',
+    review: createReviewer({
+      log,
+      installation: {
+        addresses: { allowPrivate: flags['allow-private-sinks'], allowLoopback: flags['allow-loopback-sinks'] },
+        tenantMode: flags['tenant-mode'],
+        ...(flags['max-export-bytes'] === undefined ? {} : { maxExportBytes: flags['max-export-bytes'] }),
+      },
+    }),
+  });
+  const stopReloading = reloadCertificate({
+    files,
+    current: certificate,
+    serve: ({ cert, key }) => app.server.setSecureContext({ cert, key, ...tlsDefaults }),
+    metrics,
+    log: log.child({ logger: 'tls' }),
+  });
+  await app.listen({ port: flags.port, host: '::' });
+  state = 'serving';
+  log.info('serving', { port: port(app.server), healthPort: side[0] && port(side[0]), metricsPort: side[1] && port(side[1]), certificateExpiresAt: certificate.expiresAt.toISOString() });
+
+  const signal = await stop.first;
+  state = 'stopping';
+  log.info('stopping', { signal, delayMs: flags['shutdown-delay'] });
+  // Endpoints follow readiness with a delay; until they have, requests come and are served. A second signal is impatient.
+  const delay = new AbortController();
+  await Promise.race([sleep(flags['shutdown-delay'], undefined, { signal: delay.signal }).catch(() => {}), stop.second]);
+  delay.abort();
+  const overdue = setTimeout(() => app.server.closeAllConnections(), drainMs).unref();
+  await app.close();
+  clearTimeout(overdue);
+  stopReloading();
+  for (const server of side) {
+    server?.close();
+    server?.closeAllConnections();
+  }
+  log.info('stopped');
+}
+
+function stopSignal(): { first: Promise<NodeJS.Signals>; second: Promise<NodeJS.Signals> } {
+  const first = Promise.withResolvers<NodeJS.Signals>();
+  const second = Promise.withResolvers<NodeJS.Signals>();
+  let count = 0;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => (count++ === 0 ? first : second).resolve(signal));
+  return { first: first.promise, second: second.promise };
+}
+
+async function listen(server: Server, address: BindAddress | undefined): Promise<Server | undefined> {
+  if (address === undefined) return undefined;
+  server.listen(address);
+  await once(server, 'listening');
+  return server;
+}
+
+function port(server: { address(): AddressInfo | string | null }): number | undefined {
+  const address = server.address();
+  return typeof address === 'object' ? address?.port : undefined;
+}
+
+await main();

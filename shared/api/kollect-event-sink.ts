@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { objectOf, type KindDefinition } from './kind.ts';
+import { sinkCommonFields, SinkStatus } from './sink-common.ts';
+import { sinkColumns } from './sink-kind.ts';
+import { KafkaSettings } from './sinks/kafka.ts';
+import { NatsSettings } from './sinks/nats.ts';
+
+export const eventSinkTypes = ['kafka', 'nats'] as const;
+
+export const KollectEventSinkSpec = z.object({
+  type: z.enum(eventSinkTypes).meta({ description: 'Backend.' }),
+  ...sinkCommonFields,
+  events: z
+    .object({ mode: z.enum(['aggregate', 'perItem']).optional().meta({ description: 'One message for each export, or for each changed row. aggregate when unset.' }) })
+    .optional()
+    .meta({ description: 'What a message is.' }),
+  kafka: KafkaSettings.optional().meta({ description: 'Settings of type kafka.' }),
+  nats: NatsSettings.optional().meta({ description: 'Settings of type nats.' }),
+});
+export type KollectEventSinkSpec = z.infer<typeof KollectEventSinkSpec>;
+
+export const KollectEventSink = objectOf('KollectEventSink', KollectEventSinkSpec, SinkStatus);
+export type KollectEventSink = z.infer<typeof KollectEventSink>;
+
+export const kollectEventSink: KindDefinition = {
+  kind: 'KollectEventSink',
+  plural: 'kollecteventsinks',
+  singular: 'kollecteventsink',
+  shortNames: ['kevt'],
+  scope: 'Namespaced',
+  description: 'Where changes of an inventory are published.',
+  spec: KollectEventSinkSpec,
+  status: SinkStatus,
+  columns: sinkColumns,
+};

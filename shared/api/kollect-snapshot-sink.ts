@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import { objectOf, type KindDefinition } from './kind.ts';
+import { sinkCommonFields, SinkStatus } from './sink-common.ts';
+import { sinkColumns } from './sink-kind.ts';
+import { GitLabSettings, GitSettings } from './sinks/git.ts';
+import { HttpSettings } from './sinks/http.ts';
+import { ObjectStoreSettings } from './sinks/object-store.ts';
+
+export const snapshotSinkTypes = ['git', 'gitlab', 's3', 'gcs', 'azureblob', 'http'] as const;
+
+export const KollectSnapshotSinkSpec = z.object({
+  type: z.enum(snapshotSinkTypes).meta({ description: 'Backend.' }),
+  ...sinkCommonFields,
+  git: GitSettings.optional().meta({ description: 'Settings of type git.' }),
+  gitlab: GitLabSettings.optional().meta({ description: 'Settings of type gitlab.' }),
+  objectStore: ObjectStoreSettings.optional().meta({ description: 'Settings of the types s3, gcs and azureblob.' }),
+  http: HttpSettings.optional().meta({ description: 'Settings of type http.' }),
+});
+export type KollectSnapshotSinkSpec = z.infer<typeof KollectSnapshotSinkSpec>;
+
+export const KollectSnapshotSink = objectOf('KollectSnapshotSink', KollectSnapshotSinkSpec, SinkStatus);
+export type KollectSnapshotSink = z.infer<typeof KollectSnapshotSink>;
+
+export const kollectSnapshotSink: KindDefinition = {
+  kind: 'KollectSnapshotSink',
+  plural: 'kollectsnapshotsinks',
+  singular: 'kollectsnapshotsink',
+  shortNames: ['ksnap'],
+  scope: 'Namespaced',
+  description: 'Where documents of an inventory are kept.',
+  spec: KollectSnapshotSinkSpec,
+  status: SinkStatus,
+  columns: sinkColumns,
+};

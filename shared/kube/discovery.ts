@@ -1,0 +1,65 @@
+import { KubeApiError, type KubeClient } from './client.ts';
+
+export interface GroupVersionKind {
+  group: string;
+  version: string;
+  kind: string;
+}
+
+/** A resource as the API server serves it. */
+export interface ApiResource extends GroupVersionKind {
+  plural: string;
+  namespaced: boolean;
+  verbs: readonly string[];
+  /** Collection path, of one namespace or of all. */
+  path(namespace?: string): string;
+}
+
+/** A kind that was not there is asked for again after this time. */
+const missAgeMs = 5_000;
+
+/** Tells which resource serves a kind: plural names and scopes are the server's to know. */
+export class Discovery {
+  readonly #client: KubeClient;
+  readonly #versions = new Map<string, { readAt: number; resources: Promise<Map<string, ApiResource>> }>();
+
+  constructor(client: KubeClient) {
+    this.#client = client;
+  }
+
+  /** The resource of a kind in exactly this version, or undefined when the server has none. Throws `KubeApiError` when it cannot tell. */
+  async resolve({ group, version, kind }: GroupVersionKind): Promise<ApiResource | undefined> {
+    const known = this.#versions.get(`${group}/${version}`);
+    const resource = (await known?.resources)?.get(kind);
+    if (resource || (known && performance.now() - known.readAt < missAgeMs)) return resource;
+    return (await this.#read(group, version)).get(kind);
+  }
+
+  invalidate(group: string, version: string): void {
+    this.#versions.delete(`${group}/${version}`);
+  }
+
+  #read(group: string, version: string): Promise<Map<string, ApiResource>> {
+    const key = `${group}/${version}`;
+    const resources = this.#fetch(group, version);
+    this.#versions.set(key, { readAt: performance.now(), resources });
+    resources.catch(() => this.#versions.delete(key));
+    return resources;
+  }
+
+  async #fetch(group: string, version: string): Promise<Map<string, ApiResource>> {
+    const root = group ? `/apis/${group}/${version}` : `/api/${version}`;
+    const found = new Map<string, ApiResource>();
+    try {
+      const { resources } = await this.#client.get<{ resources: { name: string; kind: string; namespaced: boolean; verbs: string[] }[] }>(root);
+      for (const { name, kind, namespaced, verbs } of resources) {
+        if (name.includes('/')) continue;
+        const path = (namespace?: string): string => (namespaced && namespace ? `${root}/namespaces/${namespace}/${name}` : `${root}/${name}`);
+        found.set(kind, { group, version, kind, plural: name, namespaced, verbs, path });
+      }
+    } catch (error) {
+      if (!(error instanceof KubeApiError) || error.status !== 404) throw error;
+    }
+    return found;
+  }
+}

@@ -1,0 +1,91 @@
+import type { Logger } from '../log.ts';
+
+const firstRetryMs = 500;
+const lastRetryMs = 60_000;
+
+export interface WorkQueueOptions<K extends string> {
+  name: string;
+  /** Makes the world what the key says. A rejection is retried with growing delays. */
+  reconcile: (key: K) => Promise<void>;
+  logger: Logger;
+  /** Keys worked on at a time. */
+  concurrency?: number;
+}
+
+/** Works on keys: never on one key twice at a time, and once for any number of reasons that came while it waited. */
+export class WorkQueue<K extends string> {
+  readonly #options: WorkQueueOptions<K>;
+  readonly #waiting = new Set<K>();
+  readonly #running = new Map<K, Promise<void>>();
+  readonly #timers = new Map<K, { at: number; timer: NodeJS.Timeout }>();
+  readonly #failures = new Map<K, number>();
+  #stopped = false;
+
+  constructor(options: WorkQueueOptions<K>) {
+    this.#options = options;
+  }
+
+  add(key: K): void {
+    if (this.#stopped) return;
+    this.#waiting.add(key);
+    this.#next();
+  }
+
+  /** Adds a key later; of two times the earlier one holds. */
+  addAfter(key: K, ms: number): void {
+    if (this.#stopped) return;
+    const at = performance.now() + ms;
+    const known = this.#timers.get(key);
+    if (known && known.at <= at) return;
+    clearTimeout(known?.timer);
+    const timer = setTimeout(() => {
+      this.#timers.delete(key);
+      this.add(key);
+    }, ms);
+    this.#timers.set(key, { at, timer });
+  }
+
+  /** Forgets failures and plans of a key that is gone. */
+  forget(key: K): void {
+    this.#failures.delete(key);
+    clearTimeout(this.#timers.get(key)?.timer);
+    this.#timers.delete(key);
+  }
+
+  /** Takes nothing new and waits for what runs. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#waiting.clear();
+    for (const { timer } of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    await Promise.all(this.#running.values());
+  }
+
+  #next(): void {
+    for (const key of this.#waiting) {
+      if (this.#running.size >= (this.#options.concurrency ?? 4)) return;
+      if (this.#running.has(key)) continue;
+      this.#waiting.delete(key);
+      this.#running.set(key, this.#work(key));
+    }
+  }
+
+  async #work(key: K): Promise<void> {
+    // Callers of add() never run reconcilers on their own stack.
+    await Promise.resolve();
+    try {
+      await this.#options.reconcile(key);
+      this.#failures.delete(key);
+    } catch (error) {
+      const failures = (this.#failures.get(key) ?? 0) + 1;
+      this.#failures.set(key, failures);
+      const delay = Math.min(lastRetryMs, firstRetryMs * 2 ** (failures - 1));
+      const delayMs = delay / 2 + (Math.random() * delay) / 2;
+      this.#options.logger.warn('reconcile failed, will be repeated', { controller: this.#options.name, key, error, retryInMs: Math.round(delayMs) });
+      this.addAfter(key, delayMs);
+    } finally {
+      this.#running.delete(key);
+      if (!this.#stopped) this.#next();
+    }
+  }
+}

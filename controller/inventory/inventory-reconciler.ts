@@ -143,7 +143,7 @@ export class InventoryReconciler {
       return;
     }
     runtime.object = raw;
-    await this.#arrange(key, runtime);
+    await this.#arrange(runtime);
     await this.#removeDropped(key, runtime);
     this.#submitStatus(runtime);
   }
@@ -173,7 +173,7 @@ export class InventoryReconciler {
   }
 
   /** Makes the bindings what the spec says. */
-  async #arrange(key: string, runtime: Runtime): Promise<void> {
+  async #arrange(runtime: Runtime): Promise<void> {
     const { object } = runtime;
     const checked = checkObject<KollectInventory>('KollectInventory', object);
     const spec = checked.object?.spec;
@@ -201,7 +201,7 @@ export class InventoryReconciler {
       const intervalMs = this.#intervalMs(runtime, ref, spec?.exportMinInterval);
       const running = runtime.bindings.get(bindingKey);
       if (!running) {
-        runtime.bindings.set(bindingKey, this.#bind(key, runtime, ref, intervalMs));
+        runtime.bindings.set(bindingKey, this.#bind(runtime, ref, intervalMs));
         continue;
       }
       running.setInterval(intervalMs);
@@ -213,7 +213,7 @@ export class InventoryReconciler {
     runtime.generation = generation;
   }
 
-  #bind(key: string, runtime: Runtime, ref: SinkBinding, intervalMs: number): Binding {
+  #bind(runtime: Runtime, ref: SinkBinding, intervalMs: number): Binding {
     const { sinks, isSynced, logger, observer } = this.#options;
     const { namespace = '', name, generation = 0 } = runtime.object.metadata;
     const binding = new Binding({

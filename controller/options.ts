@@ -1,3 +1,4 @@
+import { parseBindAddress } from '../shared/bind-address.ts';
 import { logFormats, logLevels } from '../shared/log.ts';
 import { parseFlags, type FlagDefinitions, type FlagValues } from '../shared/flags.ts';
 
@@ -8,19 +9,18 @@ const definitions = {
     placeholder: 'file',
     help: 'Kubeconfig of the cluster. Without it: the service account inside a cluster, else $KUBECONFIG or ~/.kube/config.',
   },
-  'health-probe-bind-address': { type: 'string', default: ':8081', placeholder: 'address', help: 'Address of /healthz and /readyz; 0 turns them off.' },
-  'metrics-bind-address': { type: 'string', default: ':8080', placeholder: 'address', help: 'Address of /metrics; 0 turns it off.' },
-  'allow-private-sinks': { type: 'boolean', default: true, help: 'Let sinks point to private addresses, such as Services of the cluster.' },
-  'allow-loopback-sinks': { type: 'boolean', default: false, help: 'Let sinks point to this machine. For development; refused inside a cluster.' },
+  'health-probe-bind-address': { type: 'parsed', parse: parseBindAddress, default: ':8081', placeholder: 'address', help: 'Where /healthz and /readyz answer, HTTP. 0 switches them off.' },
+  'metrics-bind-address': { type: 'parsed', parse: parseBindAddress, default: '0', placeholder: 'address', help: 'Where /metrics answers, HTTP, such as :8080. 0 switches it off.' },
+  'allow-private-sinks': { type: 'boolean', default: true, help: 'Export to sinks at RFC 1918 and unique local addresses. The webhook needs the same value.' },
+  'allow-loopback-sinks': { type: 'boolean', default: false, help: 'Export to sinks at loopback addresses. For development: refused inside a cluster.' },
   'map-host': {
     type: 'list',
     placeholder: 'name:port=address:port',
-    help: 'Reach a sink host at another address. For development; refused inside a cluster.',
+    help: 'Where a name is found. For development: refused inside a cluster.',
   },
-  'shutdown-timeout': { type: 'integer', default: 20, min: 1, max: 600, help: 'Seconds that running exports may take to finish on SIGTERM.' },
-  'log-level': { type: 'string', default: 'info', choices: logLevels, help: 'Least level that is logged.' },
-  'log-format': { type: 'string', default: 'json', choices: logFormats, help: 'JSON lines, or text for people.' },
-  version: { type: 'boolean', default: false, help: 'Print the version.' },
+  'log-level': { type: 'string', default: 'info', choices: logLevels, help: 'Least level that is written.' },
+  'log-format': { type: 'string', default: 'json', choices: logFormats, help: 'One JSON object a line, or text for people.' },
+  version: { type: 'boolean', default: false, help: 'Print the version and exit.' },
 } as const satisfies FlagDefinitions;
 
 export type ControllerOptions = FlagValues<typeof definitions>;

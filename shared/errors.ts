@@ -118,6 +118,12 @@ export const errorCatalogue = {
     summary: 'The Secret of the sink is missing, or holds none of the expected keys.',
     action: 'Create the Secret or the key that the message names.',
   },
+  KOL_SINK_SECRET_UNREADABLE: {
+    class: 'transient',
+    reason: 'SecretResolveFailed',
+    summary: 'The API server did not give the Secret of the sink.',
+    action: 'Let the controller read the Secret that the message names.',
+  },
   KOL_SINK_UNAVAILABLE: {
     class: 'transient',
     reason: 'Progressing',

@@ -1,6 +1,6 @@
 /**
  * The candidate that a mistyped name most likely meant, or undefined when none is close enough to be worth suggesting.
- * Letter case counts little: `optin` finds `OptIn`.
+ * Letter case does not count, and a beginning is enough: `optin` finds `OptIn`, `mongo` finds `mongodb`.
  *
  * @example nearestName('postgress', ['postgres', 'mongodb']) // 'postgres'
  */
@@ -8,11 +8,12 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
   // A word longer than this is no typing mistake, and the distance below costs length × length.
   if (name.length === 0 || name.length > 64) return undefined;
   const wanted = name.toLowerCase();
-  // One slip in a short name, up to three in a long one.
-  let best = Math.min(3, Math.max(1, Math.floor(wanted.length / 3))) + 1;
+  // One slip in a short name, up to three in a long one; none in a name of two letters.
+  let best = Math.min(3, Math.floor(wanted.length / 3)) + 1;
   let found: string | undefined;
   for (const candidate of candidates) {
-    const distance = editDistance(wanted, candidate.toLowerCase());
+    const lower = candidate.toLowerCase();
+    const distance = wanted.length >= 3 && lower.startsWith(wanted) && lower !== wanted ? 1 : editDistance(wanted, lower);
     if (distance < best) {
       best = distance;
       found = candidate;

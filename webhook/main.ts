@@ -1,17 +1,14 @@
-import { once } from 'node:events';
-import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BindAddress } from '../shared/bind-address.ts';
 import { refuseDevelopmentFlagsInCluster } from '../shared/development-flags.ts';
 import { parseFlags } from '../shared/flags.ts';
 import type { FlagValues } from '../shared/flags.ts';
 import { createLogger } from '../shared/log.ts';
 import type { Logger } from '../shared/log.ts';
 import { parseHostMap } from '../shared/net/host-map.ts';
+import { createHealthServer, createMetricsServer, listenAt, stopSignals } from '../shared/side-servers.ts';
 import { versionText } from '../shared/version.ts';
 import { webhookFlags } from './flags.ts';
-import { createHealthServer, createMetricsServer } from './health.ts';
 import { createMetrics } from './metrics.ts';
 import { createReviewer } from './reviewer.ts';
 import { buildServer, tlsDefaults } from './server.ts';
@@ -48,10 +45,10 @@ async function main(): Promise<void> {
 /** Serves until SIGTERM or SIGINT, then leaves without failing a request. */
 async function run(flags: Flags, log: Logger): Promise<void> {
   let state: 'starting' | 'serving' | 'stopping' = 'starting';
-  const stop = stopSignal();
+  const stop = stopSignals();
   const metrics = createMetrics();
   const health = createHealthServer(() => (state === 'serving' ? undefined : state));
-  const side = [await listen(health, flags['health-probe-bind-address']), await listen(createMetricsServer(metrics.registry), flags['metrics-bind-address'])];
+  const side = [await listenAt(health, flags['health-probe-bind-address']), await listenAt(createMetricsServer(metrics.registry), flags['metrics-bind-address'])];
 
   const files = { directory: flags['cert-path'], certificateName: flags['cert-name'], keyName: flags['cert-key'] };
   const certificate = await readCertificate(files);
@@ -96,21 +93,6 @@ async function run(flags: Flags, log: Logger): Promise<void> {
     server?.closeAllConnections();
   }
   log.info('stopped');
-}
-
-function stopSignal(): { first: Promise<NodeJS.Signals>; second: Promise<NodeJS.Signals> } {
-  const first = Promise.withResolvers<NodeJS.Signals>();
-  const second = Promise.withResolvers<NodeJS.Signals>();
-  let count = 0;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => (count++ === 0 ? first : second).resolve(signal));
-  return { first: first.promise, second: second.promise };
-}
-
-async function listen(server: Server, address: BindAddress | undefined): Promise<Server | undefined> {
-  if (address === undefined) return undefined;
-  server.listen(address);
-  await once(server, 'listening');
-  return server;
 }
 
 function port(server: { address(): AddressInfo | string | null }): number | undefined {

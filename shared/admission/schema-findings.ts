@@ -21,7 +21,10 @@ export function schemaFindings(issues: readonly Issue[], root: unknown, at: stri
  */
 export function withoutRefused(root: unknown, issues: readonly Issue[]): unknown {
   let copy: unknown = root;
-  for (const issue of issues) copy = without(copy, issue.path, 0);
+  for (const issue of issues) {
+    if (issue.code === 'unrecognized_keys') for (const key of issue.keys) copy = without(copy, [...issue.path, key], 0);
+    else copy = without(copy, issue.path, 0);
+  }
   return copy;
 }
 
@@ -41,6 +44,7 @@ function translate(issue: Issue, root: unknown, at: string): Finding[] {
   if (value === undefined) return [required(field, issue.code === 'invalid_value' ? oneOf(issue.values) : '')];
   switch (issue.code) {
     case 'invalid_type':
+      if (issue.expected === 'int' && typeof value === 'number') return [invalid(field, value, 'must be a whole number')];
       return [invalid(field, shown(value), `must be ${article(issue.expected)}, not ${article(typeName(value))}`)];
     case 'invalid_value':
       if (value === '') return [required(field, oneOf(issue.values))];
@@ -56,8 +60,8 @@ function translate(issue: Issue, root: unknown, at: string): Finding[] {
     case 'invalid_union':
       return translateUnion(issue, root, at, field, value);
     default:
-      // Messages of our own schemas say what to write.
-      return [invalid(field, shown(value), issue.code === 'invalid_format' && issue.format === 'regex' ? `must match ${issue.pattern ?? 'the pattern'}` : issue.message)];
+      // What our own schemas say is written for users; what the library says of a pattern is not.
+      return [invalid(field, shown(value), issue.message.startsWith('Invalid string') && 'pattern' in issue ? `must match ${String(issue.pattern)}` : issue.message)];
   }
 }
 

@@ -64,7 +64,7 @@ export class KubeClient {
     this.#observe = options.observe ?? {};
     const connect = {
       ...(connection.ca === undefined ? {} : { ca: connection.ca }),
-      ...(connection.clientCertificate ?? {}),
+      ...connection.clientCertificate,
       rejectUnauthorized: !connection.insecureSkipTlsVerify,
       keepAlive: true,
       keepAliveInitialDelay: 30_000,

@@ -60,15 +60,14 @@ class MemorySink implements Sink {
 function setUp(options: Partial<BindingOptions> = {}) {
   const store = new RowStore();
   const sink = new MemorySink();
-  let binding: Binding | undefined;
-  const view = new InventoryView('shop', () => binding?.poke());
+  const view = new InventoryView('shop', () => binding.poke());
   store.subscribe({
     row: (target, before, after) => view.rowChanged(target, before, after),
     opened: (target) => view.addTarget(target),
     closed: (target) => view.removeTarget(target),
   });
   const synced = new Set(['web']);
-  binding = new Binding({
+  const binding: Binding = new Binding({
     family: 'database',
     name: 'pg',
     namespace: 'shop',

@@ -1,4 +1,7 @@
 import type { KollectDatabaseSinkSpec } from '../../api/kollect-database-sink.ts';
+import { bigqueryOptions } from '../../api/sinks/bigquery.ts';
+import { mongodbOptions } from '../../api/sinks/mongodb.ts';
+import { postgresOptions } from '../../api/sinks/postgres.ts';
 import { invalid, required, warning } from '../finding.ts';
 import type { Finding } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
@@ -13,14 +16,15 @@ export const databaseSinkRules: readonly Rule<KollectDatabaseSinkSpec>[] = [
   blocks,
   endpoint,
   postgres,
+  postgresTimeouts,
   mongodb,
   bigquery,
 ];
 
-const facts: Readonly<Record<string, SinkTypeFacts>> = {
-  postgres: { formats: ['json'], options: ['statement_timeout'], hasLayout: false },
-  mongodb: { formats: ['json'], options: [], hasLayout: false },
-  bigquery: { formats: ['json'], options: [], hasLayout: false },
+const facts: Readonly<Record<KollectDatabaseSinkSpec['type'], SinkTypeFacts>> = {
+  postgres: { formats: ['json'], options: postgresOptions, hasLayout: false },
+  mongodb: { formats: ['json'], options: mongodbOptions, hasLayout: false },
+  bigquery: { formats: ['json'], options: bigqueryOptions, hasLayout: false },
 };
 
 function* blocks({ spec }: Input): Generator<Finding> {
@@ -42,6 +46,15 @@ function* postgres({ spec }: Input): Generator<Finding> {
   if (table?.trim() === '') yield required('spec.postgres.table', 'write the name of a table');
   else if (table?.includes('.')) yield invalid('spec.postgres.table', table, 'write only the name of the table; its schema goes into spec.postgres.schema');
   else if (table !== undefined) yield* postgresIdentifier('spec.postgres.table', table);
+}
+
+/** A value that PostgreSQL refuses would refuse every login. */
+function* postgresTimeouts({ spec }: Input): Generator<Finding> {
+  if (spec.type !== 'postgres') return;
+  for (const name of ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']) {
+    const value = spec.options?.[name];
+    if (value !== undefined && !/^\d{1,10}(ms|s|min|h|d)?$/.test(value)) yield invalid(`spec.options[${name}]`, value, 'must be milliseconds such as "30000", or a number with ms, s, min, h or d');
+  }
 }
 
 /** PostgreSQL cuts longer names off, silently: NAMEDATALEN - 1. */

@@ -1,6 +1,7 @@
 import { allowFullResourceExport, allowSecretExtraction } from '../../api/annotations.ts';
 import type { KollectProfileSpec } from '../../api/kollect-profile.ts';
-import { duplicate, forbidden, invalid, required, tooMany, warning } from '../finding.ts';
+import { attributeTypes, parseAttributeType } from '../../extract/coerce.ts';
+import { duplicate, forbidden, invalid, notSupported, required, tooMany, warning } from '../finding.ts';
 import type { Finding } from '../finding.ts';
 import type { Loose, Rule, RuleInput } from '../rule.ts';
 import { groupVersionKind, isSecret } from './group-version-kind.ts';
@@ -11,7 +12,7 @@ type Input = RuleInput<KollectProfileSpec>;
 export const profileRules: readonly Rule<KollectProfileSpec>[] = [
   ({ spec }) => groupVersionKind('spec.targetGVK', spec.targetGVK),
   ({ spec }) => uniqueNames('spec.attributes', spec.attributes),
-  attributePaths,
+  attributes,
   attributesNeeded,
   resourceMode,
   prunePointers,
@@ -21,12 +22,14 @@ export const profileRules: readonly Rule<KollectProfileSpec>[] = [
   metrics,
 ];
 
-function* attributePaths(input: Input): Generator<Finding> {
+function* attributes(input: Input): Generator<Finding> {
   for (const [index, attribute] of (input.spec.attributes ?? []).entries()) {
-    const path = attribute?.path;
+    if (attribute === undefined) continue;
+    const { name, path, type } = attribute;
     if (path !== undefined) yield* attributePath(`spec.attributes[${index}].path`, path, input);
     // Assigning to this name would set a prototype instead of an attribute.
-    if (attribute?.name === '__proto__') yield invalid(`spec.attributes[${index}].name`, attribute.name, 'cannot be the name of an attribute; choose another');
+    if (name === '__proto__') yield invalid(`spec.attributes[${index}].name`, name, 'cannot be the name of an attribute; choose another');
+    if (type !== undefined && type !== '' && parseAttributeType(type) === undefined) yield notSupported(`spec.attributes[${index}].type`, type, attributeTypes);
   }
 }
 
@@ -42,8 +45,9 @@ function* attributePath(field: string, path: string, { spec, annotations, expres
   }
   if (mayReadSecretData && isSecret(spec.targetGVK) && annotations[allowSecretExtraction] !== 'true') {
     yield forbidden(field, `the path may read the data of Secrets; name another field, or set the annotation ${allowSecretExtraction}: "true" (the data itself is redacted all the same)`);
+  } else if (language === 'helm') {
+    yield warning(field, 'helm: paths are checked but not collected in this version');
   }
-  if (language === 'helm') yield warning(field, 'helm: paths are checked but not collected in this version');
 }
 
 function* attributesNeeded({ spec }: Input): Generator<Finding> {

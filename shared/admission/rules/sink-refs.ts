@@ -1,4 +1,5 @@
-import { duplicate, forbidden, tooMany } from '../finding.ts';
+import { nearestName } from '../../nearest.ts';
+import { duplicate, forbidden, invalid, tooMany } from '../finding.ts';
 import type { Finding } from '../finding.ts';
 import { interval } from './durations.ts';
 import { exportBytes } from './export-bytes.ts';
@@ -48,6 +49,7 @@ function* family(field: string, refs: NonNullable<LooseSinkRefs>, context: SinkR
   for (const [index, ref] of refs.entries()) {
     if (ref === undefined) continue;
     const at = `${field}[${index}]`;
+    if (typeof ref === 'object') yield* unknownFields(at, ref);
     const { name, namespace, exportMinInterval, maxExportBytes } = typeof ref === 'string' ? { name: ref } : ref;
     const nameField = typeof ref === 'string' ? at : `${at}.name`;
     const elsewhere = context.defaultNamespace === undefined ? sameNamespaceOnly(name) : namespaceHasItsField(name);
@@ -62,5 +64,16 @@ function* family(field: string, refs: NonNullable<LooseSinkRefs>, context: SinkR
     const key = context.defaultNamespace === undefined ? name : `${hasNamespace ? namespace : context.defaultNamespace}/${name}`;
     if (seen.has(key)) yield duplicate(nameField, key, 'each sink can be named once in a list');
     seen.add(key);
+  }
+}
+
+const knownFields = ['name', 'namespace', 'exportMinInterval', 'maxExportBytes'];
+
+/** The API server keeps what it does not know in these items, as they may be strings or objects: nobody else would find the slip. */
+function* unknownFields(at: string, ref: object): Generator<Finding> {
+  for (const key of Object.keys(ref)) {
+    if (knownFields.includes(key)) continue;
+    const near = nearestName(key, knownFields);
+    yield invalid(`${at}.${key}`, key, `is not a known field; ${near === undefined ? `known are ${knownFields.join(', ')}` : `did you mean ${near}?`}`);
   }
 }

@@ -1,11 +1,11 @@
 import { forbidden, warning } from '../finding.ts';
 import type { Finding } from '../finding.ts';
-import { tlsSettings } from './ca-bundle.ts';
 import { interval } from './durations.ts';
 import { secretReference } from './names.ts';
 import { backendOptions } from './options.ts';
 import { pathTemplate } from './path-template.ts';
 import { serializationFormat } from './serialization.ts';
+import { tlsSettings } from './tls-settings.ts';
 
 type SecretRef = { readonly name?: string | undefined; readonly namespace?: string | undefined };
 
@@ -14,7 +14,7 @@ interface LooseSinkSpec {
   readonly type?: string | undefined;
   readonly endpoint?: string | undefined;
   readonly secretRef?: SecretRef | undefined;
-  readonly tls?: { readonly insecureSkipVerify?: boolean | undefined; readonly caBundle?: string | undefined; readonly caSecretRef?: SecretRef | undefined } | undefined;
+  readonly tls?: Parameters<typeof tlsSettings>[1];
   readonly pathTemplate?: string | undefined;
   readonly exportMinInterval?: string | undefined;
   readonly serialization?: { readonly format?: string | undefined } | undefined;

@@ -2,23 +2,30 @@ import { invalid, warning } from '../finding.ts';
 import type { Finding } from '../finding.ts';
 import { secretReference } from './names.ts';
 
+interface LooseSecretReference {
+  readonly name?: string | undefined;
+  readonly namespace?: string | undefined;
+}
+
 interface LooseTls {
   readonly insecureSkipVerify?: boolean | undefined;
   /** Base64 of PEM. */
   readonly caBundle?: string | undefined;
-  readonly caSecretRef?: { readonly name?: string | undefined; readonly namespace?: string | undefined } | undefined;
+  readonly caSecretRef?: LooseSecretReference | undefined;
+  readonly clientCertificateSecretRef?: LooseSecretReference | undefined;
 }
 
 /** A chain of a few authorities is below 10 KiB; whole trust stores belong into a Secret. */
 const maxBundleBytes = 64 * 1024;
 
-/** Whom a sink trusts. */
+/** Whom a sink trusts, and as whom it is trusted. */
 export function* tlsSettings(field: string, tls: LooseTls | undefined): Generator<Finding> {
   if (tls === undefined) return;
   const { caBundle, caSecretRef } = tls;
-  if (caBundle !== undefined && caSecretRef !== undefined) yield invalid(field, 'caBundle and caSecretRef', 'trust comes from one place: keep one of the two');
+  if (caBundle !== undefined && caSecretRef !== undefined) yield invalid(field, 'caBundle, caSecretRef', 'trust comes from one place: keep one of the two');
   if (caBundle !== undefined) yield* bundle(`${field}.caBundle`, caBundle);
   yield* secretReference(`${field}.caSecretRef`, caSecretRef);
+  yield* secretReference(`${field}.clientCertificateSecretRef`, tls.clientCertificateSecretRef);
   if (tls.insecureSkipVerify === true) yield warning(`${field}.insecureSkipVerify`, 'the certificate of the sink is not verified: anyone on the way can read and change what is exported');
 }
 

@@ -1,0 +1,188 @@
+import { API_VERSION } from '../shared/api/group.ts';
+import type { KubeObject } from '../shared/api/kube-object.ts';
+import { KubeApiError, KubeClient } from '../shared/kube/client.ts';
+import { loadConnection } from '../shared/kube/config.ts';
+import { Discovery } from '../shared/kube/discovery.ts';
+import { EventRecorder } from '../shared/kube/events.ts';
+import { ObjectCache } from '../shared/kube/object-cache.ts';
+import type { Logger } from '../shared/log.ts';
+import type { AddressPolicy } from '../shared/net/address-policy.ts';
+import type { HostMap } from '../shared/net/host-map.ts';
+import { Collector } from './collect/collector.ts';
+import { RowStore } from './collect/row-store.ts';
+import type { NamespaceFacts } from './collect/selection.ts';
+import { TargetReconciler } from './collect/target-reconciler.ts';
+import { InventoryReconciler } from './inventory/inventory-reconciler.ts';
+import { ControllerMetrics } from './observe/metrics.ts';
+import { CachedSinkDirectory } from './sink-directory.ts';
+import { CountedResources } from './sinks/runtime/shared-resources.ts';
+
+export interface ControllerSettings {
+  kubeconfig: string;
+  policy: AddressPolicy;
+  mapHosts: HostMap;
+  /** Name of this process in events. */
+  identity: string;
+  logger: Logger;
+}
+
+/** Namespaces created and deleted in one go are looked at once. */
+const namespaceDelayMs = 200;
+
+/** The wiring of the process: who watches what, and who tells whom. */
+export class Controller {
+  readonly metrics: ControllerMetrics;
+  readonly server: string;
+  readonly #logger: Logger;
+  readonly #client: KubeClient;
+  readonly #caches: Record<'profiles' | 'targets' | 'inventories' | 'snapshot' | 'database' | 'event', ObjectCache<KubeObject>>;
+  readonly #namespaces: ObjectCache<NamespaceFacts>;
+  readonly #collector: Collector;
+  readonly #targets: TargetReconciler;
+  readonly #inventories: InventoryReconciler;
+  readonly #events: EventRecorder;
+  #ready = false;
+  #stopping = false;
+  #namespaceTimer: NodeJS.Timeout | undefined;
+
+  static async create(settings: ControllerSettings): Promise<Controller> {
+    return new Controller(settings, await loadConnection({ kubeconfig: settings.kubeconfig }));
+  }
+
+  private constructor(settings: ControllerSettings, connection: Awaited<ReturnType<typeof loadConnection>>) {
+    const { logger } = settings;
+    this.#logger = logger;
+    this.server = connection.server;
+    const store = new RowStore();
+    this.metrics = new ControllerMetrics({
+      rows: () => store.count,
+      rowBytes: () => [...store.targets()].reduce((sum, target) => sum + target.bytes, 0),
+      watches: () =>
+        [...this.#collector.watches()].map(({ resource, state }) => ({
+          group: resource.group,
+          version: resource.version,
+          resource: resource.plural,
+          phase: state.phase,
+        })),
+      bindings: () =>
+        [...this.#inventories.bindings()].map(({ inventory, binding: { key, lag } }) => ({
+          inventory,
+          sink: key,
+          lagRows: lag.rows,
+          lagSeconds: lag.ms / 1000,
+        })),
+    });
+    const observe = (event: string): void => this.metrics.kube(event);
+    const client = new KubeClient(connection, {
+      userAgent: 'kollect-controller',
+      observe: { request: (method, status) => this.metrics.kube(`request ${method} ${status}`), bytes: (count) => this.metrics.kube('list bytes', count) },
+    });
+    this.#client = client;
+    const cache = (plural: string): ObjectCache<KubeObject> =>
+      new ObjectCache({ client, path: `/apis/${API_VERSION}/${plural}`, name: plural, logger, observe });
+    this.#caches = {
+      profiles: cache('kollectprofiles'),
+      targets: cache('kollecttargets'),
+      inventories: cache('kollectinventories'),
+      snapshot: cache('kollectsnapshotsinks'),
+      database: cache('kollectdatabasesinks'),
+      event: cache('kollecteventsinks'),
+    };
+    this.#namespaces = new ObjectCache<NamespaceFacts>({
+      client,
+      path: '/api/v1/namespaces',
+      name: 'namespaces',
+      logger,
+      observe,
+      keep: ({ metadata: { name, labels, annotations } }) => ({ name, labels, annotations }),
+    });
+    this.#events = new EventRecorder({ client, component: 'kollect-controller', instance: settings.identity, logger });
+
+    const { targets, profiles, inventories, snapshot, database, event } = this.#caches;
+    const namespaces = this.#namespaces;
+    this.#collector = new Collector({
+      client,
+      store,
+      logger,
+      observe,
+      // Cluster-scoped objects are cached under `/<name>`.
+      namespaces: { get: (name) => namespaces.get(`/${name}`), list: () => namespaces.list() },
+      onProgress: (namespace, name) => this.#targets.progressed(namespace, name),
+    });
+    this.#targets = new TargetReconciler({
+      client,
+      targets,
+      profiles,
+      store,
+      logger,
+      events: this.#events,
+      collector: this.#collector,
+      discovery: new Discovery(client),
+      onProgress: (namespace) => this.#inventories.targetsChanged(namespace),
+    });
+    const readSecret = async (namespace: string, name: string): Promise<SecretObject | undefined> => {
+      try {
+        return await client.get<SecretObject>(`/api/v1/namespaces/${namespace}/secrets/${name}`);
+      } catch (error) {
+        if (error instanceof KubeApiError && error.status === 404) return undefined;
+        throw error;
+      }
+    };
+    const runtime = { readSecret, policy: settings.policy, mapHosts: settings.mapHosts, shared: new CountedResources() };
+    this.#inventories = new InventoryReconciler({
+      client,
+      inventories,
+      store,
+      logger,
+      events: this.#events,
+      sinks: new CachedSinkDirectory({ snapshot, database, event }, runtime),
+      isSynced: (target) => this.#collector.isSynced(target.namespace, target.name),
+      observer: this.metrics,
+    });
+  }
+
+  /** Why the process is not ready; undefined when it is. */
+  get notReady(): string | undefined {
+    if (this.#stopping) return 'stopping';
+    return this.#ready ? undefined : 'the first lists of Kollect objects are not complete';
+  }
+
+  /** Resolves when everything runs. */
+  async start(): Promise<void> {
+    const caches = [...Object.values(this.#caches), this.#namespaces];
+    for (const cache of caches) cache.start();
+    await Promise.all(caches.map((cache) => cache.synced));
+    if (this.#stopping) return;
+    this.#namespaces.onChange(() => {
+      this.#namespaceTimer ??= setTimeout(() => {
+        this.#namespaceTimer = undefined;
+        this.#collector.namespacesChanged();
+      }, namespaceDelayMs);
+    });
+    // Targets first: an inventory must know all of its targets before it compares what a sink holds.
+    this.#targets.start();
+    this.#inventories.start();
+    this.#ready = true;
+    this.#logger.info('running', {
+      profiles: [...this.#caches.profiles.list()].length,
+      targets: [...this.#caches.targets.list()].length,
+      inventories: [...this.#caches.inventories.list()].length,
+    });
+  }
+
+  /** Stops taking work in, cancels what is in flight and closes what is open. Whatever is cut off is repeated after the next start. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#namespaceTimer);
+    await Promise.all([this.#targets.stop(), this.#inventories.stop(), this.#collector.stop()]);
+    await Promise.all([...Object.values(this.#caches), this.#namespaces].map((cache) => cache.stop()));
+    await this.#events.flush();
+    await this.#client.close();
+  }
+}
+
+interface SecretObject {
+  metadata: { resourceVersion?: string };
+  data?: Record<string, string>;
+}
+

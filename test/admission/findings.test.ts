@@ -1,0 +1,74 @@
+import t from 'tap';
+import * as z from 'zod';
+import { asWarning, duplicate, forbidden, invalid, notSupported, renderFinding, required, sortFindings, tooMany, warning } from '../../shared/admission/finding.ts';
+import { policyRefusal } from '../../shared/admission/policy.ts';
+import { schemaFindings, withoutRefused } from '../../shared/admission/schema-findings.ts';
+
+t.test('findings read like field errors of Kubernetes', async (t) => {
+  t.equal(renderFinding(required('spec.a', 'write it')), 'spec.a: Required value: write it');
+  t.equal(renderFinding(invalid('spec.a', 'x', 'must be y')), 'spec.a: Invalid value: "x": must be y');
+  t.equal(renderFinding(invalid('spec.a', -1, 'must be y')), 'spec.a: Invalid value: -1: must be y');
+  t.equal(renderFinding(notSupported('spec.a', 'X', ['y', 'z'])), 'spec.a: Unsupported value: "X": supported values: "y", "z"');
+  t.equal(renderFinding(notSupported('spec.a', 'mongo', ['mongodb'])), 'spec.a: Unsupported value: "mongo": supported values: "mongodb"; did you mean "mongodb"?');
+  t.equal(renderFinding(notSupported('spec.a', 'optin', ['OptIn'])), 'spec.a: Unsupported value: "optin": supported values: "OptIn"; did you mean "OptIn"?');
+  t.equal(renderFinding(duplicate('spec.a[1]', 'x')), 'spec.a[1]: Duplicate value: "x"');
+  t.equal(renderFinding(forbidden('spec.a', 'why')), 'spec.a: Forbidden: why');
+  t.equal(renderFinding(tooMany('spec.a', 21, 'must have at most 20 items')), 'spec.a: Too many: 21: must have at most 20 items');
+  t.equal(renderFinding(warning('spec.a', 'why')), 'spec.a: why');
+  t.equal(renderFinding(asWarning(invalid('spec.a', 'x', 'y'))), 'spec.a: Invalid value: "x": y');
+});
+
+t.test('values are shown without credentials and not at length', async (t) => {
+  t.notMatch(renderFinding(invalid('a', 'https://user:canary@host/p', 'd')), /canary/);
+  t.notMatch(renderFinding(invalid('a', { dsn: 'host=x password=canary' }, 'd')), /canary/);
+  t.notMatch(renderFinding(invalid('a', '-----BEGIN PRIVATE KEY-----canary', 'd')), /canary/);
+  t.notMatch(renderFinding(invalid('a', `${'x'.repeat(150)}https://u:canary@h`, 'd')), /canary/, 'also where the text is cut');
+  t.ok(renderFinding(invalid('a', 'x'.repeat(1e6), 'd')).length < 300);
+});
+
+t.test('errors come first, in the order of their fields', async (t) => {
+  const findings = [warning('spec.a', ''), required('spec.list[10]', ''), required('spec.list[2].b', ''), required('spec.list[2]', ''), required('spec.b', ''), required('spec', '')];
+  t.same(sortFindings(findings).map(({ field }) => field), ['spec', 'spec.b', 'spec.list[2]', 'spec.list[2].b', 'spec.list[10]', 'spec.a']);
+});
+
+const schema = z.object({
+  name: z.string().min(1),
+  mode: z.enum(['All', 'OptIn']).optional(),
+  count: z.int().min(1).max(5).optional(),
+  list: z.array(z.union([z.string(), z.strictObject({ name: z.string() })])).max(2).optional(),
+  options: z.record(z.string(), z.string()).optional(),
+});
+
+function findingsOf(value: unknown): string[] {
+  return schemaFindings(schema.safeParse(value).error?.issues ?? [], value, 'spec').map(renderFinding);
+}
+
+t.test('what a schema refuses becomes field errors', async (t) => {
+  t.same(findingsOf({}), ['spec.name: Required value']);
+  t.same(findingsOf({ name: '' }), ['spec.name: Required value: must not be empty']);
+  t.same(findingsOf({ name: 7 }), ['spec.name: Invalid value: 7: must be a string, not a number']);
+  t.same(findingsOf({ name: 'x', mode: 'optin' }), ['spec.mode: Unsupported value: "optin": supported values: "All", "OptIn"; did you mean "OptIn"?']);
+  t.same(findingsOf({ name: 'x', count: 0 }), ['spec.count: Invalid value: 0: must be at least 1']);
+  t.same(findingsOf({ name: 'x', count: 1.5 }), ['spec.count: Invalid value: 1.5: must be a whole number']);
+  t.same(findingsOf({ name: 'x', list: ['a', 'b', 'c'] }), ['spec.list: Too many: 3: must have at most 2 items']);
+  t.same(findingsOf({ name: 'x', list: [7, {}] }), ['spec.list[0]: Invalid value: 7: must be a string or an object', 'spec.list[1].name: Required value']);
+  t.same(findingsOf({ name: 'x', list: [{ name: 'a', nmae: 'b' }] }), ['spec.list[0].nmae: Invalid value: "b": is not a known field']);
+  t.same(findingsOf({ name: 'x', options: { 'a.b': 1 } }), ['spec.options[a.b]: Invalid value: 1: must be a string, not a number']);
+  t.same(findingsOf('x'), ['spec: Invalid value: "x": must be an object, not a string']);
+});
+
+t.test('rules see what a schema left', async (t) => {
+  const value = { name: 7, mode: 'All', list: ['a', 7, { name: 'b', extra: 1 }], options: { a: 1, b: 'c' } };
+  t.same(withoutRefused(value, schema.safeParse(value).error?.issues ?? []), { mode: 'All', options: { b: 'c' } });
+  t.same(withoutRefused({ name: 'x', one: { name: 'a', extra: 1 } }, z.object({ one: z.strictObject({ name: z.string() }) }).safeParse({ one: { name: 'a', extra: 1 } }).error?.issues ?? []), { name: 'x', one: { name: 'a' } });
+  t.same(withoutRefused({ name: 'x', list: ['a', 7] }, schema.safeParse({ name: 'x', list: ['a', 7] }).error?.issues ?? []), { name: 'x', list: ['a', undefined] });
+  t.equal(withoutRefused(7, schema.safeParse(7).error?.issues ?? []), undefined);
+});
+
+t.test('a tenant installation refuses what collects from the whole cluster', async (t) => {
+  const installation = { addresses: { allowPrivate: true, allowLoopback: false }, tenantMode: true };
+  t.match(policyRefusal('KollectClusterTarget', installation), /use KollectTarget/);
+  t.match(policyRefusal('KollectClusterInventory', installation), /use KollectInventory/);
+  t.equal(policyRefusal('KollectTarget', installation), undefined);
+  t.equal(policyRefusal('KollectClusterTarget', { ...installation, tenantMode: false }), undefined);
+});

@@ -1,0 +1,188 @@
+import t from 'tap';
+import { objectOf, postgresSpec, profileSpec } from '../admission/objects.ts';
+import { pathOf, reviewOf, testServer } from './harness.ts';
+import type { Answer } from './harness.ts';
+
+const { app, lines, metrics, stopping } = testServer();
+t.teardown(() => app.close());
+
+async function send(url: string, payload: unknown, headers: Record<string, string> = { 'content-type': 'application/json' }) {
+  const response = await app.inject({ method: 'POST', url, headers, payload: typeof payload === 'string' ? payload : JSON.stringify(payload) });
+  return { status: response.statusCode, headers: response.headers, text: response.body, answer: () => response.json<Answer>() };
+}
+
+const inventory = (spec: unknown, metadata = {}) => objectOf('KollectInventory', spec, metadata);
+
+t.test('a review is answered with its uid, as the version it came in', async (t) => {
+  const { status, headers, answer } = await send(pathOf('validate', 'KollectInventory'), reviewOf(inventory({})));
+  t.equal(status, 200);
+  t.match(headers['content-type'], /^application\/json/);
+  t.same(answer(), { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response: { uid: '705ab4f5-6393-11e8-b7cc-42010a800002', allowed: true } });
+});
+
+t.test('a denial tells field, rule and fix, once for people and once for programs', async (t) => {
+  lines.length = 0;
+  const object = objectOf('KollectDatabaseSink', postgresSpec({ type: 'postgres', options: { password: 'canary' }, exportMinInterval: '-1s' }));
+  const { status, answer, text } = await send(pathOf('validate', 'KollectDatabaseSink'), reviewOf(object, { dryRun: true }));
+  t.equal(status, 200);
+  const { response } = answer();
+  t.equal(response.allowed, false);
+  t.match(response.status, {
+    status: 'Failure',
+    code: 422,
+    reason: 'Invalid',
+    message: 'KollectDatabaseSink.kollect.dev "sample" is invalid: spec.exportMinInterval: Invalid value: "-1s": must not be negative; spec.options[password]: Forbidden: options are stored in plain text; put credentials into a Secret and name it in secretRef or databaseRef',
+    details: {
+      name: 'sample',
+      group: 'kollect.dev',
+      kind: 'KollectDatabaseSink',
+      causes: [
+        { field: 'spec.exportMinInterval', reason: 'FieldValueInvalid', message: 'Invalid value: "-1s": must not be negative' },
+        { field: 'spec.options[password]', reason: 'FieldValueForbidden', message: /^Forbidden: / },
+      ],
+    },
+  });
+  t.notMatch(text, /canary/);
+  t.match(lines, [{ level: 'info', msg: 'denied', uid: response.uid, kind: 'KollectDatabaseSink', namespace: 'team-a', name: 'sample', user: 'jane', operation: 'CREATE', dryRun: true, code: 422, field: 'spec.exportMinInterval' }]);
+});
+
+t.test('warnings go with an admission and with a denial', async (t) => {
+  const existing = postgresSpec({ provisioning: { mode: 'existing' } });
+  t.match((await send(pathOf('validate', 'KollectDatabaseSink'), reviewOf(objectOf('KollectDatabaseSink', existing)))).answer().response, { allowed: true, warnings: [/^spec\.provisioning\.mode: /] });
+  const refused = (await send(pathOf('validate', 'KollectDatabaseSink'), reviewOf(objectOf('KollectDatabaseSink', { ...existing, layout: {} })))).answer().response;
+  t.match(refused, { allowed: false, warnings: [/^spec\.provisioning\.mode: /] });
+  const long = (await send(pathOf('validate', 'KollectDatabaseSink'), reviewOf(objectOf('KollectDatabaseSink', postgresSpec({ options: { ['x'.repeat(500)]: '1' } }))))).answer().response;
+  t.ok((long.warnings?.[0]?.length ?? 0) <= 256);
+});
+
+t.test('a thousand mistakes make one message of bearable size', async (t) => {
+  const { text, answer } = await send(pathOf('validate', 'KollectProfile'), reviewOf(objectOf('KollectProfile', profileSpec(Array.from({ length: 1000 }, () => 'nope')))));
+  t.equal(answer().response.status?.details?.causes.length, 50);
+  t.match(answer().response.status?.message, /; and 950 more$/);
+  t.ok(text.length < 32_768);
+});
+
+t.test('mutation patches what is left out, and is silent when nothing is', async (t) => {
+  const { response } = (await send(pathOf('mutate', 'KollectInventory'), reviewOf(inventory({ databaseSinkRefs: ['pg'] })))).answer();
+  t.match(response, { allowed: true, patchType: 'JSONPatch' });
+  t.same(JSON.parse(Buffer.from(response.patch ?? '', 'base64').toString()), [
+    { op: 'replace', path: '/spec/databaseSinkRefs/0', value: { name: 'pg' } },
+    { op: 'add', path: '/spec/exportMinInterval', value: '30s' },
+  ]);
+  const nothing = (await send(pathOf('mutate', 'KollectInventory'), reviewOf(inventory({ exportMinInterval: '1m' })))).answer().response;
+  t.same(nothing, { uid: '705ab4f5-6393-11e8-b7cc-42010a800002', allowed: true });
+  t.match((await send(pathOf('mutate', 'KollectInventory'), reviewOf(inventory('nonsense')))).answer().response, { allowed: true, patch: undefined });
+});
+
+t.test('objects that are being deleted pass, however invalid', async (t) => {
+  const dying = inventory({ databaseSinkRefs: ['a/b'] }, { deletionTimestamp: '2026-01-01T00:00:00Z' });
+  const update = { operation: 'UPDATE', oldObject: dying };
+  t.same((await send(pathOf('validate', 'KollectInventory'), reviewOf(dying, update))).answer().response, { uid: '705ab4f5-6393-11e8-b7cc-42010a800002', allowed: true });
+  t.equal((await send(pathOf('mutate', 'KollectInventory'), reviewOf(dying, update))).answer().response.patch, undefined);
+  for (const phase of ['validate', 'mutate'] as const) {
+    const answer = (await send(pathOf(phase, 'KollectInventory'), reviewOf(dying, { operation: 'DELETE', object: null, oldObject: dying }))).answer();
+    t.same(answer.response, { uid: '705ab4f5-6393-11e8-b7cc-42010a800002', allowed: true }, phase);
+  }
+});
+
+t.test('an update that leaves an old mistake alone passes with a warning', async (t) => {
+  const old = inventory({ databaseSinkRefs: [{ name: 'a/b' }], exportMinInterval: '30s' });
+  const relabelled = { ...old, metadata: { ...old.metadata, labels: { team: 'a' } } };
+  t.match((await send(pathOf('validate', 'KollectInventory'), reviewOf(relabelled, { operation: 'UPDATE', oldObject: old }))).answer().response, { allowed: true, warnings: [/a\/b/] });
+  t.match((await send(pathOf('validate', 'KollectInventory'), reviewOf(relabelled, { operation: 'CREATE', oldObject: old }))).answer().response, { allowed: false });
+});
+
+t.test('what cannot be judged is denied, with the uid', async (t) => {
+  const cases: [string, Record<string, unknown>, RegExp][] = [
+    ['unknown kind', { kind: { group: 'kollect.dev', version: 'v1alpha1', kind: 'KollectHub' } }, /KollectHub/],
+    ['kind of another group', { kind: { group: 'apps', version: 'v1', kind: 'KollectInventory' } }, /KollectInventory\.apps/],
+    ['no kind', { kind: undefined }, /not one of/],
+    ['no object', { object: null }, /no object/],
+    ['object of another type', { object: 'x' }, /no object/],
+    ['object without a spec', { object: {} }, /spec: Required value/],
+  ];
+  for (const [what, more, message] of cases) {
+    const { status, answer } = await send(pathOf('validate', 'KollectInventory'), reviewOf(inventory({}), more));
+    t.equal(status, 200, what);
+    t.match(answer().response, { uid: '705ab4f5-6393-11e8-b7cc-42010a800002', allowed: false, status: { message } }, what);
+  }
+  t.match((await send('/validate-kollect-dev-v1alpha1-kollecthub', reviewOf({ ...inventory({}), kind: 'KollectHub' }))).answer().response, { allowed: false });
+  t.match((await send('/mutate-kollect-dev-v1alpha1-kollecthub', reviewOf({ ...inventory({}), kind: 'KollectHub' }))).answer().response, { allowed: true });
+});
+
+t.test('the name of an object that has none yet is its prefix', async (t) => {
+  const object = inventory({ maxExportBytes: 0 }, { name: undefined, generateName: 'web-' });
+  t.match((await send(pathOf('validate', 'KollectInventory'), reviewOf(object, { name: '' }))).answer().response.status, { message: /"web-" is invalid/, details: { name: 'web-' } });
+});
+
+t.test('a body that is no review is a bad request', async (t) => {
+  const url = pathOf('validate', 'KollectInventory');
+  const review = reviewOf(inventory({}));
+  const bodies: [string, unknown][] = [
+    ['empty', ''],
+    ['cut off', JSON.stringify(review).slice(0, -1)],
+    ['text', 'hello'],
+    ['null', 'null'],
+    ['a list', '[]'],
+    ['another kind', { ...review, kind: 'Pod' }],
+    ['another version', { ...review, apiVersion: 'admission.k8s.io/v1beta1' }],
+    ['no request', { ...review, request: undefined }],
+    ['no uid', { ...review, request: { ...review.request, uid: '' } }],
+    ['a uid of another type', { ...review, request: { ...review.request, uid: 7 } }],
+  ];
+  for (const [what, body] of bodies) t.equal((await send(url, body)).status, 400, what);
+  t.equal((await send(url, 'x', { 'content-type': 'text/xml' })).status, 415);
+  t.equal((await app.inject({ method: 'GET', url })).statusCode, 404);
+  t.equal((await send('/', review)).status, 404);
+});
+
+t.test('seven megabytes pass, more do not', async (t) => {
+  const fits = reviewOf(inventory({}, { annotations: { filler: 'x'.repeat(6.9 * 1024 * 1024) } }));
+  t.equal((await send(pathOf('validate', 'KollectInventory'), fits)).status, 200);
+  const large = reviewOf(inventory({}, { annotations: { filler: 'x'.repeat(7 * 1024 * 1024) } }));
+  t.equal((await send(pathOf('validate', 'KollectInventory'), large)).status, 413);
+});
+
+t.test('keys that would reach the prototype are dropped', async (t) => {
+  const body = JSON.stringify(reviewOf(inventory({}))).replace('"spec":{}', '"spec":{"__proto__":{"suspend":"x"},"constructor":{"prototype":{}}}');
+  t.match((await send(pathOf('validate', 'KollectInventory'), body)).answer().response.uid, '705ab4f5');
+  t.equal(({} as { suspend?: string }).suspend, undefined);
+});
+
+t.test('the installation limits what is accepted', async (t) => {
+  const strict = testServer({ tenantMode: true, maxExportBytes: 100 });
+  t.teardown(() => strict.app.close());
+  const ask = async (object: ReturnType<typeof objectOf>) => (await strict.app.inject({ method: 'POST', url: pathOf('validate', object.kind), payload: reviewOf(object) })).json<Answer>().response;
+  t.match(await ask(objectOf('KollectClusterInventory', { targetRefs: ['a/b'] })), { allowed: false, status: { code: 403, reason: 'Forbidden', message: /^KollectClusterInventory\.kollect\.dev "sample" is forbidden: .*tenant mode/ } });
+  t.match(await ask(objectOf('KollectClusterInventory', {}, { deletionTimestamp: '2026-01-01T00:00:00Z' })), { allowed: true });
+  t.match(await ask(inventory({ maxExportBytes: 101 })), { allowed: false, status: { code: 422, message: /at most 100/ } });
+});
+
+t.test('a fault of ours denies one object and names the log line', async (t) => {
+  lines.length = 0;
+  const trap = reviewOf(inventory({}));
+  // What JSON cannot bring: an object that throws when it is looked at.
+  const { createReviewer } = await import('../../webhook/reviewer.ts');
+  const { createLogger } = await import('../../shared/log.ts');
+  const reviewer = createReviewer({ installation: { addresses: { allowPrivate: true, allowLoopback: false }, tenantMode: false }, log: createLogger({ level: 'info', format: 'json', name: 'w', write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) }) });
+  const object = { get spec(): unknown { throw new Error('boom'); } };
+  const response = reviewer('validate', { ...trap.request, user: 'jane', name: 'sample', namespace: 'team-a', object });
+  t.match(response, { uid: trap.request.uid, allowed: false, status: { code: 500, reason: 'InternalError', message: new RegExp(trap.request.uid) } });
+  t.match(lines, [{ level: 'error', uid: trap.request.uid, error: 'boom' }]);
+});
+
+t.test('metrics count reviews by webhook, operation and outcome', async (t) => {
+  const text = await metrics.registry.metrics();
+  t.match(text, /kollect_admission_requests_total\{webhook="vkollectinventory\.kb\.io",operation="UPDATE",allowed="true"\} \d+/);
+  t.match(text, /kollect_admission_requests_total\{webhook="vkollectdatabasesink\.kb\.io",operation="CREATE",allowed="false"\} \d+/);
+  t.match(text, /kollect_admission_duration_seconds_count\{webhook="mkollectinventory\.kb\.io"\} \d+/);
+  t.match(text, /kollect_admission_bad_requests_total\{code="413"\} 1/);
+  t.notMatch(text, /sample|team-a|jane/, 'labels are no names out of objects');
+});
+
+t.test('a server that is leaving sends its clients elsewhere', async (t) => {
+  stopping();
+  const { status, headers } = await send(pathOf('validate', 'KollectInventory'), reviewOf(inventory({})));
+  t.equal(status, 200);
+  t.equal(headers.connection, 'close');
+});

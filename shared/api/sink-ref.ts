@@ -16,7 +16,7 @@ export type SinkRefObject = z.infer<typeof SinkRefObject>;
  * A sink by name, or an object with the name and settings of this reference. The CRD leaves the item open, because a structural schema
  * cannot say "string or object"; the rules of admission own its shape.
  */
-export const SinkRef = z.union([z.string(), SinkRefObject]);
+export const SinkRef = z.union([z.string(), SinkRefObject]).meta({ 'x-kubernetes-preserve-unknown-fields': true });
 export type SinkRef = z.infer<typeof SinkRef>;
 
 export const sinkRefList = (family: SinkFamily) =>

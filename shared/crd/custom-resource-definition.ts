@@ -1,41 +1,69 @@
 import { GROUP, VERSION } from '../api/group.ts';
-import type { KindDefinition } from '../api/kind.ts';
-import { structuralSchema } from './structural-schema.ts';
+import type { Column, KindDefinition } from '../api/kind.ts';
+import { structuralSchema, type StructuralSchema } from './structural-schema.ts';
 
-/** The CustomResourceDefinition of a kind. */
-export function customResourceDefinition(kind: KindDefinition): object {
-  const properties: Record<string, unknown> = {
-    apiVersion: { type: 'string', description: 'Version of the schema that the object is written in.' },
-    kind: { type: 'string', description: 'Kind of the object.' },
-    metadata: { type: 'object' },
-    spec: { description: 'What is wanted.', ...structuralSchema(kind.spec) },
+/** A CustomResourceDefinition, as far as we write it. */
+export interface CustomResourceDefinition {
+  apiVersion: 'apiextensions.k8s.io/v1';
+  kind: 'CustomResourceDefinition';
+  metadata: { name: string };
+  spec: {
+    group: string;
+    names: { kind: string; listKind: string; plural: string; singular: string; shortNames: string[]; categories: string[] };
+    scope: 'Namespaced' | 'Cluster';
+    versions: CustomResourceVersion[];
   };
-  if (kind.status) properties['status'] = { description: 'What is, written by the controller.', ...structuralSchema(kind.status) };
+}
+
+export interface CustomResourceVersion {
+  name: string;
+  served: boolean;
+  storage: boolean;
+  schema: { openAPIV3Schema: StructuralSchema };
+  subresources?: { status: Record<string, never> };
+  additionalPrinterColumns: Column[];
+}
+
+/** `kubectl get kollect` lists the objects of all kinds. */
+const categories = ['kollect'];
+
+/** The CRD of a kind. */
+export function customResourceDefinition(definition: KindDefinition): CustomResourceDefinition {
+  const { kind, plural, singular, shortNames, scope, status, columns } = definition;
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
-    metadata: { name: `${kind.plural}.${GROUP}` },
+    metadata: { name: `${plural}.${GROUP}` },
     spec: {
       group: GROUP,
-      scope: kind.scope,
-      names: {
-        kind: kind.kind,
-        listKind: `${kind.kind}List`,
-        plural: kind.plural,
-        singular: kind.singular,
-        shortNames: kind.shortNames,
-        categories: ['kollect'],
-      },
+      names: { kind, listKind: `${kind}List`, plural, singular, shortNames: [...shortNames], categories },
+      scope,
       versions: [
         {
           name: VERSION,
           served: true,
           storage: true,
-          schema: { openAPIV3Schema: { type: 'object', description: kind.description, required: ['spec'], properties } },
-          ...(kind.status ? { subresources: { status: {} } } : {}),
-          additionalPrinterColumns: kind.columns,
+          schema: { openAPIV3Schema: objectSchema(definition) },
+          ...(status === undefined ? {} : { subresources: { status: {} } }),
+          additionalPrinterColumns: [...columns],
         },
       ],
+    },
+  };
+}
+
+function objectSchema({ description, spec, status }: KindDefinition): StructuralSchema {
+  return {
+    type: 'object',
+    description,
+    required: ['spec'],
+    properties: {
+      // The API server describes these three itself.
+      apiVersion: { type: 'string' },
+      kind: { type: 'string' },
+      metadata: { type: 'object' },
+      spec: { description: 'What is wanted.', ...structuralSchema(spec) },
+      ...(status === undefined ? {} : { status: { description: 'What was found; written by the controller.', ...structuralSchema(status) } }),
     },
   };
 }

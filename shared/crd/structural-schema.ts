@@ -1,66 +1,53 @@
 import { z } from 'zod';
 
-/** A node of an OpenAPI v3 schema as CustomResourceDefinitions take it. */
+/** A node of a structural schema, as CustomResourceDefinitions hold it. */
 export interface StructuralSchema {
   type?: string;
+  description?: string;
   properties?: Record<string, StructuralSchema>;
+  required?: string[];
   items?: StructuralSchema;
   additionalProperties?: StructuralSchema;
-  required?: string[];
   [keyword: string]: unknown;
 }
 
-/** Keywords that mean something to the API server; the rest of JSON Schema is refused in a structural schema. */
-const keywords = new Set([
-  'type', 'description', 'format', 'pattern', 'enum', 'default', 'minimum', 'maximum', 'minLength', 'maxLength', 'minItems', 'maxItems', 'nullable',
-]);
+/** What a structural schema may not hold, or says by itself. */
+const dropped = new Set(['$schema', 'propertyNames']);
 
 /**
- * Turns a zod schema into a structural schema. Unions have no structural form: their node is left open with
- * `x-kubernetes-preserve-unknown-fields`, and the rules of admission own its content.
+ * The structural schema of a zod schema. Metadata passes through, so that `.meta({ format: 'int64', 'x-kubernetes-list-type': 'set' })`
+ * reaches the CRD as it is written; refinements do not. A node with `x-kubernetes-preserve-unknown-fields` stays without a type unless it is
+ * an object. Throws for what cannot be structural, such as a union of types.
+ *
+ * @example structuralSchema(z.object({ name: z.string().meta({ description: 'Name.' }) }))
+ * // { type: 'object', properties: { name: { type: 'string', description: 'Name.' } }, required: ['name'] }
  */
 export function structuralSchema(schema: z.ZodType): StructuralSchema {
-  return convert(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any', reused: 'inline' }) as Record<string, unknown>);
+  // The input side: a field with a default may be left out.
+  return convert(z.toJSONSchema(schema, { io: 'input', target: 'openapi-3.0' }) as StructuralSchema, '');
 }
 
-function convert(node: Record<string, unknown>): StructuralSchema {
-  const nullable = withoutNull(node);
-  if (nullable) return { ...convert({ ...node, ...nullable, anyOf: undefined }), nullable: true };
+function convert(node: StructuralSchema, path: string): StructuralSchema {
+  const open = node['x-kubernetes-preserve-unknown-fields'] === true;
+  if ('anyOf' in node && !open) throw new Error(`${path || 'the schema'} is a union, which a structural schema cannot say`);
   const result: StructuralSchema = {};
-  for (const [key, value] of Object.entries(node)) {
-    if (value === undefined) continue;
-    if (keywords.has(key) || key.startsWith('x-kubernetes-')) result[key] = value;
+  for (const [keyword, value] of Object.entries(node)) {
+    if (dropped.has(keyword) || (open && keyword === 'anyOf') || isBoundOfNumbers(keyword, value)) continue;
+    if (keyword === 'properties') {
+      const properties = Object.entries(value as Record<string, StructuralSchema>);
+      if (properties.length > 0) result.properties = Object.fromEntries(properties.map(([name, child]) => [name, convert(child, `${path}.${name}`)]));
+    } else if (keyword === 'items') {
+      result.items = convert(value as StructuralSchema, `${path}[]`);
+    } else if (keyword === 'additionalProperties') {
+      if (!open && typeof value === 'object' && value !== null) result.additionalProperties = convert(value as StructuralSchema, `${path}[*]`);
+    } else {
+      result[keyword] = value;
+    }
   }
-  if (node['anyOf']) {
-    result['x-kubernetes-preserve-unknown-fields'] = true;
-    return result;
-  }
-  if (node['type'] === 'integer') {
-    // The bounds of a safe integer are JavaScript's affair.
-    if (result['minimum'] === Number.MIN_SAFE_INTEGER) delete result['minimum'];
-    if (result['maximum'] === Number.MAX_SAFE_INTEGER) delete result['maximum'];
-  }
-  if (node['type'] === 'array') result.items = convert(node['items'] as Record<string, unknown>);
-  if (node['type'] !== 'object') return result;
-  const properties = Object.entries((node['properties'] ?? {}) as Record<string, Record<string, unknown>>);
-  if (properties.length > 0) {
-    result.properties = Object.fromEntries(properties.map(([name, property]) => [name, convert(property)]));
-  } else if (isSchema(node['additionalProperties']) && !result['x-kubernetes-preserve-unknown-fields']) {
-    result.additionalProperties = convert(node['additionalProperties']);
-  }
-  const required = node['required'] as string[] | undefined;
-  if (required && required.length > 0) result.required = [...required].sort();
   return result;
 }
 
-/** `T | null` is `T` with `nullable`. */
-function withoutNull(node: Record<string, unknown>): Record<string, unknown> | undefined {
-  const options = node['anyOf'] as Record<string, unknown>[] | undefined;
-  if (options?.length !== 2) return undefined;
-  const rest = options.filter((option) => option['type'] !== 'null');
-  return rest.length === 1 ? rest[0] : undefined;
-}
-
-function isSchema(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && Object.keys(value).length > 0;
+/** Every integer of zod is bounded by what a double holds; that is no rule of ours. */
+function isBoundOfNumbers(keyword: string, value: unknown): boolean {
+  return (keyword === 'minimum' && value === Number.MIN_SAFE_INTEGER) || (keyword === 'maximum' && value === Number.MAX_SAFE_INTEGER);
 }

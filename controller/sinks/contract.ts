@@ -95,14 +95,35 @@ export interface Sink {
 export interface SecretValues {
   /** First non-blank value among the keys, trimmed, or undefined. */
   first(...keys: string[]): string | undefined;
+  /** As `first`; throws `KOL_SINK_SECRET` with the names of the Secret and of the accepted keys when there is none. */
+  require(...keys: string[]): string;
   /** All values, for the sanitizer only. */
   values(): readonly string[];
 }
 
-/** Dials through the address guard: resolves the host, refuses forbidden addresses, connects to the checked one. */
+export interface CheckedAddress {
+  /** A numeric address: dial this, never the name. */
+  host: string;
+  port: number;
+  /** The host as it was written, for TLS. */
+  servername: string;
+  /** Further checked addresses of the same name, to be tried in this order when `host` does not answer. */
+  others: readonly string[];
+}
+
+/** The address guard. A client that dials anything that did not come from here is a defect. */
 export interface Dialer {
-  /** Resolves `host:port` to an address that was checked. Throws `KOL_SINK_ADDRESS`. */
-  resolve(host: string, port: number): Promise<{ host: string; port: number; servername: string }>;
+  /**
+   * Resolves `host:port` anew to addresses that were all checked. Throws `KOL_SINK_ADDRESS` when one of them is refused and
+   * `KOL_SINK_UNAVAILABLE` when the name has none. With `as`, messages call the host that, and do not show it.
+   */
+  resolve(host: string, port: number, as?: string): Promise<CheckedAddress>;
+}
+
+/** What sinks of the same destination and credentials share, such as a connection pool. */
+export interface SharedResources {
+  /** Gives the resource of `key`, made by `create` when there is none. Closed when the last lease was released. */
+  lease<T extends { close(): Promise<void> }>(key: string, create: () => T): { value: T; release(): Promise<void> };
 }
 
 export interface OpenContext<Spec> {
@@ -113,7 +134,10 @@ export interface OpenContext<Spec> {
   secrets: SecretValues;
   /** PEM of trusted authorities, when the sink names some. */
   ca: string | undefined;
+  /** PEM of certificate and key to identify ourselves with, when the sink names them. */
+  clientCertificate: { cert: string; key: string } | undefined;
   dialer: Dialer;
+  shared: SharedResources;
 }
 
 /** Facts about a backend that the engine, admission and documentation read as data. */

@@ -1,0 +1,103 @@
+import { DatabaseError } from 'pg';
+import { KollectError, type ErrorCode, type ErrorDetails } from '../../../shared/errors.ts';
+import { networkFault, tlsFault } from '../runtime/errors.ts';
+import type { TableName } from './settings.ts';
+
+/** SQLSTATE of an error that the server sent, such as `42P01`. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof DatabaseError ? error.code : undefined;
+}
+
+/** The server ended the session with this error, or there never was one. */
+export function endsSession(error: unknown): boolean {
+  return !(error instanceof DatabaseError) || error.severity === 'FATAL' || error.severity === 'PANIC' || error.code === '26000' || error.code === '0A000';
+}
+
+/** What the session had is not there: a pooler gives each transaction another one. */
+export function losesSessions(error: unknown): boolean {
+  return error instanceof DatabaseError && (error.code === '26000' || error.code === '42P05' || (error.code === '42P01' && /pg_temp/.test(error.message)));
+}
+
+/**
+ * The error is about the content of rows: data exceptions (22), violated constraints (23), RAISE in a trigger (P0001), values beyond
+ * a limit (54000, 54001).
+ */
+export function isRowError(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== undefined && /^(?:22|23|P0001|5400)/.test(state);
+}
+
+/** Why a row was refused. Values are left out, and so is what the server says about them. */
+export function rowRefusal(error: unknown): { code: string; message: string } {
+  const { code = '', constraint, column } = error as DatabaseError;
+  if (constraint !== undefined) return { code, message: `refused by the constraint ${JSON.stringify(constraint)}` };
+  if (column !== undefined) return { code, message: `refused because of column ${JSON.stringify(column)}` };
+  return { code, message: rowTexts[code] ?? 'refused because of its content' };
+}
+
+const rowTexts: Readonly<Record<string, string>> = {
+  '22P02': 'holds text that jsonb cannot represent',
+  '22P05': 'holds a character that the database cannot represent',
+  '22021': 'holds a character that the database cannot represent',
+  '54000': 'larger than the database can store',
+  '54001': 'nested deeper than the database can store',
+  P0001: 'refused by a trigger',
+};
+
+/** Texts name the table only: host, user, database and what the server said of them stay hidden. */
+const states: readonly [pattern: RegExp, code: ErrorCode, text: (table: TableName) => string, details?: ErrorDetails][] = [
+  [/^28P01/, 'KOL_SINK_AUTH', () => 'the database refused the login: correct user and password of the connection string in the Secret'],
+  [/^28/, 'KOL_SINK_AUTH', () => 'the database refused the login: correct the connection string in the Secret, or let pg_hba.conf of the server admit it'],
+  [/^3D000/, 'KOL_SINK_AUTH', () => 'the database that the connection string names does not exist: create it, or correct the Secret'],
+  [/^42501/, 'KOL_SINK_AUTH', ({ title }) => `the user of the connection string lacks a privilege for ${title}: grant SELECT, INSERT, UPDATE and DELETE on it, and CREATE on its schema when Kollect is to create it`],
+  [/^3F000/, 'KOL_SINK_SCHEMA', ({ schema }) => `schema ${JSON.stringify(schema)} does not exist: create it, or correct spec.postgres.schema`],
+  [/^42P01/, 'KOL_SINK_SCHEMA', ({ title }) => `${title} does not exist: create it, or set spec.provisioning.mode to ensure`],
+  [/^42P10/, 'KOL_SINK_SCHEMA', ({ title }) => `${title} has lost its unique key`],
+  [/^42703|^42804/, 'KOL_SINK_SCHEMA', ({ title }) => `${title} does not have the columns that it had`],
+  [/^25006/, 'KOL_SINK_UNAVAILABLE', () => 'the database is read-only: it is a standby, or was switched to read-only'],
+  [/^53100/, 'KOL_SINK_UNAVAILABLE', () => 'the disk of the database is full: free some space or enlarge it'],
+  [/^53200/, 'KOL_SINK_UNAVAILABLE', () => 'the database is out of memory'],
+  [/^53300|^53400/, 'KOL_SINK_UNAVAILABLE', () => 'the database has no connection left: raise max_connections, or use a pooler'],
+  [/^53/, 'KOL_SINK_UNAVAILABLE', () => 'the database lacks resources'],
+  [/^55P03/, 'KOL_SINK_UNAVAILABLE', ({ title }) => `${title} is locked by another session for longer than spec.options.lock_timeout`],
+  [/^57014/, 'KOL_SINK_UNAVAILABLE', () => 'the database cancelled a statement: raise spec.options.statement_timeout, or look for what slows the database down'],
+  [/^57P03/, 'KOL_SINK_UNAVAILABLE', () => 'the database is starting or stopping', { retryAfterMs: 1_000 }],
+  [/^57P04/, 'KOL_SINK_AUTH', () => 'the database that the connection string names was dropped'],
+  [/^57P/, 'KOL_SINK_UNAVAILABLE', () => 'the database ended the session'],
+  [/^25P0/, 'KOL_SINK_UNAVAILABLE', () => 'the database ended the session'],
+  [/^08/, 'KOL_SINK_UNAVAILABLE', () => 'the connection to the database failed'],
+  [/^40/, 'KOL_SINK_UNAVAILABLE', () => 'another session wrote the same rows at the same time'],
+];
+
+/** The error of the catalogue for anything that pg or the server threw. */
+export function postgresError(error: unknown, table: TableName): KollectError {
+  if (error instanceof KollectError) return error;
+  // A fault of ours is not one of the connection.
+  if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) {
+    return new KollectError('KOL_INTERNAL', `${error.name}: ${error.message}`, { cause: error });
+  }
+  const state = sqlState(error);
+  if (state !== undefined) {
+    if (losesSessions(error)) {
+      return new KollectError('KOL_SINK_CONFIG', `the connection goes through a pooler that changes the session with each transaction: let it pool sessions, or connect directly (SQLSTATE ${state})`, { cause: error });
+    }
+    for (const [pattern, code, text, details] of states) if (pattern.test(state)) return new KollectError(code, `${text(table)} (SQLSTATE ${state})`, { ...details, cause: error });
+    return new KollectError('KOL_SINK_UNAVAILABLE', `the database answered with SQLSTATE ${state}`, { cause: error });
+  }
+  const tls = tlsFault(error);
+  if (tls !== undefined) return new KollectError('KOL_SINK_CONFIG', `${tls}: correct spec.tls or sslmode, or the certificate of the server`, { cause: error });
+  const network = networkFault(error);
+  if (network !== undefined) return new KollectError('KOL_SINK_UNAVAILABLE', `the database cannot be reached (${network})`, { cause: error });
+  const message = error instanceof Error ? error.message : '';
+  for (const [pattern, code, text] of clientTexts) if (pattern.test(message)) return new KollectError(code, text, { cause: error });
+  return new KollectError('KOL_SINK_UNAVAILABLE', 'the connection to the database failed in a way that is not known', { cause: error });
+}
+
+/** The client's own errors have no codes. */
+const clientTexts: readonly [RegExp, ErrorCode, string][] = [
+  [/does not support SSL/, 'KOL_SINK_CONFIG', 'the database offers no TLS, which sslmode or spec.tls demands: turn it on at the server, or write sslmode=disable'],
+  [/password must be/, 'KOL_SINK_AUTH', 'the database asks for a password and the connection string has none'],
+  [/^SASL|authentication/i, 'KOL_SINK_AUTH', 'the login failed: the database and the connection string do not agree on how to log in'],
+  [/timeout/i, 'KOL_SINK_UNAVAILABLE', 'the database does not answer'],
+  [/terminated|closed|ended|not queryable/i, 'KOL_SINK_UNAVAILABLE', 'the connection to the database was lost'],
+];

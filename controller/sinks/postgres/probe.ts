@@ -1,0 +1,17 @@
+import type { ProbeResult } from '../contract.ts';
+import { inspectTable, missingTable, verifyCreation, verifyTable } from './schema.ts';
+import type { Session } from './session.ts';
+import type { ResolvedSettings } from './settings.ts';
+
+/** Verifies what an export needs, by questions to the catalogue alone. */
+export async function probeTable(session: Session, { table, tls, mode }: ResolvedSettings): Promise<ProbeResult> {
+  const state = await inspectTable(session, table);
+  const login = `PostgreSQL ${state.version.split(' ')[0]}, ${session.encrypted ? tls.title : 'without TLS'}`;
+  if (state.table === null) {
+    if (mode === 'existing') throw missingTable(table);
+    verifyCreation(table, state);
+    return { message: `${login}: login succeeded, the first export will create ${table.title}` };
+  }
+  verifyTable(table, state, state.table);
+  return { message: `${login}: login succeeded, ${table.title} has the columns, the key and the privileges that exports need` };
+}

@@ -1,0 +1,187 @@
+import { connect, Socket } from 'node:net';
+import { finished } from 'node:stream/promises';
+import { once } from 'node:events';
+import pg from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
+import { KollectError } from '../../../shared/errors.ts';
+import type { CheckedAddress } from '../contract.ts';
+import { endsSession } from './errors.ts';
+import type { ResolvedSettings } from './settings.ts';
+
+/** Budget for connection, TLS and login when the connection string names none. */
+const connectTimeoutMs = 10_000;
+/** How long the server may say nothing: a machine that is gone answers nothing, and keep-alive notices only after hours. */
+const silenceTimeoutMs = 120_000;
+/** What the server's own timeout needs to arrive here. */
+const timeoutGraceMs = 10_000;
+const cancelTimeoutMs = 2_000;
+
+export interface Statement {
+  text: string;
+  values?: readonly unknown[];
+  /** Prepared under this name once a session. */
+  name?: string;
+}
+
+export interface StatementResult<R> {
+  rows: R[];
+  rowCount: number;
+}
+
+/** One connection. Its errors are those of pg; who catches them last turns them into errors of the catalogue. */
+export class Session {
+  readonly #client: pg.Client;
+  readonly #socket: Socket;
+  readonly #address: CheckedAddress;
+  readonly #settings: ResolvedSettings;
+  /** TLS came about. */
+  readonly encrypted: boolean;
+  /** Unusable: to be thrown away. */
+  broken = false;
+  /** Why we ended it ourselves. */
+  fault: KollectError | undefined;
+
+  private constructor(client: pg.Client, socket: Socket, address: CheckedAddress, settings: ResolvedSettings, encrypted: boolean) {
+    this.#client = client;
+    this.#socket = socket;
+    this.#address = address;
+    this.#settings = settings;
+    this.encrypted = encrypted;
+    const end = (): void => {
+      this.broken = true;
+    };
+    client.on('error', end);
+    client.on('end', end);
+  }
+
+  /** Connects and logs in at the first of the addresses that answers. */
+  static async open(settings: ResolvedSettings, address: CheckedAddress, signal: AbortSignal): Promise<Session> {
+    let failure: unknown;
+    for (const host of [address.host, ...address.others]) {
+      const target = { ...address, host, others: [] };
+      try {
+        if (settings.tls.use === 'never') return await Session.#openAt(settings, target, false, signal);
+        return await Session.#openAt(settings, target, true, signal);
+      } catch (error) {
+        failure = error;
+        if (settings.tls.use === 'preferred' && error instanceof Error && error.message.includes('does not support SSL')) {
+          return await Session.#openAt(settings, target, false, signal);
+        }
+        // A server that answered has spoken for all of them.
+        if (signal.aborted || error instanceof pg.DatabaseError) throw error;
+      }
+    }
+    throw failure;
+  }
+
+  static async #openAt(settings: ResolvedSettings, address: CheckedAddress, encrypted: boolean, signal: AbortSignal): Promise<Session> {
+    const { dsn, tls, applicationName } = settings;
+    const socket = new Socket();
+    const client = new pg.Client({
+      host: address.host,
+      port: address.port,
+      user: dsn.user,
+      database: dsn.database,
+      // A function: a missing password must not be looked up in the environment or in a file of this process.
+      password: () => dsn.password ?? '',
+      application_name: applicationName,
+      options: dsn.options ?? '-c client_min_messages=warning',
+      ssl: encrypted ? tls.options : false,
+      enableChannelBinding: dsn.channelBinding,
+      connectionTimeoutMillis: dsn.connectTimeoutMs ?? connectTimeoutMs,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 30_000,
+      stream: () => socket,
+    });
+    const session = new Session(client, socket, address, settings, encrypted);
+    const abort = (): void => void socket.destroy(new Error('connection ended by the caller'));
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      signal.throwIfAborted();
+      await client.connect();
+      return session;
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  async query<R extends pg.QueryResultRow = pg.QueryResultRow>(statement: string | Statement): Promise<StatementResult<R>> {
+    return await this.#guarded(async () => {
+      const { rows, rowCount } =
+        typeof statement === 'string'
+          ? await this.#client.query<R>(statement)
+          : await this.#client.query<R>({ ...statement, values: [...(statement.values ?? [])] });
+      return { rows, rowCount: rowCount ?? 0 };
+    });
+  }
+
+  /** Sends lines in the text format of COPY, as fast as the server takes them. */
+  async copyIn(text: string, lines: Iterable<string>): Promise<void> {
+    await this.#guarded(async () => {
+      const stream = this.#client.query(copyFrom(text));
+      const done = finished(stream);
+      // Awaited below, or never when an earlier await throws.
+      done.catch(() => undefined);
+      for (const chunk of lines) if (!stream.write(chunk)) await Promise.race([once(stream, 'drain'), done]);
+      stream.end();
+      await done;
+    });
+  }
+
+  /** Runs `work` between BEGIN and COMMIT with the timeouts of the sink; rolls back when it throws. */
+  async transaction<T>(work: () => Promise<T>): Promise<T> {
+    await this.query(this.#settings.begin);
+    try {
+      const result = await work();
+      await this.query('COMMIT');
+      return result;
+    } catch (error) {
+      if (endsSession(error)) this.broken = true;
+      if (!this.broken) await this.query('ROLLBACK').catch(() => (this.broken = true));
+      throw error;
+    }
+  }
+
+  /** Asks the server to stop what it is doing for this session, and ends the session without waiting for it. */
+  cancel(fault: KollectError): void {
+    this.fault ??= fault;
+    this.broken = true;
+    this.#requestCancel();
+    this.#socket.destroy();
+  }
+
+  async close(): Promise<void> {
+    if (this.broken) this.#socket.destroy();
+    else await this.#guarded(() => this.#client.end()).catch(() => this.#socket.destroy());
+  }
+
+  async #guarded<T>(work: () => Promise<T>): Promise<T> {
+    const { statementTimeoutMs } = this.#settings;
+    const limitMs = statementTimeoutMs === undefined ? silenceTimeoutMs : statementTimeoutMs + timeoutGraceMs;
+    const timer = setTimeout(() => {
+      this.cancel(new KollectError('KOL_SINK_UNAVAILABLE', `the database has not answered for ${limitMs / 1000} s`));
+    }, limitMs);
+    try {
+      return await work();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The message that ends a statement is sent on a connection of its own, in the clear, and answered by nothing but its end. */
+  #requestCancel(): void {
+    // Not in the types: what the server gave at login for this purpose.
+    const { processID, secretKey } = this.#client as unknown as { processID: number | null; secretKey: number | null };
+    if (typeof processID !== 'number' || typeof secretKey !== 'number') return;
+    const message = Buffer.alloc(16);
+    for (const [index, value] of [16, 80_877_102, processID, secretKey].entries()) message.writeInt32BE(value, index * 4);
+    const socket = connect({ host: this.#address.host, port: this.#address.port });
+    socket.setTimeout(cancelTimeoutMs, () => socket.destroy());
+    socket.on('error', () => socket.destroy());
+    socket.end(message);
+    socket.resume();
+  }
+}

@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto';
+import { KollectError } from '../../../shared/errors.ts';
+import type { ExportRow, InventoryIdentity, RejectedRow, RowKey, SinkChange, WriteResult } from '../contract.ts';
+import { isRowError, rowRefusal } from './errors.ts';
+import { payloadBytes, portions, recordset, withoutDuplicates } from './rows.ts';
+import type { TableLayout } from './schema.ts';
+import type { Session, Statement } from './session.ts';
+import type { TableName } from './settings.ts';
+
+/** Rows and characters of one statement: few round trips, and parameters of some megabytes at most. */
+const statementLimit = { rows: 2_000, characters: 4_000_000 };
+/** Beyond this many refused rows the table is at fault, not the rows; finding each costs a dozen statements. */
+export const maxRejectedRows = 1_000;
+
+/** What all statements of a pass share. */
+export interface WriteTarget {
+  table: TableName;
+  layout: TableLayout;
+  identity: InventoryIdentity;
+}
+
+/**
+ * Writes a delta in one transaction: rows are inserted or, where their content differs, replaced; rows that are known to be gone are
+ * deleted by their keys. The cost follows the change, whatever the size of the table.
+ */
+export async function writeDelta(session: Session, target: WriteTarget, change: SinkChange): Promise<WriteResult> {
+  const batches = [...portions(change.upserts, () => statementLimit)].map(withoutDuplicates);
+  const bytes = batches.reduce((sum, rows) => sum + payloadBytes(rows), 0);
+  const write = async (upsert: (rows: readonly ExportRow[]) => Promise<number>): Promise<{ written: number; deleted: number }> => {
+    const deleted = await deleteKeys(session, target, change.deletes);
+    let written = 0;
+    for (const rows of batches) written += await upsert(rows);
+    return { written, deleted };
+  };
+  try {
+    return { ...(await session.transaction(() => write((rows) => upsertRows(session, target, rows)))), bytes, rejected: [] };
+  } catch (error) {
+    if (!isRowError(error)) throw error;
+  }
+  const rejected: RejectedRow[] = [];
+  const counts = await session.transaction(() => write((rows) => upsertAcceptable(session, target, rows, rejected)));
+  return { ...counts, bytes, rejected };
+}
+
+/** Inserts rows, and replaces those whose content differs. Gives the number of rows that were really written. */
+export async function upsertRows(session: Session, { table, layout, identity }: WriteTarget, rows: readonly ExportRow[]): Promise<number> {
+  const text = `INSERT INTO ${table.sql} AS old ${columnList(layout)}
+SELECT $2, $3, r.t, r.u, $4, r.n, r.p, now()${layout.hashed ? ', r.h' : ''}
+FROM json_to_recordset($1::json) AS r(t text, u text, n text, p jsonb, h bytea)
+${onConflict(layout)}`;
+  return (await session.query(named(text, [recordset(rows, identity.namespace), ...scopeValues(identity)]))).rowCount;
+}
+
+/**
+ * Writes the rows that the table accepts, inside the caller's transaction. The others are found by halving and added to `rejected`.
+ * Throws `KOL_SINK_SCHEMA` when there are too many of them.
+ */
+export async function upsertAcceptable(session: Session, target: WriteTarget, rows: readonly ExportRow[], rejected: RejectedRow[]): Promise<number> {
+  // A deferred constraint would speak up at the commit only, when nobody can tell which row it means.
+  await session.query('SET CONSTRAINTS ALL IMMEDIATE');
+  const attempt = async (part: readonly ExportRow[]): Promise<number> => {
+    await session.query('SAVEPOINT part');
+    try {
+      const written = await upsertRows(session, target, part);
+      await session.query('RELEASE SAVEPOINT part');
+      return written;
+    } catch (error) {
+      if (!isRowError(error)) throw error;
+      await session.query('ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part');
+      const [row] = part;
+      if (part.length === 1 && row !== undefined) {
+        const { code, message } = rowRefusal(error);
+        rejected.push({ key: { targetName: row.targetName, uid: row.uid }, code, message });
+        if (rejected.length > maxRejectedRows) {
+          throw new KollectError('KOL_SINK_SCHEMA', `${target.table.title} refuses more than ${maxRejectedRows} rows, the last one with SQLSTATE ${code} (${message}): look at its constraints and triggers`);
+        }
+        return 0;
+      }
+      const middle = Math.ceil(part.length / 2);
+      return (await attempt(part.slice(0, middle))) + (await attempt(part.slice(middle)));
+    }
+  };
+  return await attempt(rows);
+}
+
+/**
+ * Deletes rows of the inventory by their keys. One statement for each target: with `= ANY` all columns of the key are conditions of the
+ * index, whereas a join with the keys reads the whole inventory when the planner has no statistics yet.
+ */
+export async function deleteKeys(session: Session, { table, identity }: WriteTarget, keys: readonly RowKey[]): Promise<number> {
+  const targets = new Map<string, string[]>();
+  for (const { targetName, uid } of keys) {
+    const uids = targets.get(targetName);
+    if (uids === undefined) targets.set(targetName, [uid]);
+    else uids.push(uid);
+  }
+  const text = `DELETE FROM ${table.sql} AS t WHERE ${scope('t')} AND t.target_name = $4 AND t.source_uid = ANY ($5::text[])`;
+  let deleted = 0;
+  for (const [targetName, uids] of targets) {
+    for (let start = 0; start < uids.length; start += statementLimit.rows) {
+      const values = [...scopeValues(identity), targetName, uids.slice(start, start + statementLimit.rows)];
+      deleted += (await session.query(named(text, values))).rowCount;
+    }
+  }
+  return deleted;
+}
+
+/** Deletes every row of the inventory and cluster. */
+export async function deleteAll(session: Session, table: TableName, identity: InventoryIdentity): Promise<number> {
+  return (await session.query({ text: `DELETE FROM ${table.sql} AS t WHERE ${scope('t')}`, values: scopeValues(identity) })).rowCount;
+}
+
+/** Rows that the table holds of the inventory and cluster. */
+export async function countRows(session: Session, table: TableName, identity: InventoryIdentity): Promise<number> {
+  const { rows } = await session.query<{ count: string }>({ text: `SELECT count(*) AS count FROM ${table.sql} AS t WHERE ${scope('t')}`, values: scopeValues(identity) });
+  return Number(rows[0]?.count ?? 0);
+}
+
+/** The rows of one inventory and cluster; `$1` to `$3` are `scopeValues`. */
+export function scope(alias: string): string {
+  return `${alias}.inventory_namespace = $1 AND ${alias}.inventory_name = $2 AND ${alias}.cluster = $3`;
+}
+
+export function scopeValues({ namespace, name, cluster }: InventoryIdentity): string[] {
+  return [namespace, name, cluster];
+}
+
+export function columnList(layout: TableLayout): string {
+  return `(inventory_namespace, inventory_name, target_name, source_uid, cluster, resource_namespace, payload, exported_at${layout.hashed ? ', payload_sha256' : ''})`;
+}
+
+/**
+ * Replaces a row only when its content differs, so that `exported_at` tells when that content was written. Numbers may be equal and
+ * written differently (1.0 and 1): where the hash is stored it decides too.
+ */
+export function onConflict(layout: TableLayout): string {
+  const hash = layout.hashed ? ', payload_sha256 = excluded.payload_sha256' : '';
+  return `ON CONFLICT (${layout.key.join(', ')}) DO UPDATE SET cluster = excluded.cluster, resource_namespace = excluded.resource_namespace,
+  payload = excluded.payload, exported_at = excluded.exported_at${hash}
+WHERE old.payload IS DISTINCT FROM excluded.payload OR old.resource_namespace IS DISTINCT FROM excluded.resource_namespace
+  OR old.cluster IS DISTINCT FROM excluded.cluster${layout.hashed ? ' OR old.payload_sha256 <> excluded.payload_sha256' : ''}`;
+}
+
+/** Prepared once a session; the name follows the text, so that sinks with other tables can share the session. */
+export function named(text: string, values: readonly unknown[]): Statement {
+  return { name: `kollect_${createHash('sha256').update(text).digest('base64url').slice(0, 22)}`, text, values };
+}

@@ -1,0 +1,23 @@
+import { KollectError } from '../../shared/errors.ts';
+import type { Backend } from './contract.ts';
+
+/** One line a backend. Its client is loaded when the first sink of the type is opened. */
+const loaders: Readonly<Record<string, () => Promise<Backend>>> = {
+  postgres: async () => (await import('./postgres/backend.ts')).postgres,
+};
+
+/** Types that have a backend. */
+export const backendTypes: readonly string[] = Object.keys(loaders);
+
+/** Loads the backend of `spec.type`. Throws `KOL_SINK_NOT_IMPLEMENTED`. */
+export async function loadBackend(type: string): Promise<Backend> {
+  const load = Object.hasOwn(loaders, type) ? loaders[type] : undefined;
+  if (load === undefined) {
+    throw new KollectError('KOL_SINK_NOT_IMPLEMENTED', `sinks of type ${JSON.stringify(type)} are not implemented in this version, which has ${backendTypes.join(', ')}`);
+  }
+  try {
+    return await load();
+  } catch (cause) {
+    throw new KollectError('KOL_SINK_NOT_IMPLEMENTED', `the client for sinks of type ${JSON.stringify(type)} could not be loaded`, { cause });
+  }
+}

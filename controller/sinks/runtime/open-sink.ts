@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import type { z } from 'zod';
+import type { SinkTls } from '../../../shared/api/sink-common.ts';
+import type { AddressPolicy } from '../../../shared/net/address-policy.ts';
+import type { HostMap } from '../../../shared/net/host-map.ts';
+import type { Backend, OpenContext, SecretValues, SharedResources, Sink } from '../contract.ts';
+import { loadBackend } from '../registry.ts';
+import { resolveCa, resolveClientCertificate } from './ca.ts';
+import { createDialer } from './dialer.ts';
+import { sanitizedError } from './errors.ts';
+import { createSanitizer, type Sanitize } from './sanitize.ts';
+import { noSecret, resolveSecret, type ReadSecret, type ResolvedSecret } from './secrets.ts';
+import { CountedResources } from './shared-resources.ts';
+
+/** Version of what rows look like at a destination. Raising it makes every sink compare everything once. */
+const projectionVersion = 1;
+
+/** A parsed sink object of any family. */
+export interface SinkObject {
+  kind: string;
+  metadata: { name: string; namespace?: string | undefined };
+  spec: { type: string; cluster?: string | undefined; tls?: z.infer<typeof SinkTls> | undefined; [field: string]: unknown };
+}
+
+export interface OpenSinkOptions {
+  sink: SinkObject;
+  readSecret: ReadSecret;
+  policy: AddressPolicy;
+  /** Addresses of hosts that this machine cannot resolve. For development. */
+  mapHosts?: HostMap | undefined;
+  /** Shared by all sinks of the process, so that sinks of one destination use one connection pool. Of this sink alone when unset. */
+  shared?: SharedResources | undefined;
+}
+
+export interface OpenedSink {
+  sink: Sink;
+  backend: Backend;
+  /** SHA-256 of destination, cluster and projection, in hex. Credentials are no part of it. */
+  fingerprint: string;
+  /** resourceVersion of each Secret that was read, by `<namespace>/<name>`. */
+  secretVersions: ReadonlyMap<string, string>;
+}
+
+/**
+ * Opens the destination of a sink object: the only way to one, so that no backend can forget Secrets, authorities, the address guard
+ * or the sanitizer. Nothing is dialled yet. Throws `KollectError`, as everything does that leaves the sink.
+ */
+export async function openSink(options: OpenSinkOptions): Promise<OpenedSink> {
+  const { sink: object, readSecret, policy, mapHosts, shared = new CountedResources() } = options;
+  const { spec, metadata } = object;
+  const namespace = metadata.namespace ?? '';
+  const read: ResolvedSecret[] = [];
+  let sanitize = createSanitizer([]);
+  try {
+    const backend = await loadBackend(spec.type);
+    const secrets = await readBackendSecret(backend, object, readSecret, read);
+    sanitize = createSanitizer(secrets.values());
+    const ca = await resolveCa(spec.tls, namespace, readSecret);
+    if (ca.secret) read.push(ca.secret);
+    const client = await resolveClientCertificate(spec.tls, namespace, readSecret);
+    if (client) read.push(client.secret);
+    sanitize = createSanitizer(read.flatMap(({ values }) => values.values()));
+    const context: OpenContext<unknown> = {
+      spec,
+      name: `${namespace}/${metadata.name}`,
+      secrets,
+      ca: ca.pem,
+      clientCertificate: client && { cert: client.cert, key: client.key },
+      dialer: createDialer({ policy, mapHosts }),
+      shared,
+    };
+    const fingerprint = hash(backend.type, backend.destination(context), spec.cluster?.trim() ?? '', String(projectionVersion));
+    const sink = guarded(await backend.open(context), sanitize);
+    return { sink, backend, fingerprint, secretVersions: new Map(read.map(({ key, resourceVersion }) => [key, resourceVersion])) };
+  } catch (error) {
+    throw sanitizedError(error, sanitize);
+  }
+}
+
+async function readBackendSecret(backend: Backend, { spec, metadata }: SinkObject, readSecret: ReadSecret, read: ResolvedSecret[]): Promise<SecretValues> {
+  const ref = backend.secretRef(spec);
+  if (ref === undefined) return noSecret;
+  const secret = await resolveSecret(ref, metadata.namespace ?? '', readSecret);
+  read.push(secret);
+  return secret.values;
+}
+
+/** Lengths before the parts: no two lists of parts make the same text. */
+function hash(...parts: readonly string[]): string {
+  const digest = createHash('sha256');
+  for (const part of parts) digest.update(`${Buffer.byteLength(part)}:${part}`);
+  return digest.digest('hex');
+}
+
+/** Lets nothing out that was not sanitized. */
+function guarded(sink: Sink, sanitize: Sanitize): Sink {
+  // Takes functions, so that an error before the first await does not slip by either.
+  const guard = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw sanitizedError(error, sanitize);
+    }
+  };
+  return {
+    probe: async (signal) => ({ message: sanitize((await guard(() => sink.probe(signal))).message) }),
+    check: (identity, signal) => guard(() => sink.check(identity, signal)),
+    write: async (change, signal) => {
+      const result = await guard(() => sink.write(change, signal));
+      return { ...result, rejected: result.rejected.map((row) => ({ ...row, message: sanitize(row.message) })) };
+    },
+    remove: (identity, signal) => guard(() => sink.remove(identity, signal)),
+    close: () => guard(() => sink.close()),
+  };
+}

@@ -1,0 +1,71 @@
+import { inspect } from 'node:util';
+import { KollectError } from '../../../shared/errors.ts';
+import type { SecretValues } from '../contract.ts';
+
+/** The parts of a Secret that are read. Values are base64, as the API server gives them. */
+export interface SecretObject {
+  metadata?: { resourceVersion?: string | undefined };
+  data?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Reads a Secret; undefined when there is none. */
+export type ReadSecret = (namespace: string, name: string) => Promise<SecretObject | undefined>;
+
+export interface SecretRef {
+  name: string;
+  namespace?: string | undefined;
+}
+
+export interface ResolvedSecret {
+  /** `<namespace>/<name>`. */
+  key: string;
+  resourceVersion: string;
+  values: SecretValues;
+}
+
+/**
+ * Reads the Secret that a sink names. A reference without a namespace means the sink's own. Throws `KOL_SINK_SECRET` when it is missing
+ * and `KOL_SINK_SECRET_UNREADABLE` when the API server does not give it.
+ */
+export async function resolveSecret(ref: SecretRef, sinkNamespace: string, readSecret: ReadSecret): Promise<ResolvedSecret> {
+  const namespace = ref.namespace?.trim() || sinkNamespace;
+  const title = `secret "${ref.name}" in namespace "${namespace}"`;
+  let secret: SecretObject | undefined;
+  try {
+    secret = await readSecret(namespace, ref.name);
+  } catch (cause) {
+    throw new KollectError('KOL_SINK_SECRET_UNREADABLE', `${title} could not be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+  if (secret === undefined) throw new KollectError('KOL_SINK_SECRET', `${title} not found: create it, or correct the reference of the sink`);
+  const data = new Map(Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]));
+  return { key: `${namespace}/${ref.name}`, resourceVersion: secret.metadata?.resourceVersion ?? '', values: secretValues(title, data) };
+}
+
+/** The values of a sink that reads no Secret. */
+export const noSecret: SecretValues = secretValues('the sink names no Secret, so it', new Map());
+
+function secretValues(title: string, data: ReadonlyMap<string, string>): SecretValues {
+  const first = (...keys: string[]): string | undefined => {
+    for (const key of keys) {
+      const value = data.get(key)?.trim();
+      if (value) return value;
+    }
+    return undefined;
+  };
+  const values: SecretValues = {
+    first,
+    require: (...keys) => {
+      const value = first(...keys);
+      if (value !== undefined) return value;
+      const wanted = keys.length === 1 ? `the key ${keys[0]}` : `any of the keys ${keys.join(', ')}`;
+      throw new KollectError('KOL_SINK_SECRET', `${title} does not hold ${wanted}: add it with a value that is not blank`);
+    },
+    values: () => [...data.values()],
+  };
+  // Whoever logs it, in whatever way, sees nothing.
+  return Object.defineProperties(values, {
+    toJSON: { value: () => '***' },
+    toString: { value: () => '***' },
+    [inspect.custom]: { value: () => '***' },
+  });
+}

@@ -1,0 +1,199 @@
+import { annotations } from '../../shared/api/annotations.ts';
+import { kindByName } from '../../shared/api/kinds.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
+import type { SinkStatus } from '../../shared/api/sink-common.ts';
+import { KollectError } from '../../shared/errors.ts';
+import { KubeApiError, type KubeClient } from '../../shared/kube/client.ts';
+import type { EventRecorder } from '../../shared/kube/events.ts';
+import type { ObjectCache } from '../../shared/kube/object-cache.ts';
+import { kollectPath } from '../../shared/kube/paths.ts';
+import { patchStatus } from '../../shared/kube/status.ts';
+import { WorkQueue } from '../../shared/kube/work-queue.ts';
+import type { Logger } from '../../shared/log.ts';
+import { checkObject } from '../object-check.ts';
+import { conditionsOf, type Verdict } from '../observe/conditions.ts';
+import { sinkKinds } from '../sink-directory.ts';
+import type { SinkFamily } from '../sinks/contract.ts';
+import type { SinkObject } from '../sinks/runtime/open-sink.ts';
+import { failureVerdicts, probeSink, tlsVerdicts, type ProbeOptions } from './sink-prober.ts';
+
+/** A failed test is repeated after 30 s, then after twice as long each time, up to 10 min: it must recover without an edit. */
+const defaultRetry = { firstMs: 30_000, lastMs: 600_000 };
+/** Tests at a time. */
+const concurrency = 4;
+
+export interface SinkProbeObserver {
+  probed(type: string, result: 'success' | 'failure'): void;
+}
+
+export interface SinkReconcilerOptions {
+  client: KubeClient;
+  caches: Record<SinkFamily, ObjectCache<KubeObject>>;
+  probe: Pick<ProbeOptions, 'readSecret' | 'policy' | 'mapHosts'>;
+  events: EventRecorder;
+  logger: Logger;
+  observer?: SinkProbeObserver | undefined;
+  retry?: { firstMs: number; lastMs: number } | undefined;
+}
+
+type SinkKey = `${SinkFamily}/${string}/${string}`;
+
+interface Progress {
+  /** What was asked for last: uid, generation and annotation. A write of status changes none of them. */
+  request: string;
+  /** The request that was answered. */
+  answered: string | undefined;
+  failures: number;
+}
+
+/** Tests sinks when they are created, edited or annotated, and says in their conditions what came of it. */
+export class SinkReconciler {
+  readonly #options: SinkReconcilerOptions;
+  readonly #queue: WorkQueue<SinkKey>;
+  readonly #progress = new Map<SinkKey, Progress>();
+  readonly #stopping = new AbortController();
+  #unsubscribe: (() => void)[] = [];
+
+  constructor(options: SinkReconcilerOptions) {
+    this.#options = options;
+    this.#queue = new WorkQueue({ name: 'sink', reconcile: (key) => this.#reconcile(key), logger: options.logger, concurrency });
+  }
+
+  /** Begins with the sinks that the caches hold. */
+  start(): void {
+    for (const [family, cache] of Object.entries(this.#options.caches) as [SinkFamily, ObjectCache<KubeObject>][]) {
+      this.#unsubscribe.push(cache.onChange((key, object) => this.#changed(`${family}/${key}` as SinkKey, object)));
+      for (const object of cache.list()) this.#changed(`${family}/${object.metadata.namespace ?? ''}/${object.metadata.name}`, object);
+    }
+  }
+
+  /** Cancels tests that run. */
+  async stop(): Promise<void> {
+    for (const end of this.#unsubscribe.splice(0)) end();
+    this.#stopping.abort();
+    await this.#queue.stop();
+  }
+
+  #changed(key: SinkKey, object: KubeObject | undefined): void {
+    if (object === undefined || object.metadata.deletionTimestamp) {
+      this.#progress.delete(key);
+      this.#queue.forget(key);
+      return;
+    }
+    const request = requestOf(object);
+    if (this.#progress.get(key)?.request === request) return;
+    this.#progress.set(key, { request, answered: undefined, failures: 0 });
+    // A retry that waits belongs to the request before.
+    this.#queue.forget(key);
+    this.#queue.add(key);
+  }
+
+  async #reconcile(key: SinkKey): Promise<void> {
+    const [family, cacheKey] = splitKey(key);
+    const object = this.#options.caches[family].get(cacheKey);
+    const progress = this.#progress.get(key);
+    if (!object || !progress || progress.answered === progress.request) return;
+    const { request } = progress;
+    const spec = object['spec'] as SinkObject['spec'];
+    const previous = object['status'] as SinkStatus | undefined;
+    if (spec['connectionTest'] === false && !isAsked(object)) {
+      await this.#writeStatus(family, object, { ...previous, ...keepVerdicts(object, previous) });
+      progress.answered = request;
+      return;
+    }
+
+    const outcome = await this.#probe(sinkKinds[family], object);
+    if (this.#stopping.signal.aborted) return;
+    // Edited meanwhile: that request is in the queue, and this answer is about what nobody has any more.
+    if (this.#progress.get(key)?.request !== request) return;
+    const now = new Date().toISOString();
+    const conditions = conditionsOf(outcome.verdicts, previous?.conditions, object.metadata.generation, now);
+    await this.#writeStatus(family, object, { ...previous, conditions, observedGeneration: object.metadata.generation, lastProbeTime: now });
+    this.#report(object, previous, outcome.verdicts);
+    if (outcome.error === undefined) {
+      if (spec['connectionTest'] === false) await this.#dropAnnotation(family, object);
+      progress.answered = request;
+      progress.failures = 0;
+    } else if (outcome.repeat) {
+      const { firstMs, lastMs } = this.#options.retry ?? defaultRetry;
+      const delayMs = Math.min(lastMs, firstMs * 2 ** progress.failures++);
+      // The upper tenth by chance: sinks of one server must not come back in step.
+      this.#queue.addAfter(key, delayMs * (1 - Math.random() / 10));
+    } else {
+      progress.answered = request;
+    }
+  }
+
+  async #probe(kind: string, object: KubeObject): Promise<{ verdicts: Verdict[]; error: KollectError | undefined; repeat: boolean }> {
+    const checked = checkObject<SinkObject>(kind, object);
+    if (!checked.object) {
+      const error = new KollectError('KOL_SINK_CONFIG', checked.message);
+      return { verdicts: failureVerdicts(error), error, repeat: false };
+    }
+    const outcome = await probeSink({ ...this.#options.probe, sink: checked.object, signal: this.#stopping.signal });
+    if (!this.#stopping.signal.aborted) this.#options.observer?.probed(checked.object.spec.type, outcome.error === undefined ? 'success' : 'failure');
+    return { ...outcome, repeat: outcome.error?.code !== 'KOL_SINK_NOT_IMPLEMENTED' };
+  }
+
+  /** Says once what changed, for people who look at events and logs. */
+  #report(object: KubeObject, previous: SinkStatus | undefined, verdicts: readonly Verdict[]): void {
+    const { events, logger } = this.#options;
+    const verdict = verdicts.find(({ type }) => type === 'ConnectionVerified');
+    const before = previous?.conditions?.find(({ type }) => type === 'ConnectionVerified');
+    if (!verdict || (before?.status === verdict.status && before.reason === verdict.reason && before.message === verdict.message)) return;
+    const { namespace, name } = object.metadata;
+    const fields = { sink: `${object.kind} ${namespace ?? ''}/${name}`, message: verdict.message };
+    if (verdict.status === 'True') {
+      events.event(object, 'Normal', 'ConnectionVerified', verdict.message);
+      logger.info('sink connection verified', fields);
+    } else {
+      events.event(object, 'Warning', verdict.reason, verdict.message);
+      logger.warn('sink connection test failed', { ...fields, reason: verdict.reason });
+    }
+  }
+
+  async #writeStatus(family: SinkFamily, object: KubeObject, status: SinkStatus): Promise<void> {
+    if (JSON.stringify(status) === JSON.stringify(object['status'] ?? {})) return;
+    await ignoreGone(patchStatus(this.#options.client, pluralOf(family), object, status));
+  }
+
+  /** The annotation asks for one test. Where every edit is tested anyway it stays, so that applying it again changes nothing. */
+  async #dropAnnotation(family: SinkFamily, object: KubeObject): Promise<void> {
+    const body = { metadata: { annotations: { [annotations.testConnection]: null } } };
+    await ignoreGone(this.#options.client.patch(kollectPath(pluralOf(family), object), { type: 'merge', body }));
+  }
+}
+
+function requestOf({ metadata }: KubeObject): string {
+  return JSON.stringify([metadata.uid, metadata.generation, metadata.annotations?.[annotations.testConnection]]);
+}
+
+function isAsked({ metadata }: KubeObject): boolean {
+  return metadata.annotations?.[annotations.testConnection]?.trim().toLowerCase() === 'true';
+}
+
+/** What earlier tests found stays; what the spec alone decides is brought up to date. */
+function keepVerdicts(object: KubeObject, previous: SinkStatus | undefined): Pick<SinkStatus, 'conditions'> {
+  const kept = (previous?.conditions ?? []).filter(({ type }) => type !== 'TLSInsecure');
+  const tls = conditionsOf(tlsVerdicts({ spec: object['spec'] as SinkObject['spec'] }), previous?.conditions, object.metadata.generation, new Date().toISOString());
+  if (tls.length === 0 && kept.length === (previous?.conditions ?? []).length) return {};
+  return { conditions: [...kept, ...tls] };
+}
+
+function pluralOf(family: SinkFamily): string {
+  return kindByName(sinkKinds[family])?.plural ?? '';
+}
+
+function splitKey(key: SinkKey): [SinkFamily, string] {
+  const slash = key.indexOf('/');
+  return [key.slice(0, slash) as SinkFamily, key.slice(slash + 1)];
+}
+
+/** The object was deleted meanwhile. */
+async function ignoreGone(work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof KubeApiError) || error.status !== 404) throw error;
+  }
+}

@@ -1,0 +1,87 @@
+/** YAML of the objects that behaviour tests apply. A test overrides what it is about. */
+
+export interface PipelineOptions {
+  namespace: string;
+  dsn: string;
+  /** Keys of the Secret; the DSN under `dsn` when unset. */
+  secret?: Record<string, string>;
+  attributes?: { name: string; path: string; optional?: boolean }[];
+  targetSpec?: string;
+  inventorySpec?: string;
+  sinkSpec?: string;
+}
+
+const defaultAttributes = [
+  { name: 'image', path: '$.spec.template.spec.containers[0].image' },
+  { name: 'replicas', path: 'cel:object.spec.replicas' },
+];
+
+/** Secret, profile, target, sink and inventory of one namespace. */
+export function pipeline(options: PipelineOptions): string {
+  return [secret(options), profile(options), target(options), sink(options), inventory(options)].join('---\n');
+}
+
+export function secret({ namespace, dsn, secret: keys }: PipelineOptions): string {
+  return manifest({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'dsn', namespace }, stringData: keys ?? { dsn } });
+}
+
+export function profile({ namespace, attributes = defaultAttributes }: PipelineOptions): string {
+  return manifest({
+    apiVersion: 'kollect.dev/v1alpha1',
+    kind: 'KollectProfile',
+    metadata: { name: 'deployments', namespace },
+    spec: { targetGVK: { group: 'apps', version: 'v1', kind: 'Deployment' }, attributes },
+  });
+}
+
+export function target({ namespace, targetSpec = '' }: PipelineOptions): string {
+  return `apiVersion: kollect.dev/v1alpha1
+kind: KollectTarget
+metadata: {name: web, namespace: ${namespace}}
+spec:
+  profileRef: deployments
+${indent(targetSpec)}`;
+}
+
+export function sink({ namespace, sinkSpec = '' }: PipelineOptions): string {
+  return `apiVersion: kollect.dev/v1alpha1
+kind: KollectDatabaseSink
+metadata: {name: pg, namespace: ${namespace}}
+spec:
+  type: postgres
+  postgres:
+    databaseRef: {name: dsn}
+    table: inventory_items
+${indent(sinkSpec)}`;
+}
+
+export function inventory({ namespace, inventorySpec = '' }: PipelineOptions): string {
+  return `apiVersion: kollect.dev/v1alpha1
+kind: KollectInventory
+metadata: {name: inventory, namespace: ${namespace}}
+spec:
+  databaseSinkRefs: [pg]
+${indent(inventorySpec)}`;
+}
+
+export function deployment(namespace: string, name: string, replicas = 1): string {
+  return manifest({
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name, namespace, labels: { app: name } },
+    spec: {
+      replicas,
+      selector: { matchLabels: { app: name } },
+      template: { metadata: { labels: { app: name } }, spec: { containers: [{ name: 'main', image: `example.org/${name}:1.0` }] } },
+    },
+  });
+}
+
+/** JSON is YAML. */
+function manifest(object: unknown): string {
+  return `${JSON.stringify(object)}\n`;
+}
+
+function indent(text: string): string {
+  return text === '' ? '' : `${text.trimEnd().replace(/^/gm, '  ')}\n`;
+}

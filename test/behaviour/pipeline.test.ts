@@ -1,0 +1,190 @@
+import t from 'tap';
+import { startKollect } from './harness.ts';
+import { deployment, pipeline, type PipelineOptions } from './objects.ts';
+
+/** Stands in every DSN and must never be seen anywhere else. */
+const password = 'canary-7f3a9';
+const kollect = await startKollect({ databasePassword: password });
+t.teardown(() => kollect.stop());
+
+interface StoredRow {
+  name: string;
+  replicas: number | null;
+  uid: string;
+  exported_at: string;
+  /** Transaction that wrote the row: differs when the row was rewritten. */
+  xmin: string;
+}
+
+function stored(namespace: string): Promise<StoredRow[]> {
+  return kollect.psql<StoredRow>(
+    `SELECT payload->>'name' AS name, (payload->'attributes'->>'replicas')::int AS replicas, source_uid AS uid,
+            exported_at::text AS exported_at, xmin::text AS xmin
+       FROM inventory_items WHERE inventory_namespace = '${namespace}' ORDER BY 1`,
+  );
+}
+
+const names = async (namespace: string): Promise<string[]> => (await stored(namespace)).map((row) => row.name);
+
+/** A namespace with the whole pipeline and three Deployments, exported. */
+async function exported(options: Partial<PipelineOptions> = {}): Promise<string> {
+  const namespace = await kollect.namespace();
+  await kollect.apply(pipeline({ namespace, dsn: kollect.dsn, ...options }));
+  await kollect.apply(['api', 'jobs', 'web'].map((name) => deployment(namespace, name)).join('---\n'));
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'jobs', 'web']));
+  return namespace;
+}
+
+/** For `eventually`: true, or an error that shows the difference. */
+function same(found: unknown, wanted: unknown): true {
+  if (JSON.stringify(found) !== JSON.stringify(wanted)) throw new Error(`found ${JSON.stringify(found)}, wanted ${JSON.stringify(wanted)}`);
+  return true;
+}
+
+async function condition(namespace: string, object: string, type: string): Promise<string> {
+  const { stdout } = await kollect.kubectl(['get', object, '-n', namespace, '-o', 'json']);
+  const found = (JSON.parse(stdout).status?.conditions ?? []).find((entry: { type: string }) => entry.type === type);
+  return found ? `${type}=${found.status} ${found.reason}: ${found.message}` : `${type} absent`;
+}
+
+const eventually = (namespace: string, object: string, type: string, wanted: RegExp): Promise<string> =>
+  kollect.eventually(async () => {
+    const line = await condition(namespace, object, type);
+    if (!wanted.test(line)) throw new Error(`${line} does not match ${wanted}`);
+    return line;
+  });
+
+t.test('rows follow the cluster: one change is one row', async (t) => {
+  const namespace = await exported();
+  const before = await stored(namespace);
+
+  await kollect.kubectl(['scale', 'deployment/web', '-n', namespace, '--replicas=5']);
+  await kollect.eventually(async () => same((await stored(namespace)).find((row) => row.name === 'web')?.replicas, 5));
+  const scaled = await stored(namespace);
+  t.strictSame(
+    scaled.filter((row, index) => row.xmin !== before[index]!.xmin).map((row) => row.name),
+    ['web'],
+    'no other row was written',
+  );
+
+  await kollect.kubectl(['delete', 'deployment', 'jobs', '-n', namespace]);
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'web']));
+  const rest = await stored(namespace);
+  t.strictSame(rest, scaled.filter((row) => row.name !== 'jobs'), 'exactly one row went');
+
+  const status = JSON.parse((await kollect.kubectl(['get', 'kinv/inventory', '-n', namespace, '-o', 'json'])).stdout).status;
+  t.match(status, { observedGeneration: 1, sinkExports: [{ name: 'database/pg', namespace, phase: 'Active' }] });
+  t.match(await eventually(namespace, 'kinv/inventory', 'Ready', /True/), /^Ready=True Exported/);
+  t.match(await condition(namespace, 'ktgt/web', 'Ready'), /^Ready=True Collecting: collecting deployments.apps from 1 namespace/);
+});
+
+t.test('a killed controller loses and removes nothing', async (t) => {
+  const namespace = await exported();
+  const before = await stored(namespace);
+
+  await kollect.controller.kill('SIGKILL');
+  await kollect.kubectl(['scale', 'deployment/web', '-n', namespace, '--replicas=3']);
+  await kollect.kubectl(['delete', 'deployment', 'jobs', '-n', namespace]);
+  await kollect.apply(deployment(namespace, 'late'));
+  t.strictSame(await stored(namespace), before, 'while it is down nothing moves');
+  await kollect.controller.start();
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'late', 'web']));
+  const after = await stored(namespace);
+  t.equal(after.find((row) => row.name === 'web')?.replicas, 3, 'what changed meanwhile is caught up');
+  t.strictSame(after.find((row) => row.name === 'api'), before.find((row) => row.name === 'api'), 'what did not change was not written');
+
+  await kollect.controller.kill('SIGKILL');
+  await kollect.kubectl(['delete', 'ktgt', 'web', '-n', namespace, '--wait=false']);
+  await kollect.controller.start();
+  await kollect.eventually(async () => same(await names(namespace), []));
+});
+
+t.test('an inventory whose target has not listed yet never touches the table', async (t) => {
+  const namespace = await exported();
+  const before = await stored(namespace);
+  await kollect.controller.kill('SIGKILL');
+  // The kind does not exist, so the list of the target can never be complete.
+  const spec = { targetGVK: { group: 'nowhere.example', version: 'v1', kind: 'Deployment' } };
+  await kollect.kubectl(['patch', 'kprof/deployments', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec })]);
+  await kollect.controller.start();
+  t.match(await eventually(namespace, 'kinv/inventory', 'Synced', /AwaitingSync/), /Synced=False AwaitingSync: .*web/);
+  t.match(await eventually(namespace, 'ktgt/web', 'Degraded', /True/), /InformerRegistrationFailed: the API server knows no Deployment in nowhere.example\/v1/);
+  t.strictSame(await stored(namespace), before);
+  const again = { targetGVK: { group: 'apps', version: 'v1', kind: 'Deployment' } };
+  await kollect.kubectl(['patch', 'kprof/deployments', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec: again })]);
+  await eventually(namespace, 'kinv/inventory', 'Ready', /True Exported/);
+  t.strictSame(await stored(namespace), before);
+});
+
+t.test('a target selects by labels, names and namespaces, and an edit takes effect', async (t) => {
+  const namespace = await exported({ targetSpec: 'labelSelector: {matchExpressions: [{key: app, operator: In, values: [api, web, jobs]}]}' });
+  await kollect.apply(deployment(namespace, 'other'));
+  await kollect.kubectl(['patch', 'ktgt/web', '-n', namespace, '--type=merge', '-p', '{"spec":{"names":["api"]}}']);
+  await kollect.eventually(async () => same(await names(namespace), ['api']));
+
+  const neighbour = await kollect.namespace();
+  await kollect.apply(deployment(neighbour, 'api'));
+  const spec = { includedNamespaces: [namespace, neighbour], namespaceSelector: {} };
+  await kollect.kubectl(['patch', 'ktgt/web', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec })]);
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'api']));
+
+  await kollect.kubectl(['patch', 'ktgt/web', '-n', namespace, '--type=merge', '-p', '{"spec":{"names":null,"labelSelector":null,"includedNamespaces":null,"namespaceSelector":null}}']);
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'jobs', 'other', 'web']));
+  t.pass();
+});
+
+t.test('an edited profile reaches every row', async (t) => {
+  const namespace = await exported();
+  const attributes = [{ name: 'replicas', path: 'cel:object.spec.replicas + 100' }];
+  await kollect.kubectl(['patch', 'kprof/deployments', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec: { attributes } })]);
+  await kollect.eventually(async () => same((await stored(namespace)).map((row) => row.replicas), [101, 101, 101]));
+  t.pass();
+});
+
+t.test('an attribute that is missing exports the row with null and says so', async (t) => {
+  const namespace = await exported({ attributes: [{ name: 'replicas', path: 'cel:object.spec.replicas' }, { name: 'tier', path: '$.metadata.labels.tier' }] });
+  const rows = await kollect.psql<{ tier: unknown }>(`SELECT payload->'attributes'->'tier' AS tier FROM inventory_items WHERE inventory_namespace = '${namespace}'`);
+  t.strictSame(rows.map((row) => row.tier), [null, null, null]);
+  t.match(await eventually(namespace, 'ktgt/web', 'Synced', /PartialExtraction/), /True PartialExtraction/);
+  const { status } = JSON.parse((await kollect.kubectl(['get', 'ktgt/web', '-n', namespace, '-o', 'json'])).stdout);
+  t.match(status, { extractionFailures: 3, lastExtractionError: /tier/ });
+});
+
+t.test('deleting the inventory removes its rows; Retain keeps them', async (t) => {
+  const gone = await exported();
+  const kept = await exported({ inventorySpec: 'deletionPolicy: Retain' });
+  await kollect.kubectl(['delete', 'kinv', 'inventory', '-n', gone, '--timeout=60s']);
+  await kollect.kubectl(['delete', 'kinv', 'inventory', '-n', kept, '--timeout=60s']);
+  t.strictSame(await names(gone), []);
+  t.strictSame(await names(kept), ['api', 'jobs', 'web']);
+});
+
+t.test('dropping a sink reference removes its rows', async (t) => {
+  const namespace = await exported();
+  await kollect.kubectl(['patch', 'kinv/inventory', '-n', namespace, '--type=merge', '-p', '{"spec":{"databaseSinkRefs":[]}}']);
+  await kollect.eventually(async () => same(await names(namespace), []));
+  t.match(await eventually(namespace, 'kinv/inventory', 'Synced', /NoExport/), /True NoExport/);
+});
+
+t.test('deleting the namespace leaves no row and does not hang', async (t) => {
+  const namespace = await exported();
+  const { code, stderr } = await kollect.kubectl(['delete', 'namespace', namespace, '--timeout=120s']);
+  t.equal(code, 0, stderr);
+});
+
+t.test('a suspended target freezes its rows', async (t) => {
+  const namespace = await exported();
+  await kollect.kubectl(['patch', 'ktgt/web', '-n', namespace, '--type=merge', '-p', '{"spec":{"suspend":true}}']);
+  t.match(await eventually(namespace, 'ktgt/web', 'Degraded', /Suspended/), /True Suspended/);
+  await kollect.kubectl(['delete', 'deployment', 'jobs', '-n', namespace]);
+  await kollect.kubectl(['patch', 'ktgt/web', '-n', namespace, '--type=merge', '-p', '{"spec":{"suspend":false}}']);
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'web']));
+  t.pass();
+});
+
+t.test('no password was shown anywhere', async (t) => {
+  const { stdout: objects } = await kollect.kubectl(['get', 'kprof,ktgt,kinv,kdb,events', '-A', '-o', 'yaml']);
+  t.notMatch(objects, password);
+  t.notMatch(kollect.controller.logs(), password);
+  t.notMatch(kollect.webhook.logs(), password);
+});

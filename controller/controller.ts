@@ -14,6 +14,7 @@ import type { NamespaceFacts } from './collect/selection.ts';
 import { TargetReconciler } from './collect/target-reconciler.ts';
 import { InventoryReconciler } from './inventory/inventory-reconciler.ts';
 import { ControllerMetrics } from './observe/metrics.ts';
+import { SinkReconciler } from './probe/sink-reconciler.ts';
 import { CachedSinkDirectory } from './sink-directory.ts';
 import { CountedResources } from './sinks/runtime/shared-resources.ts';
 
@@ -40,6 +41,7 @@ export class Controller {
   readonly #collector: Collector;
   readonly #targets: TargetReconciler;
   readonly #inventories: InventoryReconciler;
+  readonly #sinks: SinkReconciler;
   readonly #events: EventRecorder;
   #ready = false;
   #stopping = false;
@@ -128,14 +130,17 @@ export class Controller {
         throw error;
       }
     };
-    const runtime = { readSecret, policy: settings.policy, mapHosts: settings.mapHosts, shared: new CountedResources() };
+    const probe = { readSecret, policy: settings.policy, mapHosts: settings.mapHosts };
+    const runtime = { ...probe, shared: new CountedResources() };
+    const sinks = { snapshot, database, event };
+    this.#sinks = new SinkReconciler({ client, caches: sinks, probe, events: this.#events, logger, observer: this.metrics });
     this.#inventories = new InventoryReconciler({
       client,
       inventories,
       store,
       logger,
       events: this.#events,
-      sinks: new CachedSinkDirectory({ snapshot, database, event }, runtime),
+      sinks: new CachedSinkDirectory(sinks, runtime),
       isSynced: (target) => this.#collector.isSynced(target.namespace, target.name),
       observer: this.metrics,
     });
@@ -162,6 +167,7 @@ export class Controller {
     // Targets first: an inventory must know all of its targets before it compares what a sink holds.
     this.#targets.start();
     this.#inventories.start();
+    this.#sinks.start();
     this.#ready = true;
     this.#logger.info('running', {
       profiles: [...this.#caches.profiles.list()].length,
@@ -174,7 +180,7 @@ export class Controller {
   async stop(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#namespaceTimer);
-    await Promise.all([this.#targets.stop(), this.#inventories.stop(), this.#collector.stop()]);
+    await Promise.all([this.#targets.stop(), this.#inventories.stop(), this.#sinks.stop(), this.#collector.stop()]);
     await Promise.all([...Object.values(this.#caches), this.#namespaces].map((cache) => cache.stop()));
     await this.#events.flush();
     await this.#client.close();

@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { KollectError } from '../../shared/errors.ts';
 import type { BindingObserver } from '../inventory/binding.ts';
+import type { SinkProbeObserver } from '../probe/sink-reconciler.ts';
 
 const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
@@ -13,13 +14,14 @@ export interface MetricsSource {
 }
 
 /** The controller's own metrics, and Node's. Labels are names of the configuration, never of collected objects. */
-export class ControllerMetrics implements BindingObserver {
+export class ControllerMetrics implements BindingObserver, SinkProbeObserver {
   readonly registry = new Registry();
   readonly #exportSeconds: Histogram<'sink_type' | 'mode'>;
   readonly #exportBytes: Counter<'sink_type'>;
   readonly #exportRows: Counter<'sink_type' | 'operation'>;
   readonly #sinkErrors: Counter<'reason' | 'code'>;
   readonly #commitSeconds: Histogram;
+  readonly #probes: Counter<'type' | 'result'>;
   readonly #kube: Counter<'event'>;
 
   constructor(source: MetricsSource) {
@@ -49,6 +51,12 @@ export class ControllerMetrics implements BindingObserver {
       name: 'kollect_sink_errors_total',
       help: 'Failed passes by error class and code.',
       labelNames: ['reason', 'code'],
+      registers,
+    });
+    this.#probes = new Counter({
+      name: 'kollect_sink_connection_test_total',
+      help: 'Connection tests of sinks.',
+      labelNames: ['type', 'result'],
       registers,
     });
     this.#kube = new Counter({
@@ -101,6 +109,10 @@ export class ControllerMetrics implements BindingObserver {
 
   failed(_type: string, error: KollectError): void {
     this.#sinkErrors.inc({ reason: error.class, code: error.code });
+  }
+
+  probed(type: string, result: 'success' | 'failure'): void {
+    this.#probes.inc({ type, result });
   }
 
   kube(event: string, count = 1): void {

@@ -1,19 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Test } from 'tap';
-import { createAuthority, issueCertificate } from '../../certs/x509.ts';
+import { controllerProcess, installCrds, postgresHost, webhookProcess } from '../kollect/installation.ts';
+import type { ControllerProcess, WebhookProcess } from '../kollect/installation.ts';
+import { registerWebhook } from '../kollect/registration.ts';
 import { startCluster } from '../servers/cluster.ts';
 import type { Cluster, ClusterOptions } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 import type { EventuallyOptions } from '../servers/eventually.ts';
-import { freePort } from '../servers/free-port.ts';
 import type { CommandResult, Kubectl, KubectlOptions } from '../servers/kubernetes/kubectl.ts';
 import { startPostgres } from '../servers/postgres/index.ts';
 import type { Postgres } from '../servers/postgres/index.ts';
-import { kollectProcess } from './kollect-process.ts';
-import type { KollectProcess } from './kollect-process.ts';
-import { registerWebhook } from './webhook-registration.ts';
+import type { Report } from '../servers/progress.ts';
 
 export interface KollectOptions {
   /** Ends everything with this test, which gets the last log lines of both processes when it failed. Without it the caller calls stop(). */
@@ -29,14 +26,16 @@ export interface KollectOptions {
   databasePassword?: string;
   /** Further values of `--map-host`, besides postgres.kollect-system.svc:5432. */
   mapHosts?: readonly string[];
+  /** Gets a line at a time about servers that are obtained first. */
+  report?: Report;
 }
 
 export interface Kollect {
   cluster: Cluster;
   postgres: Postgres;
   kubectl: Kubectl;
-  webhook: KollectProcess & { url: string; caPem: string };
-  controller: KollectProcess & { metricsUrl: string };
+  webhook: WebhookProcess;
+  controller: ControllerProcess;
   /** `kubectl apply` of objects or of YAML. Rejects with what kubectl says when it fails; for refusals use `kubectl`. */
   apply(documents: object | readonly object[] | string, options?: KubectlOptions & { flags?: readonly string[] }): Promise<CommandResult>;
   /** One object as the API server has it, or undefined. */
@@ -61,8 +60,6 @@ export interface KubernetesObject {
   status?: Record<string, unknown>;
 }
 
-const crdFolder = join(import.meta.dirname, '..', '..', 'manifests', 'crds');
-
 /**
  * Starts all that a user of Kollect has: a cluster with our CRDs, the webhook registered over TLS, the controller and PostgreSQL, each a process
  * of its own. Ready in about five seconds.
@@ -74,9 +71,9 @@ const crdFolder = join(import.meta.dirname, '..', '..', 'manifests', 'crds');
  * await kollect.eventually(async () => (await kollect.psql('select 1 from inventory_items')).length === 3);
  */
 export async function startKollect(options: KollectOptions = {}): Promise<Kollect> {
-  const { test, databasePassword } = options;
-  const startingCluster = startCluster({ controllerManager: true, ...options.cluster });
-  const startingPostgres = startPostgres(databasePassword === undefined ? {} : { password: databasePassword });
+  const { test, databasePassword, report } = options;
+  const startingCluster = startCluster({ controllerManager: true, ...(report === undefined ? {} : { report }), ...options.cluster });
+  const startingPostgres = startPostgres({ report, ...(databasePassword === undefined ? {} : { password: databasePassword }) });
   const stop = async () => {
     // The cluster's keeper holds Kollect's processes too: they end while the database still answers.
     for (const starting of [startingCluster, startingPostgres]) await starting.then((server) => server.stop(), () => {});
@@ -96,16 +93,16 @@ export async function startKollect(options: KollectOptions = {}): Promise<Kollec
 }
 
 async function assemble(cluster: Cluster, postgres: Postgres, options: KollectOptions, stop: () => Promise<void>): Promise<Kollect> {
-  const mapHosts = [`postgres.kollect-system.svc:5432=127.0.0.1:${postgres.port}`, ...(options.mapHosts ?? [])];
+  const mapHosts = [postgresHost(postgres.port), ...(options.mapHosts ?? [])];
   // Everything of these tests is on this machine.
   const common = ['--allow-loopback-sinks', ...mapHosts.map((value) => `--map-host=${value}`)];
-  const webhook = await makeWebhook(cluster, [...common, ...(options.webhookFlags ?? [])]);
-  const controller = await makeController(cluster, [...common, ...(options.controllerFlags ?? [])]);
+  const webhook = await webhookProcess(cluster.keeper, { flags: [...common, ...(options.webhookFlags ?? [])] });
+  const controller = await controllerProcess(cluster.keeper, { kubeconfig: cluster.kubeconfig, flags: [...common, ...(options.controllerFlags ?? [])] });
   const withWebhook = options.webhook !== false;
 
-  const [database] = await Promise.all([postgres.createDatabase('kollect'), installCrds(cluster), withWebhook ? webhook.start() : undefined]);
+  const [database] = await Promise.all([postgres.createDatabase('kollect'), installCrds(cluster.kubectl), withWebhook ? webhook.start() : undefined]);
   await done(cluster.kubectl(['create', 'namespace', 'kollect-system']));
-  if (withWebhook) await registerWebhook(cluster, webhook);
+  if (withWebhook) await registerWebhook(cluster.kubectl, webhook);
   if (options.startController !== false) await controller.start();
 
   const apply: Kollect['apply'] = (documents, { flags = [], ...rest } = {}) =>
@@ -122,32 +119,6 @@ async function assemble(cluster: Cluster, postgres: Postgres, options: KollectOp
   };
   const psql: Kollect['psql'] = (sql, values = []) => postgres.query(sql, values, database);
   return { cluster, postgres, kubectl: cluster.kubectl, webhook, controller, apply, get, database, dsn: postgres.dsn(database), psql, namespace, eventually, stop };
-}
-
-async function makeWebhook(cluster: Cluster, flags: readonly string[]): Promise<Kollect['webhook']> {
-  const folder = join(cluster.folder, 'webhook-certificate');
-  mkdirSync(folder);
-  const authority = createAuthority('Kollect test authority');
-  const { certificate, key } = issueCertificate(authority, { hosts: ['127.0.0.1'] });
-  writeFileSync(join(folder, 'tls.crt'), certificate);
-  writeFileSync(join(folder, 'tls.key'), key, { mode: 0o600 });
-  const port = await freePort();
-  // No endpoint has to forget it before it stops.
-  const all = [`--port=${port}`, `--cert-path=${folder}`, '--shutdown-delay=0s', ...flags];
-  return { ...kollectProcess(cluster.keeper, { name: 'webhook', flags: all, healthPort: await freePort() }), url: `https://127.0.0.1:${port}`, caPem: authority.certificate };
-}
-
-async function makeController(cluster: Cluster, flags: readonly string[]): Promise<Kollect['controller']> {
-  const metricsPort = await freePort();
-  const all = [`--kubeconfig=${cluster.kubeconfig}`, `--metrics-bind-address=127.0.0.1:${metricsPort}`, ...flags];
-  return { ...kollectProcess(cluster.keeper, { name: 'controller', flags: all, healthPort: await freePort() }), metricsUrl: `http://127.0.0.1:${metricsPort}/metrics` };
-}
-
-/** Objects that are applied before a CRD is established fail. */
-async function installCrds(cluster: Cluster): Promise<void> {
-  const source = existsSync(join(crdFolder, 'kustomization.yaml')) ? ['-k', crdFolder] : ['-f', crdFolder];
-  await done(cluster.kubectl(['apply', '--server-side', ...source]));
-  await done(cluster.kubectl(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']));
 }
 
 function manifestOf(documents: object | readonly object[] | string): string {

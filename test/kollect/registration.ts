@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import type { Cluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
+import type { Kubectl } from '../servers/kubernetes/kubectl.ts';
 
 const folder = join(import.meta.dirname, '..', '..', 'manifests', 'webhook');
 
@@ -27,25 +27,23 @@ export function registrationFor(webhook: { url: string; caPem: string }): object
 }
 
 /** Registers the webhook and resolves once the API server calls it: it takes a moment to notice, and admits everything until then. */
-export async function registerWebhook(cluster: Cluster, webhook: { url: string; caPem: string }): Promise<void> {
+export async function registerWebhook(kubectl: Kubectl, webhook: { url: string; caPem: string }): Promise<void> {
   const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: registrationFor(webhook) });
-  const { code, stderr } = await cluster.kubectl(['apply', '-f', '-'], { stdin: list });
+  const { code, stderr } = await kubectl(['apply', '-f', '-'], { stdin: list });
   if (code !== 0) throw new Error(`the webhook could not be registered: ${stderr}`);
-  await eventually(() => isCalled(cluster), { what: 'the first calls of the webhook', intervalMs: 100 });
+  await eventually(() => isCalled(kubectl), { what: 'the first calls of the webhook', intervalMs: 100 });
 }
 
-/** Passes the schema and both webhooks; never stored. */
-const probe = {
-  apiVersion: 'kollect.dev/v1alpha1',
-  kind: 'KollectDatabaseSink',
-  metadata: { name: 'registration-probe', namespace: 'default' },
-  spec: { type: 'postgres', cluster: 'probe', postgres: { databaseRef: { name: 'probe' }, table: 'probe' } },
-};
+/** Whether the API server calls both webhooks. Rejects when it calls them and gets no answer. */
+export async function isCalled(kubectl: Kubectl, namespace = 'default'): Promise<boolean> {
+  const dryRun = (sinkRef: string) => kubectl(['create', '--dry-run=server', '--output=json', '-f', '-'], { stdin: JSON.stringify(probe(namespace, sinkRef)) });
+  const [filled, refused] = await Promise.all([dryRun('probe'), dryRun('not/a/name')]);
+  if (filled.code !== 0) throw new Error(filled.stderr.trim());
+  const { spec } = JSON.parse(filled.stdout) as { spec: { exportMinInterval?: string } };
+  return spec.exportMinInterval !== undefined && refused.code !== 0;
+}
 
-async function isCalled(cluster: Cluster): Promise<boolean> {
-  const { code, stderr } = await cluster.kubectl(['create', '--dry-run=server', '-f', '-'], { stdin: JSON.stringify(probe) });
-  if (code !== 0) throw new Error(stderr);
-  const { stdout } = await cluster.kubectl(['get', '--raw', '/metrics']);
-  const calls = stdout.split('\n').filter((line) => line.startsWith('apiserver_admission_webhook_request_total{'));
-  return ['mkollectdatabasesink.kb.io', 'vkollectdatabasesink.kb.io'].every((name) => calls.some((line) => line.includes(`name="${name}"`)));
+/** The schema takes any reference; only the webhooks fill in the interval and judge the name. Never stored. */
+function probe(namespace: string, sinkRef: string): object {
+  return { apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectInventory', metadata: { name: 'registration-probe', namespace }, spec: { databaseSinkRefs: [sinkRef] } };
 }

@@ -1,7 +1,7 @@
 import { globSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { plainEnvironment } from '../servers/keeper.ts';
-import type { Keeper, KeptProcess } from '../servers/keeper.ts';
+import type { Keeper, KeptProcess, ProcessCommand } from '../servers/keeper.ts';
 import { answersOk, untilReady } from '../servers/ready.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -12,6 +12,8 @@ export interface KollectProcessOptions {
   flags: readonly string[];
   healthPort: number;
   environment?: NodeJS.ProcessEnv | undefined;
+  /** Runs when it and all that its keeper holds have ended, whatever ended them. */
+  afterwards?: ProcessCommand | undefined;
 }
 
 export interface KollectProcess {
@@ -47,7 +49,9 @@ export function kollectProcess(keeper: Keeper, options: KollectProcessOptions): 
       command: process.execPath,
       args: [program, `--health-probe-bind-address=127.0.0.1:${healthPort}`, ...flags],
       cwd: root,
-      env: { ...plainEnvironment(), ...options.environment },
+      // Development flags are refused inside a cluster, and this machine may be a pod of a CI system.
+      env: { ...plainEnvironment(), KUBERNETES_SERVICE_HOST: undefined, KUBERNETES_SERVICE_PORT: undefined, ...options.environment },
+      ...(options.afterwards === undefined ? {} : { afterwards: options.afterwards }),
       stop: [{ signal: 'SIGTERM', graceMs: 10_000 }],
     });
     await untilReady(current, { name: `the ${name}`, check: () => answersOk(`http://127.0.0.1:${healthPort}/readyz`) });

@@ -1,0 +1,72 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createAuthority, issueCertificate } from '../../certs/x509.ts';
+import { GROUP } from '../../shared/api/group.ts';
+import { kinds } from '../../shared/api/kinds.ts';
+import { freePort } from '../servers/free-port.ts';
+import type { Keeper, ProcessCommand } from '../servers/keeper.ts';
+import type { Kubectl } from '../servers/kubernetes/kubectl.ts';
+import { kollectProcess } from './process.ts';
+import type { KollectProcess } from './process.ts';
+
+/** Where the walkthrough's Secret says the database is, and where PostgreSQL listens on this machine. */
+export function postgresHost(port: number): string {
+  return `postgres.kollect-system.svc:5432=127.0.0.1:${port}`;
+}
+
+export interface WebhookProcess extends KollectProcess {
+  port: number;
+  /** How a process on this machine reaches it. */
+  url: string;
+  /** Its authority. */
+  caPem: string;
+}
+
+export interface WebhookOptions {
+  /** Names and addresses that it is called by; 127.0.0.1 when unset. */
+  hosts?: readonly string[];
+  flags?: readonly string[];
+  afterwards?: ProcessCommand;
+}
+
+/** The webhook with a certificate of its own, not started yet. */
+export async function webhookProcess(keeper: Keeper, options: WebhookOptions = {}): Promise<WebhookProcess> {
+  const { hosts = ['127.0.0.1'], flags = [], afterwards } = options;
+  const folder = join(keeper.folder, 'webhook-certificate');
+  mkdirSync(folder);
+  const authority = createAuthority('Kollect test authority');
+  const { certificate, key } = issueCertificate(authority, { hosts });
+  writeFileSync(join(folder, 'tls.crt'), certificate);
+  writeFileSync(join(folder, 'tls.key'), key, { mode: 0o600 });
+  const port = await freePort();
+  // No endpoint has to forget it before it stops.
+  const all = [`--port=${port}`, `--cert-path=${folder}`, '--shutdown-delay=0s', ...flags];
+  const process = kollectProcess(keeper, { name: 'webhook', flags: all, healthPort: await freePort(), afterwards });
+  return { ...process, port, url: `https://127.0.0.1:${port}`, caPem: authority.certificate };
+}
+
+export interface ControllerProcess extends KollectProcess {
+  metricsUrl: string;
+}
+
+/** The controller, not started yet. */
+export async function controllerProcess(keeper: Keeper, options: { kubeconfig: string; flags?: readonly string[] }): Promise<ControllerProcess> {
+  const metricsPort = await freePort();
+  const all = [`--kubeconfig=${options.kubeconfig}`, `--metrics-bind-address=127.0.0.1:${metricsPort}`, ...(options.flags ?? [])];
+  return { ...kollectProcess(keeper, { name: 'controller', flags: all, healthPort: await freePort() }), metricsUrl: `http://127.0.0.1:${metricsPort}/metrics` };
+}
+
+const crdFolder = join(import.meta.dirname, '..', '..', 'manifests', 'crds');
+
+/** Names of our CRDs. */
+export const crdNames: readonly string[] = kinds.map(({ plural }) => `${plural}.${GROUP}`);
+
+/** Applies CRDs, all by default, and waits for them: objects that are applied before a CRD is established fail. */
+export async function installCrds(kubectl: Kubectl, names: readonly string[] = crdNames): Promise<void> {
+  if (names.length === 0) return;
+  const files = names.map((name) => `--filename=${join(crdFolder, `${GROUP}_${name.split('.', 1)[0]}.yaml`)}`);
+  for (const args of [['apply', '--server-side', ...files], ['wait', '--for=condition=Established', '--timeout=60s', 'crd', ...names]]) {
+    const { code, stderr } = await kubectl(args);
+    if (code !== 0) throw new Error(stderr);
+  }
+}

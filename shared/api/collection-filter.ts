@@ -1,39 +1,41 @@
 import { z } from 'zod';
-import { GroupVersionKind, LabelSelector, matchExpressions, matchLabels } from './meta.ts';
+import { count, GroupVersionKind, LabelSelector, matchExpressions, matchLabels, timestamp } from './meta.ts';
 
 const namespaceNames = (description: string) => z.array(z.string()).optional().meta({ description, 'x-kubernetes-list-type': 'set' });
 
+const ResourceRule = z.object({
+  gvk: GroupVersionKind.meta({ description: 'Kind that the rule is about.' }),
+  namespaceSelector: LabelSelector.optional().meta({ description: 'Only objects in namespaces with these labels.' }),
+  matchLabels,
+  matchExpressions,
+  matchPolicy: z.string().optional().meta({ description: 'CEL over the variable object that gives true for what is collected, such as object.spec.replicas > 1. Without the prefix cel:.' }),
+});
+
 /** Which objects a target collects; inlined in the spec of both target kinds. */
 export const collectionFilterFields = {
-  includedNamespaces: namespaceNames('Only these namespaces.'),
-  excludedNamespaces: namespaceNames('Not these namespaces.'),
-  namespaceExcludeSelector: LabelSelector.optional().meta({ description: 'Not namespaces with these labels.', 'x-kubernetes-map-type': 'atomic' }),
+  includedNamespaces: namespaceNames('Collect from these namespaces only. Together with namespaceSelector, both must hold.'),
+  excludedNamespaces: namespaceNames('Never collect from these namespaces.'),
+  namespaceExcludeSelector: LabelSelector.optional().meta({ description: 'Never collect from namespaces with these labels; empty excludes all.' }),
   resourceRules: z
-    .array(
-      z.object({
-        gvk: GroupVersionKind.meta({ description: 'Kind that the rule is about.' }),
-        namespaceSelector: LabelSelector.optional().meta({ description: 'Only in namespaces with these labels.', 'x-kubernetes-map-type': 'atomic' }),
-        matchLabels,
-        matchExpressions,
-        matchPolicy: z.string().optional().meta({ description: 'CEL over the variable object, without the prefix cel:; true selects.' }),
-      }),
-    )
+    .array(ResourceRule)
     .optional()
-    .meta({ description: 'Rules of which one must match. With rules, names and labelSelector do not count.', 'x-kubernetes-list-type': 'atomic' }),
+    .meta({ description: 'An object is collected when one of these rules matches. With rules, labelSelector and names do not count.', 'x-kubernetes-list-type': 'atomic' }),
 };
 
+/** How much a target may keep. The lower of target and scope holds. */
 export const Limits = z.object({
-  maxRows: z.number().int().min(1).optional().meta({ description: 'Most rows of a target.', format: 'int64' }),
-  maxBytes: z.number().int().min(1).optional().meta({ description: 'Most payload bytes of a target.', format: 'int64' }),
+  maxRows: z.number().int().min(1).optional().meta({ description: 'Most rows of one target; objects beyond it are left out, and the status says so.', format: 'int64' }),
+  maxBytes: z.number().int().min(1).optional().meta({ description: 'Most bytes of the rows of one target.', format: 'int64' }),
 });
+export type Limits = z.infer<typeof Limits>;
 
 /** Status of both target kinds. */
 export const collectionStatusFields = {
   matchedNamespaces: namespaceNames('Namespaces that the spec selects, sorted, at most 100.'),
-  effectiveNamespaces: namespaceNames('Namespaces that are collected from, sorted, at most 100.'),
-  activeResourceRules: z.number().int().optional().meta({ description: 'Resource rules in use.', format: 'int32' }),
-  extractionFailures: z.number().int().optional().meta({ description: 'Rows with an attribute that could not be extracted.', format: 'int64' }),
-  lastExtractionError: z.string().optional().meta({ description: 'Why the last one could not be.' }),
-  collectedCount: z.number().int().nullish().meta({ description: 'Rows; null when never counted.', format: 'int64' }),
-  collectedCountUpdatedAt: z.string().optional().meta({ description: 'When the count last changed.', format: 'date-time' }),
+  effectiveNamespaces: namespaceNames('Namespaces that are collected from after scopes and denials, sorted, at most 100.'),
+  activeResourceRules: z.number().int().optional().meta({ description: 'Resource rules in use; 0 when labelSelector and names decide.', format: 'int32' }),
+  extractionFailures: count('Rows with a required attribute that could not be extracted; it is null in them.'),
+  lastExtractionError: z.string().optional().meta({ description: 'What went wrong in the last of them.' }),
+  collectedCount: z.number().int().nullish().meta({ description: 'Rows; null as long as they were never counted.', format: 'int64' }),
+  collectedCountUpdatedAt: timestamp('When collectedCount last changed.'),
 };

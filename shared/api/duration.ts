@@ -1,39 +1,54 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { KollectError } from '../errors.ts';
+import { ruledText } from './text.ts';
 
-const unitMs: Record<string, number> = { ns: 1e-6, us: 1e-3, 'µs': 1e-3, 'μs': 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-const part = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
+const unitMs: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, 'µs': 1e-3, 'μs': 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+const part = /([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|μs|ms|s|m|h)/g;
 
-/** Go's grammar: an optional sign, then one or more numbers with a unit, or a bare zero. There is no unit for days. */
-export const durationPattern = '^[+-]?(0|((([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(ns|us|µs|μs|ms|s|m|h))+)$';
+/** Go's grammar: an optional sign, then numbers with units, or a bare zero. There is no unit for days. */
+const grammar = /^[+-]?(0|(([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$/;
+
+/** What an int64 of nanoseconds holds: 292 years. */
+const maxMs = 2 ** 63 / 1e6;
+
+/** Far above anything canonical. */
+const maxLength = 64;
 
 /** A duration as users write it, such as `30s` or `1h30m`. */
-export const Duration = z.string().regex(new RegExp(durationPattern)).meta({ pattern: durationPattern });
+export const Duration = ruledText({ pattern: grammar, message: 'must be numbers with a unit (ns, us, ms, s, m, h), such as 30s, 1h30m or 500ms', maxLength });
 export type Duration = z.infer<typeof Duration>;
 
-/** Milliseconds of a duration, fractions included. Throws `KOL_API_DURATION`. */
+/**
+ * Milliseconds of a duration, fractions included. Throws `KOL_API_DURATION`.
+ *
+ * @example parseDuration('1h30m') // 5_400_000
+ */
 export function parseDuration(text: string): number {
-  const sign = text.startsWith('-') ? -1 : 1;
-  const body = text.replace(/^[+-]/, '');
-  if (body === '0') return 0;
-  let total = 0;
-  part.lastIndex = 0;
-  for (let match = part.exec(body); match !== null; match = part.exec(body)) {
-    total += Number(match[1]) * unitMs[match[2]!]!;
-    if (part.lastIndex === body.length) return sign * total;
+  if (text.length > maxLength || !grammar.test(text)) {
+    throw new KollectError('KOL_API_DURATION', `${JSON.stringify(text.slice(0, maxLength))} is no duration: write numbers with a unit (ns, us, ms, s, m, h), such as 30s, 1h30m or 500ms`);
   }
-  throw new KollectError('KOL_API_DURATION', `"${text}" is no duration: write numbers with a unit (ns, us, ms, s, m, h), such as 30s, 1h30m or 500ms`);
+  let total = 0;
+  for (const [, number, unit] of text.matchAll(part)) total += Number(number) * unitMs[unit!]!;
+  if (total >= maxMs) throw new KollectError('KOL_API_DURATION', `${JSON.stringify(text)} is too long: a duration ends at 292 years`);
+  return text.startsWith('-') ? 0 - total : total;
 }
 
-/** The canonical form: `1m0s`, `1h0m0s`, `500ms`, `0s`. */
+/**
+ * The canonical form, to the nanosecond.
+ *
+ * @example formatDuration(60_000) // '1m0s'
+ */
 export function formatDuration(ms: number): string {
-  if (ms === 0) return '0s';
-  if (ms < 0) return `-${formatDuration(-ms)}`;
-  if (ms < 1e-3) return `${Math.round(ms * 1e6)}ns`;
-  if (ms < 1) return `${ms * 1e3}µs`;
-  if (ms < 1_000) return `${ms}ms`;
-  const hours = Math.floor(ms / 3_600_000);
-  const minutes = Math.floor((ms % 3_600_000) / 60_000);
-  const seconds = (ms % 60_000) / 1_000;
+  const ns = Math.round(ms * 1e6);
+  if (ns === 0) return '0s';
+  if (ns < 0) return `-${formatDuration(-ms)}`;
+  if (ns < 1e3) return `${ns}ns`;
+  if (ns < 1e6) return `${ns / 1e3}µs`;
+  if (ns < 1e9) return `${ns / 1e6}ms`;
+  const totalSeconds = Math.floor(ns / 1e9);
+  const hours = Math.floor(totalSeconds / 3_600);
+  const minutes = Math.floor((totalSeconds % 3_600) / 60);
+  const fraction = ns % 1e9;
+  const seconds = `${totalSeconds % 60}${fraction === 0 ? '' : `.${String(fraction).padStart(9, '0').replace(/0+$/, '')}`}`;
   return `${hours > 0 ? `${hours}h` : ''}${hours > 0 || minutes > 0 ? `${minutes}m` : ''}${seconds}s`;
 }

@@ -1,40 +1,52 @@
 import { z } from 'zod';
 import { inventoryColumns, inventoryCommonFields, inventoryStatusFields } from './inventory-common.ts';
 import { objectOf, type KindDefinition } from './kind.ts';
-import { LabelSelector, NamespacedObjectReference } from './meta.ts';
+import { count, LabelSelector, NamespacedObjectReference } from './meta.ts';
+import { namespaceText } from './text.ts';
+
+/** Bounds what the API server spends on judging each name; a selector serves those who need more. */
+const maxNamespaces = 1000;
 
 export const KollectClusterInventorySpec = z.object({
-  profileRef: NamespacedObjectReference.optional().meta({ description: 'KollectProfile by name and namespace; reserved.' }),
-  targetRefs: z.array(z.string()).optional().meta({ description: 'Names of cluster targets; all, or those of targetSelector, when empty.', 'x-kubernetes-list-type': 'atomic' }),
-  targetSelector: LabelSelector.optional().meta({ description: 'Cluster targets by label, when targetRefs is empty.', 'x-kubernetes-map-type': 'atomic' }),
-  namespaces: z
-    .array(z.string().max(63).meta({ pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$' }))
+  profileRef: NamespacedObjectReference.optional().meta({ description: 'KollectProfile by name and namespace; reserved, it has no effect yet.' }),
+  targetRefs: z
+    .array(z.string())
     .optional()
-    .meta({ description: 'Only rows of these namespaces.', 'x-kubernetes-list-type': 'set' }),
-  namespaceSelector: LabelSelector.optional().meta({ description: 'Only rows of namespaces with these labels.', 'x-kubernetes-map-type': 'atomic' }),
-  sinkNamespace: z.string().default('kollect-system').meta({ description: 'Namespace of sinks whose reference names none.' }),
-  dedupe: z.enum(['keepAll', 'byResourceUID']).default('keepAll').meta({ description: 'Keep the rows of all targets, or one for each object.' }),
+    .meta({ description: 'Names of the KollectClusterTargets to roll up; when empty those of targetSelector, else all.', 'x-kubernetes-list-type': 'atomic' }),
+  targetSelector: LabelSelector.optional().meta({ description: 'KollectClusterTargets to roll up by label, when targetRefs is empty.' }),
+  namespaces: z
+    .array(namespaceText)
+    .max(maxNamespaces)
+    .optional()
+    .meta({ description: 'Only rows of these namespaces. Together with namespaceSelector, both must hold.', 'x-kubernetes-list-type': 'set' }),
+  namespaceSelector: LabelSelector.optional().meta({ description: 'Only rows of namespaces with these labels.' }),
+  sinkNamespace: z.string().default('kollect-system').meta({ description: 'Namespace of the sinks whose reference names none.' }),
+  dedupe: z
+    .enum(['keepAll', 'byResourceUID'])
+    .default('keepAll')
+    .meta({ description: 'When several targets collect the same object: keepAll keeps a row for each target, byResourceUID one row.' }),
   ...inventoryCommonFields,
 });
 export type KollectClusterInventorySpec = z.infer<typeof KollectClusterInventorySpec>;
 
+const NamespaceShard = z.object({
+  namespace: z.string().meta({ description: 'Namespace of the rows.' }),
+  itemCount: count('Rows.'),
+  targetCount: count('Cluster targets with rows.'),
+  checksum: z.string().optional().meta({ description: 'Digest of the rows: the sum of their SHA-256 modulo 2^256.' }),
+});
+
 export const KollectClusterInventoryStatus = z.object({
   ...inventoryStatusFields,
-  targetCount: z.number().int().optional().meta({ description: 'Cluster targets that take part.', format: 'int64' }),
-  namespaceShardCount: z.number().int().optional().meta({ description: 'Namespaces with rows.', format: 'int64' }),
+  targetCount: count('Cluster targets that are rolled up.'),
+  namespaceShardCount: count('Namespaces with rows.'),
   namespaceShards: z
-    .array(
-      z.object({
-        namespace: z.string().meta({ description: 'Namespace.' }),
-        itemCount: z.number().int().optional().meta({ description: 'Rows.', format: 'int64' }),
-        targetCount: z.number().int().optional().meta({ description: 'Targets with rows.', format: 'int64' }),
-        checksum: z.string().optional().meta({ description: 'Digest of the rows.' }),
-      }),
-    )
+    .array(NamespaceShard)
     .max(100)
     .optional()
-    .meta({ description: 'Rows by namespace, at most 100.', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['namespace'] }),
+    .meta({ description: 'Rows by namespace, at most 100 of namespaceShardCount.', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['namespace'] }),
 });
+export type KollectClusterInventoryStatus = z.infer<typeof KollectClusterInventoryStatus>;
 
 export const KollectClusterInventory = objectOf('KollectClusterInventory', KollectClusterInventorySpec, KollectClusterInventoryStatus);
 export type KollectClusterInventory = z.infer<typeof KollectClusterInventory>;
@@ -45,7 +57,7 @@ export const kollectClusterInventory: KindDefinition = {
   singular: 'kollectclusterinventory',
   shortNames: ['kcinv'],
   scope: 'Cluster',
-  description: 'Exports the rows of cluster targets to sinks.',
+  description: 'Rolls up the rows of cluster targets and exports them to sinks, and keeps the sinks equal to them.',
   spec: KollectClusterInventorySpec,
   status: KollectClusterInventoryStatus,
   columns: inventoryColumns,

@@ -17,7 +17,7 @@ export const kollectClusterScope: KindDefinition = {
   singular: 'kollectclusterscope',
   shortNames: ['kcscope'],
   scope: 'Cluster',
-  description: 'Bounds what cluster targets and cluster inventories may do.',
+  description: 'Bounds what cluster targets and cluster inventories may do. Of several, the first by name counts.',
   spec: KollectClusterScopeSpec,
   columns: [ageColumn],
 };

@@ -1,22 +1,24 @@
 import { z } from 'zod';
 import { collectionFilterFields, collectionStatusFields, Limits } from './collection-filter.ts';
-import { ageColumn, conditionColumn, objectOf, type KindDefinition } from './kind.ts';
-import { conditionList, LabelSelector, NamespacedObjectReference } from './meta.ts';
+import { objectOf, type KindDefinition } from './kind.ts';
+import { conditionList, LabelSelector, NamespacedObjectReference, observedGeneration } from './meta.ts';
+import { targetColumns } from './target-columns.ts';
 
 export const KollectClusterTargetSpec = z.object({
-  profileRef: NamespacedObjectReference.meta({ description: 'KollectProfile by name and namespace.' }),
-  namespaceSelector: LabelSelector.optional().meta({ description: 'Namespaces to collect from.', 'x-kubernetes-map-type': 'atomic' }),
+  profileRef: NamespacedObjectReference.meta({ description: 'KollectProfile by name and namespace; both are required.' }),
+  namespaceSelector: LabelSelector.optional().meta({ description: 'Collect from namespaces with these labels. Required, with at least one label.' }),
   ...collectionFilterFields,
-  suspend: z.boolean().optional().meta({ description: 'Stop collecting; rows stay as they are.' }),
-  limits: Limits.optional().meta({ description: 'Bounds of the rows.' }),
+  suspend: z.boolean().optional().meta({ description: 'Stop collecting; the rows stay as they are.' }),
+  limits: Limits.optional().meta({ description: 'How much the target may keep.' }),
 });
 export type KollectClusterTargetSpec = z.infer<typeof KollectClusterTargetSpec>;
 
 export const KollectClusterTargetStatus = z.object({
   conditions: conditionList,
-  observedGeneration: z.number().int().optional().meta({ description: 'Generation of the spec that was judged.', format: 'int64' }),
+  observedGeneration,
   ...collectionStatusFields,
 });
+export type KollectClusterTargetStatus = z.infer<typeof KollectClusterTargetStatus>;
 
 export const KollectClusterTarget = objectOf('KollectClusterTarget', KollectClusterTargetSpec, KollectClusterTargetStatus);
 export type KollectClusterTarget = z.infer<typeof KollectClusterTarget>;
@@ -27,13 +29,8 @@ export const kollectClusterTarget: KindDefinition = {
   singular: 'kollectclustertarget',
   shortNames: ['kctgt'],
   scope: 'Cluster',
-  description: 'Where in the whole cluster to collect the objects of a profile.',
+  description: 'Collects the objects that a profile describes from many namespaces, for cluster inventories.',
   spec: KollectClusterTargetSpec,
   status: KollectClusterTargetStatus,
-  columns: [
-    conditionColumn('Ready', 'Ready'),
-    { name: 'Collected', type: 'integer', jsonPath: '.status.collectedCount' },
-    { name: 'Updated', type: 'date', jsonPath: '.status.collectedCountUpdatedAt' },
-    ageColumn,
-  ],
+  columns: targetColumns,
 };

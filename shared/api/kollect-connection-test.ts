@@ -1,28 +1,36 @@
 import { z } from 'zod';
-import { ageColumn, conditionColumn, objectOf, type KindDefinition } from './kind.ts';
-import { conditionList } from './meta.ts';
+import { ageColumn, conditionColumn, conditionReasonColumn, objectOf, type KindDefinition } from './kind.ts';
+import { conditionList, count, observedGeneration, timestamp } from './meta.ts';
+
+const sinkName = (kind: string) => z.string().optional().meta({ description: `Name of a ${kind} in the namespace of the test.` });
 
 export const KollectConnectionTestSpec = z.object({
   sinkRef: z
     .object({
-      snapshotSinkRef: z.string().optional().meta({ description: 'KollectSnapshotSink in the same namespace.' }),
-      databaseSinkRef: z.string().optional().meta({ description: 'KollectDatabaseSink in the same namespace.' }),
-      eventSinkRef: z.string().optional().meta({ description: 'KollectEventSink in the same namespace.' }),
+      snapshotSinkRef: sinkName('KollectSnapshotSink'),
+      databaseSinkRef: sinkName('KollectDatabaseSink'),
+      eventSinkRef: sinkName('KollectEventSink'),
     })
-    .meta({ description: 'Exactly one sink.' }),
-  profileRef: z.string().optional().meta({ description: 'Reserved.' }),
+    .meta({ description: 'The sink to test: exactly one of the fields.' }),
+  profileRef: z.string().optional().meta({ description: 'Reserved; has no effect yet.' }),
   ownerSink: z.boolean().optional().meta({ description: 'Delete the test together with the sink; true when unset.' }),
-  ttlSecondsAfterFinished: z.number().int().min(0).default(300).meta({ description: 'Seconds after which a finished test is deleted.', format: 'int32' }),
+  ttlSecondsAfterFinished: z
+    .number()
+    .int()
+    .min(0)
+    .default(300)
+    .meta({ description: 'Seconds after its end in which the test is kept; 0 deletes it at once. A change of the spec tests anew.', format: 'int32' }),
 });
 export type KollectConnectionTestSpec = z.infer<typeof KollectConnectionTestSpec>;
 
 export const KollectConnectionTestStatus = z.object({
   conditions: conditionList,
-  observedGeneration: z.number().int().optional().meta({ description: 'Generation of the spec that was tested.', format: 'int64' }),
-  latencyMs: z.number().int().optional().meta({ description: 'Duration of the test in milliseconds.', format: 'int64' }),
+  observedGeneration,
+  latencyMs: count('How long the test took, in milliseconds.'),
   completed: z.boolean().optional().meta({ description: 'The test has ended, well or not.' }),
-  completedAt: z.string().optional().meta({ description: 'When it ended.', format: 'date-time' }),
+  completedAt: timestamp('When it ended.'),
 });
+export type KollectConnectionTestStatus = z.infer<typeof KollectConnectionTestStatus>;
 
 export const KollectConnectionTest = objectOf('KollectConnectionTest', KollectConnectionTestSpec, KollectConnectionTestStatus);
 export type KollectConnectionTest = z.infer<typeof KollectConnectionTest>;
@@ -33,15 +41,16 @@ export const kollectConnectionTest: KindDefinition = {
   singular: 'kollectconnectiontest',
   shortNames: ['kconntest'],
   scope: 'Namespaced',
-  description: 'Tests the connection of a sink once and keeps the result for a while.',
+  description: 'Tests the connection of a sink once, and keeps the result for a while.',
   spec: KollectConnectionTestSpec,
   status: KollectConnectionTestStatus,
   columns: [
-    { name: 'Database', type: 'string', jsonPath: '.spec.sinkRef.databaseSinkRef' },
-    { name: 'Snapshot', type: 'string', jsonPath: '.spec.sinkRef.snapshotSinkRef', priority: 1 },
-    { name: 'Event', type: 'string', jsonPath: '.spec.sinkRef.eventSinkRef', priority: 1 },
+    // The reference has one field only, whichever it is.
+    { name: 'Sink', type: 'string', jsonPath: '.spec.sinkRef.*', description: 'Sink that is tested' },
     conditionColumn('Verified', 'ConnectionVerified'),
-    { name: 'Completed', type: 'boolean', jsonPath: '.status.completed' },
+    { name: 'Completed', type: 'boolean', jsonPath: '.status.completed', description: 'Whether the test has ended' },
     ageColumn,
+    conditionReasonColumn('ConnectionVerified'),
+    { name: 'Latency', type: 'integer', jsonPath: '.status.latencyMs', description: 'Milliseconds that the test took', priority: 1 },
   ],
 };

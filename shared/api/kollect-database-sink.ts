@@ -9,7 +9,7 @@ import { PostgresSettings } from './sinks/postgres.ts';
 export const databaseSinkTypes = ['postgres', 'bigquery', 'mongodb'] as const;
 
 export const KollectDatabaseSinkSpec = z.object({
-  type: z.enum(databaseSinkTypes).meta({ description: 'Backend.' }),
+  type: z.enum(databaseSinkTypes).meta({ description: 'Backend of the sink; the block of the same name holds its settings.' }),
   ...sinkCommonFields,
   postgres: PostgresSettings.optional().meta({ description: 'Settings of type postgres.' }),
   bigquery: BigQuerySettings.optional().meta({ description: 'Settings of type bigquery.' }),
@@ -26,7 +26,7 @@ export const kollectDatabaseSink: KindDefinition = {
   singular: 'kollectdatabasesink',
   shortNames: ['kdb'],
   scope: 'Namespaced',
-  description: 'A table or collection with one row for each collected object.',
+  description: 'A table or collection that holds one row for each collected object.',
   spec: KollectDatabaseSinkSpec,
   status: SinkStatus,
   columns: sinkColumns,

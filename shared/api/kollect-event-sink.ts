@@ -8,12 +8,12 @@ import { NatsSettings } from './sinks/nats.ts';
 export const eventSinkTypes = ['kafka', 'nats'] as const;
 
 export const KollectEventSinkSpec = z.object({
-  type: z.enum(eventSinkTypes).meta({ description: 'Backend.' }),
+  type: z.enum(eventSinkTypes).meta({ description: 'Backend of the sink; the block of the same name holds its settings.' }),
   ...sinkCommonFields,
   events: z
-    .object({ mode: z.enum(['aggregate', 'perItem']).optional().meta({ description: 'One message for each export, or for each changed row. aggregate when unset.' }) })
+    .object({ mode: z.enum(['aggregate', 'perItem']).optional().meta({ description: 'aggregate publishes one message for each export, perItem one for each changed row. aggregate when unset.' }) })
     .optional()
-    .meta({ description: 'What a message is.' }),
+    .meta({ description: 'What a message holds.' }),
   kafka: KafkaSettings.optional().meta({ description: 'Settings of type kafka.' }),
   nats: NatsSettings.optional().meta({ description: 'Settings of type nats.' }),
 });
@@ -28,7 +28,7 @@ export const kollectEventSink: KindDefinition = {
   singular: 'kollecteventsink',
   shortNames: ['kevt'],
   scope: 'Namespaced',
-  description: 'Where changes of an inventory are published.',
+  description: 'A topic or subject where the changes of inventories are published.',
   spec: KollectEventSinkSpec,
   status: SinkStatus,
   columns: sinkColumns,

@@ -1,54 +1,56 @@
 import { z } from 'zod';
 import { ageColumn, objectOf, type KindDefinition } from './kind.ts';
 import { conditionList, GroupVersionKind } from './meta.ts';
+import { nonEmpty } from './text.ts';
 
 const strings = (description: string) => z.array(z.string()).optional().meta({ description, 'x-kubernetes-list-type': 'atomic' });
 
+const Attribute = z.object({
+  name: nonEmpty.meta({ description: 'Name of the attribute in the row.' }),
+  path: nonEmpty.meta({
+    description: 'What is extracted: JSONPath such as $.spec.replicas, CEL such as cel:size(object.spec.containers), or helm:release.chartVersion. A path with a wildcard, slice or filter gives a list.',
+  }),
+  type: z.string().optional().meta({ description: 'string, int, float, bool, list or map: the value is converted, and is a failure when that is not possible.' }),
+  optional: z.boolean().optional().meta({ description: 'A missing value is no failure; the row then lacks the attribute.' }),
+});
+
+const Prune = z.object({
+  defaults: z.boolean().optional().meta({ description: 'Leave out what changes without meaning, such as managedFields and resourceVersion; true when unset.' }),
+  jsonPointers: strings('Parts to leave out, as RFC 6901 pointers such as /metadata/annotations.'),
+  jsonPaths: strings('Parts to leave out, as paths such as $.spec.template.metadata.'),
+  scrubKeys: strings('Keys whose values are redacted, at any depth, in any case.'),
+  cel: strings('Reserved; has no effect yet.'),
+});
+
 export const KollectProfileSpec = z.object({
-  targetGVK: GroupVersionKind.meta({ description: 'Kind that is collected.' }),
+  targetGVK: GroupVersionKind.meta({ description: 'Kind of the objects that are collected.' }),
   attributes: z
-    .array(
-      z.object({
-        name: z.string().meta({ description: 'Name of the attribute in a row.' }),
-        path: z.string().meta({ description: 'JSONPath such as $.spec.replicas, or CEL such as cel:object.spec.replicas.' }),
-        type: z.string().optional().meta({ description: 'string, int, float, bool, list or map: the value is converted, or refused.' }),
-        optional: z.boolean().optional().meta({ description: 'A missing value is no failure; the attribute is left out.' }),
-      }),
-    )
+    .array(Attribute)
     .optional()
-    .meta({ description: 'What is extracted of each object.', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] }),
+    .meta({ description: 'What is extracted from each object.', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] }),
   export: z
     .object({
-      mode: z.enum(['Attributes', 'Resource']).default('Attributes').meta({ description: 'Attributes only, or the object as well.' }),
-      as: z.string().default('resource').meta({ description: 'Attribute that holds the object.' }),
+      mode: z.enum(['Attributes', 'Resource']).default('Attributes').meta({ description: 'Attributes exports the attributes, Resource also the object itself.' }),
+      as: z.string().default('resource').meta({ description: 'Name of the attribute that holds the object.' }),
       include: z
         .enum(['MetadataOnly', 'SpecOnly', 'StatusOnly', 'SpecAndStatus', 'All'])
         .default('SpecAndStatus')
-        .meta({ description: 'Parts of the object that are kept.' }),
-      dedupeIdentity: z.boolean().optional().meta({ description: 'Leave out name, namespace and uid, which the row has.' }),
-      prune: z
-        .object({
-          defaults: z.boolean().optional().meta({ description: 'Leave out fields that change without meaning.' }),
-          jsonPointers: strings('RFC 6901 pointers to leave out.'),
-          jsonPaths: strings('Paths to leave out.'),
-          scrubKeys: strings('Keys whose values are redacted, at any depth.'),
-          cel: strings('CEL predicates to leave out.'),
-        })
-        .optional()
-        .meta({ description: 'What is left out or redacted.' }),
+        .meta({ description: 'Parts of the object that are kept, besides apiVersion and kind.' }),
+      dedupeIdentity: z.boolean().optional().meta({ description: 'Leave name, namespace and uid out of the object, which the row has anyway; true when unset.' }),
+      prune: Prune.optional().meta({ description: 'What is left out of the object, or redacted in it.' }),
     })
     .optional()
-    .meta({ description: 'Export of whole objects.' }),
+    .meta({ description: 'Whether objects are exported as a whole.' }),
   metrics: z
     .array(
       z.object({
-        name: z.string().meta({ description: 'Name of the series.' }),
-        path: z.string().meta({ description: 'Attribute whose numbers are summed.' }),
-        labels: z.array(z.string()).optional().meta({ description: 'Attributes that become labels, at most 5.', 'x-kubernetes-list-type': 'set' }),
+        name: nonEmpty.meta({ description: 'Name of the metric.' }),
+        path: nonEmpty.meta({ description: 'Name of the attribute whose numbers are summed.' }),
+        labels: z.array(z.string()).optional().meta({ description: 'Names of attributes that become labels, at most 5.', 'x-kubernetes-list-type': 'set' }),
       }),
     )
     .optional()
-    .meta({ description: 'Series made of attributes.', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] }),
+    .meta({ description: 'Metrics over the rows.', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] }),
 });
 export type KollectProfileSpec = z.infer<typeof KollectProfileSpec>;
 
@@ -67,5 +69,9 @@ export const kollectProfile: KindDefinition = {
   description: 'What to extract from the objects of one kind.',
   spec: KollectProfileSpec,
   status: KollectProfileStatus,
-  columns: [{ name: 'Kind', type: 'string', jsonPath: '.spec.targetGVK.kind' }, ageColumn],
+  columns: [
+    { name: 'Kind', type: 'string', jsonPath: '.spec.targetGVK.kind', description: 'Kind of the objects that are collected' },
+    { name: 'Group', type: 'string', jsonPath: '.spec.targetGVK.group', description: 'Group of that kind', priority: 1 },
+    ageColumn,
+  ],
 };

@@ -14,7 +14,7 @@ export const kollectScope: KindDefinition = {
   singular: 'kollectscope',
   shortNames: ['kscope'],
   scope: 'Namespaced',
-  description: 'Bounds what targets and inventories of its namespace may do.',
+  description: 'Bounds what targets, inventories and sinks of its namespace may do. Of several, the first by name counts.',
   spec: KollectScopeSpec,
   columns: [ageColumn],
 };

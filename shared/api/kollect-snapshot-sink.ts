@@ -9,7 +9,7 @@ import { ObjectStoreSettings } from './sinks/object-store.ts';
 export const snapshotSinkTypes = ['git', 'gitlab', 's3', 'gcs', 'azureblob', 'http'] as const;
 
 export const KollectSnapshotSinkSpec = z.object({
-  type: z.enum(snapshotSinkTypes).meta({ description: 'Backend.' }),
+  type: z.enum(snapshotSinkTypes).meta({ description: 'Backend of the sink. git, gitlab and http have a block of the same name; s3, gcs and azureblob use objectStore.' }),
   ...sinkCommonFields,
   git: GitSettings.optional().meta({ description: 'Settings of type git.' }),
   gitlab: GitLabSettings.optional().meta({ description: 'Settings of type gitlab.' }),
@@ -27,7 +27,7 @@ export const kollectSnapshotSink: KindDefinition = {
   singular: 'kollectsnapshotsink',
   shortNames: ['ksnap'],
   scope: 'Namespaced',
-  description: 'Where documents of an inventory are kept.',
+  description: 'Where inventories are kept as documents or files: a git repository, an object store or a web hook.',
   spec: KollectSnapshotSinkSpec,
   status: SinkStatus,
   columns: sinkColumns,

@@ -1,26 +1,30 @@
 import { z } from 'zod';
 import { collectionFilterFields, collectionStatusFields, Limits } from './collection-filter.ts';
-import { ageColumn, conditionColumn, objectOf, type KindDefinition } from './kind.ts';
-import { conditionList, LabelSelector } from './meta.ts';
+import { objectOf, type KindDefinition } from './kind.ts';
+import { conditionList, LabelSelector, observedGeneration } from './meta.ts';
+import { targetColumns } from './target-columns.ts';
+import { nonEmpty } from './text.ts';
 
 export const KollectTargetSpec = z.object({
-  profileRef: z.string().meta({ description: 'KollectProfile in the same namespace.' }),
+  profileRef: nonEmpty.meta({ description: 'Name of the KollectProfile, in the namespace of the target.' }),
   namespaceSelector: LabelSelector.optional().meta({
-    description: 'Namespaces to collect from. Without it and includedNamespaces: the own namespace; empty: all.',
-    'x-kubernetes-map-type': 'atomic',
+    description: 'Collect from namespaces with these labels; {} means all. Without it and includedNamespaces the target collects from its own namespace.',
   }),
   ...collectionFilterFields,
-  labelSelector: LabelSelector.optional().meta({ description: 'Only objects with these labels.', 'x-kubernetes-map-type': 'atomic' }),
+  labelSelector: LabelSelector.optional().meta({ description: 'Only objects with these labels.' }),
   names: z.array(z.string()).optional().meta({ description: 'Only objects with these names.', 'x-kubernetes-list-type': 'atomic' }),
-  suspend: z.boolean().optional().meta({ description: 'Stop collecting; rows stay as they are.' }),
-  watchMode: z.enum(['All', 'OptIn']).default('All').meta({ description: 'Collect all, or only where the label kollect.dev/watch says enabled.' }),
-  limits: Limits.optional().meta({ description: 'Bounds of the rows.' }),
+  suspend: z.boolean().optional().meta({ description: 'Stop collecting; the rows stay as they are.' }),
+  watchMode: z
+    .enum(['All', 'OptIn'])
+    .default('All')
+    .meta({ description: 'All collects what does not say kollect.dev/watch: disabled; OptIn only what says enabled, on the object or its namespace.' }),
+  limits: Limits.optional().meta({ description: 'How much the target may keep.' }),
 });
 export type KollectTargetSpec = z.infer<typeof KollectTargetSpec>;
 
 export const KollectTargetStatus = z.object({
   conditions: conditionList,
-  observedGeneration: z.number().int().optional().meta({ description: 'Generation of the spec that was judged.', format: 'int64' }),
+  observedGeneration,
   ...collectionStatusFields,
 });
 export type KollectTargetStatus = z.infer<typeof KollectTargetStatus>;
@@ -34,13 +38,8 @@ export const kollectTarget: KindDefinition = {
   singular: 'kollecttarget',
   shortNames: ['ktgt'],
   scope: 'Namespaced',
-  description: 'Where to collect the objects of a profile.',
+  description: 'Collects the objects that a profile describes, and keeps one row for each.',
   spec: KollectTargetSpec,
   status: KollectTargetStatus,
-  columns: [
-    conditionColumn('Ready', 'Ready'),
-    { name: 'Collected', type: 'integer', jsonPath: '.status.collectedCount' },
-    { name: 'Updated', type: 'date', jsonPath: '.status.collectedCountUpdatedAt' },
-    ageColumn,
-  ],
+  columns: targetColumns,
 };

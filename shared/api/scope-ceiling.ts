@@ -3,18 +3,17 @@ import { Limits } from './collection-filter.ts';
 import { Duration } from './duration.ts';
 import { GroupVersionKind } from './meta.ts';
 
-const names = (description: string) => z.array(z.string()).optional().meta({ description, 'x-kubernetes-list-type': 'set' });
+/** A list of names, each once. */
+export const scopeNames = (description: string) => z.array(z.string()).optional().meta({ description, 'x-kubernetes-list-type': 'set' });
 
 /** What both scope kinds bound. */
 export const scopeCeilingFields = {
   allowedGVKs: z.array(GroupVersionKind).optional().meta({ description: 'Kinds that may be collected; any when empty.', 'x-kubernetes-list-type': 'atomic' }),
-  allowedNamespaces: names('Namespaces that may be collected from; any when empty.'),
-  deniedNamespaces: names('Namespaces that may not be collected from, whatever else is said.'),
-  minExportInterval: Duration.optional().meta({ description: 'Least interval of inventories and sinks.' }),
-  snapshotSinkRefs: names('Snapshot sinks that may be used; any when empty.'),
-  databaseSinkRefs: names('Database sinks that may be used; any when empty.'),
-  eventSinkRefs: names('Event sinks that may be used; any when empty.'),
-  limits: Limits.optional().meta({ description: 'Bounds of the rows of each target.' }),
+  allowedNamespaces: scopeNames('Namespaces that may be collected from; any when empty.'),
+  deniedNamespaces: scopeNames('Namespaces that may not be collected from, whatever else is allowed.'),
+  minExportInterval: Duration.optional().meta({ description: 'Lowest exportMinInterval of inventories, references and sinks, such as 1m.' }),
+  snapshotSinkRefs: scopeNames('Names of the snapshot sinks that may be used; any when empty.'),
+  databaseSinkRefs: scopeNames('Names of the database sinks that may be used; any when empty.'),
+  eventSinkRefs: scopeNames('Names of the event sinks that may be used; any when empty.'),
+  limits: Limits.optional().meta({ description: 'How much each target may keep; the lower of this and the limits of the target holds.' }),
 };
-
-export { names as scopeNames };

@@ -1,9 +1,10 @@
-import { ageColumn, conditionColumn, type Column } from './kind.ts';
+import { ageColumn, conditionColumn, conditionReasonColumn, type Column } from './kind.ts';
 
 /** Columns of the three sink kinds. */
 export const sinkColumns: readonly Column[] = [
-  { name: 'Type', type: 'string', jsonPath: '.spec.type' },
+  { name: 'Type', type: 'string', jsonPath: '.spec.type', description: 'Backend' },
   conditionColumn('Verified', 'ConnectionVerified'),
-  { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="ConnectionVerified")].reason', priority: 1 },
   ageColumn,
+  { name: 'Cluster', type: 'string', jsonPath: '.spec.cluster', description: 'Name of this cluster in what is exported', priority: 1 },
+  conditionReasonColumn('ConnectionVerified'),
 ];

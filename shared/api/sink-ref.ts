@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { Duration } from './duration.ts';
+import { nonEmpty } from './text.ts';
 
 export const sinkFamilies = ['snapshot', 'database', 'event'] as const;
 export type SinkFamily = (typeof sinkFamilies)[number];
 
-const SinkRefObject = z.object({
-  name: z.string(),
+/** A reference with settings of its own. Fields that it does not have are found by the rules of admission. */
+export const SinkRefObject = z.object({
+  name: nonEmpty,
   namespace: z.string().optional(),
   exportMinInterval: Duration.optional(),
   maxExportBytes: z.number().int().optional(),
@@ -16,15 +18,21 @@ export type SinkRefObject = z.infer<typeof SinkRefObject>;
  * A sink by name, or an object with the name and settings of this reference. The CRD leaves the item open, because a structural schema
  * cannot say "string or object"; the rules of admission own its shape.
  */
-export const SinkRef = z.union([z.string(), SinkRefObject]).meta({ 'x-kubernetes-preserve-unknown-fields': true });
+export const SinkRef = z.union([nonEmpty, SinkRefObject]).meta({ 'x-kubernetes-preserve-unknown-fields': true });
 export type SinkRef = z.infer<typeof SinkRef>;
+
+/** Most references of an inventory: of each list, which the CRD holds, and of all together, which admission holds. */
+export const maxSinkRefs = 20;
 
 export const sinkRefList = (family: SinkFamily) =>
   z
     .array(SinkRef)
-    .max(20)
+    .max(maxSinkRefs)
     .optional()
-    .meta({ description: `Names of ${family} sinks, or objects with name, namespace, exportMinInterval and maxExportBytes.`, 'x-kubernetes-list-type': 'atomic' });
+    .meta({
+      description: `Where to export to: names of ${family} sinks, or objects with name and, each optional, namespace (cluster inventories only), exportMinInterval and maxExportBytes. At most ${maxSinkRefs} references of all families together.`,
+      'x-kubernetes-list-type': 'atomic',
+    });
 
 /** What all inventories refer to. */
 export interface SinkRefLists {
@@ -42,7 +50,11 @@ export function normaliseSinkRef(ref: SinkRef): SinkRefObject {
   return typeof ref === 'string' ? { name: ref } : ref;
 }
 
-/** All references in the order of export: snapshot, database, event, each as written. */
+/**
+ * All references in the order of export: snapshot, database, event, each as written.
+ *
+ * @example sinkBindings({ databaseSinkRefs: ['pg'] }) // [{ family: 'database', name: 'pg' }]
+ */
 export function sinkBindings(spec: SinkRefLists): SinkBinding[] {
   return sinkFamilies.flatMap((family) => (spec[`${family}SinkRefs`] ?? []).map((ref) => ({ family, ...normaliseSinkRef(ref) })));
 }

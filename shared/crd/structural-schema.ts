@@ -11,8 +11,11 @@ export interface StructuralSchema {
   [keyword: string]: unknown;
 }
 
-/** What a structural schema may not hold, or says by itself. */
+/** What a structural schema may not hold. */
 const dropped = new Set(['$schema', 'propertyNames']);
+
+/** How people read a field; all other keywords follow. */
+const readingOrder = ['description', 'type', 'format', 'enum', 'default', 'nullable'];
 
 /**
  * The structural schema of a zod schema. Metadata passes through, so that `.meta({ format: 'int64', 'x-kubernetes-list-type': 'set' })`
@@ -31,7 +34,7 @@ function convert(node: StructuralSchema, path: string): StructuralSchema {
   const open = node['x-kubernetes-preserve-unknown-fields'] === true;
   if ('anyOf' in node && !open) throw new Error(`${path || 'the schema'} is a union, which a structural schema cannot say`);
   const result: StructuralSchema = {};
-  for (const [keyword, value] of Object.entries(node)) {
+  for (const [keyword, value] of Object.entries(node).sort(([a], [b]) => rank(a) - rank(b))) {
     if (dropped.has(keyword) || (open && keyword === 'anyOf') || isBoundOfNumbers(keyword, value)) continue;
     if (keyword === 'properties') {
       const properties = Object.entries(value as Record<string, StructuralSchema>);
@@ -45,6 +48,12 @@ function convert(node: StructuralSchema, path: string): StructuralSchema {
     }
   }
   return result;
+}
+
+function rank(keyword: string): number {
+  if (keyword === 'properties' || keyword === 'items') return readingOrder.length + 1;
+  const place = readingOrder.indexOf(keyword);
+  return place < 0 ? readingOrder.length : place;
 }
 
 /** Every integer of zod is bounded by what a double holds; that is no rule of ours. */

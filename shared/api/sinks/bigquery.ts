@@ -1,12 +1,18 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
+import { nonEmpty } from '../text.ts';
 
+/** Settings of the type bigquery. */
 export const BigQuerySettings = z.object({
-  project: z.string().meta({ description: 'Google Cloud project.' }),
-  dataset: z.string().meta({ description: 'Dataset; it must exist.' }),
-  table: z.string().meta({ description: 'Table that the rows are written to.' }),
-  location: z.string().optional().meta({ description: 'Location of the jobs, such as EU.' }),
-  secretRef: SecretReference.optional().meta({ description: 'Secret with the service account under credentials.json; ambient credentials when unset.' }),
+  project: nonEmpty.meta({ description: 'Google Cloud project.' }),
+  dataset: nonEmpty.meta({ description: 'Dataset of the table; it must exist.' }),
+  table: nonEmpty.meta({ description: 'Table that the rows are written to.' }),
+  location: z.string().optional().meta({ description: 'Location of the jobs, such as EU; that of the dataset when unset.' }),
+  secretRef: SecretReference.optional().meta({ description: 'Secret with the key of a service account under credentials.json; the identity of the workload when unset.' }),
 });
+export type BigQuerySettings = z.infer<typeof BigQuerySettings>;
+
+/** Key of the Secret. */
+export const bigquerySecretKeys = ['credentials.json'] as const;
 
 export const bigqueryOptions = ['maximumBytesBilled', 'labels'] as const;

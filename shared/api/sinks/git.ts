@@ -1,38 +1,58 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
 
+/** Settings of the type git. */
 export const GitSettings = z.object({
-  branch: z.string().optional().meta({ description: 'Branch; the #branch= of the endpoint, else main.' }),
-  pushPolicy: z.enum(['Commit', 'ForcePush']).optional().meta({ description: 'Add commits, or rewrite the history.' }),
+  branch: z.string().optional().meta({ description: 'Branch to write to; that of #branch= in the endpoint, else main, when unset.' }),
+  pushPolicy: z.enum(['Commit', 'ForcePush']).optional().meta({ description: 'Commit adds to the history, ForcePush rewrites it. Commit when unset.' }),
   auth: z
     .object({
-      type: z.enum(['token', 'ssh']).optional().meta({ description: 'Kind of credentials; told by the scheme when unset.' }),
-      secretRef: SecretReference.optional().meta({ description: 'Secret with the credentials; spec.secretRef when unset.' }),
+      type: z.enum(['token', 'ssh']).optional().meta({ description: 'token for http and https, ssh for ssh; told by the endpoint when unset.' }),
+      secretRef: SecretReference.optional().meta({ description: 'Secret with username and token (or password), or with ssh-privatekey and known_hosts; spec.secretRef when unset.' }),
     })
     .optional()
-    .meta({ description: 'Login.' }),
-  commitMessage: z.string().optional().meta({ description: 'First line of the commit.' }),
-  commitBody: z.string().optional().meta({ description: 'Body of the commit.' }),
-  commitTrailers: z.array(z.string()).optional().meta({ description: 'Trailers of the commit.', 'x-kubernetes-list-type': 'atomic' }),
+    .meta({ description: 'How to log in.' }),
+  commitMessage: z
+    .string()
+    .optional()
+    .meta({ description: 'First line of a commit; {cluster}, {namespace}, {name}, {generation}, {exportGeneration}, {itemCount}, {checksum}, {checksumShort}, {exportedAt}, {sink} and {path} are replaced.' }),
+  commitBody: z.string().optional().meta({ description: 'Further text of a commit, with the same placeholders.' }),
+  commitTrailers: z.array(z.string()).optional().meta({ description: 'Trailers of a commit such as "Signed-off-by: …", with the same placeholders.', 'x-kubernetes-list-type': 'atomic' }),
   author: z
-    .object({ name: z.string().optional().meta({ description: 'Name.' }), email: z.string().optional().meta({ description: 'Address.' }) })
+    .object({
+      name: z.string().optional().meta({ description: 'Name of the author; kollect when unset.' }),
+      email: z.string().optional().meta({ description: 'Address of the author; kollect@kollect.dev when unset.' }),
+    })
     .optional()
     .meta({ description: 'Author of the commits.' }),
-  cloneDepth: z.number().int().min(1).optional().meta({ description: 'Depth of the clone.', format: 'int32' }),
-  prune: z.boolean().optional().meta({ description: 'Remove files that are not written any more.' }),
-  engine: z.enum(['go-git', 'cli']).optional().meta({ description: 'Kept for compatibility; the git program is used.' }),
-  forceBasicAuth: z.boolean().optional().meta({ description: 'Send credentials without being asked.' }),
+  cloneDepth: z.number().int().min(1).optional().meta({ description: 'Commits that are fetched; 1 when unset.', format: 'int32' }),
+  prune: z.boolean().optional().meta({ description: 'Remove files of the inventory that are not written any more; always on for the layouts perResource and split.' }),
+  engine: z.enum(['go-git', 'cli']).optional().meta({ description: 'Accepted for compatibility, without effect: the git program is used.' }),
+  forceBasicAuth: z.boolean().optional().meta({ description: 'Send credentials with the first request, for servers that do not ask for them.' }),
 });
+export type GitSettings = z.infer<typeof GitSettings>;
 
+/** Settings of the type gitlab. */
 export const GitLabSettings = z.object({
   mergeRequest: z
     .object({
-      mode: z.enum(['direct', 'merge_request']).optional().meta({ description: 'Push to the branch, or open a merge request.' }),
-      targetBranch: z.string().optional().meta({ description: 'Branch to merge into.' }),
-      branchPrefix: z.string().optional().meta({ description: 'Prefix of the source branch; kollect when unset.' }),
+      mode: z.enum(['direct', 'merge_request']).optional().meta({ description: 'direct pushes to the branch, merge_request opens a merge request. direct when unset.' }),
+      targetBranch: z.string().optional().meta({ description: 'Branch to merge into; required for merge_request.' }),
+      branchPrefix: z.string().optional().meta({ description: 'Begin of the source branch <prefix>/<namespace>/<name>; kollect when unset.' }),
       titleTemplate: z.string().optional().meta({ description: 'Title; {namespace} and {name} are replaced.' }),
       autoMerge: z.boolean().optional().meta({ description: 'Merge when the pipeline succeeds.' }),
     })
     .optional()
-    .meta({ description: 'Merge requests.' }),
+    .meta({ description: 'Whether exports are reviewed.' }),
 });
+export type GitLabSettings = z.infer<typeof GitLabSettings>;
+
+/** Keys of the Secret; of several, the first that is not blank counts. */
+export const gitSecretKeys = {
+  username: ['username'],
+  password: ['token', 'password'],
+  privateKey: ['ssh-privatekey', 'identity', 'id_rsa'],
+  knownHosts: ['known_hosts'],
+} as const satisfies Record<string, readonly string[]>;
+
+export const gitOptions = [] as const;

@@ -1,22 +1,34 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
 
+/** Settings of the type http. */
 export const HttpSettings = z.object({
-  method: z.enum(['POST', 'PUT', 'PATCH']).optional().meta({ description: 'Request method; POST when unset.' }),
-  headersSecretRef: SecretReference.optional().meta({ description: 'Secret whose keys and values are sent as headers.' }),
+  method: z.enum(['POST', 'PUT', 'PATCH']).optional().meta({ description: 'Method of the request; POST when unset.' }),
+  headersSecretRef: SecretReference.optional().meta({ description: 'Secret of which each key is sent as a header, with its value.' }),
   auth: z
     .object({
-      type: z.enum(['none', 'basic', 'bearer']).meta({ description: 'basic reads username and password, bearer reads token.' }),
-      secretRef: SecretReference.optional().meta({ description: 'Secret with the credentials; spec.secretRef when unset.' }),
+      type: z
+        .enum(['basic', 'bearer'])
+        .optional()
+        .meta({ description: 'basic sends username and password of the Secret, bearer its token; told by the keys of the Secret when unset.' }),
+      secretRef: SecretReference.optional().meta({ description: 'Secret with username and password, or token; spec.secretRef when unset.' }),
     })
     .optional()
-    .meta({ description: 'Login.' }),
+    .meta({ description: 'How to log in.' }),
   signature: z
     .object({
       algorithm: z.enum(['hmac-sha256', 'hmac-sha512']).optional().meta({ description: 'hmac-sha256 when unset.' }),
-      header: z.string().optional().meta({ description: 'Header of the signature; X-Kollect-Signature when unset.' }),
-      secretRef: SecretReference.meta({ description: 'Secret with the signing key under key.' }),
+      header: z.string().optional().meta({ description: 'Header that holds the signature as <algorithm>=<hex>; X-Kollect-Signature when unset.' }),
+      secretRef: SecretReference.meta({ description: 'Secret with the key to sign with under key.' }),
     })
     .optional()
-    .meta({ description: 'Signature over the body.' }),
+    .meta({ description: 'Signature over the body, by which the receiver knows who sent it.' }),
 });
+export type HttpSettings = z.infer<typeof HttpSettings>;
+
+/** Keys of the Secret that `auth` or `spec.secretRef` names. */
+export const httpSecretKeys = ['username', 'password', 'token'] as const;
+/** Key of the Secret that `signature` names. */
+export const httpSignatureSecretKey = 'key';
+
+export const httpOptions = [] as const;

@@ -1,15 +1,33 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
+import { nonEmpty } from '../text.ts';
 
+export const kafkaSaslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const;
+
+/** Settings of the type kafka. */
 export const KafkaSettings = z.object({
-  brokers: z.array(z.string()).meta({ description: 'Addresses as host:port.', 'x-kubernetes-list-type': 'atomic' }),
-  topic: z.string().meta({ description: 'Topic that is written to.' }),
-  secretRef: SecretReference.optional().meta({ description: 'Secret with username, password or token; spec.secretRef when unset.' }),
+  brokers: z
+    .array(nonEmpty)
+    .min(1)
+    .meta({ description: 'Addresses to begin with, as host:port.', 'x-kubernetes-list-type': 'atomic' }),
+  topic: nonEmpty.meta({ description: 'Topic that is written to.' }),
+  secretRef: SecretReference.optional().meta({ description: 'Secret with username and password, or token; spec.secretRef when unset.' }),
   sasl: z
-    .object({ mechanism: z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']).meta({ description: 'SASL mechanism.' }) })
+    .object({
+      mechanism: z
+        .enum(kafkaSaslMechanisms)
+        .meta({ description: 'PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 use username and password of the Secret, OAUTHBEARER its token.' }),
+    })
     .optional()
-    .meta({ description: 'Login; SCRAM-SHA-256 when the Secret has a username.' }),
-  tls: z.object({ enabled: z.boolean().optional().meta({ description: 'Connect with TLS.' }) }).optional().meta({ description: 'Encryption; trust is in spec.tls.' }),
+    .meta({ description: 'How to log in; SCRAM-SHA-256 when unset and the Secret has a username, without login when there is no Secret.' }),
+  tls: z
+    .object({ enabled: z.boolean().optional().meta({ description: 'Connect with TLS; true when unset and spec.tls is set.' }) })
+    .optional()
+    .meta({ description: 'Encryption; whom to trust is said in spec.tls.' }),
 });
+export type KafkaSettings = z.infer<typeof KafkaSettings>;
+
+/** Keys of the Secret. A token stands in for the password, and is what OAUTHBEARER sends. */
+export const kafkaSecretKeys = ['username', 'password', 'token'] as const;
 
 export const kafkaOptions = ['compression', 'acks', 'linger_ms'] as const;

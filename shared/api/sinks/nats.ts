@@ -1,11 +1,17 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
+import { nonEmpty } from '../text.ts';
 
+/** Settings of the type nats. */
 export const NatsSettings = z.object({
-  url: z.string().optional().meta({ description: 'Servers, such as nats://host:4222; spec.endpoint when unset.' }),
-  subject: z.string().meta({ description: 'Subject that is published to.' }),
-  stream: z.string().optional().meta({ description: 'JetStream stream; kollect_events when unset.' }),
-  secretRef: SecretReference.optional().meta({ description: 'Secret with token, username and password, creds or nkey; spec.secretRef when unset.' }),
+  url: z.string().optional().meta({ description: 'Servers, separated by commas, such as nats://host:4222, or tls:// for encryption; spec.endpoint when unset.' }),
+  subject: nonEmpty.meta({ description: 'Subject that is published to.' }),
+  stream: z.string().optional().meta({ description: 'JetStream stream of the subject; kollect_events when unset.' }),
+  secretRef: SecretReference.optional().meta({ description: 'Secret with token, username and password, creds (a credentials file) or nkey (a seed); spec.secretRef when unset.' }),
 });
+export type NatsSettings = z.infer<typeof NatsSettings>;
+
+/** Ways to log in by the keys of the Secret; the first whose keys are all there counts. `creds` is a credentials file as `nsc` writes it, `nkey` a seed. */
+export const natsSecretKeys = [['token'], ['username', 'password'], ['creds'], ['nkey']] as const;
 
 export const natsOptions = ['maxAge', 'replicas', 'storage'] as const;

@@ -7,7 +7,7 @@ import { splitLines } from './lines.ts';
 /** A busy page is left to others after this long. */
 const sliceMs = 15;
 /** A watch without a bookmark for this long is taken for dead: the API server sends one a minute. */
-const idleMs = 180_000;
+const defaultIdleMs = 180_000;
 const firstBackoffMs = 800;
 const lastBackoffMs = 30_000;
 /** A watch that held this long has earned a fresh backoff. */
@@ -51,6 +51,8 @@ export interface ReflectorOptions {
   handler: ReflectorHandler;
   logger: Logger;
   observe?: ReflectorObserver | undefined;
+  /** Milliseconds of silence after which a watch is taken for dead; 180,000 when unset. */
+  idleMs?: number | undefined;
 }
 
 interface WatchEvent {
@@ -146,7 +148,7 @@ export class Reflector {
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
-    const { client, path, observe } = this.#options;
+    const { client, path, observe, idleMs = defaultIdleMs } = this.#options;
     observe?.('watch');
     const connection = new AbortController();
     const stop = (): void => connection.abort();

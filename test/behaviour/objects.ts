@@ -49,10 +49,7 @@ kind: KollectDatabaseSink
 metadata: {name: pg, namespace: ${namespace}}
 spec:
   type: postgres
-  postgres:
-    databaseRef: {name: dsn}
-    table: inventory_items
-${indent(sinkSpec)}`;
+${sinkSpec.includes('postgres:') ? '' : '  postgres: {databaseRef: {name: dsn}, table: inventory_items}\n'}${indent(sinkSpec)}`;
 }
 
 export function inventory({ namespace, inventorySpec = '' }: PipelineOptions): string {
@@ -60,8 +57,7 @@ export function inventory({ namespace, inventorySpec = '' }: PipelineOptions): s
 kind: KollectInventory
 metadata: {name: inventory, namespace: ${namespace}}
 spec:
-  databaseSinkRefs: [pg]
-${indent(inventorySpec)}`;
+${inventorySpec.includes('SinkRefs:') ? '' : '  databaseSinkRefs: [pg]\n'}${indent(inventorySpec)}`;
 }
 
 export function deployment(namespace: string, name: string, replicas = 1): string {

@@ -1,0 +1,227 @@
+import t, { type Test } from 'tap';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
+import { KubeClient } from '../../shared/kube/client.ts';
+import { loadConnection } from '../../shared/kube/config.ts';
+import { listOnce, Reflector, type ReflectorHandler, type ReflectorState } from '../../shared/kube/reflector.ts';
+import { createLogger } from '../../shared/log.ts';
+import { isList, isWatch, WatchProxy, type Rule } from '../faults/watch-proxy.ts';
+import { startCluster } from '../servers/cluster.ts';
+import { eventually } from '../servers/eventually.ts';
+
+const cluster = await startCluster();
+t.teardown(() => cluster.stop());
+const direct = new KubeClient(await loadConnection({ kubeconfig: cluster.kubeconfig }));
+t.teardown(() => direct.close());
+const logger = createLogger({ level: 'error', format: 'text', name: 'test', write: () => undefined });
+let namespaces = 0;
+
+/** Follows ConfigMaps as a row store would: by uid, with a sweep after each complete list. */
+class Follower implements ReflectorHandler {
+  readonly objects = new Map<string, { name: string; value: string; epoch: number }>();
+  readonly states: ReflectorState['phase'][] = [];
+  epoch = 0;
+  lists = 0;
+
+  listStarted(epoch: number): void {
+    this.epoch = epoch;
+    this.lists++;
+  }
+
+  listed(object: KubeObject): void {
+    this.changed(object);
+  }
+
+  listCompleted(): void {
+    for (const [uid, { epoch }] of this.objects) if (epoch !== this.epoch) this.objects.delete(uid);
+  }
+
+  changed(object: KubeObject): void {
+    const { data } = object as KubeObject & { data?: { value?: string } };
+    this.objects.set(object.metadata.uid ?? '', { name: object.metadata.name, value: data?.value ?? '', epoch: this.epoch });
+  }
+
+  deleted(object: KubeObject): void {
+    this.objects.delete(object.metadata.uid ?? '');
+  }
+
+  stateChanged(state: ReflectorState): void {
+    this.states.push(state.phase);
+  }
+
+  get seen(): string {
+    return [...this.objects.values()].map(({ name, value }) => `${name}=${value}`).sort().join(' ');
+  }
+}
+
+async function follow(t: Test, rules: Rule[] = [], options: { idleMs?: number } = {}) {
+  const namespace = `reflector-${namespaces++}`;
+  await direct.create('/api/v1/namespaces', { metadata: { name: namespace } });
+  const path = `/api/v1/namespaces/${namespace}/configmaps`;
+  const proxy = new WatchProxy({ url: cluster.url, ca: cluster.caPem });
+  for (const rule of rules) proxy.break(rule);
+  const client = new KubeClient({ ...direct.connection, server: await proxy.start() });
+  const handler = new Follower();
+  const events: string[] = [];
+  const reflector = new Reflector({ client, path, name: 'configmaps', handler, logger, observe: (event) => events.push(event), ...options });
+  t.teardown(async () => {
+    await reflector.stop();
+    await client.close();
+    await proxy.stop();
+  });
+  const write = (name: string, value: string): Promise<unknown> =>
+    direct.patch(`${path}/${name}`, { type: 'apply', query: { fieldManager: 'test', force: true }, body: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { value } } });
+  const remove = (name: string): Promise<void> => direct.delete(`${path}/${name}`);
+  const equal = (): Promise<unknown> =>
+    eventually(async () => {
+      const { items } = await direct.page(path, {});
+      const truth = items.map((item) => `${item.metadata.name}=${(item as unknown as { data: { value: string } }).data.value}`).sort().join(' ');
+      if (handler.seen !== truth) throw new Error(`seen ${handler.seen}, true ${truth}`);
+      return true;
+    });
+  return { proxy, client, path, handler, events, reflector, write, remove, equal };
+}
+
+t.test('lists, then follows', async (t) => {
+  const { reflector, handler, write, remove, equal, events } = await follow(t);
+  await write('a', '1');
+  await write('b', '1');
+  reflector.start();
+  await equal();
+  await write('a', '2');
+  await write('c', '1');
+  await remove('b');
+  await equal();
+  // Deleted and created again under its name: another object.
+  await remove('a');
+  await write('a', 'new');
+  await equal();
+  t.equal(handler.lists, 1, 'one list is enough');
+  t.strictSame(handler.states, ['Syncing', 'Synced']);
+  t.strictSame(events, ['list', 'watch']);
+});
+
+const expired = JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' } });
+const internal = JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code: 500, reason: 'InternalError', message: 'etcd hiccup' } });
+
+/** What a watch may go through; `lists` says how many lists it may cost. */
+const faults: { name: string; rule: Rule; event: string; lists: number }[] = [
+  { name: '410 when the watch is opened', rule: { match: isWatch, fault: { kind: 'status', code: 410 } }, event: 'expired', lists: 2 },
+  { name: '410 in the stream', rule: { match: isWatch, fault: { kind: 'line', after: 1, line: expired } }, event: 'expired', lists: 2 },
+  { name: 'ERROR 500 in the stream', rule: { match: isWatch, fault: { kind: 'line', after: 1, line: internal } }, event: 'error', lists: 1 },
+  { name: '500 when the watch is opened', rule: { match: isWatch, fault: { kind: 'status', code: 500 }, times: 2 }, event: 'error', lists: 1 },
+  { name: 'a line that is cut', rule: { match: isWatch, fault: { kind: 'truncate', after: 1 } }, event: 'watch', lists: 1 },
+  { name: 'a line that is no JSON', rule: { match: isWatch, fault: { kind: 'line', after: 1, line: '{"type":"MODIFIED","obj' } }, event: 'broken-line', lists: 1 },
+  { name: 'a connection that is reset', rule: { match: isWatch, fault: { kind: 'reset', after: 1 } }, event: 'error', lists: 1 },
+  { name: 'events that come twice', rule: { match: isWatch, fault: { kind: 'duplicate' } }, event: 'watch', lists: 1 },
+  { name: 'a slow drip', rule: { match: () => true, fault: { kind: 'drip' }, times: 3 }, event: 'watch', lists: 1 },
+  { name: 'the server asking for patience', rule: { match: isList, fault: { kind: 'status', code: 429, headers: { 'retry-after': '1' } } }, event: 'list', lists: 1 },
+  { name: 'a half-open connection', rule: { match: isWatch, fault: { kind: 'silence', after: 1 } }, event: 'idle', lists: 1 },
+];
+
+for (const { name, rule, event, lists } of faults) {
+  t.test(`survives ${name}`, async (t) => {
+    const { reflector, handler, events, write, remove, equal } = await follow(t, [rule], { idleMs: 2_000 });
+    await write('a', '1');
+    await write('b', '1');
+    reflector.start();
+    await eventually(() => handler.states.includes('Synced'));
+    await write('a', '2');
+    await write('c', '1');
+    await remove('b');
+    await write('a', '3');
+    await equal();
+    await eventually(() => events.includes(event));
+    await write('d', '1');
+    await equal();
+    t.equal(handler.lists, lists, 'resumes where it can, lists where it must');
+  });
+}
+
+t.test('a list that fails on a later page sweeps nothing and is repeated', async (t) => {
+  const third = (url: URL): boolean => isList(url) && url.searchParams.has('continue') && pages++ === 1;
+  let pages = 0;
+  const { reflector, handler, path, equal } = await follow(t, [{ match: third, fault: { kind: 'status', code: 500 } }]);
+  await Promise.all(
+    Array.from({ length: 1_200 }, (_, index) => direct.create(path, { metadata: { name: `c${index}` }, data: { value: '1' } })),
+  );
+  let completed = 0;
+  const complete = handler.listCompleted.bind(handler);
+  handler.listCompleted = () => {
+    completed++;
+    complete();
+  };
+  reflector.start();
+  await equal();
+  t.equal(handler.lists, 2);
+  t.equal(completed, 1, 'the broken list was never called complete');
+});
+
+t.test('an expired continue token goes on with a list of its own, then in one piece', async (t) => {
+  const continued = (url: URL): boolean => isList(url) && url.searchParams.has('continue');
+  const { reflector, handler, path, proxy, equal } = await follow(t, [{ match: continued, fault: { kind: 'status', code: 410 }, times: 2 }]);
+  await Promise.all(Array.from({ length: 700 }, (_, index) => direct.create(path, { metadata: { name: `c${index}` }, data: { value: '1' } })));
+  reflector.start();
+  await equal();
+  t.equal(handler.lists, 1);
+  const last = proxy.requests.filter(({ url }) => isList(url)).at(-1)!.url;
+  t.equal(last.searchParams.get('limit'), null, 'the third attempt asks for everything at once');
+});
+
+t.test('lost permission is a state, and passes', async (t) => {
+  const { reflector, handler, write, equal } = await follow(t, [{ match: isList, fault: { kind: 'status', code: 403 } }]);
+  await write('a', '1');
+  reflector.start();
+  await eventually(() => handler.states.includes('Failed'));
+  t.equal(handler.objects.size, 0);
+  await equal();
+  t.equal(reflector.state.phase, 'Synced');
+});
+
+t.test('a refused token is read again', async (t) => {
+  let reads = 0;
+  const client = new KubeClient({ ...direct.connection, token: async () => (reads++ === 0 ? 'expired' : cluster.adminToken) });
+  t.teardown(() => client.close());
+  const { items } = await client.page('/api/v1/namespaces', {});
+  t.ok(items.length > 0);
+  t.equal(reads, 2);
+  await client.page('/api/v1/namespaces', {});
+  t.equal(reads, 2, 'and kept for the next requests');
+});
+
+t.test('after stop nobody is called', async (t) => {
+  const { reflector, handler, write, equal } = await follow(t);
+  await write('a', '1');
+  reflector.start();
+  await equal();
+  await reflector.stop();
+  const before = handler.seen;
+  await write('a', '2');
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  t.equal(handler.seen, before);
+});
+
+t.test('a handler that throws does not stop the stream', async (t) => {
+  const { reflector, handler, events, write, equal } = await follow(t);
+  await write('a', '1');
+  reflector.start();
+  await equal();
+  const changed = handler.changed.bind(handler);
+  handler.changed = () => {
+    handler.changed = changed;
+    throw new Error('a bug');
+  };
+  await write('a', '2');
+  await write('a', '3');
+  await equal();
+  t.ok(events.includes('handler-error'));
+});
+
+t.test('a list beside the watch tells when it could not be completed', async (t) => {
+  const { client, path, write } = await follow(t, [{ match: isList, fault: { kind: 'status', code: 500 } }]);
+  await write('a', '1');
+  const seen: string[] = [];
+  const list = (): Promise<void> => listOnce(client, path, { signal: new AbortController().signal }, (object) => seen.push(object.metadata.name));
+  await t.rejects(list(), /injected 500/);
+  await list();
+  t.strictSame(seen, ['a']);
+});

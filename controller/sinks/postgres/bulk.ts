@@ -1,9 +1,9 @@
 import { KollectError } from '../../../shared/errors.ts';
-import type { ExportRow, RejectedRow, SinkChange, WriteResult } from '../contract.ts';
+import type { ExportRow, SinkChange, WriteResult } from '../contract.ts';
 import { isRowError, sqlState } from './errors.ts';
 import { copyLines, payloadBytes, portions, withoutDuplicates } from './rows.ts';
 import type { Session } from './session.ts';
-import { columnList, countRows, deleteKeys, onConflict, scope, scopeValues, upsertAcceptable, type WriteTarget } from './write.ts';
+import { columnList, countRows, deleteKeys, onConflict, scope, scopeValues, upsertAcceptable, type Tally, type WriteTarget } from './write.ts';
 
 /** Rows and characters of one transaction: long enough that the round trips vanish, short enough for a timeout of some seconds. */
 const chunkLimit = { rows: 10_000, characters: 32_000_000 };
@@ -44,7 +44,7 @@ class CompleteWrite {
   /** The inventory had no rows. */
   readonly #first: boolean;
   readonly #limit = { ...chunkLimit };
-  readonly #rejected: RejectedRow[] = [];
+  readonly #tally: Tally = { accepted: 0, rejected: [] };
   #written = 0;
   #bytes = 0;
 
@@ -62,12 +62,14 @@ class CompleteWrite {
       this.#bytes += payloadBytes(rows);
     }
     const deleted = this.#first ? await this.#expectNoOthers() : await this.#session.transaction(() => this.#deleteStale());
-    return { written: this.#written, deleted, bytes: this.#bytes, rejected: this.#rejected };
+    return { written: this.#written, deleted, bytes: this.#bytes, rejected: this.#tally.rejected };
   }
 
   async #writeChunk(rows: readonly ExportRow[]): Promise<number> {
     try {
-      return await this.#session.transaction(() => this.#copyAndMerge(rows));
+      const written = await this.#session.transaction(() => this.#copyAndMerge(rows));
+      this.#tally.accepted += rows.length;
+      return written;
     } catch (error) {
       if (isRowError(error)) return await this.#writeAcceptable(rows);
       if (sqlState(error) !== '57014' || this.#session.broken || rows.length <= minChunkRows) throw error;
@@ -98,7 +100,7 @@ ${onConflict(layout)}`,
 
   async #writeAcceptable(rows: readonly ExportRow[]): Promise<number> {
     return await this.#session.transaction(async () => {
-      const written = await upsertAcceptable(this.#session, this.#target, rows, this.#rejected);
+      const written = await upsertAcceptable(this.#session, this.#target, rows, this.#tally);
       if (this.#first) return written;
       // Refused rows exist in the cluster: what the table holds of them is old, not stale.
       await this.#session.query({

@@ -10,7 +10,15 @@ import type { TableName } from './settings.ts';
 /** Rows and characters of one statement: few round trips, and parameters of some megabytes at most. */
 const statementLimit = { rows: 2_000, characters: 4_000_000 };
 /** Beyond this many refused rows the table is at fault, not the rows; finding each costs a dozen statements. */
-export const maxRejectedRows = 1_000;
+const maxRejectedRows = 1_000;
+/** The same while no row at all was accepted. */
+const maxRejectedFirstRows = 50;
+
+/** What became of rows that are tried one part at a time. */
+export interface Tally {
+  accepted: number;
+  rejected: RejectedRow[];
+}
 
 /** What all statements of a pass share. */
 export interface WriteTarget {
@@ -37,9 +45,9 @@ export async function writeDelta(session: Session, target: WriteTarget, change: 
   } catch (error) {
     if (!isRowError(error)) throw error;
   }
-  const rejected: RejectedRow[] = [];
-  const counts = await session.transaction(() => write((rows) => upsertAcceptable(session, target, rows, rejected)));
-  return { ...counts, bytes, rejected };
+  const tally: Tally = { accepted: 0, rejected: [] };
+  const counts = await session.transaction(() => write((rows) => upsertAcceptable(session, target, rows, tally)));
+  return { ...counts, bytes, rejected: tally.rejected };
 }
 
 /** Inserts rows, and replaces those whose content differs. Gives the number of rows that were really written. */
@@ -52,10 +60,10 @@ ${onConflict(layout)}`;
 }
 
 /**
- * Writes the rows that the table accepts, inside the caller's transaction. The others are found by halving and added to `rejected`.
- * Throws `KOL_SINK_SCHEMA` when there are too many of them.
+ * Writes the rows that the table accepts, inside the caller's transaction. The others are found by halving. Throws
+ * `KOL_SINK_SCHEMA` when there are too many of them.
  */
-export async function upsertAcceptable(session: Session, target: WriteTarget, rows: readonly ExportRow[], rejected: RejectedRow[]): Promise<number> {
+export async function upsertAcceptable(session: Session, target: WriteTarget, rows: readonly ExportRow[], tally: Tally): Promise<number> {
   // A deferred constraint would speak up at the commit only, when nobody can tell which row it means.
   await session.query('SET CONSTRAINTS ALL IMMEDIATE');
   const attempt = async (part: readonly ExportRow[]): Promise<number> => {
@@ -63,6 +71,7 @@ export async function upsertAcceptable(session: Session, target: WriteTarget, ro
     try {
       const written = await upsertRows(session, target, part);
       await session.query('RELEASE SAVEPOINT part');
+      tally.accepted += part.length;
       return written;
     } catch (error) {
       if (!isRowError(error)) throw error;
@@ -70,9 +79,10 @@ export async function upsertAcceptable(session: Session, target: WriteTarget, ro
       const [row] = part;
       if (part.length === 1 && row !== undefined) {
         const { code, message } = rowRefusal(error);
-        rejected.push({ key: { targetName: row.targetName, uid: row.uid }, code, message });
-        if (rejected.length > maxRejectedRows) {
-          throw new KollectError('KOL_SINK_SCHEMA', `${target.table.title} refuses more than ${maxRejectedRows} rows, the last one with SQLSTATE ${code} (${message}): look at its constraints and triggers`);
+        tally.rejected.push({ key: { targetName: row.targetName, uid: row.uid }, code, message });
+        if (tally.rejected.length > (tally.accepted === 0 ? maxRejectedFirstRows : maxRejectedRows)) {
+          const what = tally.accepted === 0 ? 'every row' : `more than ${maxRejectedRows} rows`;
+          throw new KollectError('KOL_SINK_SCHEMA', `${target.table.title} refuses ${what}, the last one with SQLSTATE ${code} (${message}): look at its constraints and triggers`);
         }
         return 0;
       }

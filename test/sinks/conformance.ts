@@ -1,0 +1,315 @@
+import { createHash } from 'node:crypto';
+import t from 'tap';
+import type { ExportRow, InventoryIdentity, Sink, SinkChange } from '../../controller/sinks/contract.ts';
+import { KollectError } from '../../shared/errors.ts';
+
+/** Stands in the credentials of every destination, and must be in no message. */
+export const canary = 'canary-4c1f9';
+
+/** A row as the destination holds it. `written` differs when the row was written again. */
+export interface StoredRow {
+  inventory: string;
+  cluster: string;
+  target: string;
+  uid: string;
+  /** Canonical text or a JSON text that is equal to it; whatever the destination gives for what it stores. */
+  payload: string;
+  written: string;
+}
+
+/** Somewhere to export to that no other test sees. */
+export interface Destination {
+  open(): Promise<Sink>;
+  /** Everything it holds, by inventory, cluster, target and uid. */
+  contents(): Promise<StoredRow[]>;
+  /** From now on rows whose payload holds `text` are refused because of their content. */
+  refuse(text: string): Promise<void>;
+  /** Whether `open()` was followed by anything that a user would find in the destination. */
+  touched(): Promise<boolean>;
+  /** What the sink writes next is taken and the confirmation lost; that of the `later`th write after it when given, none for Infinity. */
+  loseConfirmation(later: number): void;
+  /** The next write waits for as long as the server is asked to wait. Resolves when it does. */
+  holdNextWrite(): Promise<{ waiting(): Promise<void>; release(): Promise<void> }>;
+}
+
+export interface Conformance {
+  name: string;
+  /** Declared as data by the backend, and held to it here. */
+  supports: { rowRefusal: boolean; counts: boolean };
+  destination(): Promise<Destination>;
+}
+
+export const signal = new AbortController().signal;
+
+export function identity(name = 'shop', cluster = ''): InventoryIdentity {
+  return { namespace: 'team-a', name, cluster, generation: 1 };
+}
+
+/** A row with the canonical payload that collection would make. */
+export function row(uid: string, attributes: Record<string, unknown> | string = {}, targetName = 'web'): ExportRow {
+  const text = typeof attributes === 'string' ? attributes : JSON.stringify(attributes);
+  const payload = `{"targetNamespace":"team-a","targetName":${JSON.stringify(targetName)},"namespace":"ns","name":${JSON.stringify(uid)},"version":"v1","kind":"Pod","uid":${JSON.stringify(uid)},"attributes":${text}}`;
+  return { targetName, targetNamespace: 'team-a', namespace: 'ns', name: uid, uid, payload, hash: createHash('sha256').update(payload).digest().toString('latin1') };
+}
+
+export function rows(count: number, attributes: Record<string, unknown> = {}, targetName = 'web'): ExportRow[] {
+  return Array.from({ length: count }, (_, index) => row(`u${String(index).padStart(6, '0')}`, attributes, targetName));
+}
+
+export interface ChangeParts {
+  identity?: InventoryIdentity;
+  deletes?: readonly string[];
+  complete?: readonly string[];
+  known?: readonly string[];
+}
+
+/** A change; a delta unless `complete` or `known` are given. */
+export function change(upserts: readonly ExportRow[], parts: ChangeParts = {}): SinkChange {
+  return {
+    identity: parts.identity ?? identity(),
+    upserts: slices(upserts),
+    upsertCount: upserts.length,
+    deletes: (parts.deletes ?? []).map((uid) => ({ targetName: 'web', uid })),
+    completeTargets: parts.complete ?? [],
+    ...(parts.known === undefined ? {} : { knownTargets: parts.known }),
+  };
+}
+
+/** All rows of an inventory whose only target is `web`. */
+export function whole(upserts: readonly ExportRow[], parts: ChangeParts = {}): SinkChange {
+  return change(upserts, { complete: ['web'], known: ['web'], ...parts });
+}
+
+function* slices(upserts: readonly ExportRow[]): Generator<readonly ExportRow[]> {
+  for (let start = 0; start < upserts.length; start += 1_000) yield upserts.slice(start, start + 1_000);
+}
+
+const uids = (stored: readonly StoredRow[]): string[] => stored.map(({ uid }) => uid);
+const attribute = (stored: StoredRow | undefined): unknown => (JSON.parse(stored?.payload ?? 'null') as { attributes: { v: unknown } }).attributes.v;
+
+/** Rejects with the error that the promise rejects with, after looking for the canary in all of it. */
+export async function failure(work: Promise<unknown>): Promise<KollectError> {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof KollectError)) throw error;
+    const seen = [error.message, error.stack, String(error.cause), JSON.stringify(error)].join('\n');
+    if (seen.includes(canary)) throw new Error('the error shows the password', { cause: error });
+    return error;
+  }
+  throw new Error('did not fail');
+}
+
+/** What every backend must do, named by what a user would observe. */
+export function conforms({ name, supports, destination }: Conformance): void {
+  t.test(`${name}: a pass that is repeated changes nothing`, async (t) => {
+    const place = await destination();
+    const sink = await place.open();
+    t.match(await sink.write(whole(rows(5)), signal), { written: 5, deleted: 0, rejected: [] });
+    const first = await place.contents();
+    t.match(await sink.write(whole(rows(5)), signal), { written: 0, deleted: 0 });
+    t.match(await sink.write(change(rows(5)), signal), { written: 0, deleted: 0 });
+    t.strictSame(await place.contents(), first, 'not one row was written again');
+    await sink.close();
+  });
+
+  t.test(`${name}: a change writes the rows that changed and no other`, async (t) => {
+    const place = await destination();
+    const sink = await place.open();
+    await sink.write(whole(rows(4, { v: 1 })), signal);
+    const before = await place.contents();
+    const result = await sink.write(change([row('u000001', { v: 2 }), row('new', { v: 1 }), row('u000003', { v: 1 })], { deletes: ['u000002', 'never-there'] }), signal);
+    t.match(result, { written: 2, deleted: 1, rejected: [] });
+    const after = await place.contents();
+    t.strictSame(uids(after), ['new', 'u000000', 'u000001', 'u000003']);
+    t.equal(attribute(after[2]), 2);
+    t.strictSame([after[1], after[3]], [before[0], before[3]]);
+    await sink.close();
+  });
+
+  t.test(`${name}: changes one by one and all at once end in the same`, async (t) => {
+    const [stepwise, atOnce] = [await destination(), await destination()];
+    const [one, other] = [await stepwise.open(), await atOnce.open()];
+    await one.write(whole(rows(6, { v: 1 })), signal);
+    await one.write(change([row('u000000', { v: 2 })], { deletes: ['u000001'] }), signal);
+    await one.write(change([row('u000001', { v: 3 })], { deletes: ['u000005'] }), signal);
+    await other.write(whole([row('u000000', { v: 2 }), row('u000001', { v: 3 }), ...rows(5, { v: 1 }).slice(2)]), signal);
+    const plain = (stored: StoredRow[]) => stored.map((entry) => ({ ...entry, written: undefined }));
+    t.strictSame(plain(await stepwise.contents()), plain(await atOnce.contents()));
+    await Promise.all([one.close(), other.close()]);
+  });
+
+  t.test(`${name}: an empty change confirms without a write`, async (t) => {
+    const place = await destination();
+    const sink = await place.open();
+    t.strictSame(await sink.write(change([]), signal), { written: 0, deleted: 0, bytes: 0, rejected: [] });
+    t.notOk(await place.touched());
+    await sink.close();
+  });
+
+  t.test(`${name}: a complete target loses what it does not name, others keep theirs`, async (t) => {
+    const place = await destination();
+    const sink = await place.open();
+    await sink.write(change([...rows(3), ...rows(2, {}, 'jobs'), ...rows(1, {}, 'old')], { complete: ['web', 'jobs', 'old'], known: ['web', 'jobs', 'old'] }), signal);
+    const keys = async () => (await place.contents()).map(({ target, uid }) => `${target}/${uid}`);
+
+    t.match(await sink.write(change([row('u000000')], { complete: ['web'] }), signal), { deleted: 2 });
+    t.strictSame(await keys(), ['jobs/u000000', 'jobs/u000001', 'old/u000000', 'web/u000000']);
+    t.match(await sink.write(change([], { known: ['web', 'jobs'] }), signal), { deleted: 1 });
+    t.strictSame(await keys(), ['jobs/u000000', 'jobs/u000001', 'web/u000000'], 'targets that are not known any more go, incomplete ones do not');
+    t.match(await sink.write(change([], { complete: ['jobs'] }), signal), { deleted: 2 });
+    t.strictSame(await keys(), ['web/u000000'], 'a complete target without rows is empty');
+    t.match(await sink.write(change([], { known: [] }), signal), { deleted: 1 });
+    t.strictSame(await keys(), []);
+    await sink.close();
+  });
+
+  t.test(`${name}: inventories and clusters in one destination do not touch each other`, async (t) => {
+    const place = await destination();
+    const sink = await place.open();
+    // A uid is unique in its cluster only, so clusters have uids in common here.
+    const all = [identity('shop', 'east'), identity('shop', 'west'), identity('stock', 'east'), { ...identity('shop', 'east'), namespace: 'team-b' }];
+    for (const one of all) await sink.write(whole(rows(2), { identity: one }), signal);
+    t.equal((await place.contents()).length, 8);
+    t.match(await sink.write(whole([], { identity: identity('shop', 'east') }), signal), { deleted: 2 });
+    t.match(await sink.write(change([], { identity: identity('shop', 'west'), deletes: ['u000001'] }), signal), { deleted: 1 });
+    t.strictSame(await sink.remove(identity('stock', 'east'), signal), { deleted: 2 });
+    const left = (await place.contents()).map(({ inventory, cluster, uid }) => `${inventory} ${cluster} ${uid}`);
+    t.strictSame(left, ['team-a/shop west u000000', 'team-b/shop east u000000', 'team-b/shop east u000001']);
+    if (supports.counts) t.strictSame(await sink.check(identity('shop', 'west'), signal), { rows: 1 });
+    await sink.close();
+  });
+
+  t.test(`${name}: removal empties the inventory, also where nothing is`, async (t) => {
+    const place = await destination();
+    const sink = await place.open();
+    t.strictSame(await sink.remove(identity(), signal), { deleted: 0 });
+    t.notOk(await place.touched(), 'nothing is created in order to be emptied');
+    await sink.write(whole(rows(3)), signal);
+    t.strictSame(await sink.remove(identity(), signal), { deleted: 3 });
+    t.strictSame(await sink.remove(identity(), signal), { deleted: 0 });
+    t.strictSame(await place.contents(), []);
+    await sink.close();
+  });
+
+  t.test(`${name}: a probe leaves no trace`, async (t) => {
+    const place = await destination();
+    const sink = await place.open();
+    const { message } = await sink.probe(signal);
+    t.notOk(message.includes(canary));
+    t.notOk(await place.touched());
+    await sink.write(whole(rows(2)), signal);
+    const before = await place.contents();
+    await sink.probe(signal);
+    t.strictSame(await place.contents(), before);
+    await sink.close();
+  });
+
+  t.test(`${name}: content of every kind arrives as it is`, async (t) => {
+    const place = await destination();
+    const sink = await place.open();
+    const odd = [
+      row('big', '{"v":123456789012345678901234567890}'),
+      row('text', { v: 'tab\t newline\n quote" backslash\\ slash/ ü 漢 🚀 \u2028 ${x} \\N \\. \\x41' }),
+      row('nul', { v: 'a\u0000b\\u0000c\\\u0000d' }),
+      row('deep', { v: { a: [1, 2.5, null, true, { b: [] }] } }),
+    ];
+    const passes = { 'in bulk': () => sink.write(whole(odd), signal), 'as a change': () => sink.write(change(odd), signal) };
+    for (const [how, write] of Object.entries(passes)) {
+      await sink.remove(identity(), signal);
+      t.match(await write(), { written: 4, rejected: [] }, how);
+      const stored = new Map((await place.contents()).map((entry) => [entry.uid, entry]));
+      t.match(stored.get('big')?.payload, /123456789012345678901234567890/);
+      t.equal(attribute(stored.get('text')), 'tab\t newline\n quote" backslash\\ slash/ ü 漢 🚀 \u2028 ${x} \\N \\. \\x41');
+      t.equal(attribute(stored.get('nul')), 'ab\\u0000c\\d', 'the character U+0000 is left out, text that looks like its escape stays');
+      t.strictSame(attribute(stored.get('deep')), { a: [1, 2.5, null, true, { b: [] }] });
+    }
+    await sink.close();
+  });
+
+  t.test(`${name}: a row that comes twice counts once, the later one`, async (t) => {
+    const place = await destination();
+    const sink = await place.open();
+    await sink.write(whole([row('a', { v: 1 }), row('b', { v: 1 }), row('a', { v: 2 })]), signal);
+    t.strictSame((await place.contents()).map(attribute), [2, 1]);
+    await sink.write(change([row('b', { v: 3 }), row('b', { v: 4 })]), signal);
+    t.strictSame((await place.contents()).map(attribute), [2, 4]);
+    await sink.close();
+  });
+
+  t.test(`${name}: 25,000 rows, then a tenth of them changed and a tenth gone`, async (t) => {
+    const place = await destination();
+    const sink = await place.open();
+    const all = rows(25_000, { v: 1 });
+    t.match(await sink.write(whole(all), signal), { written: 25_000, deleted: 0 });
+    const rest = all.slice(2_500).map((entry, index) => (index < 2_500 ? row(entry.uid, { v: 2 }) : entry));
+    t.match(await sink.write(whole(rest), signal), { written: 2_500, deleted: 2_500 });
+    const stored = await place.contents();
+    t.equal(stored.length, 22_500);
+    t.equal(stored.filter((entry) => attribute(entry) === 2).length, 2_500);
+    t.equal(uids(stored)[0], 'u002500');
+    await sink.close();
+  });
+
+  t.test(`${name}: a lost confirmation is an error, and the repetition ends in the same`, async (t) => {
+    const delta = () => change(rows(3, { v: 2 }), { deletes: ['u000009'] });
+    const complete = () => whole(rows(3, { v: 2 }));
+    // A complete pass may consist of several writes; losing one that it does not make is no failure.
+    for (const [write, later] of [[delta, 0], [complete, 0], [complete, 1], [complete, 2], [complete, 3]] as const) {
+      const place = await destination();
+      const sink = await place.open();
+      await sink.write(whole(rows(10, { v: 1 })), signal);
+      place.loseConfirmation(later);
+      const lost = sink.write(write(), signal);
+      if (later === 0) t.match(await failure(lost), { class: 'transient' });
+      else await lost.catch(() => undefined);
+      place.loseConfirmation(Infinity);
+      await sink.write(write(), signal);
+      const stored = await place.contents();
+      t.strictSame(stored.slice(0, 3).map(attribute), [2, 2, 2]);
+      t.equal(stored.length, write === complete ? 3 : 9);
+      await sink.close();
+    }
+  });
+
+  t.test(`${name}: a cancelled write ends at once and leaves nothing half done`, async (t) => {
+    const place = await destination();
+    const sink = await place.open();
+    await sink.write(whole(rows(3, { v: 1 })), signal);
+    const hold = await place.holdNextWrite();
+    const abort = new AbortController();
+    const cancelled = failure(sink.write(change(rows(3, { v: 2 })), abort.signal));
+    await hold.waiting();
+    const began = performance.now();
+    abort.abort();
+    await cancelled;
+    t.ok(performance.now() - began < 10_000, 'nobody waits for the server');
+    await hold.release();
+    t.strictSame((await place.contents()).map(attribute), [1, 1, 1]);
+    await sink.write(change(rows(3, { v: 2 })), signal);
+    t.strictSame((await place.contents()).map(attribute), [2, 2, 2], 'the sink goes on');
+    t.match(await failure(sink.write(change(rows(1)), AbortSignal.abort())), { class: 'transient' }, 'cancelled before it began');
+    await sink.close();
+  });
+
+  t.test(`${name}: rows that the destination refuses do not hold up the others`, { skip: supports.rowRefusal ? false : 'declared as not supported' }, async (t) => {
+    const place = await destination();
+    const sink = await place.open();
+    await sink.write(whole(rows(300, { v: 1 })), signal);
+    await place.refuse('poison');
+    const bad = (uid: string) => row(uid, { v: 'poison' });
+    const mixed = rows(300, { v: 2 }).map((entry, index) => (index % 100 === 7 ? bad(entry.uid) : entry));
+    const refused = ['u000007', 'u000107', 'u000207'];
+    for (const write of [change(mixed), whole(mixed)]) {
+      const { rejected } = await sink.write(write, signal);
+      t.strictSame(rejected.map(({ key }) => key), refused.map((uid) => ({ targetName: 'web', uid })));
+      t.ok(rejected.every(({ code, message }) => code !== '' && message !== '' && !message.includes('poison')), 'with a reason, and without the content');
+      const stored = await place.contents();
+      t.equal(stored.filter((entry) => attribute(entry) === 2).length, 297);
+      t.equal(stored.length, 300, 'what the destination held of a refused row stays: it is old, not stale');
+    }
+    const fresh = await sink.write(whole([bad('a'), row('b'), bad('c')], { identity: identity('other') }), signal);
+    t.match(fresh, { written: 1, rejected: [{ key: { uid: 'a' } }, { key: { uid: 'c' } }] }, 'in a first export too');
+    await sink.close();
+  });
+}

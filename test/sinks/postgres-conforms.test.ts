@@ -1,0 +1,17 @@
+import t from 'tap';
+import { startPostgres } from '../servers/postgres/index.ts';
+import { conforms } from './conformance.ts';
+import { postgresPlace } from './postgres-place.ts';
+
+const server = await startPostgres();
+const ends: (() => Promise<void> | void)[] = [];
+t.teardown(async () => {
+  for (const end of ends) await end();
+  await server.stop();
+});
+
+conforms({
+  name: 'postgres',
+  supports: { rowRefusal: true, counts: true },
+  destination: () => postgresPlace(server, (end) => ends.push(end)),
+});

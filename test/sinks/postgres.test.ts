@@ -1,0 +1,428 @@
+import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { createAuthority, issueCertificate } from '../../certs/x509.ts';
+import type { Sink } from '../../controller/sinks/contract.ts';
+import { parseDsn } from '../../controller/sinks/postgres/dsn.ts';
+import { CountedResources } from '../../controller/sinks/runtime/shared-resources.ts';
+import { eventually } from '../servers/eventually.ts';
+import { startPostgres } from '../servers/postgres/index.ts';
+import { canary, change, failure, identity, row, rows, signal, whole } from './conformance.ts';
+import { open, postgresPlace, table, type PostgresPlace } from './postgres-place.ts';
+
+const certificates = mkdtempSync(join(tmpdir(), 'kollect-test-tls-'));
+const authority = createAuthority('test authority', 1);
+const issued = issueCertificate(authority, { hosts: ['database.example'], days: 1 });
+for (const [name, text] of Object.entries({ 'tls.crt': issued.certificate, 'tls.key': issued.key })) writeFileSync(join(certificates, name), text, { mode: 0o600 });
+if (process.getuid?.() === 0) for (const path of ['.', 'tls.crt', 'tls.key']) chownSync(join(certificates, path), 65_534, 65_534);
+
+const ends: (() => Promise<void> | void)[] = [];
+const [server, encrypted] = await Promise.all([
+  startPostgres(),
+  startPostgres({ settings: { ssl: 'on', ssl_cert_file: join(certificates, 'tls.crt'), ssl_key_file: join(certificates, 'tls.key') } }),
+]);
+t.teardown(async () => {
+  for (const end of ends) await end();
+  await Promise.all([server.stop(), encrypted.stop()]);
+  rmSync(certificates, { recursive: true });
+});
+
+const newPlace = (): Promise<PostgresPlace> => postgresPlace(server, (end) => ends.push(end));
+const count = async (place: PostgresPlace): Promise<number> => (await place.contents()).length;
+
+const columns = `inventory_namespace text NOT NULL, inventory_name text NOT NULL, target_name text NOT NULL, source_uid text NOT NULL,
+  cluster text NOT NULL DEFAULT '', resource_namespace text NOT NULL DEFAULT '', payload jsonb NOT NULL, exported_at timestamptz NOT NULL`;
+const fourFields = 'inventory_namespace, inventory_name, target_name, source_uid';
+const existing = { provisioning: { mode: 'existing' } };
+
+async function withSink(t: { teardown(end: () => Promise<void>): void }, place: PostgresPlace, spec?: Parameters<PostgresPlace['opened']>[0]): Promise<Sink> {
+  const { sink } = await place.opened(spec);
+  t.teardown(() => sink.close());
+  return sink;
+}
+
+t.test('ensure creates the table with the documented columns and key', async (t) => {
+  const place = await newPlace();
+  const sink = await withSink(t, place);
+  t.match(await sink.probe(signal), { message: /login succeeded, the first export will create table "public"\."inventory_items"/ });
+  await sink.write(whole([row('a')]), signal);
+  const found = await place.sql(
+    `SELECT a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END AS text FROM pg_attribute a
+     WHERE a.attrelid = '${table}'::regclass AND a.attnum > 0 ORDER BY a.attnum`,
+  );
+  t.strictSame(found.map(({ text }) => text), [
+    'inventory_namespace text not null',
+    'inventory_name text not null',
+    'target_name text not null',
+    'source_uid text not null',
+    'cluster text not null',
+    'resource_namespace text not null',
+    'payload jsonb not null',
+    'exported_at timestamp with time zone not null',
+    'payload_sha256 bytea',
+  ]);
+  const [key] = await place.sql(`SELECT pg_get_constraintdef(oid) AS text FROM pg_constraint WHERE conrelid = '${table}'::regclass AND contype = 'p'`);
+  t.equal(key?.text, `PRIMARY KEY (${fourFields}, cluster)`);
+  const [stored] = await place.sql(`SELECT resource_namespace, encode(payload_sha256, 'hex') AS hash FROM ${table}`);
+  t.strictSame(stored, { resource_namespace: 'ns', hash: Buffer.from(row('a').hash, 'latin1').toString('hex') });
+  t.match(await sink.probe(signal), { message: /PostgreSQL \d+\S*, without TLS: login succeeded, table .* has the columns, the key and the privileges/ });
+});
+
+t.test('two processes that create the table at the same time do not fail', async (t) => {
+  const place = await newPlace();
+  const sinks = await Promise.all(Array.from({ length: 6 }, () => withSink(t, place)));
+  await Promise.all(sinks.map((sink, index) => sink.write(whole(rows(3), { identity: identity(`shop-${index}`) }), signal)));
+  t.equal(await count(place), 18);
+});
+
+t.test('a table with the four-field key and without the hash is used as it is', async (t) => {
+  const place = await newPlace();
+  await place.sql(`CREATE TABLE ${table} (${columns}, PRIMARY KEY (${fourFields})); GRANT ALL ON ${table} TO user_${place.database}`);
+  const sink = await withSink(t, place, existing);
+  t.match(await sink.write(whole(rows(3, { v: 1 })), signal), { written: 3 });
+  t.match(await sink.write(change(rows(2, { v: 2 }), { deletes: ['u000002'] }), signal), { written: 2, deleted: 1 });
+  t.match(await sink.write(whole(rows(2, { v: 2 }), { identity: identity('shop', 'west') }), signal), { written: 2 }, 'another cluster takes the rows over');
+  t.strictSame((await place.contents()).map(({ cluster }) => cluster), ['west', 'west']);
+  t.strictSame(await place.sql(`SELECT FROM pg_attribute WHERE attrelid = '${table}'::regclass AND attname = 'payload_sha256'`), [], 'existing adds nothing');
+});
+
+t.test('ensure adds the nullable column to a table of its own, and does without where it may not', async (t) => {
+  const owned = await newPlace();
+  const sink = await withSink(t, owned);
+  await sink.write(whole(rows(1, { v: 1 })), signal);
+  await owned.sql(`ALTER TABLE ${table} DROP COLUMN payload_sha256`);
+  const again = await withSink(t, owned);
+  t.match(await again.write(whole(rows(1, { v: 1 })), signal), { written: 0 }, 'which is no reason to write rows again');
+  await again.write(change(rows(1, { v: 2 })), signal);
+  t.strictSame(await owned.sql(`SELECT length(payload_sha256) AS bytes FROM ${table}`), [{ bytes: 32 }]);
+
+  const foreign = await newPlace();
+  await foreign.sql(`CREATE TABLE ${table} (${columns}, PRIMARY KEY (${fourFields}, cluster)); GRANT ALL ON ${table} TO user_${foreign.database}`);
+  const other = await withSink(t, foreign);
+  t.match(await other.write(whole(rows(2)), signal), { written: 2 });
+});
+
+t.test('existing issues no DDL and names all that is missing', async (t) => {
+  const place = await newPlace();
+  const sink = await withSink(t, place, existing);
+  for (const attempt of [() => sink.probe(signal), () => sink.write(whole(rows(1)), signal)]) {
+    t.match(await failure(attempt()), { code: 'KOL_SINK_SCHEMA', class: 'terminal', message: /table "public"\."inventory_items" does not exist, .*create it, or set the mode to ensure/ });
+  }
+  t.notOk(await place.touched());
+  const cases: [string, string, RegExp][] = [
+    ['columns', `CREATE TABLE ${table} (inventory_namespace text, payload json, owner text NOT NULL)`, /lacks column inventory_name of type text; .*type jsonb at column payload, which is json; .*a default at column "owner".*; a primary key or unique constraint/],
+    ['the key', `CREATE TABLE ${table} (${columns}, UNIQUE (source_uid))`, /lacks a primary key or unique constraint, not deferrable, on \(inventory_namespace, inventory_name, target_name, source_uid, cluster\), with or without cluster$/],
+    ['a key that is always checked', `CREATE TABLE ${table} (${columns}, PRIMARY KEY (${fourFields}) DEFERRABLE)`, /lacks a primary key/],
+    ['a key over all rows', `CREATE TABLE ${table} (${columns}); CREATE UNIQUE INDEX ON ${table} (${fourFields}) WHERE cluster = ''`, /lacks a primary key/],
+    ['being a table', `CREATE TABLE base (${columns}); CREATE VIEW ${table} AS SELECT * FROM base`, /is not a table/],
+  ];
+  for (const [what, ddl, message] of cases) {
+    const place = await newPlace();
+    await place.sql(ddl);
+    const sink = await withSink(t, place, existing);
+    t.match(await failure(sink.probe(signal)), { code: 'KOL_SINK_SCHEMA', message }, `the probe misses ${what}`);
+    t.match(await failure(sink.write(whole(rows(1)), signal)), { code: 'KOL_SINK_SCHEMA', message }, `the export misses ${what}`);
+  }
+});
+
+t.test('missing privileges are named, and granting them is enough', async (t) => {
+  const place = await newPlace();
+  const user = `user_${place.database}`;
+  await place.sql(`CREATE TABLE ${table} (${columns}, PRIMARY KEY (${fourFields})); GRANT SELECT, INSERT ON ${table} TO ${user}`);
+  const sink = await withSink(t, place);
+  const lacks = { code: 'KOL_SINK_AUTH', class: 'terminal', message: /lacks UPDATE, DELETE for table "public"\."inventory_items": grant it/ };
+  t.match(await failure(sink.probe(signal)), lacks);
+  t.match(await failure(sink.write(whole(rows(1)), signal)), lacks);
+  await place.sql(`GRANT UPDATE, DELETE ON ${table} TO ${user}`);
+  t.match(await sink.write(whole(rows(1)), signal), { written: 1 });
+  await place.sql(`REVOKE INSERT ON ${table} FROM ${user}`);
+  t.match(await failure(sink.write(change([row('new')]), signal)), { code: 'KOL_SINK_AUTH', message: /lacks a privilege for table .*SQLSTATE 42501/ }, 'lost while running');
+
+  const closed = await newPlace();
+  await closed.sql(`REVOKE ALL ON SCHEMA public FROM public; ALTER SCHEMA public OWNER TO postgres; REVOKE TEMPORARY ON DATABASE ${closed.database} FROM public, user_${closed.database}`);
+  t.match(await failure((await withSink(t, closed)).probe(signal)), { code: 'KOL_SINK_AUTH', message: /does not exist and the user .* lacks USAGE on schema "public", CREATE on schema "public", TEMPORARY on the database/ });
+  const nowhere = { postgres: { databaseRef: { name: 'dsn' }, table, schema: 'no"where' } };
+  t.match(await failure((await withSink(t, closed, nowhere)).probe(signal)), { code: 'KOL_SINK_SCHEMA', message: /schema "no""where" does not exist/ });
+});
+
+t.test('a table dropped while we run is created again by a complete pass only', async (t) => {
+  const place = await newPlace();
+  const sink = await withSink(t, place);
+  await sink.write(whole(rows(3)), signal);
+  for (const attempt of [() => sink.write(change(rows(1, { v: 2 })), signal), () => sink.write(change(rows(1), { complete: ['jobs'] }), signal), () => sink.check(identity(), signal)]) {
+    await place.sql(`DROP TABLE ${table}`);
+    t.match(await failure(attempt()), { code: 'KOL_SINK_DESTINATION_LOST', class: 'transient', message: /is gone/ });
+    t.notOk(await place.touched(), 'a part of the rows would look like all of them');
+    t.match(await sink.write(whole(rows(3)), signal), { written: 3 });
+  }
+  await place.sql(`DROP TABLE ${table}`);
+  const later = await withSink(t, place);
+  t.match(await failure(later.write(change(rows(1)), signal)), { code: 'KOL_SINK_DESTINATION_LOST' }, 'also when it was gone before this process connected');
+  t.match(await later.write(whole(rows(3)), signal), { written: 3 });
+
+  const strict = await withSink(t, place, existing);
+  await strict.write(whole(rows(3)), signal);
+  await place.sql(`DROP TABLE ${table}`);
+  t.match(await failure(strict.write(change(rows(1, { v: 3 })), signal)), { code: 'KOL_SINK_DESTINATION_LOST', class: 'terminal', message: /create it/ });
+  t.match(await failure(strict.write(whole(rows(3)), signal)), { code: 'KOL_SINK_SCHEMA' });
+  t.notOk(await place.touched());
+});
+
+t.test('a key or column that goes while we run is named at the next write', async (t) => {
+  const place = await newPlace();
+  const sink = await withSink(t, place);
+  await sink.write(whole(rows(1)), signal);
+  await place.sql(`ALTER TABLE ${table} DROP CONSTRAINT ${table}_pkey`);
+  t.match(await failure(sink.write(change(rows(1, { v: 2 })), signal)), { code: 'KOL_SINK_SCHEMA', message: /lost its unique key/ });
+  t.match(await failure(sink.write(change(rows(1, { v: 2 })), signal)), { code: 'KOL_SINK_SCHEMA', message: /lacks a primary key or unique constraint/ });
+  await place.sql(`ALTER TABLE ${table} ADD PRIMARY KEY (${fourFields}), DROP COLUMN payload_sha256`);
+  t.match(await sink.write(change(rows(1, { v: 2 })), signal), { written: 1 });
+});
+
+t.test('a full disk, a locked table and too many connections are transient, and say what they are', async (t) => {
+  const place = await newPlace();
+  const sink = await withSink(t, place, { options: { lock_timeout: '100' } });
+  await sink.write(whole(rows(3, { v: 1 })), signal);
+  await place.sql(`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE disk_full USING MESSAGE = 'could not extend file "base/1/2" at host 10.0.0.1: No space left on device'; END $$;
+                   CREATE TRIGGER full_disk BEFORE UPDATE OR DELETE ON ${table} FOR EACH ROW EXECUTE FUNCTION full_disk()`);
+  for (const attempt of [change(rows(1, { v: 2 })), whole(rows(3, { v: 2 })), change([], { deletes: ['u000000'] })]) {
+    t.match(await failure(sink.write(attempt, signal)), { code: 'KOL_SINK_UNAVAILABLE', class: 'transient', message: /^the disk of the database is full: free some space or enlarge it \(SQLSTATE 53100\)$/ });
+  }
+  await place.sql(`DROP TRIGGER full_disk ON ${table}`);
+  t.match(await sink.write(change(rows(1, { v: 2 })), signal), { written: 1 });
+
+  const blocker = await withSink(t, place);
+  await place.sql(`CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
+                   CREATE TRIGGER slow BEFORE UPDATE ON ${table} FOR EACH ROW WHEN (NEW.payload->'attributes'->>'v' = '7') EXECUTE FUNCTION slow()`);
+  const abort = new AbortController();
+  const blocking = blocker.write(change(rows(1, { v: 6 }).concat(row('u000001', { v: 7 }))), abort.signal).catch(() => undefined);
+  await eventually(async () => (await place.sql(`SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'`)).length > 0);
+  t.match(await failure(sink.write(change(rows(1, { v: 3 })), signal)), { class: 'transient', message: /locked by another session/ });
+  abort.abort();
+  await blocking;
+
+  await place.sql(`ALTER ROLE user_${place.database} CONNECTION LIMIT 0`);
+  t.match(await failure((await withSink(t, place)).probe(signal)), { class: 'transient', message: /no connection left/ });
+});
+
+t.test('statement_timeout is applied, and large passes adapt to it', async (t) => {
+  const place = await newPlace();
+  const plain = await withSink(t, place);
+  await plain.write(whole([]), signal);
+  // More than a millisecond a row: 800 rows take longer than the timeout in one statement.
+  await place.sql(`CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.001); RETURN NEW; END $$;
+                   CREATE TRIGGER slow BEFORE INSERT ON ${table} FOR EACH ROW EXECUTE FUNCTION slow()`);
+  const sink = await withSink(t, place, { options: { statement_timeout: '600', application_name: 'inventory-export' } });
+  t.match(await sink.write(whole(rows(800)), signal), { written: 800, rejected: [] });
+  t.equal(await count(place), 800);
+  t.strictSame(await place.sql(`SELECT application_name FROM pg_stat_activity WHERE usename = 'user_${place.database}' AND application_name <> 'kollect'`), [{ application_name: 'inventory-export' }]);
+  await place.sql(`CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(30); RETURN NEW; END $$`);
+  t.match(await failure(sink.write(change([row('new')]), signal)), { class: 'transient', message: /raise spec\.options\.statement_timeout/ });
+  t.match(await failure(place.opened({ options: { statement_timeout: '30s' } })), { code: 'KOL_SINK_CONFIG', message: /spec\.options\.statement_timeout is not a whole number of milliseconds/ });
+});
+
+t.test('a table that refuses every row is an error of the table, found without trying each', async (t) => {
+  const place = await newPlace();
+  const sink = await withSink(t, place);
+  await sink.write(whole([]), signal);
+  await place.refuse('team-a');
+  t.match(await failure(sink.write(whole(rows(3_000)), signal)), { code: 'KOL_SINK_SCHEMA', class: 'terminal', message: /refuses every row, the last one with SQLSTATE 23514 \(refused because of its content\)/ });
+});
+
+t.test('a deferred constraint is charged to the row that breaks it', async (t) => {
+  const place = await newPlace();
+  const sink = await withSink(t, place);
+  await sink.write(whole([]), signal);
+  await place.sql(`CREATE TABLE teams (name text PRIMARY KEY); INSERT INTO teams VALUES ('x');
+    ALTER TABLE ${table} ADD team text GENERATED ALWAYS AS (payload->'attributes'->>'team') STORED,
+      ADD CONSTRAINT known_team FOREIGN KEY (team) REFERENCES teams DEFERRABLE INITIALLY DEFERRED`);
+  const mixed = [row('a', { team: 'x' }), row('b', { team: 'nobody' }), row('c', { team: 'x' })];
+  for (const write of [change(mixed), whole(mixed)]) {
+    t.match(await sink.write(write, signal), { rejected: [{ key: { uid: 'b' }, code: '23503', message: 'refused by the constraint "known_team"' }] });
+    t.strictSame((await place.contents()).map(({ uid }) => uid), ['a', 'c']);
+  }
+});
+
+t.test('a killed server is transient, and the sink goes on when it is back', async (t) => {
+  const own = await startPostgres();
+  t.teardown(() => own.stop());
+  const place = await postgresPlace(own, (end) => t.teardown(end));
+  const sink = await withSink(t, place);
+  await sink.write(whole(rows(3, { v: 1 })), signal);
+  await own.kill();
+  for (const attempt of [() => sink.write(change(rows(1, { v: 2 })), signal), () => sink.check(identity(), signal), () => sink.probe(signal)]) {
+    t.match(await failure(attempt()), { code: 'KOL_SINK_UNAVAILABLE', class: 'transient' });
+  }
+  const direct = await open({ dsn: own.dsn(place.database) });
+  t.teardown(() => direct.sink.close());
+  t.match(await failure(direct.sink.probe(signal)), { message: 'the database cannot be reached (ECONNREFUSED: nothing listens there)' });
+  await own.restart();
+  t.match(await sink.write(change(rows(1, { v: 2 })), signal), { written: 1 });
+  await own.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'user_${place.database}'`);
+  await eventually(async () => (await sink.write(change(rows(1, { v: 3 })), signal).catch(() => undefined))?.written === 1);
+  t.strictSame(await sink.check(identity(), signal), { rows: 3 });
+});
+
+t.test('a frozen server does not hold a cancelled write, nor a close', async (t) => {
+  const place = await newPlace();
+  const { sink } = await place.opened();
+  await sink.write(whole(rows(3)), signal);
+  place.freeze();
+  const abort = new AbortController();
+  const running = failure(sink.write(change(rows(3, { v: 2 })), abort.signal));
+  setTimeout(() => abort.abort(), 200);
+  t.match(await running, { message: 'the work was cancelled' });
+  const waiting = failure(sink.write(change(rows(3, { v: 2 })), signal));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await sink.close();
+  t.match(await waiting, { class: 'transient' });
+});
+
+t.test('at most two sessions a destination, shared by its sinks, and none after the last is closed', async (t) => {
+  const place = await newPlace();
+  const shared = new CountedResources();
+  const opened = await Promise.all(Array.from({ length: 5 }, () => open({ dsn: place.dsn, shared })));
+  const sessions = async () => (await place.sql(`SELECT FROM pg_stat_activity WHERE usename = 'user_${place.database}' AND backend_type = 'client backend'`)).length;
+  await Promise.all(opened.map(({ sink }, index) => sink.write(whole(rows(50), { identity: identity(`shop-${index}`) }), signal)));
+  t.equal(await count(place), 250);
+  t.ok((await sessions()) <= 2);
+  t.equal(shared.size, 1);
+  for (const { sink } of opened.slice(1)) await sink.close();
+  t.ok((await sessions()) >= 1);
+  await opened[0]!.sink.close();
+  await opened[0]!.sink.close();
+  await eventually(async () => (await sessions()) === 0);
+  t.equal(shared.size, 0);
+});
+
+t.test('the fingerprint follows the destination and never the credentials', async (t) => {
+  const base = { dsn: `postgres://u:${canary}@db:5432/inv` };
+  const of = async (options: Partial<Parameters<typeof open>[0]>) => {
+    const { fingerprint, sink } = await open({ ...base, ...options });
+    await sink.close();
+    return fingerprint;
+  };
+  const first = await of({});
+  t.match(first, /^[0-9a-f]{64}$/);
+  for (const dsn of ['postgres://other:secret@DB/inv', 'host=db user=u dbname=inv password=new', `postgres://u:${canary}@db/inv?sslmode=require`]) t.equal(await of({ dsn }), first, dsn);
+  t.equal(await of({ spec: { options: { statement_timeout: '5' } } }), first);
+  const others = [
+    { dsn: 'postgres://u@db:5433/inv' },
+    { dsn: 'postgres://u@db2/inv' },
+    { dsn: 'postgres://u@db/inv2' },
+    { spec: { cluster: 'west' } },
+    { spec: { postgres: { databaseRef: { name: 'dsn' }, table: 'other' } } },
+    { spec: { postgres: { databaseRef: { name: 'dsn' }, table, schema: 'other' } } },
+  ];
+  t.equal(new Set([first, ...(await Promise.all(others.map(of)))]).size, others.length + 1);
+});
+
+t.test('a wrong password, user, database or host says which, and shows none of them', async (t) => {
+  const place = await newPlace();
+  const dsn = new URL(place.dsn);
+  const changed = (change: (url: URL) => void): string => {
+    const url = new URL(dsn);
+    change(url);
+    return url.href;
+  };
+  const cases: [string, string, object][] = [
+    ['password', changed((url) => (url.password = `${canary}-wrong`)), { code: 'KOL_SINK_AUTH', class: 'terminal', message: /refused the login: correct user and password .*28P01/ }],
+    ['no password', changed((url) => (url.password = '')), { code: 'KOL_SINK_AUTH', message: /asks for a password and the connection string has none/ }],
+    ['user', changed((url) => (url.username = 'nobody-there')), { code: 'KOL_SINK_AUTH', message: /refused the login/ }],
+    ['database', changed((url) => (url.pathname = '/nothing-there')), { code: 'KOL_SINK_AUTH', message: /the database that the connection string names does not exist/ }],
+    ['host', changed((url) => (url.hostname = 'nothing-there.invalid')), { code: 'KOL_SINK_UNAVAILABLE', class: 'transient', message: /^the host of the connection string cannot be resolved \(ENOTFOUND|EAI_AGAIN\)/ }],
+    ['port', changed((url) => (url.port = '1')), { code: 'KOL_SINK_UNAVAILABLE', message: /cannot be reached \(ECONNREFUSED/ }],
+  ];
+  for (const [what, dsn, expected] of cases) {
+    const { sink } = await open({ dsn });
+    const error = await failure(sink.probe(signal));
+    t.match(error, expected, what);
+    for (const hidden of ['nothing-there', 'nobody-there', '127.0.0.1', place.database]) t.notOk(error.message.includes(hidden), `${what}: hides ${hidden}`);
+    if (what === 'database') t.strictSame(await sink.remove(identity(), signal), { deleted: 0 }, 'no database, nothing to remove');
+    await sink.close();
+  }
+});
+
+t.test('the address policy holds for the host of the connection string', async (t) => {
+  const strict = { allowPrivate: false, allowLoopback: false };
+  for (const [host, message] of [
+    ['127.0.0.1', /the host of the connection string is refused: it is a loopback address/],
+    ['localhost', /is refused: it is a name of the loopback address/],
+    ['10.1.2.3', /is refused: it is a private address/],
+    ['169.254.169.254', /metadata/],
+    ['[::ffff:127.0.0.1]', /loopback/],
+  ] as const) {
+    const { sink } = await open({ dsn: `postgres://u:${canary}@${host}/db`, policy: strict });
+    const error = await failure(sink.probe(signal));
+    t.match(error, { code: 'KOL_SINK_ADDRESS', class: 'terminal', message });
+    t.notOk(error.message.includes(host));
+    await sink.close();
+  }
+  const place = await newPlace();
+  const mapped = await open({
+    dsn: place.dsn.replace(/127\.0\.0\.1:\d+/, 'postgres.kollect-system.svc:5432'),
+    policy: strict,
+    mapHosts: new Map([['postgres.kollect-system.svc:5432', { host: '127.0.0.1', port: server.port }]]),
+  });
+  t.match(await mapped.sink.probe(signal), { message: /login succeeded/ }, 'unless the operator mapped it');
+  await mapped.sink.close();
+});
+
+t.test('sslmode means what it means to libpq', async (t) => {
+  const pem = (text: string) => Buffer.from(text).toString('base64');
+  const trusted = { caBundle: pem(authority.certificate) };
+  const strange = { caBundle: pem(createAuthority('another authority', 1).certificate) };
+  const at = async (which: typeof server, options: { query?: string; host?: string; tls?: object }): Promise<string> => {
+    const { query = '', host = 'database.example', tls } = options;
+    const opened = await open({
+      dsn: `postgres://postgres:${which.password}@${host}/postgres${query}`,
+      spec: tls ? { tls } : {},
+      mapHosts: new Map([[`${host}:5432`, { host: '127.0.0.1', port: which.port }]]),
+    });
+    return await opened.sink.probe(signal).then(
+      ({ message }) => message,
+      (error: Error) => error.message,
+    ).finally(() => opened.sink.close());
+  };
+  const cases: [string, typeof server, Parameters<typeof at>[1], RegExp][] = [
+    ['nothing said, no TLS there', server, {}, /without TLS: login/],
+    ['nothing said, TLS there', encrypted, {}, /over TLS, server not verified: login/],
+    ['disable', encrypted, { query: '?sslmode=disable' }, /without TLS: login/],
+    ['require, no TLS there', server, { query: '?sslmode=require' }, /offers no TLS/],
+    ['require', encrypted, { query: '?sslmode=require' }, /over TLS, server not verified: login/],
+    ['require with an authority', encrypted, { query: '?sslmode=require', tls: trusted, host: 'other.example' }, /over TLS, authority of the server verified: login/],
+    ['require with another authority', encrypted, { query: '?sslmode=require', tls: strange }, /authority that is not trusted|signed by itself/],
+    ['verify-ca without an authority', encrypted, { query: '?sslmode=verify-ca' }, /authority that is not trusted|signed by itself/],
+    ['verify-full', encrypted, { query: '?sslmode=verify-full', tls: trusted }, /over TLS, authority and name of the server verified: login/],
+    ['verify-full at another name', encrypted, { query: '?sslmode=verify-full', tls: trusted, host: 'other.example' }, /certificate of the server is for another host/],
+    ['an authority, nothing else said', encrypted, { tls: trusted, host: 'other.example' }, /certificate of the server is for another host/],
+    ['an authority, no TLS there', server, { tls: trusted }, /offers no TLS/],
+    ['verify-full and insecureSkipVerify', encrypted, { query: '?sslmode=verify-full', tls: { insecureSkipVerify: true } }, /over TLS, server not verified: login/],
+  ];
+  for (const [what, which, options, expected] of cases) t.match(await at(which, options), expected, what);
+  t.match(await failure(open({ dsn: 'postgres://u@h/d?sslmode=disable', spec: { tls: trusted } })), { code: 'KOL_SINK_CONFIG', message: /sslmode=disable while spec\.tls names an authority/ });
+});
+
+t.test('connection strings are read as PostgreSQL reads them, and no error repeats them', async (t) => {
+  const base = { host: 'h', port: 5432, user: 'u', password: undefined, database: 'u', sslmode: undefined };
+  t.match(parseDsn('postgres://u@h'), base);
+  t.match(parseDsn('postgresql://u:p%40s%2Fs@h:6000/data%20base?sslmode=require&connect_timeout=3&pool_max_conns=4'), { ...base, port: 6000, password: 'p@s/s', database: 'data base', sslmode: 'require', connectTimeoutMs: 3_000 });
+  t.match(parseDsn("host=h user=u password='it\\'s a \\\\ secret' dbname = d port=80"), { ...base, port: 80, password: "it's a \\ secret", database: 'd' });
+  t.match(parseDsn('postgres://u@[2001:db8::1]:5433/d'), { host: '2001:db8::1', port: 5433 });
+  t.match(parseDsn('postgres:///d?host=h&user=u'), { host: 'h', user: 'u', database: 'd' });
+  const bad: [string, RegExp][] = [
+    ['postgres://u:p@/d', /names no host|no URL/],
+    ['postgres://h/d', /names no user/],
+    ['postgres://u@h,g/d', /names several hosts|no URL/],
+    ['host=/run/postgresql user=u', /socket of the local machine/],
+    ['postgres://u@h/d?sslmode=maybe', /sets sslmode to something else than disable, allow/],
+    ['postgres://u@h/d?sslrootcert=/etc/passwd', /use spec\.tls\.caSecretRef/],
+    ['postgres://u@h/d?sslkey=/x', /use spec\.tls\.clientCertificateSecretRef/],
+    ['host=h user=u port=http', /port that is not a number/],
+    ['mysql://u@h/d', /neither a URL .* nor a list of pairs/],
+    ['postgres://u:50%-off@h/d', /percent/],
+  ];
+  for (const [dsn, message] of bad) t.throws(() => parseDsn(dsn), { code: 'KOL_SINK_CONFIG', message }, dsn);
+  t.match(await failure(open({ dsn: `postgres://u:${canary}/#@h/d` })), { code: 'KOL_SINK_CONFIG' });
+});

@@ -1,0 +1,167 @@
+import { inspect } from 'node:util';
+import t from 'tap';
+import { createAuthority } from '../../certs/x509.ts';
+import { backendTypes, loadBackend } from '../../controller/sinks/registry.ts';
+import { resolveCa, resolveClientCertificate } from '../../controller/sinks/runtime/ca.ts';
+import { createDialer } from '../../controller/sinks/runtime/dialer.ts';
+import { networkFault, sanitizedError, tlsFault } from '../../controller/sinks/runtime/errors.ts';
+import { openSink } from '../../controller/sinks/runtime/open-sink.ts';
+import { createSanitizer } from '../../controller/sinks/runtime/sanitize.ts';
+import { resolveSecret, type ReadSecret } from '../../controller/sinks/runtime/secrets.ts';
+import { databaseSinkTypes } from '../../shared/api/kollect-database-sink.ts';
+import { eventSinkTypes } from '../../shared/api/kollect-event-sink.ts';
+import { snapshotSinkTypes } from '../../shared/api/kollect-snapshot-sink.ts';
+import { KollectError } from '../../shared/errors.ts';
+import { failure } from './conformance.ts';
+import { loopback, sinkObject } from './postgres-place.ts';
+
+const secrets = (all: Record<string, Record<string, string>>): ReadSecret => async (namespace, name) => {
+  const found = all[`${namespace}/${name}`];
+  if (!found) return undefined;
+  const data = Object.fromEntries(Object.entries(found).map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
+  return { metadata: { resourceVersion: '7' }, data };
+};
+
+t.test('a Secret is looked for in the namespace of the sink, and its values do not print', async (t) => {
+  const read = secrets({ 'team-a/dsn': { url: '  \n', dsn: ' value-of-dsn \n' }, 'other/dsn': { DATABASE_URL: 'elsewhere' } });
+  const own = await resolveSecret({ name: 'dsn' }, 'team-a', read);
+  t.match(own, { key: 'team-a/dsn', resourceVersion: '7' });
+  t.equal(own.values.first('url', 'dsn'), 'value-of-dsn', 'blank keys are passed over, values trimmed');
+  t.equal(own.values.first('constructor'), undefined);
+  for (const printed of [inspect(own.values), JSON.stringify(own.values), `${String(own.values)}`]) t.notMatch(printed, 'value-of-dsn');
+  t.equal((await resolveSecret({ name: 'dsn', namespace: 'other' }, 'team-a', read)).values.require('dsn', 'DATABASE_URL'), 'elsewhere');
+});
+
+t.test('a missing Secret or key is named, with the keys that would do', async (t) => {
+  const read = secrets({ 'team-a/dsn': { other: 'x' } });
+  t.match(await failure(resolveSecret({ name: 'none' }, 'team-a', read)), {
+    code: 'KOL_SINK_SECRET',
+    class: 'transient',
+    reason: 'SecretResolveFailed',
+    message: /^secret "none" in namespace "team-a" not found/,
+  });
+  const { values } = await resolveSecret({ name: 'dsn' }, 'team-a', read);
+  t.throws(() => values.require('dsn', 'url'), { code: 'KOL_SINK_SECRET', message: 'secret "dsn" in namespace "team-a" does not hold any of the keys dsn, url: add it with a value that is not blank' });
+  const denied: ReadSecret = async () => {
+    throw new Error('secrets "dsn" is forbidden');
+  };
+  t.match(await failure(resolveSecret({ name: 'dsn' }, 'team-a', denied)), { code: 'KOL_SINK_SECRET', message: /could not be read: secrets "dsn" is forbidden/ });
+});
+
+t.test('authorities come from the bundle or from the first key that holds some', async (t) => {
+  const [first, second] = [createAuthority('first', 1).certificate, createAuthority('second', 1).certificate];
+  const bundle = (text: string) => ({ caBundle: Buffer.from(text).toString('base64') });
+  t.strictSame(await resolveCa(undefined, 'team-a', secrets({})), { pem: undefined, secret: undefined });
+  t.equal((await resolveCa(bundle(`text before\n${first}${second}`), 'team-a', secrets({}))).pem, `${first.trim()}\n${second.trim()}`);
+  const ref = { caSecretRef: { name: 'ca' } };
+  t.equal((await resolveCa(ref, 'team-a', secrets({ 'team-a/ca': { 'ca.pem': second, 'ca.crt': first } }))).pem, first.trim());
+  for (const [tls, read, expected] of [
+    [ref, secrets({}), { code: 'KOL_SINK_SECRET', message: /secret "ca" in namespace "team-a" not found/ }],
+    [ref, secrets({ 'team-a/ca': { cert: first } }), { code: 'KOL_SINK_SECRET', message: /any of the keys tls\.crt, ca\.crt, ca\.pem/ }],
+    [ref, secrets({ 'team-a/ca': { 'ca.crt': 'no pem' } }), { code: 'KOL_SINK_CONFIG', message: /secret "team-a\/ca" of spec\.tls\.caSecretRef holds no PEM certificate/ }],
+    [bundle(first.replace(/\n[A-Za-z0-9+/]{10}/, '\n')), secrets({}), { code: 'KOL_SINK_CONFIG', message: /certificate 1 of spec\.tls\.caBundle cannot be read/ }],
+    [{ ...bundle(first), ...ref }, secrets({}), { code: 'KOL_SINK_CONFIG', message: /both caBundle and caSecretRef/ }],
+  ] as const) t.match(await failure(resolveCa(tls, 'team-a', read)), expected);
+  const client = { clientCertificateSecretRef: { name: 'me' } };
+  t.match(await failure(resolveClientCertificate(client, 'team-a', secrets({ 'team-a/me': { 'tls.crt': first } }))), { code: 'KOL_SINK_SECRET', message: /does not hold the key tls\.key/ });
+  t.match(await resolveClientCertificate(client, 'team-a', secrets({ 'team-a/me': { 'tls.crt': first, 'tls.key': 'key' } })), { cert: first.trim(), key: 'key' });
+});
+
+t.test('the dialer checks every address of every answer', async (t) => {
+  const names: Record<string, string[]> = { good: ['192.0.2.1', '192.0.2.2'], mixed: ['192.0.2.1', '169.254.169.254'], inside: ['10.0.0.1'], nothing: [] };
+  const asked: string[] = [];
+  const lookupAll = async (host: string) => {
+    asked.push(host);
+    return names[host] ?? [];
+  };
+  const dialer = createDialer({ policy: { allowPrivate: true, allowLoopback: false }, lookupAll, mapHosts: new Map([['mapped.svc:5432', { host: '127.0.0.1', port: 15_432 }]]) });
+  t.strictSame(await dialer.resolve('good', 5432), { host: '192.0.2.1', port: 5432, servername: 'good', others: ['192.0.2.2'] });
+  t.strictSame(await dialer.resolve('Mapped.svc', 5432), { host: '127.0.0.1', port: 15_432, servername: 'Mapped.svc', others: [] });
+  t.match(await failure(dialer.resolve('mapped.svc', 5433)), { code: 'KOL_SINK_UNAVAILABLE' }, 'the port belongs to the name');
+  t.match(await failure(dialer.resolve('mixed', 1)), { code: 'KOL_SINK_ADDRESS', class: 'terminal', message: /host "mixed" is refused: 169\.254\.169\.254 is/ });
+  t.match(await failure(dialer.resolve('mixed', 1, 'the server')), { message: /^the server is refused: it is the address of a cloud metadata service$/ });
+  t.match(await failure(dialer.resolve('nothing', 1)), { code: 'KOL_SINK_UNAVAILABLE', class: 'transient', message: /host "nothing" cannot be resolved/ });
+  t.match(await failure(createDialer({ policy: { allowPrivate: false, allowLoopback: false }, lookupAll }).resolve('inside', 1)), { code: 'KOL_SINK_ADDRESS' });
+  t.match(await failure(dialer.resolve('localhost', 1)), { code: 'KOL_SINK_ADDRESS' });
+  t.notOk(asked.includes('localhost'), 'what is refused as written is not resolved');
+  names['good'] = ['127.0.0.1'];
+  t.match(await failure(dialer.resolve('good', 5432)), { code: 'KOL_SINK_ADDRESS' }, 'a name that was good is resolved again');
+});
+
+t.test('a mapped host is no way around names that are not mapped', async (t) => {
+  const dialer = createDialer({ policy: { allowPrivate: true, allowLoopback: false }, mapHosts: new Map([['db.svc:5432', { host: '127.0.0.1', port: 1 }]]) });
+  t.match(await failure(dialer.resolve('127.0.0.1', 5432)), { code: 'KOL_SINK_ADDRESS' });
+});
+
+t.test('no form of a secret survives, wherever it stands in a message', (t) => {
+  const password = 'p@ss w/örd+1';
+  const dsn = `postgres://user:${encodeURIComponent(password)}@db.example/inv`;
+  const sanitize = createSanitizer([dsn, ' token-123\n', 'host=h password=\'it\\\'s-here\' user=u', 'abc']);
+  const forms = [password, encodeURIComponent(password), Buffer.from(password).toString('base64'), Buffer.from(dsn).toString('base64url'), dsn, 'token-123', Buffer.from('token-123').toString('base64'), "it's-here", JSON.stringify(password).slice(1, -1)];
+  for (const form of forms) {
+    const text = sanitize(`login with <${form}> failed`);
+    t.notOk(text.includes(form), form);
+    t.match(text, /^login with <\*\*\*.*> failed$/);
+  }
+  t.equal(sanitize('abc is too short to be hidden'), 'abc is too short to be hidden');
+  t.equal(sanitize('nothing to hide in table "public"."items"'), 'nothing to hide in table "public"."items"');
+  t.end();
+});
+
+t.test('what looks like a credential is hidden though nobody named it', (t) => {
+  const sanitize = createSanitizer([]);
+  const cases: [string, string][] = [
+    ['cannot clone https://bot:s3cr3t@git.example/r.git', 'cannot clone https://***@git.example/r.git'],
+    ['nats://s3cr3t@h:4222 and amqp+ssl://a:b@c@h', 'nats://***@h:4222 and amqp+ssl://***@h'],
+    ['host=h user=u password=s3cr3t dbname=d', 'host=h user=u password=*** dbname=d'],
+    ["password = 's3 cr3t' and pwd=\"x y\"", 'password=*** and pwd=***'],
+    ['Authorization: Bearer s3cr3t.abc', 'Authorization: ***'],
+    ['{"Authorization":"Basic czNjcjN0"}', '{"Authorization":"***"}'],
+    ['PRIVATE-TOKEN: glpat-s3cr3t', 'PRIVATE-TOKEN: ***'],
+    ['got bearer s3cr3ts3cr3t', 'got bearer ***'],
+    ['key -----BEGIN RSA PRIVATE KEY-----\nMIIs3cr3t\n-----END RSA PRIVATE KEY----- end', 'key *** end'],
+    ['cut off -----BEGIN PRIVATE KEY-----\nMIIs3cr3t', 'cut off ***'],
+    ['one\r\ntwo\u0000\u001b[31m\u202ered', 'one two [31m red'],
+  ];
+  for (const [text, expected] of cases) t.equal(sanitize(text), expected, JSON.stringify(text));
+  t.equal(sanitize('x'.repeat(5_000)).length, 1_024);
+  t.end();
+});
+
+t.test('an error leaves with its code, and without its origin', (t) => {
+  const sanitize = createSanitizer(['s3cr3t-value']);
+  const origin = new Error('s3cr3t-value');
+  const known = sanitizedError(new KollectError('KOL_SINK_SCHEMA', 'has s3cr3t-value', { class: 'row', retryAfterMs: 5, cause: origin }), sanitize);
+  t.match(known, { code: 'KOL_SINK_SCHEMA', class: 'row', retryAfterMs: 5, message: 'has ***' });
+  t.equal(known.cause, undefined);
+  t.notMatch(inspect(known, { showHidden: true }), 's3cr3t-value');
+  t.match(sanitizedError(new TypeError('s3cr3t-value is not a function'), sanitize), { code: 'KOL_INTERNAL', message: 'TypeError: *** is not a function' });
+  t.match(sanitizedError('s3cr3t-value', sanitize), { code: 'KOL_INTERNAL', message: '***' });
+  t.equal(networkFault(Object.assign(new Error('x'), { code: 'EHOSTUNREACH' })), 'EHOSTUNREACH: no route to it');
+  t.equal(networkFault(Object.assign(new Error('x'), { code: '42P01' })), undefined);
+  t.match(tlsFault(Object.assign(new Error('x'), { code: 'CERT_HAS_EXPIRED' })), /has expired/);
+  t.equal(tlsFault(new Error('x')), undefined);
+  t.end();
+});
+
+t.test('a type without a backend is not implemented, whether the API knows it or not', async (t) => {
+  const admitted = [...databaseSinkTypes, ...eventSinkTypes, ...snapshotSinkTypes] as readonly string[];
+  t.ok(backendTypes.every((type) => admitted.includes(type)));
+  for (const type of backendTypes) t.equal((await loadBackend(type)).type, type);
+  for (const type of [...admitted.filter((type) => !backendTypes.includes(type)), 'oracle', 'constructor']) {
+    const opening = openSink({ sink: { ...sinkObject(), spec: { type } }, readSecret: secrets({}), policy: loopback });
+    t.match(await failure(opening), { code: 'KOL_SINK_NOT_IMPLEMENTED', reason: 'ExportUnavailable', message: new RegExp(`"${type}" are not implemented`) });
+  }
+});
+
+t.test('opening reads what the sink names and says which versions it read', async (t) => {
+  const ca = createAuthority('authority', 1).certificate;
+  const read = secrets({ 'team-a/dsn': { dsn: 'postgres://u@h/d' }, 'pki/ca': { 'ca.crt': ca } });
+  const sink = sinkObject({ tls: { caSecretRef: { name: 'ca', namespace: 'pki' } } });
+  const opened = await openSink({ sink, readSecret: read, policy: loopback });
+  t.strictSame([...opened.secretVersions], [['team-a/dsn', '7'], ['pki/ca', '7']]);
+  t.equal(opened.backend.type, 'postgres');
+  await opened.sink.close();
+  t.match(await failure(openSink({ sink: sinkObject(), readSecret: secrets({}), policy: loopback })), { code: 'KOL_SINK_SECRET', message: /secret "dsn" in namespace "team-a" not found/ });
+  t.match(await failure(openSink({ sink: sinkObject({ postgres: undefined }), readSecret: read, policy: loopback })), { code: 'KOL_SINK_CONFIG', message: /spec\.postgres is missing/ });
+});

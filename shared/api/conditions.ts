@@ -37,10 +37,10 @@ export const reasons = {
   DeletionHeld: 'DeletionHeld',
   /** An export failed and is tried again. */
   ExportFailed: 'ExportFailed',
-  /** An export failed and needs a human. */
-  ExportTerminal: 'ExportTerminal',
   /** The last export succeeded. */
   ExportSucceeded: 'ExportSucceeded',
+  /** An export failed and needs a human. */
+  ExportTerminal: 'ExportTerminal',
   /** The backend of the sink is disabled, or cannot be loaded. */
   ExportUnavailable: 'ExportUnavailable',
   /** Every sink holds every row. */

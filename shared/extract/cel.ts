@@ -110,7 +110,8 @@ function compileFailure(error: unknown, expression: string): KollectError {
   if (error instanceof KollectError) return error;
   if (error instanceof RangeError) return new KollectError('KOL_EXTRACT_CEL', 'the expression is nested too deeply');
   const { code, summary, range } = error as Located;
-  const what = summary ?? (error instanceof Error ? error.message : 'the expression does not compile');
+  const cause = summary ?? (error instanceof Error ? error.message : 'unknown cause');
+  const what = cause === 'Unexpected token: EOF' ? 'the CEL expression is not complete: something is missing' : `the CEL expression does not compile: ${cause}`;
   const where = range === undefined ? '' : ` at character ${range.start + 1} of ${shown(expression)}`;
   const fix = code === 'unknown_variable' ? '; the only variable is object' : '';
   return new KollectError('KOL_EXTRACT_CEL', `${what}${where}${fix}`);

@@ -1,0 +1,209 @@
+import t from 'tap';
+import { probeSink } from '../../controller/probe/sink-prober.ts';
+import { SinkReconciler } from '../../controller/probe/sink-reconciler.ts';
+import type { SinkFamily } from '../../controller/sinks/contract.ts';
+import type { SecretObject } from '../../controller/sinks/runtime/secrets.ts';
+import { API_VERSION } from '../../shared/api/group.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
+import type { Condition } from '../../shared/api/meta.ts';
+import { KubeApiError, KubeClient } from '../../shared/kube/client.ts';
+import { loadConnection } from '../../shared/kube/config.ts';
+import { EventRecorder } from '../../shared/kube/events.ts';
+import { ObjectCache } from '../../shared/kube/object-cache.ts';
+import { createLogger } from '../../shared/log.ts';
+import { installCrds } from '../kollect/installation.ts';
+import { startCluster } from '../servers/cluster.ts';
+import { eventually } from '../servers/eventually.ts';
+import { startPostgres } from '../servers/postgres/index.ts';
+import { canary, signal } from './conformance.ts';
+import { loopback, postgresPlace, sinkObject, startProxy } from './postgres-place.ts';
+
+const [cluster, postgres] = await Promise.all([startCluster(), startPostgres()]);
+const ends: (() => Promise<void> | void)[] = [() => cluster.stop(), () => postgres.stop()];
+t.teardown(async () => {
+  for (const end of ends.toReversed()) await end();
+});
+await installCrds(cluster.kubectl, ['kollectdatabasesinks.kollect.dev', 'kollecteventsinks.kollect.dev', 'kollectsnapshotsinks.kollect.dev']);
+
+const place = await postgresPlace(postgres, (end) => ends.push(end));
+const client = new KubeClient(await loadConnection({ kubeconfig: cluster.kubeconfig }));
+ends.push(() => client.close());
+const lines: string[] = [];
+const logger = createLogger({ level: 'info', format: 'text', name: 'test', write: (line) => lines.push(line) });
+const cache = (plural: string) => new ObjectCache<KubeObject>({ client, path: `/apis/${API_VERSION}/${plural}`, name: plural, logger });
+const caches: Record<SinkFamily, ObjectCache<KubeObject>> = { snapshot: cache('kollectsnapshotsinks'), database: cache('kollectdatabasesinks'), event: cache('kollecteventsinks') };
+const events = new EventRecorder({ client, component: 'kollect-controller', instance: 'test', logger });
+const readSecret = async (namespace: string, name: string): Promise<SecretObject | undefined> => {
+  try {
+    return await client.get<SecretObject>(`/api/v1/namespaces/${namespace}/secrets/${name}`);
+  } catch (error) {
+    if (error instanceof KubeApiError && error.status === 404) return undefined;
+    throw error;
+  }
+};
+const probed: string[] = [];
+const reconciler = new SinkReconciler({
+  client,
+  caches,
+  probe: { readSecret, policy: loopback },
+  events,
+  logger,
+  observer: { probed: (type, result) => probed.push(`${type} ${result}`) },
+  retry: { firstMs: 300, lastMs: 600 },
+});
+for (const one of Object.values(caches)) one.start();
+await Promise.all(Object.values(caches).map((one) => one.synced));
+reconciler.start();
+ends.push(async () => {
+  await reconciler.stop();
+  await Promise.all(Object.values(caches).map((one) => one.stop()));
+});
+
+let namespaces = 0;
+async function newNamespace(): Promise<string> {
+  const name = `probe-${++namespaces}`;
+  await kubectl(['create', 'namespace', name]);
+  return name;
+}
+
+async function kubectl(args: string[], input?: object): Promise<string> {
+  const { code, stdout, stderr } = await cluster.kubectl(args, input === undefined ? {} : { stdin: JSON.stringify(input) });
+  if (code !== 0) throw new Error(stderr);
+  return stdout;
+}
+
+const apply = (object: object) => kubectl(['apply', '-f', '-'], object);
+const applySink = (namespace: string, spec: object = {}, annotations: object = {}, kind = 'KollectDatabaseSink') =>
+  apply({ apiVersion: API_VERSION, kind, metadata: { name: 'pg', namespace, annotations }, spec: { ...sinkObject().spec, ...spec } });
+const applySecret = (namespace: string, stringData: Record<string, string> = { dsn: place.dsn }) => apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'dsn', namespace }, stringData });
+
+interface Sink {
+  metadata: { annotations?: Record<string, string>; resourceVersion: string };
+  status?: { conditions?: Condition[]; observedGeneration?: number; lastProbeTime?: string };
+}
+
+const read = async (namespace: string, kind = 'kdb'): Promise<Sink> => JSON.parse(await kubectl(['get', kind, 'pg', '-n', namespace, '-o', 'json'])) as Sink;
+const conditions = ({ status }: Sink): string[] => (status?.conditions ?? []).map(({ type, status, reason }) => `${type}=${status} ${reason}`);
+
+async function untilConditions(namespace: string, wanted: readonly string[], kind = 'kdb'): Promise<Sink> {
+  return await eventually(async () => {
+    const sink = await read(namespace, kind);
+    if (conditions(sink).join() !== wanted.join()) throw new Error(`found ${conditions(sink).join()}, wanted ${wanted.join()}`);
+    return sink;
+  });
+}
+
+/** Tests that the reconciler made since the last call. */
+const newTests = (): string[] => probed.splice(0);
+
+const verified = ['ConnectionVerified=True ConnectionOK'];
+const failed = ['ConnectionVerified=False ConnectionTestFailed', 'Degraded=True ConnectionTestFailed'];
+const unresolved = ['ConnectionVerified=False SecretResolveFailed', 'Degraded=True SecretResolveFailed'];
+
+t.test('a new sink is tested once, and writing its status is no reason to test it again', async (t) => {
+  const namespace = await newNamespace();
+  await applySecret(namespace);
+  newTests();
+  await applySink(namespace);
+  const sink = await untilConditions(namespace, verified);
+  t.match(sink.status?.conditions?.[0], { message: /^PostgreSQL .* without TLS: login succeeded, the first export will create table "public"\."inventory_items"$/, observedGeneration: 1 });
+  t.match(sink.status, { observedGeneration: 1, lastProbeTime: /^\d{4}-\d\d-\d\dT.*Z$/ });
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  t.strictSame(newTests(), ['postgres success']);
+  t.equal((await read(namespace)).metadata.resourceVersion, sink.metadata.resourceVersion);
+  await events.flush();
+  t.match(await kubectl(['get', 'events', '-n', namespace]), /Normal\s+ConnectionVerified\s+kollectdatabasesink\/pg/);
+  t.notOk(await place.touched());
+});
+
+t.test('a missing Secret, a missing key and a wrong password are told apart, and mending them is enough', async (t) => {
+  const namespace = await newNamespace();
+  await applySink(namespace);
+  const missing = await untilConditions(namespace, unresolved);
+  t.match(missing.status?.conditions?.[1]?.message, new RegExp(`^secret "dsn" in namespace "${namespace}" not found`));
+  await applySecret(namespace, { password: canary });
+  await eventually(async () => /does not hold any of the keys dsn, url, connectionString, DATABASE_URL/.test((await read(namespace)).status?.conditions?.[0]?.message ?? ''));
+  await applySecret(namespace, { dsn: place.dsn.replace(canary, `${canary}-wrong`) });
+  t.match((await untilConditions(namespace, failed)).status?.conditions?.[0]?.message, /the database refused the login/);
+  await applySecret(namespace);
+  await untilConditions(namespace, verified);
+  await events.flush();
+  const recorded = await kubectl(['get', 'events', '-n', namespace, '-o', 'json']);
+  for (const reason of ['SecretResolveFailed', 'ConnectionTestFailed', 'ConnectionVerified']) t.match(recorded, `"reason": "${reason}"`);
+  t.notMatch(recorded, canary);
+});
+
+t.test('an edit is tested, and what it broke is shown', async (t) => {
+  const namespace = await newNamespace();
+  await applySecret(namespace);
+  await applySink(namespace);
+  const before = await untilConditions(namespace, verified);
+  await applySink(namespace, { provisioning: { mode: 'existing' }, tls: { insecureSkipVerify: true } });
+  const broken = await untilConditions(namespace, [...failed, 'TLSInsecure=True InsecureSkipVerify']);
+  t.match(broken.status, { observedGeneration: 2 });
+  await applySink(namespace, { connectionTest: false });
+  const untested = await untilConditions(namespace, failed);
+  t.equal(untested.status?.lastProbeTime, broken.status?.lastProbeTime, 'without a test the last verdict stays; what the spec decides does not');
+  await applySink(namespace);
+  const after = await untilConditions(namespace, verified);
+  t.ok(Date.parse(after.status?.conditions?.[0]?.lastTransitionTime ?? '') >= Date.parse(before.status?.conditions?.[0]?.lastTransitionTime ?? ''));
+});
+
+t.test('the annotation asks for one test where edits are not tested', async (t) => {
+  const namespace = await newNamespace();
+  await applySecret(namespace, { dsn: 'nothing that can be read' });
+  newTests();
+  await applySink(namespace, { connectionTest: false });
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  t.strictSame(newTests(), []);
+  t.strictSame(conditions(await read(namespace)), []);
+
+  await kubectl(['annotate', 'kdb/pg', '-n', namespace, 'kollect.dev/test-connection=TRUE']);
+  const sink = await untilConditions(namespace, failed);
+  t.ok(sink.metadata.annotations?.['kollect.dev/test-connection'], 'kept until a test succeeds');
+  await applySecret(namespace);
+  await untilConditions(namespace, verified);
+  await eventually(async () => (await read(namespace)).metadata.annotations?.['kollect.dev/test-connection'] === undefined);
+  newTests();
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  t.strictSame(newTests(), [], 'taking it away asks for nothing');
+
+  const tested = await newNamespace();
+  await applySecret(tested);
+  await applySink(tested, {}, { 'kollect.dev/test-connection': 'true' });
+  await untilConditions(tested, verified);
+  t.equal((await read(tested)).metadata.annotations?.['kollect.dev/test-connection'], 'true', 'where edits are tested it stays');
+});
+
+t.test('a type without a backend and a spec that breaks a rule fail their test, once', async (t) => {
+  const namespace = await newNamespace();
+  newTests();
+  await applySink(namespace, { type: 'nats', postgres: undefined, nats: { url: 'nats://nats.example:4222', subject: 'kollect' } }, {}, 'KollectEventSink');
+  const sink = await untilConditions(namespace, failed, 'kevt');
+  t.match(sink.status?.conditions?.[0]?.message, /sinks of type "nats" are not implemented/);
+  await applySink(namespace, { options: { password: canary } });
+  t.match((await untilConditions(namespace, failed)).status?.conditions?.[0]?.message, /spec\.options/);
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  t.strictSame(newTests(), ['nats failure']);
+});
+
+t.test('a server that does not answer fails the test within its budget', async (t) => {
+  const proxy = await startProxy(postgres.port);
+  proxy.freeze();
+  t.teardown(() => proxy.close());
+  const dsn = place.dsn.replace(/127\.0\.0\.1:\d+/, `127.0.0.1:${proxy.port}`);
+  const probe = (timeoutMs: number, cancel: AbortSignal) =>
+    probeSink({ sink: sinkObject(), readSecret: async () => ({ data: { dsn: Buffer.from(dsn).toString('base64') } }), policy: loopback, signal: cancel, timeoutMs });
+  t.match(await probe(300, signal), { error: { code: 'KOL_SINK_UNAVAILABLE' }, verdicts: [{ reason: 'ConnectionTestFailed', message: 'the sink has not answered within 0.3 s' }, { type: 'Degraded' }] });
+  t.match(await probe(60_000, AbortSignal.timeout(100)), { error: { message: 'the test was cancelled' } });
+});
+
+t.test('no password was shown anywhere', async (t) => {
+  await events.flush();
+  t.ok(lines.length > 0);
+  t.notMatch(lines.join(''), canary);
+  const objects = JSON.parse(await kubectl(['get', 'kdb,kevt,events', '-A', '-o', 'json'])) as { items: { spec?: { options?: object }; metadata: object }[] };
+  // One test put it into the spec and its last-applied annotation, where the user himself can see it.
+  for (const item of objects.items) Object.assign(item, { spec: undefined, metadata: undefined });
+  t.notMatch(JSON.stringify(objects), canary);
+});

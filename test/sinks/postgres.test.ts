@@ -1,9 +1,11 @@
 import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import t from 'tap';
 import { createAuthority, issueCertificate } from '../../certs/x509.ts';
 import type { Sink } from '../../controller/sinks/contract.ts';
+import { postgresError } from '../../controller/sinks/postgres/errors.ts';
 import { parseDsn } from '../../controller/sinks/postgres/dsn.ts';
 import { CountedResources } from '../../controller/sinks/runtime/shared-resources.ts';
 import { eventually } from '../servers/eventually.ts';
@@ -228,6 +230,45 @@ t.test('a table that refuses every row is an error of the table, found without t
   await sink.write(whole([]), signal);
   await place.refuse('team-a');
   t.match(await failure(sink.write(whole(rows(3_000)), signal)), { code: 'KOL_SINK_SCHEMA', class: 'terminal', message: /refuses every row, the last one with SQLSTATE 23514 \(refused because of its content\)/ });
+});
+
+t.test('rows that somebody else writes during the first export are noticed, and go with the repetition', async (t) => {
+  const place = await newPlace();
+  const sink = await withSink(t, place);
+  await sink.write(whole([]), signal);
+  await place.sql(`CREATE FUNCTION intrude() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      INSERT INTO ${table} SELECT inventory_namespace, inventory_name, target_name, 'intruder', cluster, '', '{}', now() FROM ${table} LIMIT 1 ON CONFLICT DO NOTHING; RETURN NULL; END $$;
+    CREATE TRIGGER intrude AFTER INSERT ON ${table} FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION intrude()`);
+  t.match(await failure(sink.write(whole(rows(3)), signal)), { class: 'transient', message: /another process wrote rows of this inventory/ });
+  await place.sql(`DROP TRIGGER intrude ON ${table}`);
+  t.match(await sink.write(whole(rows(3)), signal), { written: 0, deleted: 1 });
+  t.equal(await count(place), 3);
+});
+
+t.test('what the server says is told apart by its code, and not repeated', (t) => {
+  const name = { schema: 's', table: 'x', sql: '"s"."x"', title: 'table "s"."x"' };
+  const cases: [string, string, string, RegExp][] = [
+    ['28000', 'KOL_SINK_AUTH', 'terminal', /pg_hba\.conf/],
+    ['25006', 'KOL_SINK_UNAVAILABLE', 'transient', /read-only/],
+    ['53200', 'KOL_SINK_UNAVAILABLE', 'transient', /out of memory/],
+    ['57P03', 'KOL_SINK_UNAVAILABLE', 'transient', /starting or stopping/],
+    ['57P01', 'KOL_SINK_UNAVAILABLE', 'transient', /ended the session/],
+    ['08006', 'KOL_SINK_UNAVAILABLE', 'transient', /connection to the database failed/],
+    ['40P01', 'KOL_SINK_UNAVAILABLE', 'transient', /another session wrote the same rows/],
+    ['26000', 'KOL_SINK_CONFIG', 'terminal', /a pooler that changes the session/],
+    ['3F000', 'KOL_SINK_SCHEMA', 'terminal', /schema "s" does not exist/],
+    ['42P01', 'KOL_SINK_SCHEMA', 'terminal', /table "s"\."x" does not exist/],
+    ['XX000', 'KOL_SINK_UNAVAILABLE', 'transient', /answered with SQLSTATE XX000/],
+  ];
+  for (const [code, expected, errorClass, message] of cases) {
+    const error = Object.assign(new pg.DatabaseError(`no pg_hba.conf entry for host "h", user "${canary}"`, 0, 'error'), { code });
+    t.match(postgresError(error, name), { code: expected, class: errorClass, message }, code);
+    t.notMatch(postgresError(error, name).message, canary);
+  }
+  const gone = Object.assign(new pg.DatabaseError('relation "pg_temp.kollect_keys" does not exist', 0, 'error'), { code: '42P01' });
+  t.match(postgresError(gone, name), { code: 'KOL_SINK_CONFIG', message: /a pooler/ });
+  t.match(postgresError(new TypeError('x is not a function'), name), { code: 'KOL_INTERNAL' }, 'a fault of ours is not called one of the connection');
+  t.end();
 });
 
 t.test('a deferred constraint is charged to the row that breaks it', async (t) => {

@@ -11,14 +11,14 @@ export default class ClosingReporter extends Transform {
   constructor() {
     super();
     this.#listen(this.#parser, []);
-    this.#parser.on('child', (file) => {
-      const before = { ...this.#counts };
-      file.on('complete', (results) => {
-        const passed = this.#counts.passed - before.passed;
-        const failed = this.#counts.failed - before.failed;
-        const seconds = results.time ? ` ${(results.time / 1000).toFixed(1)} s` : '';
-        this.push(`${failed > 0 || !results.ok ? 'FAIL' : 'ok  '} ${file.name} (${passed} passed${failed ? `, ${failed} failed` : ''})${seconds}\n`);
-      });
+    // Files run side by side, but the stream tells of one at a time: what was counted since the last file belongs to this one.
+    let before = { ...this.#counts };
+    this.#parser.on('assert', (file) => {
+      const passed = this.#counts.passed - before.passed;
+      const failed = this.#counts.failed - before.failed;
+      before = { ...this.#counts };
+      const seconds = file.time ? ` ${(file.time / 1000).toFixed(1)} s` : '';
+      this.push(`${file.ok ? 'ok  ' : 'FAIL'} ${file.name} (${passed} passed${failed ? `, ${failed} failed` : ''})${seconds}\n`);
     });
     this.#parser.on('complete', () => this.#close());
   }

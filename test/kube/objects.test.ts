@@ -1,0 +1,141 @@
+import { join } from 'node:path';
+import t from 'tap';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
+import { KubeClient } from '../../shared/kube/client.ts';
+import { loadConnection } from '../../shared/kube/config.ts';
+import { Discovery } from '../../shared/kube/discovery.ts';
+import { EventRecorder } from '../../shared/kube/events.ts';
+import { addFinalizer, removeFinalizer } from '../../shared/kube/finalizers.ts';
+import { ObjectCache } from '../../shared/kube/object-cache.ts';
+import { patchStatus } from '../../shared/kube/status.ts';
+import { createLogger } from '../../shared/log.ts';
+import { startCluster } from '../servers/cluster.ts';
+import { eventually } from '../servers/eventually.ts';
+
+const cluster = await startCluster({ users: [{ name: 'nobody', groups: ['strangers'] }] });
+t.teardown(() => cluster.stop());
+const client = new KubeClient(await loadConnection({ kubeconfig: cluster.kubeconfig }));
+t.teardown(() => client.close());
+const lines: string[] = [];
+const logger = createLogger({ level: 'debug', format: 'text', name: 'test', write: (line) => lines.push(line) });
+
+const crds = join(import.meta.dirname, '..', '..', 'manifests', 'crds');
+await cluster.kubectl(['apply', '--server-side', '-k', crds]);
+await cluster.kubectl(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
+
+const path = '/apis/kollect.dev/v1alpha1/namespaces/default/kollectprofiles';
+const body = (name: string): object => ({
+  apiVersion: 'kollect.dev/v1alpha1',
+  kind: 'KollectProfile',
+  metadata: { name },
+  spec: { targetGVK: { version: 'v1', kind: 'Pod' } },
+});
+
+t.test('errors say what the API server said', async (t) => {
+  await t.rejects(client.get(`${path}/absent`), { name: 'KubeApiError', status: 404, reason: 'NotFound', message: /"absent" not found/ });
+  const stranger = new KubeClient(await loadConnection({ kubeconfig: cluster.kubeconfigOf('nobody') }));
+  await t.rejects(stranger.get(`${path}/absent`), { status: 403, reason: 'Forbidden', message: /cannot get resource "kollectprofiles"/ });
+  await stranger.close();
+  const nowhere = new KubeClient({ ...client.connection, server: 'https://127.0.0.1:1' });
+  await t.rejects(nowhere.get('/api'), { status: 0, message: /ECONNREFUSED/ });
+  await nowhere.close();
+  await t.rejects(loadConnection({ kubeconfig: '/nowhere' }), /\/nowhere/);
+});
+
+t.test('discovery knows plural, scope and version, and what appears later', async (t) => {
+  const discovery = new Discovery(client);
+  const deployments = await discovery.resolve({ group: 'apps', version: 'v1', kind: 'Deployment' });
+  t.match(deployments, { plural: 'deployments', namespaced: true });
+  t.equal(deployments?.path(), '/apis/apps/v1/deployments');
+  t.equal(deployments?.path('team-a'), '/apis/apps/v1/namespaces/team-a/deployments');
+  const namespaces = await discovery.resolve({ group: '', version: 'v1', kind: 'Namespace' });
+  t.match(namespaces, { plural: 'namespaces', namespaced: false });
+  t.equal(namespaces?.path('ignored'), '/api/v1/namespaces');
+  t.equal(await discovery.resolve({ group: 'apps', version: 'v9', kind: 'Deployment' }), undefined);
+  t.equal(await discovery.resolve({ group: 'later.example', version: 'v1', kind: 'Gateway' }), undefined);
+  const crd = {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'gatewaies.later.example' },
+    spec: {
+      group: 'later.example',
+      scope: 'Cluster',
+      names: { kind: 'Gateway', plural: 'gatewaies', singular: 'gateway' },
+      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
+    },
+  };
+  await client.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', crd);
+  const found = await eventually(() => discovery.resolve({ group: 'later.example', version: 'v1', kind: 'Gateway' }));
+  t.match(found, { plural: 'gatewaies', namespaced: false });
+});
+
+t.test('a list in pages is complete, and its items know what they are', async (t) => {
+  await Promise.all(Array.from({ length: 7 }, (_, index) => client.create('/api/v1/namespaces/default/configmaps', { metadata: { name: `page-${index}` } })));
+  const names: string[] = [];
+  let pages = 0;
+  for await (const page of client.list('/api/v1/namespaces/default/configmaps', { limit: 3 })) {
+    pages++;
+    for (const item of page.items) {
+      t.match(item, { apiVersion: 'v1', kind: 'ConfigMap' });
+      t.notOk('managedFields' in item.metadata);
+      names.push(item.metadata.name);
+    }
+  }
+  t.ok(pages >= 3);
+  t.strictSame(names.filter((name) => name.startsWith('page-')).sort(), Array.from({ length: 7 }, (_, index) => `page-${index}`));
+});
+
+t.test('finalizers come and go without touching those of others', async (t) => {
+  const object = await client.create<KubeObject>(path, { ...body('finalized'), metadata: { name: 'finalized', finalizers: ['example.org/theirs'] } });
+  await addFinalizer(client, 'kollectprofiles', object, 'kollect.dev/ours');
+  // What is stale does not overwrite.
+  await t.rejects(addFinalizer(client, 'kollectprofiles', object, 'kollect.dev/other'), { status: 409 });
+  const added = await client.get(`${path}/finalized`);
+  t.strictSame(added.metadata.finalizers, ['example.org/theirs', 'kollect.dev/ours']);
+  await removeFinalizer(client, 'kollectprofiles', added, 'kollect.dev/ours');
+  t.strictSame((await client.get(`${path}/finalized`)).metadata.finalizers, ['example.org/theirs']);
+  await removeFinalizer(client, 'kollectprofiles', { ...added, metadata: { ...added.metadata, name: 'gone' } }, 'kollect.dev/ours');
+});
+
+t.test('status is replaced as a whole, and the spec does not matter', async (t) => {
+  const object = await client.create<KubeObject>(path, body('status'));
+  const condition = { type: 'Ready', status: 'True', reason: 'Fine', message: '', lastTransitionTime: '2026-01-02T03:04:05Z' };
+  await client.patch(`${path}/status`, { type: 'merge', body: { spec: { targetGVK: { kind: 'Node' } } } });
+  await patchStatus(client, 'kollectprofiles', object, { conditions: [condition] });
+  const written = await client.get(`${path}/status`);
+  t.match(written['status'], { conditions: [condition] });
+  await patchStatus(client, 'kollectprofiles', written, {});
+  t.strictSame((await client.get(`${path}/status`))['status'] ?? {}, {});
+});
+
+t.test('a cache follows the few objects that steer us', async (t) => {
+  const cache = new ObjectCache<KubeObject>({ client, path: '/apis/kollect.dev/v1alpha1/kollectprofiles', name: 'profiles', logger });
+  const changes: string[] = [];
+  cache.onChange((key, object) => changes.push(`${key} ${object ? 'is' : 'gone'}`));
+  t.teardown(() => cache.stop());
+  cache.start();
+  await cache.synced;
+  t.ok(cache.get('default/status'));
+  await client.create(path, body('cached'));
+  await eventually(() => cache.get('default/cached'));
+  await client.delete(`${path}/cached`);
+  await eventually(() => changes.includes('default/cached gone'));
+  t.equal(cache.get('default/cached'), undefined);
+  t.ok([...cache.byNamespace('default')].length >= 1);
+  t.strictSame([...cache.byNamespace('defaul')], []);
+});
+
+t.test('events are seen by kubectl, and the same one is counted', async (t) => {
+  const object = await client.get(`${path}/status`);
+  const recorder = new EventRecorder({ client, component: 'kollect-controller', instance: 'test', logger });
+  for (let index = 0; index < 3; index++) recorder.event(object, 'Warning', 'SinkNotFound', 'no sink "x"');
+  recorder.event(object, 'Normal', 'Exported', 'x'.repeat(5_000));
+  await recorder.flush();
+  const { stdout } = await cluster.kubectl(['get', 'events', '-o', 'json']);
+  const events = (JSON.parse(stdout) as { items: { reason: string; count: number; message: string; source: object }[] }).items;
+  t.match(events.find((event) => event.reason === 'SinkNotFound'), { count: 3, message: 'no sink "x"', source: { component: 'kollect-controller' } });
+  t.equal(events.find((event) => event.reason === 'Exported')?.message.length, 1_024);
+  recorder.event({ ...object, metadata: { ...object.metadata, namespace: 'absent' } }, 'Normal', 'Lost', 'nobody fails');
+  await recorder.flush();
+  t.ok(lines.some((line) => line.includes('event could not be written')));
+});

@@ -1,0 +1,79 @@
+import t from 'tap';
+import { WorkQueue } from '../../shared/kube/work-queue.ts';
+import { createLogger } from '../../shared/log.ts';
+
+const logger = createLogger({ level: 'error', format: 'text', name: 'test', write: () => undefined });
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+t.test('one key is worked on by one at a time, and once for many reasons', async (t) => {
+  let running = 0;
+  let most = 0;
+  let rounds = 0;
+  const queue = new WorkQueue<string>({
+    name: 'test',
+    logger,
+    reconcile: async () => {
+      rounds++;
+      most = Math.max(most, ++running);
+      await pause(20);
+      running--;
+    },
+  });
+  for (let index = 0; index < 100; index++) queue.add('a');
+  await pause(5);
+  for (let index = 0; index < 100; index++) queue.add('a');
+  await pause(100);
+  t.equal(most, 1);
+  t.equal(rounds, 2, 'once for what came before, once for what came meanwhile');
+  await queue.stop();
+});
+
+t.test('keys do not wait for each other', async (t) => {
+  const started: string[] = [];
+  const queue = new WorkQueue<string>({
+    name: 'test',
+    logger,
+    reconcile: async (key) => {
+      started.push(key);
+      await pause(key === 'slow' ? 200 : 0);
+    },
+  });
+  queue.add('slow');
+  queue.add('fast');
+  await pause(50);
+  t.strictSame(started, ['slow', 'fast']);
+  await queue.stop();
+});
+
+t.test('a failure is repeated, later each time', async (t) => {
+  const times: number[] = [];
+  const done = Promise.withResolvers<void>();
+  const queue = new WorkQueue<string>({
+    name: 'test',
+    logger,
+    reconcile: async () => {
+      times.push(performance.now());
+      if (times.length < 3) throw new Error('not yet');
+      done.resolve();
+    },
+  });
+  queue.add('a');
+  await done.promise;
+  t.ok(times[1]! - times[0]! >= 200 && times[2]! - times[1]! >= 400, `waited ${times[1]! - times[0]!} and ${times[2]! - times[1]!} ms`);
+  await queue.stop();
+});
+
+t.test('of two times the earlier one holds, and stop ends all', async (t) => {
+  const rounds: string[] = [];
+  const queue = new WorkQueue<string>({ name: 'test', logger, reconcile: async (key) => void rounds.push(key) });
+  queue.addAfter('a', 10_000);
+  queue.addAfter('a', 10);
+  queue.addAfter('a', 10_000);
+  await pause(60);
+  t.strictSame(rounds, ['a']);
+  queue.addAfter('b', 20);
+  await queue.stop();
+  queue.add('c');
+  await pause(50);
+  t.strictSame(rounds, ['a']);
+});

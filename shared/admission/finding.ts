@@ -15,6 +15,9 @@ export interface Finding {
   detail: string;
 }
 
+/** Takes what a rule found. */
+export type Report = (finding: Finding) => void;
+
 export function required(field: string, detail: string): Finding {
   return { severity: 'error', field, type: 'Required', detail };
 }

@@ -1,6 +1,6 @@
 import type { AddressPolicy } from '../net/address-policy.ts';
 import type { ExpressionJudge } from './expressions.ts';
-import type { Finding } from './finding.ts';
+import type { Report } from './finding.ts';
 
 /**
  * A value of which any part may be missing: rules see what is left of an object when its schema refused the rest, so that one mistake
@@ -22,5 +22,5 @@ export interface RuleInput<Spec> {
   maxExportBytes: number | undefined;
 }
 
-/** A rule looks at one thing and yields what it has to say about it. It needs no other object and does no I/O. */
-export type Rule<Spec> = (input: RuleInput<Spec>) => Iterable<Finding>;
+/** A rule looks at one thing and reports what it has to say about it. It needs no other object and does no I/O. */
+export type Rule<Spec> = (input: RuleInput<Spec>, report: Report) => void;

@@ -5,7 +5,7 @@ import type { AddressPolicy } from '../net/address-policy.ts';
 import { expressionJudge } from './expressions.ts';
 import type { ExpressionJudge } from './expressions.ts';
 import { asWarning, invalid, required, sortFindings, tooMany } from './finding.ts';
-import type { Finding } from './finding.ts';
+import type { Finding, Report } from './finding.ts';
 import { isUnchangedSince } from './ratchet.ts';
 import type { RuleInput } from './rule.ts';
 import { rulesOf } from './rules/registry.ts';
@@ -44,7 +44,7 @@ export function validate(kind: string, object: unknown, context: AdmissionContex
   const issues = parsed.error?.issues ?? [];
   if (issues.length > 0) findings.push(...schemaFindings(issues, object.spec, 'spec'));
   const spec = issues.length > 0 ? withoutRefused(object.spec, issues) : object.spec;
-  if (isObject(spec)) findings.push(...applyRules(kind, object, spec, context));
+  if (isObject(spec)) applyRules(kind, object, spec, context, (finding) => findings.push(finding));
 
   if (findings.length === 0) return findings;
   const refused = findings.some(({ severity }) => severity === 'error');
@@ -52,7 +52,7 @@ export function validate(kind: string, object: unknown, context: AdmissionContex
   return sortFindings(tolerated ? findings.map((finding) => (finding.severity === 'error' ? asWarning(finding) : finding)) : findings);
 }
 
-function* applyRules(kind: string, object: Record<string, unknown>, spec: Record<string, unknown>, context: AdmissionContext): Generator<Finding> {
+function applyRules(kind: string, object: Record<string, unknown>, spec: Record<string, unknown>, context: AdmissionContext, report: Report): void {
   const metadata = isObject(object.metadata) ? object.metadata : {};
   const input: RuleInput<never> = {
     kind,
@@ -65,7 +65,7 @@ function* applyRules(kind: string, object: Record<string, unknown>, spec: Record
     expressions: context.expressions ?? expressionJudge,
     maxExportBytes: context.maxExportBytes,
   };
-  for (const rule of rulesOf(kind)) yield* rule(input);
+  for (const rule of rulesOf(kind)) rule(input, report);
 }
 
 /** Objects of these kinds have some dozens of values, a few levels deep. Whoever sends a million means to keep the process busy. */
@@ -73,20 +73,24 @@ const maxValues = 20_000;
 const maxDepth = 64;
 
 function isOversized(root: unknown): boolean {
-  let count = 0;
-  let level: object[] = typeof root === 'object' && root !== null ? [root] : [];
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > maxDepth) return true;
-    const below: object[] = [];
-    for (const node of level) {
-      for (const value of Object.values(node) as unknown[]) {
-        if (++count > maxValues) return true;
-        if (typeof value === 'object' && value !== null) below.push(value);
-      }
-    }
-    level = below;
+  return count(root, maxValues, 0) < 0;
+}
+
+/** How many more values fit after these; below zero when they are too many or too deep. */
+function count(value: unknown, left: number, depth: number): number {
+  if (typeof value !== 'object' || value === null) return left;
+  if (depth > maxDepth) return -1;
+  let remaining = left;
+  if (Array.isArray(value)) {
+    remaining -= value.length;
+    for (let index = 0; remaining >= 0 && index < value.length; index++) remaining = count(value[index], remaining, depth + 1);
+    return remaining;
   }
-  return false;
+  for (const key in value) {
+    remaining = count((value as Record<string, unknown>)[key], remaining - 1, depth + 1);
+    if (remaining < 0) break;
+  }
+  return remaining;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,6 +1,6 @@
 import type { KollectClusterInventorySpec } from '../../api/kollect-cluster-inventory.ts';
 import { invalid, required, warning } from '../finding.ts';
-import type { Finding } from '../finding.ts';
+import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
 import { interval } from './durations.ts';
 import { labelSelector, selectsAll } from './label-selectors.ts';
@@ -13,40 +13,40 @@ type Input = RuleInput<KollectClusterInventorySpec>;
 export const clusterInventoryRules: readonly Rule<KollectClusterInventorySpec>[] = [
   profileRef,
   targetRefs,
-  ({ spec }) => labelSelector('spec.targetSelector', spec.targetSelector),
+  ({ spec }, report) => labelSelector('spec.targetSelector', spec.targetSelector, report),
   namespaces,
-  ({ spec }) => labelSelector('spec.namespaceSelector', spec.namespaceSelector),
+  ({ spec }, report) => labelSelector('spec.namespaceSelector', spec.namespaceSelector, report),
   scopeIsIntended,
-  ({ spec, maxExportBytes }) => sinkRefs(spec, { defaultNamespace: spec.sinkNamespace?.trim() || 'kollect-system', maxExportBytes }),
-  ({ spec }) => namespaceName('spec.sinkNamespace', spec.sinkNamespace),
-  ({ spec }) => interval('spec.exportMinInterval', spec.exportMinInterval),
+  ({ spec, maxExportBytes }, report) => sinkRefs(spec, { defaultNamespace: spec.sinkNamespace?.trim() || 'kollect-system', maxExportBytes }, report),
+  ({ spec }, report) => namespaceName('spec.sinkNamespace', spec.sinkNamespace, report),
+  ({ spec }, report) => interval('spec.exportMinInterval', spec.exportMinInterval, report),
 ];
 
-function* profileRef({ spec: { profileRef: ref } }: Input): Generator<Finding> {
+function profileRef({ spec: { profileRef: ref } }: Input, report: Report): void {
   if (ref === undefined) return;
-  yield* objectName('spec.profileRef.name', ref.name, namespaceHasItsField(ref.name));
-  yield* requiredNamespace('spec.profileRef.namespace', ref.namespace);
+  objectName('spec.profileRef.name', ref.name, namespaceHasItsField, report);
+  requiredNamespace('spec.profileRef.namespace', ref.namespace, report);
 }
 
-function* targetRefs({ spec }: Input): Generator<Finding> {
-  for (const [index, name] of (spec.targetRefs ?? []).entries()) yield* objectName(`spec.targetRefs[${index}]`, name, noNamespace(name));
-  yield* repeated('spec.targetRefs', spec.targetRefs);
-  if ((spec.targetRefs ?? []).length > 0 && !selectsAll(spec.targetSelector)) yield warning('spec.targetSelector', 'has no effect beside targetRefs');
+function targetRefs({ spec }: Input, report: Report): void {
+  for (const [index, name] of (spec.targetRefs ?? []).entries()) objectName(`spec.targetRefs[${index}]`, name, noNamespace, report);
+  repeated('spec.targetRefs', spec.targetRefs, report);
+  if ((spec.targetRefs ?? []).length > 0 && !selectsAll(spec.targetSelector)) report(warning('spec.targetSelector', 'has no effect beside targetRefs'));
 }
 
-function* namespaces({ spec }: Input): Generator<Finding> {
+function namespaces({ spec }: Input, report: Report): void {
   for (const [index, namespace] of (spec.namespaces ?? []).entries()) {
     const field = `spec.namespaces[${index}]`;
     if (namespace === undefined) continue;
-    if (namespace.trim() === '') yield required(field, 'write the name of a namespace');
-    else if (namespace !== namespace.trim()) yield invalid(field, namespace, `must not have blanks around it; write ${JSON.stringify(namespace.trim())}`);
-    else yield* namespaceName(field, namespace);
+    if (namespace.trim() === '') report(required(field, 'write the name of a namespace'));
+    else if (namespace !== namespace.trim()) report(invalid(field, namespace, `must not have blanks around it; write ${JSON.stringify(namespace.trim())}`));
+    else namespaceName(field, namespace, report);
   }
-  yield* repeated('spec.namespaces', spec.namespaces);
+  repeated('spec.namespaces', spec.namespaces, report);
 }
 
-function* scopeIsIntended({ spec }: Input): Generator<Finding> {
+function scopeIsIntended({ spec }: Input, report: Report): void {
   if ((spec.namespaces ?? []).length === 0 && selectsAll(spec.namespaceSelector)) {
-    yield warning('spec.namespaceSelector', 'neither namespaces nor namespaceSelector is set: the inventory covers all namespaces of the cluster');
+    report(warning('spec.namespaceSelector', 'neither namespaces nor namespaceSelector is set: the inventory covers all namespaces of the cluster'));
   }
 }

@@ -1,6 +1,6 @@
 import type { ExpressionJudge } from '../expressions.ts';
 import { invalid, warning } from '../finding.ts';
-import type { Finding } from '../finding.ts';
+import type { Report } from '../finding.ts';
 import { groupVersionKind } from './group-version-kind.ts';
 import { labelSelector } from './label-selectors.ts';
 import type { LooseSelector } from './label-selectors.ts';
@@ -24,41 +24,41 @@ interface LooseCollectionFilter {
 }
 
 /** What a target selects by: namespaces and rules for resources. */
-export function* collectionFilter(spec: LooseCollectionFilter, expressions: ExpressionJudge): Generator<Finding> {
-  yield* namespaceList('spec.includedNamespaces', spec.includedNamespaces);
-  yield* namespaceList('spec.excludedNamespaces', spec.excludedNamespaces);
+export function collectionFilter(spec: LooseCollectionFilter, expressions: ExpressionJudge, report: Report): void {
+  namespaceList('spec.includedNamespaces', spec.includedNamespaces, report);
+  namespaceList('spec.excludedNamespaces', spec.excludedNamespaces, report);
   for (const [index, namespace] of (spec.excludedNamespaces ?? []).entries()) {
     if (namespace !== undefined && spec.includedNamespaces?.includes(namespace)) {
-      yield warning(`spec.excludedNamespaces[${index}]`, `${JSON.stringify(namespace)} is included as well; exclusion wins and nothing is collected there`);
+      report(warning(`spec.excludedNamespaces[${index}]`, `${JSON.stringify(namespace)} is included as well; exclusion wins and nothing is collected there`));
     }
   }
-  yield* labelSelector('spec.namespaceSelector', spec.namespaceSelector);
-  yield* labelSelector('spec.namespaceExcludeSelector', spec.namespaceExcludeSelector);
-  for (const [index, rule] of (spec.resourceRules ?? []).entries()) if (rule !== undefined) yield* resourceRule(`spec.resourceRules[${index}]`, rule, expressions);
+  labelSelector('spec.namespaceSelector', spec.namespaceSelector, report);
+  labelSelector('spec.namespaceExcludeSelector', spec.namespaceExcludeSelector, report);
+  for (const [index, rule] of (spec.resourceRules ?? []).entries()) if (rule !== undefined) resourceRule(`spec.resourceRules[${index}]`, rule, expressions, report);
 }
 
-function* namespaceList(field: string, namespaces: Names): Generator<Finding> {
+function namespaceList(field: string, namespaces: Names, report: Report): void {
   for (const [index, namespace] of (namespaces ?? []).entries()) {
-    if (namespace?.trim() === '') yield invalid(`${field}[${index}]`, namespace, 'must not be empty');
-    else yield* namespaceName(`${field}[${index}]`, namespace);
+    if (namespace?.trim() === '') report(invalid(`${field}[${index}]`, namespace, 'must not be empty'));
+    else namespaceName(`${field}[${index}]`, namespace, report);
   }
-  yield* repeated(field, namespaces);
+  repeated(field, namespaces, report);
 }
 
-function* resourceRule(field: string, rule: LooseResourceRule, expressions: ExpressionJudge): Generator<Finding> {
-  yield* groupVersionKind(`${field}.gvk`, rule.gvk);
-  yield* labelSelector(`${field}.namespaceSelector`, rule.namespaceSelector);
-  yield* labelSelector(field, rule);
-  yield* matchPolicy(`${field}.matchPolicy`, rule.matchPolicy, expressions);
+function resourceRule(field: string, rule: LooseResourceRule, expressions: ExpressionJudge, report: Report): void {
+  groupVersionKind(`${field}.gvk`, rule.gvk, report);
+  labelSelector(`${field}.namespaceSelector`, rule.namespaceSelector, report);
+  labelSelector(field, rule, report);
+  matchPolicy(`${field}.matchPolicy`, rule.matchPolicy, expressions, report);
 }
 
-function* matchPolicy(field: string, policy: string | undefined, expressions: ExpressionJudge): Generator<Finding> {
+function matchPolicy(field: string, policy: string | undefined, expressions: ExpressionJudge, report: Report): void {
   if (policy === undefined || policy.trim() === '') return;
   if (policy.trimStart().startsWith('cel:')) {
-    yield invalid(field, policy, 'is always CEL: write the expression without the prefix cel:');
+    report(invalid(field, policy, 'is always CEL: write the expression without the prefix cel:'));
     return;
   }
   const { problem, resultType } = expressions.policy(policy);
-  if (problem !== undefined) yield invalid(field, policy, problem);
-  else if (resultType !== 'bool' && resultType !== 'dyn') yield invalid(field, policy, `gives ${resultType}, but a policy must give true or false; compare it with something`);
+  if (problem !== undefined) report(invalid(field, policy, problem));
+  else if (resultType !== 'bool' && resultType !== 'dyn') report(invalid(field, policy, `gives ${resultType}, but a policy must give true or false; compare it with something`));
 }

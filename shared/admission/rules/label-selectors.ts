@@ -1,5 +1,5 @@
 import { forbidden, invalid, notSupported, required } from '../finding.ts';
-import type { Finding } from '../finding.ts';
+import type { Report } from '../finding.ts';
 import { isDnsSubdomain } from './names.ts';
 
 /** A label selector as objects hold it, any part of it missing. */
@@ -15,14 +15,14 @@ interface LooseRequirement {
 }
 
 /** The rules by which the API server itself reads label selectors: one that breaks them matches nothing, silently. */
-export function* labelSelector(field: string, selector: LooseSelector | undefined): Generator<Finding> {
+export function labelSelector(field: string, selector: LooseSelector | undefined, report: Report): void {
   if (selector === undefined) return;
   for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
-    yield* labelKey(`${field}.matchLabels`, key);
-    if (value !== undefined) yield* labelValue(`${field}.matchLabels[${key}]`, value);
+    labelKey(`${field}.matchLabels`, key, report);
+    if (value !== undefined) labelValue(`${field}.matchLabels[${key}]`, value, report);
   }
   for (const [index, requirement] of (selector.matchExpressions ?? []).entries()) {
-    if (requirement !== undefined) yield* expression(`${field}.matchExpressions[${index}]`, requirement);
+    if (requirement !== undefined) expression(`${field}.matchExpressions[${index}]`, requirement, report);
   }
 }
 
@@ -33,29 +33,29 @@ export function selectsAll(selector: LooseSelector | undefined): boolean {
 
 const operators = ['In', 'NotIn', 'Exists', 'DoesNotExist'];
 
-function* expression(field: string, { key, operator, values = [] }: LooseRequirement): Generator<Finding> {
-  if (key !== undefined) yield* labelKey(`${field}.key`, key);
+function expression(field: string, { key, operator, values = [] }: LooseRequirement, report: Report): void {
+  if (key !== undefined) labelKey(`${field}.key`, key, report);
   if (operator === 'In' || operator === 'NotIn') {
-    if (values.length === 0) yield required(`${field}.values`, `must name at least one value for the operator ${operator}`);
+    if (values.length === 0) report(required(`${field}.values`, `must name at least one value for the operator ${operator}`));
   } else if (operator === 'Exists' || operator === 'DoesNotExist') {
-    if (values.length > 0) yield forbidden(`${field}.values`, `must be empty for the operator ${operator}`);
+    if (values.length > 0) report(forbidden(`${field}.values`, `must be empty for the operator ${operator}`));
   } else if (operator !== undefined) {
-    yield notSupported(`${field}.operator`, operator, operators);
+    report(notSupported(`${field}.operator`, operator, operators));
   }
-  for (const [index, value] of values.entries()) if (value !== undefined) yield* labelValue(`${field}.values[${index}]`, value);
+  for (const [index, value] of values.entries()) if (value !== undefined) labelValue(`${field}.values[${index}]`, value, report);
 }
 
-function* labelKey(field: string, key: string): Generator<Finding> {
+function labelKey(field: string, key: string, report: Report): void {
   const slash = key.indexOf('/');
   const prefixIsFine = slash < 0 || isDnsSubdomain(key.slice(0, slash));
   if (!prefixIsFine || !isQualifiedName(key.slice(slash + 1))) {
-    yield invalid(field, key, 'a label key is a name of at most 63 letters, digits, "-", "_" and ".", with an optional DNS prefix such as example.com/');
+    report(invalid(field, key, 'a label key is a name of at most 63 letters, digits, "-", "_" and ".", with an optional DNS prefix such as example.com/'));
   }
 }
 
-function* labelValue(field: string, value: string): Generator<Finding> {
+function labelValue(field: string, value: string, report: Report): void {
   if (value !== '' && !isQualifiedName(value)) {
-    yield invalid(field, value, 'a label value has at most 63 letters, digits, "-", "_" and ".", beginning and ending with a letter or digit');
+    report(invalid(field, value, 'a label value has at most 63 letters, digits, "-", "_" and ".", beginning and ending with a letter or digit'));
   }
 }
 

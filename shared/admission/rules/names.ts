@@ -1,5 +1,5 @@
 import { invalid, required } from '../finding.ts';
-import type { Finding } from '../finding.ts';
+import type { Report } from '../finding.ts';
 
 const labelPattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const subdomainPattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
@@ -18,50 +18,50 @@ const subdomainRule = 'must be a DNS-1123 subdomain: lower-case letters, digits,
 /**
  * The name of an object.
  *
- * @param elsewhere what to say of a name with a slash, which looks like a namespace and a name
+ * @param elsewhere says what is wrong with a name with a slash, which looks like a namespace and a name
  */
-export function* objectName(field: string, name: string | undefined, elsewhere: string): Generator<Finding> {
+export function objectName(field: string, name: string | undefined, elsewhere: (name: string) => string, report: Report): void {
   if (name === undefined) return;
-  if (name.trim() === '') yield required(field, 'write the name of an object');
-  else if (name.includes('/')) yield invalid(field, name, elsewhere);
-  else if (!isDnsSubdomain(name)) yield invalid(field, name, subdomainRule);
+  if (name.trim() === '') report(required(field, 'write the name of an object'));
+  else if (name.includes('/')) report(invalid(field, name, elsewhere(name)));
+  else if (!isDnsSubdomain(name)) report(invalid(field, name, subdomainRule));
 }
 
 /** What `objectName` says where only objects of the same namespace can be named. */
-export function sameNamespaceOnly(name: string | undefined): string {
+export function sameNamespaceOnly(name: string): string {
   return `write only a name${suggestLast(name)}; objects of other namespaces cannot be referenced here`;
 }
 
 /** What `objectName` says where the namespace has a field of its own. */
-export function namespaceHasItsField(name: string | undefined): string {
+export function namespaceHasItsField(name: string): string {
   return `write only a name${suggestLast(name)}; the namespace goes into the field "namespace"`;
 }
 
 /** What `objectName` says of cluster-scoped objects. */
-export function noNamespace(name: string | undefined): string {
+export function noNamespace(name: string): string {
   return `write only a name${suggestLast(name)}; cluster-scoped objects have no namespace`;
 }
 
-function suggestLast(name: string | undefined): string {
-  const last = name?.split('/').at(-1) ?? '';
+function suggestLast(name: string): string {
+  const last = name.split('/').at(-1) ?? '';
   return isDnsSubdomain(last) ? ` such as ${JSON.stringify(last)}` : '';
 }
 
 /** The name of a namespace, when one is written. */
-export function* namespaceName(field: string, namespace: string | undefined): Generator<Finding> {
+export function namespaceName(field: string, namespace: string | undefined, report: Report): void {
   if (namespace === undefined || namespace.trim() === '') return;
-  if (!isDnsLabel(namespace)) yield invalid(field, namespace, labelRule);
+  if (!isDnsLabel(namespace)) report(invalid(field, namespace, labelRule));
 }
 
 /** The same where leaving it out would leave the meaning open. */
-export function* requiredNamespace(field: string, namespace: string | undefined): Generator<Finding> {
-  if (namespace === undefined || namespace.trim() === '') yield required(field, 'write the namespace of the object; there is no default for cluster-scoped kinds');
-  else yield* namespaceName(field, namespace);
+export function requiredNamespace(field: string, namespace: string | undefined, report: Report): void {
+  if (namespace === undefined || namespace.trim() === '') report(required(field, 'write the namespace of the object; there is no default for cluster-scoped kinds'));
+  else namespaceName(field, namespace, report);
 }
 
 /** A Secret in the namespace of the object or in another one. */
-export function* secretReference(field: string, reference: { readonly name?: string | undefined; readonly namespace?: string | undefined } | undefined): Generator<Finding> {
+export function secretReference(field: string, reference: { readonly name?: string | undefined; readonly namespace?: string | undefined } | undefined, report: Report): void {
   if (reference === undefined) return;
-  yield* objectName(`${field}.name`, reference.name, namespaceHasItsField(reference.name));
-  yield* namespaceName(`${field}.namespace`, reference.namespace);
+  objectName(`${field}.name`, reference.name, namespaceHasItsField, report);
+  namespaceName(`${field}.namespace`, reference.namespace, report);
 }

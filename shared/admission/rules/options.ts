@@ -1,6 +1,6 @@
 import { nearestName } from '../../nearest.ts';
 import { forbidden, warning } from '../finding.ts';
-import type { Finding } from '../finding.ts';
+import type { Report } from '../finding.ts';
 
 /** Anywhere in a key, these words announce a credential: letters and digits only, so that no separator hides them. */
 const secretParts = /passw(?:or)?d|passphrase|secret|token|apikey|accesskey|privatekey|credential|connectionstring/;
@@ -12,12 +12,12 @@ const secretWords: ReadonlySet<string> = new Set(['pass', 'pwd', 'auth', 'sas', 
  *
  * @param known what the backend reads; undefined while the type itself is not known
  */
-export function* backendOptions(field: string, options: Readonly<Record<string, string | undefined>> | undefined, type: string, known: readonly string[] | undefined): Generator<Finding> {
+export function backendOptions(field: string, options: Readonly<Record<string, string | undefined>> | undefined, type: string, known: readonly string[] | undefined, report: Report): void {
   for (const [key, value] of Object.entries(options ?? {})) {
     const path = `${field}[${key}]`;
-    if (isSecretLike(key)) yield forbidden(path, 'options are stored in plain text; put credentials into a Secret and name it in secretRef or databaseRef');
-    else if (value !== undefined && holdsCredential(value)) yield forbidden(path, 'the value holds a credential; put it into a Secret and name it in secretRef or databaseRef');
-    else if (known !== undefined && !known.includes(key)) yield warning(path, unknownOption(key, type, known));
+    if (isSecretLike(key)) report(forbidden(path, 'options are stored in plain text; put credentials into a Secret and name it in secretRef or databaseRef'));
+    else if (value !== undefined && holdsCredential(value)) report(forbidden(path, 'the value holds a credential; put it into a Secret and name it in secretRef or databaseRef'));
+    else if (known !== undefined && !known.includes(key)) report(warning(path, unknownOption(key, type, known)));
   }
 }
 

@@ -2,7 +2,7 @@ import { allowFullResourceExport, allowSecretExtraction } from '../../api/annota
 import type { KollectProfileSpec } from '../../api/kollect-profile.ts';
 import { attributeTypes, parseAttributeType } from '../../extract/coerce.ts';
 import { duplicate, forbidden, invalid, notSupported, required, tooMany, warning } from '../finding.ts';
-import type { Finding } from '../finding.ts';
+import type { Report } from '../finding.ts';
 import type { Loose, Rule, RuleInput } from '../rule.ts';
 import { groupVersionKind, isSecret } from './group-version-kind.ts';
 import { repeated, uniqueNames } from './lists.ts';
@@ -10,100 +10,100 @@ import { repeated, uniqueNames } from './lists.ts';
 type Input = RuleInput<KollectProfileSpec>;
 
 export const profileRules: readonly Rule<KollectProfileSpec>[] = [
-  ({ spec }) => groupVersionKind('spec.targetGVK', spec.targetGVK),
-  ({ spec }) => uniqueNames('spec.attributes', spec.attributes),
+  ({ spec }, report) => groupVersionKind('spec.targetGVK', spec.targetGVK, report),
+  ({ spec }, report) => uniqueNames('spec.attributes', spec.attributes, report),
   attributes,
   attributesNeeded,
   resourceMode,
   prunePointers,
   prunePaths,
   pruneCel,
-  ({ spec }) => uniqueNames('spec.metrics', spec.metrics),
+  ({ spec }, report) => uniqueNames('spec.metrics', spec.metrics, report),
   metrics,
 ];
 
-function* attributes(input: Input): Generator<Finding> {
+function attributes(input: Input, report: Report): void {
   for (const [index, attribute] of (input.spec.attributes ?? []).entries()) {
     if (attribute === undefined) continue;
     const { name, path, type } = attribute;
-    if (path !== undefined) yield* attributePath(`spec.attributes[${index}].path`, path, input);
+    if (path !== undefined) attributePath(`spec.attributes[${index}].path`, path, input, report);
     // Assigning to this name would set a prototype instead of an attribute.
-    if (name === '__proto__') yield invalid(`spec.attributes[${index}].name`, name, 'cannot be the name of an attribute; choose another');
-    if (type !== undefined && type !== '' && parseAttributeType(type) === undefined) yield notSupported(`spec.attributes[${index}].type`, type, attributeTypes);
+    if (name === '__proto__') report(invalid(`spec.attributes[${index}].name`, name, 'cannot be the name of an attribute; choose another'));
+    if (type !== undefined && type !== '' && parseAttributeType(type) === undefined) report(notSupported(`spec.attributes[${index}].type`, type, attributeTypes));
   }
 }
 
-function* attributePath(field: string, path: string, { spec, annotations, expressions }: Input): Generator<Finding> {
+function attributePath(field: string, path: string, { spec, annotations, expressions }: Input, report: Report): void {
   if (path === '') {
-    yield required(field, 'write a path such as $.metadata.name, {.metadata.name} or cel:object.metadata.name');
+    report(required(field, 'write a path such as $.metadata.name, {.metadata.name} or cel:object.metadata.name'));
     return;
   }
   const { problem, language, mayReadSecretData } = expressions.path(path);
   if (problem !== undefined) {
-    yield invalid(field, path, problem);
+    report(invalid(field, path, problem));
     return;
   }
   if (mayReadSecretData && isSecret(spec.targetGVK) && annotations[allowSecretExtraction] !== 'true') {
-    yield forbidden(field, `the path may read the data of Secrets; name another field, or set the annotation ${allowSecretExtraction}: "true" (the data itself is redacted all the same)`);
+    report(forbidden(field, `the path may read the data of Secrets; name another field, or set the annotation ${allowSecretExtraction}: "true" (the data itself is redacted all the same)`));
   } else if (language === 'helm') {
-    yield warning(field, 'helm: paths are checked but not collected in this version');
+    report(warning(field, 'helm: paths are checked but not collected in this version'));
   }
 }
 
-function* attributesNeeded({ spec }: Input): Generator<Finding> {
+function attributesNeeded({ spec }: Input, report: Report): void {
   if (spec.attributes !== undefined && spec.attributes.length > 0) return;
-  if (spec.export === undefined) yield warning('spec.attributes', 'no attributes: only the identity of the objects is collected');
-  else if (spec.export.mode !== 'Resource') yield required('spec.attributes', 'name at least one attribute, or set export.mode to Resource');
+  if (spec.export === undefined) report(warning('spec.attributes', 'no attributes: only the identity of the objects is collected'));
+  else if (spec.export.mode !== 'Resource') report(required('spec.attributes', 'name at least one attribute, or set export.mode to Resource'));
 }
 
-function* resourceMode({ spec, annotations }: Input): Generator<Finding> {
+function resourceMode({ spec, annotations }: Input, report: Report): void {
   if (spec.export?.mode !== 'Resource') return;
   const as = spec.export.as ?? 'resource';
-  if (spec.attributes?.some((attribute) => attribute?.name === as)) yield duplicate('spec.export.as', as, 'an attribute has this name; choose another');
+  if (spec.attributes?.some((attribute) => attribute?.name === as)) report(duplicate('spec.export.as', as, 'an attribute has this name; choose another'));
   if (isSecret(spec.targetGVK) && annotations[allowFullResourceExport] !== 'true') {
-    yield forbidden('spec.export.mode', `Resource would export whole Secrets; use mode Attributes, or set the annotation ${allowFullResourceExport}: "true"`);
+    report(forbidden('spec.export.mode', `Resource would export whole Secrets; use mode Attributes, or set the annotation ${allowFullResourceExport}: "true"`));
   }
-  yield warning('spec.export.mode', 'Resource is checked but not collected in this version');
+  report(warning('spec.export.mode', 'Resource is checked but not collected in this version'));
 }
 
-function* prunePointers({ spec }: Input): Generator<Finding> {
+function prunePointers({ spec }: Input, report: Report): void {
   for (const [index, pointer] of (spec.export?.prune?.jsonPointers ?? []).entries()) {
     if (pointer !== undefined && !/^(\/([^~/]|~[01])*)+$/.test(pointer)) {
-      yield invalid(`spec.export.prune.jsonPointers[${index}]`, pointer, 'must be a JSON Pointer such as /metadata/labels: it begins with "/", "~" is written ~0 and "/" inside a name ~1');
+      report(invalid(`spec.export.prune.jsonPointers[${index}]`, pointer, 'must be a JSON Pointer such as /metadata/labels: it begins with "/", "~" is written ~0 and "/" inside a name ~1'));
     }
   }
 }
 
-function* prunePaths({ spec }: Input): Generator<Finding> {
+function prunePaths({ spec }: Input, report: Report): void {
   for (const [index, path] of (spec.export?.prune?.jsonPaths ?? []).entries()) {
-    if (path !== undefined && /\[\?\(|\[\*\]/.test(path)) yield warning(`spec.export.prune.jsonPaths[${index}]`, 'paths with filters or wildcards prune nothing in this version');
+    if (path !== undefined && /\[\?\(|\[\*\]/.test(path)) report(warning(`spec.export.prune.jsonPaths[${index}]`, 'paths with filters or wildcards prune nothing in this version'));
   }
 }
 
-function* pruneCel({ spec }: Input): Generator<Finding> {
-  for (const index of (spec.export?.prune?.cel ?? []).keys()) yield warning(`spec.export.prune.cel[${index}]`, 'is reserved and prunes nothing in this version');
+function pruneCel({ spec }: Input, report: Report): void {
+  for (const index of (spec.export?.prune?.cel ?? []).keys()) report(warning(`spec.export.prune.cel[${index}]`, 'is reserved and prunes nothing in this version'));
 }
 
 /** Labels multiply the series of a metric. */
 const maxMetricLabels = 5;
 
-function* metrics({ spec }: Input): Generator<Finding> {
+function metrics({ spec }: Input, report: Report): void {
   const attributes = new Set((spec.attributes ?? []).flatMap((attribute) => attribute?.name ?? []));
-  for (const [index, metric] of (spec.metrics ?? []).entries()) if (metric !== undefined) yield* metricOf(`spec.metrics[${index}]`, metric, attributes);
+  for (const [index, metric] of (spec.metrics ?? []).entries()) if (metric !== undefined) metricOf(`spec.metrics[${index}]`, metric, attributes, report);
 }
 
 type Metric = NonNullable<Loose<NonNullable<KollectProfileSpec['metrics']>[number]>>;
 
-function* metricOf(field: string, { path, labels = [] }: Metric, attributes: ReadonlySet<string>): Generator<Finding> {
+function metricOf(field: string, { path, labels = [] }: Metric, attributes: ReadonlySet<string>, report: Report): void {
   if (path === '') {
-    yield required(`${field}.path`, 'write the name of an attribute');
+    report(required(`${field}.path`, 'write the name of an attribute'));
     return;
   }
-  if (path !== undefined && !attributes.has(path)) yield invalid(`${field}.path`, path, 'must be the name of an attribute of this profile');
-  if (labels.length > maxMetricLabels) yield tooMany(`${field}.labels`, labels.length, `must have at most ${maxMetricLabels} items`);
+  if (path !== undefined && !attributes.has(path)) report(invalid(`${field}.path`, path, 'must be the name of an attribute of this profile'));
+  if (labels.length > maxMetricLabels) report(tooMany(`${field}.labels`, labels.length, `must have at most ${maxMetricLabels} items`));
   for (const [index, label] of labels.entries()) {
-    if (label === '') yield required(`${field}.labels[${index}]`, 'write the name of an attribute');
-    else if (label !== undefined && !attributes.has(label)) yield invalid(`${field}.labels[${index}]`, label, 'must be the name of an attribute of this profile');
+    if (label === '') report(required(`${field}.labels[${index}]`, 'write the name of an attribute'));
+    else if (label !== undefined && !attributes.has(label)) report(invalid(`${field}.labels[${index}]`, label, 'must be the name of an attribute of this profile'));
   }
-  yield* repeated(`${field}.labels`, labels);
+  repeated(`${field}.labels`, labels, report);
 }

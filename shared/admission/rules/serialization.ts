@@ -1,7 +1,7 @@
 import { notSupported } from '../finding.ts';
-import type { Finding } from '../finding.ts';
+import type { Report } from '../finding.ts';
 
 /** A format that the type of sink can write. What is no format at all is left to the schema. */
-export function* serializationFormat(format: string | undefined, supported: readonly string[]): Generator<Finding> {
-  if (format !== undefined && format !== 'json' && !supported.includes(format)) yield notSupported('spec.serialization.format', format, supported);
+export function serializationFormat(format: string | undefined, supported: readonly string[], report: Report): void {
+  if (format !== undefined && format !== 'json' && !supported.includes(format)) report(notSupported('spec.serialization.format', format, supported));
 }

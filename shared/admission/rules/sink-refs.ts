@@ -1,6 +1,6 @@
 import { nearestName } from '../../nearest.ts';
 import { duplicate, forbidden, invalid, tooMany } from '../finding.ts';
-import type { Finding } from '../finding.ts';
+import type { Report } from '../finding.ts';
 import { interval } from './durations.ts';
 import { exportBytes } from './export-bytes.ts';
 import { namespaceHasItsField, namespaceName, objectName, sameNamespaceOnly } from './names.ts';
@@ -29,7 +29,7 @@ interface SinkRefContext {
 const maxSinkRefs = 20;
 
 /** The sinks of an inventory: their number, names, namespaces and what each overrides. A string is a name. */
-export function* sinkRefs(spec: LooseSinkRefLists, context: SinkRefContext): Generator<Finding> {
+export function sinkRefs(spec: LooseSinkRefLists, context: SinkRefContext, report: Report): void {
   const lists = [
     ['spec.snapshotSinkRefs', spec.snapshotSinkRefs ?? []],
     ['spec.databaseSinkRefs', spec.databaseSinkRefs ?? []],
@@ -38,31 +38,31 @@ export function* sinkRefs(spec: LooseSinkRefLists, context: SinkRefContext): Gen
   const count = lists.reduce((sum, [, refs]) => sum + refs.length, 0);
   if (count > maxSinkRefs) {
     // Nobody wants the mistakes of a list that has to be cut anyway.
-    yield tooMany('spec', count, `must have at most ${maxSinkRefs} items in snapshotSinkRefs, databaseSinkRefs and eventSinkRefs together; spread the sinks over several inventories`);
+    report(tooMany('spec', count, `must have at most ${maxSinkRefs} items in snapshotSinkRefs, databaseSinkRefs and eventSinkRefs together; spread the sinks over several inventories`));
     return;
   }
-  for (const [field, refs] of lists) yield* family(field, refs, context);
+  for (const [field, refs] of lists) family(field, refs, context, report);
 }
 
-function* family(field: string, refs: NonNullable<LooseSinkRefs>, context: SinkRefContext): Generator<Finding> {
+function family(field: string, refs: NonNullable<LooseSinkRefs>, context: SinkRefContext, report: Report): void {
   const seen = new Set<string>();
   for (const [index, ref] of refs.entries()) {
     if (ref === undefined) continue;
     const at = `${field}[${index}]`;
-    if (typeof ref === 'object') yield* unknownFields(at, ref);
+    if (typeof ref === 'object') unknownFields(at, ref, report);
     const { name, namespace, exportMinInterval, maxExportBytes } = typeof ref === 'string' ? { name: ref } : ref;
     const nameField = typeof ref === 'string' ? at : `${at}.name`;
-    const elsewhere = context.defaultNamespace === undefined ? sameNamespaceOnly(name) : namespaceHasItsField(name);
-    yield* objectName(nameField, name, elsewhere);
+    const elsewhere = context.defaultNamespace === undefined ? sameNamespaceOnly : namespaceHasItsField;
+    objectName(nameField, name, elsewhere, report);
     const hasNamespace = namespace !== undefined && namespace.trim() !== '';
-    if (hasNamespace && context.defaultNamespace === undefined) yield forbidden(`${at}.namespace`, 'the sinks of a KollectInventory are in its own namespace; leave the field out');
-    else yield* namespaceName(`${at}.namespace`, namespace);
-    yield* interval(`${at}.exportMinInterval`, exportMinInterval);
-    yield* exportBytes(`${at}.maxExportBytes`, maxExportBytes, context.maxExportBytes);
+    if (hasNamespace && context.defaultNamespace === undefined) report(forbidden(`${at}.namespace`, 'the sinks of a KollectInventory are in its own namespace; leave the field out'));
+    else namespaceName(`${at}.namespace`, namespace, report);
+    interval(`${at}.exportMinInterval`, exportMinInterval, report);
+    exportBytes(`${at}.maxExportBytes`, maxExportBytes, context.maxExportBytes, report);
 
     if (name === undefined) continue;
     const key = context.defaultNamespace === undefined ? name : `${hasNamespace ? namespace : context.defaultNamespace}/${name}`;
-    if (seen.has(key)) yield duplicate(nameField, key, 'each sink can be named once in a list');
+    if (seen.has(key)) report(duplicate(nameField, key, 'each sink can be named once in a list'));
     seen.add(key);
   }
 }
@@ -70,10 +70,10 @@ function* family(field: string, refs: NonNullable<LooseSinkRefs>, context: SinkR
 const knownFields = ['name', 'namespace', 'exportMinInterval', 'maxExportBytes'];
 
 /** The API server keeps what it does not know in these items, as they may be strings or objects: nobody else would find the slip. */
-function* unknownFields(at: string, ref: object): Generator<Finding> {
+function unknownFields(at: string, ref: object, report: Report): void {
   for (const key of Object.keys(ref)) {
     if (knownFields.includes(key)) continue;
     const near = nearestName(key, knownFields);
-    yield invalid(`${at}.${key}`, key, `is not a known field; ${near === undefined ? `known are ${knownFields.join(', ')}` : `did you mean ${near}?`}`);
+    report(invalid(`${at}.${key}`, key, `is not a known field; ${near === undefined ? `known are ${knownFields.join(', ')}` : `did you mean ${near}?`}`));
   }
 }

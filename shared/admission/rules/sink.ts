@@ -1,5 +1,5 @@
-import { forbidden, warning } from '../finding.ts';
-import type { Finding } from '../finding.ts';
+import { forbidden, required, warning } from '../finding.ts';
+import type { Report } from '../finding.ts';
 import { interval } from './durations.ts';
 import { secretReference } from './names.ts';
 import { backendOptions } from './options.ts';
@@ -34,22 +34,22 @@ export interface SinkTypeFacts {
 }
 
 /** The fields that sinks of all families share. Without a valid type, what depends on it is not judged. */
-export function* sink(spec: LooseSinkSpec, facts: SinkTypeFacts | undefined): Generator<Finding> {
-  yield* endpointWithoutPassword('spec.endpoint', spec.endpoint);
-  yield* secretReference('spec.secretRef', spec.secretRef);
-  yield* tlsSettings('spec.tls', spec.tls);
-  yield* pathTemplate('spec.pathTemplate', spec.pathTemplate);
-  yield* interval('spec.exportMinInterval', spec.exportMinInterval);
-  yield* pathTemplate('spec.provisioning.naming.template', spec.provisioning?.naming?.template);
-  yield* backendOptions('spec.options', spec.options, spec.type ?? 'this sink', facts?.options);
-  if (spec.provisioning?.mode === 'existing') yield warning('spec.provisioning.mode', 'existing: Kollect creates nothing; the connection test says what the destination lacks');
+export function sink(spec: LooseSinkSpec, facts: SinkTypeFacts | undefined, report: Report): void {
+  endpointWithoutPassword('spec.endpoint', spec.endpoint, report);
+  secretReference('spec.secretRef', spec.secretRef, report);
+  tlsSettings('spec.tls', spec.tls, report);
+  pathTemplate('spec.pathTemplate', spec.pathTemplate, report);
+  interval('spec.exportMinInterval', spec.exportMinInterval, report);
+  pathTemplate('spec.provisioning.naming.template', spec.provisioning?.naming?.template, report);
+  backendOptions('spec.options', spec.options, spec.type ?? 'this sink', facts?.options, report);
+  if (spec.provisioning?.mode === 'existing') report(warning('spec.provisioning.mode', 'existing: Kollect creates nothing; the connection test says what the destination lacks'));
   if (facts === undefined) return;
-  yield* serializationFormat(spec.serialization?.format, facts.formats);
-  if (spec.layout !== undefined && !facts.hasLayout) yield forbidden('spec.layout', `only sinks of the types git and gitlab have a layout, not ${spec.type}`);
+  serializationFormat(spec.serialization?.format, facts.formats, report);
+  if (spec.layout !== undefined && !facts.hasLayout) report(forbidden('spec.layout', `only sinks of the types git and gitlab have a layout, not ${spec.type}`));
 }
 
-function* endpointWithoutPassword(field: string, endpoint: string | undefined): Generator<Finding> {
-  if (endpoint !== undefined && /:\/\/[^\s/@:]*:[^\s/]*@/.test(endpoint)) yield forbidden(field, 'the URL holds a password; put it into a Secret and name that in secretRef');
+function endpointWithoutPassword(field: string, endpoint: string | undefined, report: Report): void {
+  if (endpoint !== undefined && /:\/\/[^\s/@:]*:[^\s/]*@/.test(endpoint)) report(forbidden(field, 'the URL holds a password; put it into a Secret and name that in secretRef'));
 }
 
 /**
@@ -57,9 +57,9 @@ function* endpointWithoutPassword(field: string, endpoint: string | undefined): 
  *
  * @param blocks the block of each type of the family
  */
-export function* typeBlocks(type: string, blocks: Readonly<Record<string, unknown>>, missing: (field: string) => Finding): Generator<Finding> {
+export function typeBlocks(type: string, blocks: Readonly<Record<string, unknown>>, report: Report): void {
   for (const [name, block] of Object.entries(blocks)) {
-    if (name === type && block === undefined) yield missing(`spec.${name}`);
-    else if (name !== type && block !== undefined) yield forbidden(`spec.${name}`, `the type of this sink is ${type}; remove the block, or set the type to ${name}`);
+    if (name === type && block === undefined) report(required(`spec.${name}`, `a sink of the type ${type} needs this block`));
+    else if (name !== type && block !== undefined) report(forbidden(`spec.${name}`, `the type of this sink is ${type}; remove the block, or set the type to ${name}`));
   }
 }

@@ -21,13 +21,16 @@ export type SinkRefObject = z.infer<typeof SinkRefObject>;
 export const SinkRef = z.union([nonEmpty, SinkRefObject]).meta({ 'x-kubernetes-preserve-unknown-fields': true });
 export type SinkRef = z.infer<typeof SinkRef>;
 
-/** Most references of an inventory: of each list, which the CRD holds, and of all together, which admission holds. */
+/** Most references of an inventory, in all lists together. Admission holds it, whose message says what to do instead. */
 export const maxSinkRefs = 20;
+
+/** Longest list that the API server takes, so that no webhook has to judge an endless one. */
+export const maxSinkRefListLength = 64;
 
 export const sinkRefList = (family: SinkFamily) =>
   z
     .array(SinkRef)
-    .max(maxSinkRefs)
+    .max(maxSinkRefListLength)
     .optional()
     .meta({
       description: `Where to export to: names of ${family} sinks, or objects with name and, each optional, namespace (cluster inventories only), exportMinInterval and maxExportBytes. At most ${maxSinkRefs} references of all families together.`,

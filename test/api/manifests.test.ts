@@ -162,7 +162,7 @@ t.test('items of sink references are open: a string or an object', async (t) => 
   for (const kind of ['KollectInventory', 'KollectClusterInventory']) {
     for (const list of ['snapshotSinkRefs', 'databaseSinkRefs', 'eventSinkRefs']) {
       const { type, maxItems, items, 'x-kubernetes-list-type': listType } = field(kind, `spec.${list}`) ?? {};
-      t.same({ type, maxItems, items, listType }, { type: 'array', maxItems: 20, items: { 'x-kubernetes-preserve-unknown-fields': true }, listType: 'atomic' }, `${kind} ${list}`);
+      t.same({ type, maxItems, items, listType }, { type: 'array', maxItems: 64, items: { 'x-kubernetes-preserve-unknown-fields': true }, listType: 'atomic' }, `${kind} ${list}`);
     }
   }
 });

@@ -49,6 +49,7 @@ export async function givenCluster(kubeconfig: string, screen: Screen): Promise<
     await webhook.start();
 
     await install(kubectl, screen);
+    screen.note('trying whether the API server can call the webhook on this machine');
     const registration = await registerReachable(kubectl, webhook, { hosts, namespace, label: ownLabel });
     if ('host' in registration) screen.good(`webhook, called over TLS with a certificate of this run, at https://${registration.host}:${webhook.port}`);
     else screen.bad(`the API server cannot reach the webhook on this machine, so it is not registered (${registration.reason})`);
@@ -58,9 +59,10 @@ export async function givenCluster(kubeconfig: string, screen: Screen): Promise<
 
     const stop = async () => {
       await database.close();
-      await stopAll();
-      // The folder of its cache went with the keeper.
-      const left = await remains(kubectlFor(command, { kubeconfig, cacheFolder: join(keeper.folder, 'none') }));
+      await keeper.stop();
+      // The folder of its cache has gone with the keeper.
+      const left = await remains(kubectlFor(command, { kubeconfig, cacheFolder: join(postgres.folder, 'kubectl-cache') }));
+      await postgres.stop();
       if (left.length > 0) throw new Error(`left in the cluster, because others use it or it could not be removed: ${left.join(', ')}`);
     };
     return {

@@ -70,7 +70,7 @@ async function callProblem(kubectl: Kubectl, namespace: string, url: string): Pr
       { timeoutMs: patienceMs, intervalMs: 200 },
     ).then(({ problem }) => problem);
   } catch {
-    return 'it does not call it';
+    return `not called within ${patienceMs / 1000} s`;
   }
 }
 

@@ -53,6 +53,11 @@ export class Screen {
     this.#write(`${indent}${this.#paint('36', `$ ${text}`)}\n`);
   }
 
+  /** A command to copy, with nothing before it. */
+  toType(text: string): void {
+    this.#write(`${indent}${this.#paint('36', text)}\n`);
+  }
+
   table(columns: readonly string[], rows: readonly (readonly string[])[]): void {
     const widths = columns.map((column, index) => Math.max(column.length, ...rows.map((row) => row[index]?.length ?? 0)));
     const format = (cells: readonly string[]) => cut(`${indent}${cells.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('   ').trimEnd()}`, this.#columns());

@@ -10,13 +10,13 @@ const maxLinesPerSecond = 30;
 /** Says how to use what runs. */
 export function invite({ kubeconfig, kubectlPath, namespace, database, folder }: Environment, screen: Screen): void {
   screen.heading('It is yours now, in another terminal');
-  screen.command(`export KUBECONFIG=${kubeconfig}`);
-  if (kubectlPath !== 'kubectl') screen.command(`alias kubectl=${kubectlPath}`);
-  screen.command('kubectl get kinv,ktgt,kdb -A');
-  screen.command(`kubectl scale -n ${namespace} deployment/web --replicas=7`);
-  screen.command(`kubectl create -n ${namespace} deployment mine --image=busybox --replicas=0`);
-  screen.command(`psql ${database.url} -c 'select payload from inventory_items'`);
-  screen.command(`tail -f ${join(folder, '{webhook,controller}.log')}`);
+  screen.toType(`export KUBECONFIG=${kubeconfig}`);
+  if (kubectlPath !== 'kubectl') screen.toType(`alias kubectl=${kubectlPath}`);
+  screen.toType('kubectl get kinv,ktgt,kdb -A');
+  screen.toType(`kubectl scale -n ${namespace} deployment/web --replicas=7`);
+  screen.toType(`kubectl create -n ${namespace} deployment mine --image=busybox --replicas=0`);
+  screen.toType(`psql ${database.url} -c 'select payload from inventory_items'`);
+  screen.toType(`tail -f ${join(folder, '{webhook,controller}.log')}`);
   screen.line();
   screen.line('Each row that changes is shown here. Ctrl-C ends and removes everything.');
   screen.line();

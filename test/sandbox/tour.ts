@@ -65,6 +65,7 @@ export class Tour {
 
   async #status(): Promise<void> {
     this.#screen.heading('6. The status says how it stands');
+    this.#screen.note('Counts are written at most every ten seconds.');
     const { namespace, kubectl } = this.#environment;
     await this.#silent('wait', '--for=condition=Ready', 'kinv/deployments', 'ktgt/deployments', '-n', namespace, '--timeout=60s');
     // Counts follow within ten seconds: status is not written for each row.
@@ -75,8 +76,8 @@ export class Tour {
 
   async #refusals(): Promise<void> {
     const { namespace, withoutWebhook, kubectl } = this.#environment;
-    this.#screen.heading('5. Mistakes are refused at once, with the field and what to write instead');
     if (withoutWebhook !== undefined) return this.#withoutWebhook();
+    this.#screen.heading('5. Mistakes are refused at once, with the field and what to write instead');
     for (const { title, file, field, fix } of refusals) {
       this.#screen.line(`${title}:`);
       const args = ['apply', '-n', namespace, '-f', file];
@@ -96,7 +97,8 @@ export class Tour {
     const refusal = refusals.find(({ inStatus }) => inStatus);
     if (refusal === undefined) return;
     const { title, file, field, fix, inStatus } = refusal;
-    this.#screen.line('Without the webhook only the schema refuses. The rest is found by the controller, which applies the same rules and writes to the status.');
+    this.#screen.heading('5. Without the webhook mistakes are found by the controller, and are in the status');
+    this.#screen.line('It applies the same rules. kubectl itself is refused only what the schema forbids.');
     this.#screen.line(`${title}:`);
     await this.#kubectl('apply', '-n', namespace, '-f', file);
     const read = ['get', '-n', namespace, inStatus ?? '', `-o=jsonpath={.status.conditions[?(@.type=="Degraded")].message}`];

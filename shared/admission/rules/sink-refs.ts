@@ -1,3 +1,4 @@
+import { maxSinkRefs } from '../../api/sink-ref.ts';
 import { nearestName } from '../../nearest.ts';
 import { duplicate, forbidden, invalid, tooMany } from '../finding.ts';
 import type { Report } from '../finding.ts';
@@ -25,8 +26,6 @@ interface SinkRefContext {
   defaultNamespace: string | undefined;
   maxExportBytes: number | undefined;
 }
-
-const maxSinkRefs = 20;
 
 /** The sinks of an inventory: their number, names, namespaces and what each overrides. A string is a name. */
 export function sinkRefs(spec: LooseSinkRefLists, context: SinkRefContext, report: Report): void {

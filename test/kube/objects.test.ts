@@ -89,7 +89,7 @@ t.test('finalizers come and go without touching those of others', async (t) => {
   const object = await client.create<KubeObject>(path, { ...body('finalized'), metadata: { name: 'finalized', finalizers: ['example.org/theirs'] } });
   await addFinalizer(client, 'kollectprofiles', object, 'kollect.dev/ours');
   // What is stale does not overwrite.
-  await t.rejects(addFinalizer(client, 'kollectprofiles', object, 'kollect.dev/other'), { status: 409 });
+  await t.rejects(addFinalizer(client, 'kollectprofiles', object, 'kollect.dev/other'), { name: 'KubeApiError', status: 409 });
   const added = await client.get(`${path}/finalized`);
   t.strictSame(added.metadata.finalizers, ['example.org/theirs', 'kollect.dev/ours']);
   await removeFinalizer(client, 'kollectprofiles', added, 'kollect.dev/ours');

@@ -222,8 +222,10 @@ export class Binding {
     if (!cursor) return;
     const { rows } = await opened.sink.check(this.#identity(opened.cluster), this.#abort.signal);
     const complete = [...view.targets].every((target) => cursor.targets.has(target));
-    const expected = (this.state.rows ?? 0) - this.state.rejected.length;
-    if (rows !== undefined && complete && rows !== expected) {
+    const expected = this.state.rows ?? 0;
+    // Of a row that was refused the destination may hold an older version, or none.
+    const differs = rows !== undefined && (rows > expected || rows < expected - this.state.rejected.length);
+    if (complete && differs) {
       logger.warn('the destination does not hold what was exported, comparing everything', { sink: this.key, rows, expected });
       this.reconcile();
       return;

@@ -94,8 +94,8 @@ export class ResourceWatch implements ReflectorHandler {
     this.changed(object);
   }
 
-  listCompleted(): void {
-    this.#complete(this.#subscriptions);
+  listCompleted(_epoch: number, _resourceVersion: string, untaken?: ReadonlySet<string>): void {
+    this.#complete(this.#subscriptions, untaken);
     if (this.#waiting.size > 0) this.#scheduleBackfill(backfillDelayMs);
   }
 
@@ -117,13 +117,13 @@ export class ResourceWatch implements ReflectorHandler {
     this.#options.onChange(this.#subscriptions);
   }
 
-  #complete(subscriptions: Iterable<Subscription>): void {
+  #complete(subscriptions: Iterable<Subscription>, spared?: ReadonlySet<string>): void {
     const completed = [];
     for (const subscription of subscriptions) {
       const epoch = this.#epochs.get(subscription);
       if (epoch === undefined) continue;
       this.#epochs.delete(subscription);
-      const swept = subscription.rows.completeList(epoch);
+      const swept = subscription.rows.completeList(epoch, spared);
       if (swept > 0) {
         const target = `${subscription.rows.namespace}/${subscription.rows.name}`;
         this.#options.logger.info('rows of objects that are gone were removed after a list', { target, rows: swept });

@@ -128,16 +128,22 @@ export class TargetRows {
     return ++this.#epoch;
   }
 
+  /** The object exists, but what it says now could not become a row: the one from before stays. */
+  confirm(namespace: string, uid: string): void {
+    const row = this.#namespaces.get(namespace)?.get(uid);
+    if (row) row.epoch = this.#epoch;
+  }
+
   /**
-   * The list is complete: what nobody saw since it began is gone. Does nothing when another list began meanwhile.
-   * Returns the number of rows removed.
+   * The list is complete: what nobody saw since it began is gone, but for `spared` uids, which exist and could not be read. Does nothing
+   * when another list began meanwhile. Returns the number of rows removed.
    */
-  completeList(epoch: number): number {
+  completeList(epoch: number, spared?: ReadonlySet<string>): number {
     if (epoch !== this.#epoch) return 0;
     let swept = 0;
     for (const [namespace, rows] of this.#namespaces) {
       for (const row of rows.values()) {
-        if (row.epoch !== epoch && this.remove(namespace, row.uid)) swept++;
+        if (row.epoch !== epoch && !spared?.has(row.uid) && this.remove(namespace, row.uid)) swept++;
       }
     }
     return swept;

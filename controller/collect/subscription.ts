@@ -1,6 +1,7 @@
 import type { KollectTargetSpec } from '../../shared/api/kollect-target.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { canonicalRow } from '../../shared/extract/canonical-json.ts';
+import { KollectError } from '../../shared/errors.ts';
 import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
 import type { TargetRows } from './row-store.ts';
 import { compileObjectSelection, effectiveNamespaces, type NamespaceFacts, type NamespaceLookup, type ObjectSelection } from './selection.ts';
@@ -69,24 +70,18 @@ export class Subscription {
       this.lastFailure = `attribute "${attribute}": ${message}`;
     }
     const { group, version, kind } = this.#profile.gvk;
-    this.rows.upsert({
-      namespace,
-      name: metadata.name,
-      uid,
-      resourceVersion: metadata.resourceVersion ?? '',
-      failures: failures.length,
-      payload: canonicalRow({
-        targetNamespace: this.rows.namespace,
-        targetName: this.rows.name,
-        namespace,
-        name: metadata.name,
-        group,
-        version,
-        kind,
-        uid,
-        attributes,
-      }),
-    });
+    const { namespace: targetNamespace, name: targetName } = this.rows;
+    let payload: string;
+    try {
+      payload = canonicalRow({ targetNamespace, targetName, namespace, name: metadata.name, group, version, kind, uid, attributes });
+    } catch (error) {
+      if (!(error instanceof KollectError)) throw error;
+      this.lastFailure = error.message;
+      this.rows.confirm(namespace, uid);
+      return;
+    }
+    const { name, resourceVersion = '' } = metadata;
+    this.rows.upsert({ namespace, name, uid, resourceVersion, failures: failures.length, payload });
   }
 
   /** The object is gone. */

@@ -8,6 +8,7 @@ import { ObjectCache } from '../shared/kube/object-cache.ts';
 import type { Logger } from '../shared/log.ts';
 import type { AddressPolicy } from '../shared/net/address-policy.ts';
 import type { HostMap } from '../shared/net/host-map.ts';
+import { userAgent } from '../shared/version.ts';
 import { Collector } from './collect/collector.ts';
 import { RowStore } from './collect/row-store.ts';
 import type { NamespaceFacts } from './collect/selection.ts';
@@ -76,7 +77,7 @@ export class Controller {
     });
     const observe = (event: string): void => this.metrics.kube(event);
     const client = new KubeClient(connection, {
-      userAgent: 'kollect-controller',
+      userAgent: userAgent('controller'),
       observe: { request: (method, status) => this.metrics.kube(`request ${method} ${status}`), bytes: (count) => this.metrics.kube('list bytes', count) },
     });
     this.#client = client;

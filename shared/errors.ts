@@ -28,6 +28,12 @@ export const errorCatalogue = {
     summary: 'A flag of the command line is unknown or has a value that cannot be used.',
     action: 'Correct the flag that the message names; --help lists all flags.',
   },
+  KOL_CONFIG_KUBECONFIG: {
+    class: 'terminal',
+    reason: 'InvalidKubeconfig',
+    summary: 'The way to the API server cannot be read from the kubeconfig or the service account of the pod.',
+    action: 'Correct what the message names, or name another file with --kubeconfig.',
+  },
   KOL_EXTRACT_CEL: {
     class: 'terminal',
     reason: 'InvalidProfile',

@@ -156,7 +156,14 @@ export class ResourceWatch implements ReflectorHandler {
       await listOnce(
         this.#options.client,
         this.resource.path(),
-        { signal: run.abort.signal },
+        {
+          signal: run.abort.signal,
+          // Every page to come is newer than what the watch reported until now.
+          onRestart: () => {
+            run.touched.clear();
+            for (const subscription of served) this.#epochs.set(subscription, subscription.rows.beginList());
+          },
+        },
         (object) => {
           if (run.abort.signal.aborted || run.touched.has(object.metadata.uid ?? '')) return;
           for (const subscription of served) if (this.#subscriptions.has(subscription)) subscription.apply(object);

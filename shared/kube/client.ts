@@ -1,29 +1,25 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Agent, type Dispatcher } from 'undici';
 import type { KubeObject } from '../api/kube-object.ts';
+import { errorOfAnswer, KubeApiError } from './api-error.ts';
 import type { KubeConnection } from './config.ts';
 import { parseJson, stringifyJson } from './json.ts';
 
+export { KubeApiError } from './api-error.ts';
+
 /** Tokens of service accounts are replaced on disk long before they expire. */
 const tokenAgeMs = 60_000;
-const requestTimeoutMs = 30_000;
+/** The API server itself gives up on a request after a minute. */
+const answerTimeoutMs = 60_000;
+const writeTimeoutMs = 30_000;
 const retriesWhenBusy = 4;
+/** Who is asked to stay away longer than this is told so instead of waiting inside a call. */
+const longestWaitMs = 30_000;
 
-/** An answer of the API server that is not a success. */
-export class KubeApiError extends Error {
-  /** HTTP status code; 0 when there was no answer. */
-  readonly status: number;
-  /** Reason of the Status object, such as `NotFound`. */
-  readonly reason: string;
-  readonly retryAfterMs: number | undefined;
-
-  constructor(status: number, reason: string, message: string, options: { retryAfterMs?: number | undefined; cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.name = 'KubeApiError';
-    this.status = status;
-    this.reason = reason;
-    this.retryAfterMs = options.retryAfterMs;
-  }
-}
+const defaultPageSize = 500;
+/** Parsing this much blocks the event loop for some 15 ms. Pages of large objects get fewer of them. */
+const pageBytes = 4 * 1024 * 1024;
+const smallestPageSize = 10;
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -35,20 +31,49 @@ export interface Page {
   bytes: number;
 }
 
+export interface ListOptions {
+  /** Objects a page; 500 when unset, fewer where they are large. */
+  pageSize?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
 const patchTypes = {
   merge: 'application/merge-patch+json',
   apply: 'application/apply-patch+yaml',
   json: 'application/json-patch+json',
 } as const;
 
+/** What went over the wire, for metrics. */
 export interface ClientObserver {
+  /** `status` is 0 when there was no answer. */
   request?(method: string, status: number): void;
+  /** Length of a list page. */
   bytes?(count: number): void;
 }
 
+export interface KubeClientOptions {
+  /** Such as `kollect-controller/0.1.0`. */
+  userAgent?: string | undefined;
+  observe?: ClientObserver | undefined;
+}
+
+interface Request {
+  method: Dispatcher.HttpMethod;
+  path: string;
+  query?: Query | undefined;
+  body?: unknown;
+  contentType?: string | undefined;
+  signal?: AbortSignal | undefined;
+}
+
 /**
- * Speaks to one API server in raw JSON: what it sends is what callers get. Lists and watches have connections of their own, so that
- * they cannot hold up a status write.
+ * Speaks to one API server in raw JSON: what it sends is what callers get, integers beyond 2^53 as bigint. Reads, among them lists and watches,
+ * and writes have connections of their own, so that none can hold up a status write. HTTP/1.1, because one stalled HTTP/2 connection stalls
+ * a hundred watches. Everything rejects with `KubeApiError`, or with the reason of the signal that was given.
+ *
+ * @example
+ * const client = new KubeClient(await loadConnection());
+ * for await (const page of client.list('/apis/apps/v1/deployments')) console.log(page.items.length);
  */
 export class KubeClient {
   readonly connection: KubeConnection;
@@ -58,42 +83,43 @@ export class KubeClient {
   readonly #observe: ClientObserver;
   #token: { value: string | undefined; readAt: number } | undefined;
 
-  constructor(connection: KubeConnection, options: { userAgent?: string; observe?: ClientObserver } = {}) {
+  constructor(connection: KubeConnection, options: KubeClientOptions = {}) {
     this.connection = connection;
     this.#userAgent = options.userAgent ?? 'kollect';
     this.#observe = options.observe ?? {};
     const connect = {
       ...(connection.ca === undefined ? {} : { ca: connection.ca }),
+      ...(connection.serverName === undefined ? {} : { servername: connection.serverName }),
       ...connection.clientCertificate,
       rejectUnauthorized: !connection.insecureSkipTlsVerify,
       keepAlive: true,
       keepAliveInitialDelay: 30_000,
     };
-    const shared = { connect, allowH2: false, keepAliveTimeout: 60_000, headersTimeout: 60_000 };
-    this.#reading = new Agent({ ...shared, bodyTimeout: 0 });
-    this.#writing = new Agent({ ...shared, connections: 4, bodyTimeout: requestTimeoutMs });
+    const shared = { connect, allowH2: false, keepAliveTimeout: 60_000, headersTimeout: answerTimeoutMs, bodyTimeout: answerTimeoutMs };
+    this.#reading = new Agent(shared);
+    this.#writing = new Agent({ ...shared, connections: 4 });
   }
 
   async get<T = KubeObject>(path: string, query?: Query): Promise<T> {
-    return (await this.#json('GET', path, query)) as T;
+    return (await this.#json({ method: 'GET', path, query })) as T;
   }
 
   async create<T = KubeObject>(path: string, body: unknown, query?: Query): Promise<T> {
-    return (await this.#json('POST', path, query, body)) as T;
+    return (await this.#json({ method: 'POST', path, query, body })) as T;
   }
 
-  /** Patches an object. A server-side apply needs `fieldManager` in the query. */
+  /** Patches an object. A server-side apply (`type: 'apply'`) needs `fieldManager` in the query. */
   async patch<T = KubeObject>(path: string, { type, body, query }: { type: keyof typeof patchTypes; body: unknown; query?: Query }): Promise<T> {
-    return (await this.#json('PATCH', path, query, body, patchTypes[type])) as T;
+    return (await this.#json({ method: 'PATCH', path, query, body, contentType: patchTypes[type] })) as T;
   }
 
   async delete(path: string, query?: Query): Promise<void> {
-    await this.#json('DELETE', path, query);
+    await this.#json({ method: 'DELETE', path, query });
   }
 
   /** One page of a list, its items completed with `apiVersion` and `kind` and freed of `managedFields`. */
   async page(path: string, query: Query, signal?: AbortSignal): Promise<Page> {
-    const text = await this.#text('GET', path, query, undefined, undefined, { dispatcher: this.#reading, signal });
+    const text = await this.#text({ method: 'GET', path, query, signal });
     this.#observe.bytes?.(text.length);
     const list = parseJson(text) as {
       apiVersion: string;
@@ -111,74 +137,85 @@ export class KubeClient {
     return { items, resourceVersion: list.metadata?.resourceVersion ?? '', continue: list.metadata?.continue || undefined, bytes: text.length };
   }
 
-  /** All pages of a list, 500 objects each. */
-  async *list(path: string, query: Query = {}, signal?: AbortSignal): AsyncGenerator<Page> {
-    let token: string | undefined;
-    do {
-      const page = await this.page(path, { limit: 500, ...query, continue: token }, signal);
-      yield page;
-      token = page.continue;
-    } while (token !== undefined);
+  /**
+   * All pages of a list at one version. The next page is on its way while the caller works on this one. Rejects with an `expired` error
+   * when the API server forgets the version in the middle; `listPages` goes on then.
+   */
+  async *list(path: string, query: Query = {}, { pageSize = defaultPageSize, signal }: ListOptions = {}): AsyncGenerator<Page> {
+    const left = new AbortController();
+    const either = signal ? AbortSignal.any([signal, left.signal]) : left.signal;
+    let limit = pageSize;
+    try {
+      let next: Promise<Page> | undefined = this.page(path, { ...query, limit }, either);
+      while (next) {
+        const page: Page = await next;
+        limit = Math.round(Math.min(pageSize, Math.max(Math.min(pageSize, smallestPageSize), (pageBytes * page.items.length) / page.bytes)));
+        next = page.continue === undefined ? undefined : this.page(path, { ...query, limit, continue: page.continue }, either);
+        // Awaited in the next round, or by nobody when the caller leaves.
+        next?.catch(() => undefined);
+        yield page;
+      }
+    } finally {
+      left.abort();
+    }
   }
 
-  /** Opens a watch and gives its bytes. The caller reads until the end, or aborts. */
+  /** Opens a watch and gives its bytes. The caller reads until the end, or aborts; how long it may be silent is his to say. */
   async watch(path: string, query: Query, signal: AbortSignal): Promise<AsyncIterable<Buffer>> {
-    const response = await this.#send('GET', path, { ...query, watch: true }, undefined, undefined, { dispatcher: this.#reading, signal });
-    if (response.statusCode >= 300) throw await errorOf('GET', path, response);
-    return response.body;
+    const request: Request = { method: 'GET', path, query: { ...query, watch: true }, signal };
+    const answer = await this.#renewingToken(request, { bodyTimeout: 0 });
+    return answer.body;
   }
 
   async close(): Promise<void> {
     await Promise.all([this.#reading.destroy(), this.#writing.destroy()]);
   }
 
-  async #json(method: Dispatcher.HttpMethod, path: string, query?: Query, body?: unknown, contentType?: string): Promise<unknown> {
-    return parseJson(await this.#text(method, path, query, body, contentType, { dispatcher: this.#writing }));
+  async #json(request: Request): Promise<unknown> {
+    return parseJson(await this.#text(request));
   }
 
-  async #text(
-    method: Dispatcher.HttpMethod,
-    path: string,
-    query: Query | undefined,
-    body: unknown,
-    contentType: string | undefined,
-    options: { dispatcher: Agent; signal?: AbortSignal | undefined },
-  ): Promise<string> {
+  async #text(request: Request): Promise<string> {
+    const started = { ...request, signal: request.signal ?? AbortSignal.timeout(request.method === 'GET' ? answerTimeoutMs : writeTimeoutMs) };
     for (let attempt = 0; ; attempt++) {
-      const response = await this.#send(method, path, query, body, contentType, {
-        ...options,
-        signal: options.signal ?? AbortSignal.timeout(requestTimeoutMs),
-      });
-      this.#observe.request?.(method, response.statusCode);
-      if (response.statusCode < 300) return response.body.text();
-      const error = await errorOf(method, path, response);
-      if (error.status === 401 && attempt === 0 && this.connection.token) {
-        this.#token = undefined;
-        continue;
+      try {
+        const answer = await this.#renewingToken(started);
+        return await answer.body.text().catch((error: unknown) => {
+          throw unreachable(started, error);
+        });
+      } catch (error) {
+        const { status = 0, retryAfterMs } = error instanceof KubeApiError ? error : {};
+        const busy = status === 429 || status === 503;
+        if (!busy || retryAfterMs === undefined || retryAfterMs > longestWaitMs || attempt >= retriesWhenBusy) throw error;
+        // Out of time: what the server said last tells more than the timeout.
+        await pause(retryAfterMs, undefined, { signal: started.signal }).catch(() => {
+          throw request.signal?.aborted ? request.signal.reason : error;
+        });
       }
-      const busy = error.status === 429 || error.status === 503;
-      if (!busy || error.retryAfterMs === undefined || attempt >= retriesWhenBusy) throw error;
-      await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs));
-      options.signal?.throwIfAborted();
     }
   }
 
-  async #send(
-    method: Dispatcher.HttpMethod,
-    path: string,
-    query: Query | undefined,
-    body: unknown,
-    contentType: string | undefined,
-    { dispatcher, signal }: { dispatcher: Agent; signal?: AbortSignal | undefined },
-  ): Promise<Dispatcher.ResponseData> {
+  /** An answer that is a success. A token that is refused is read again, once. */
+  async #renewingToken(request: Request, timeouts: { bodyTimeout?: number } = {}): Promise<Dispatcher.ResponseData> {
+    for (let attempt = 0; ; attempt++) {
+      const answer = await this.#send(request, timeouts, attempt > 0);
+      if (answer.statusCode < 300) return answer;
+      const error = await errorOfAnswer(`${request.method} ${request.path}`, answer);
+      if (error.status !== 401 || attempt > 0 || !this.connection.token) throw error;
+    }
+  }
+
+  async #send(request: Request, timeouts: { bodyTimeout?: number }, renewToken: boolean): Promise<Dispatcher.ResponseData> {
+    const { method, path, query, body, contentType, signal } = request;
     const url = new URL(this.connection.server + path);
     for (const [key, value] of Object.entries(query ?? {})) if (value !== undefined) url.searchParams.set(key, String(value));
     const headers: Record<string, string> = { accept: 'application/json', 'user-agent': this.#userAgent };
-    const token = await this.#currentToken();
-    if (token) headers['authorization'] = `Bearer ${token}`;
     if (body !== undefined) headers['content-type'] = contentType ?? 'application/json';
     try {
-      return await dispatcher.request({
+      const token = await this.#currentToken(renewToken);
+      if (token) headers['authorization'] = `Bearer ${token}`;
+      const answer = await (method === 'GET' ? this.#reading : this.#writing).request({
+        ...timeouts,
         origin: url.origin,
         path: url.pathname + url.search,
         method,
@@ -186,31 +223,34 @@ export class KubeClient {
         body: body === undefined ? null : stringifyJson(body),
         signal: signal ?? null,
       });
+      this.#observe.request?.(method, answer.statusCode);
+      return answer;
     } catch (error) {
-      if (signal?.aborted && (error as Error).name === 'AbortError') throw error;
-      const { code, message } = error as Error & { code?: string };
-      throw new KubeApiError(0, 'Unreachable', `${method} ${path}: ${code ? `${code}: ` : ''}${message}`, { cause: error });
+      this.#observe.request?.(method, 0);
+      throw unreachable(request, error);
     }
   }
 
-  async #currentToken(): Promise<string | undefined> {
+  async #currentToken(renew: boolean): Promise<string | undefined> {
     const read = this.connection.token;
     if (!read) return undefined;
     const now = performance.now();
-    if (!this.#token || now - this.#token.readAt > tokenAgeMs) this.#token = { value: await read(), readAt: now };
+    if (renew || !this.#token || now - this.#token.readAt > tokenAgeMs) {
+      try {
+        this.#token = { value: await read(renew), readAt: now };
+      } catch (error) {
+        // The file is being replaced, or a plugin failed: the token that we have may still be good.
+        if (!this.#token || renew) throw error;
+      }
+    }
     return this.#token.value;
   }
 }
 
-async function errorOf(method: string, path: string, response: Dispatcher.ResponseData): Promise<KubeApiError> {
-  const text = await response.body.text();
-  const header = Number(response.headers['retry-after']);
-  const retryAfterMs = Number.isFinite(header) ? header * 1000 : undefined;
-  try {
-    const status = JSON.parse(text) as { reason?: string; message?: string };
-    if (status.message) return new KubeApiError(response.statusCode, status.reason ?? '', status.message, { retryAfterMs });
-  } catch {
-    // Not a Status object: a proxy answered, or the server is starting.
-  }
-  return new KubeApiError(response.statusCode, '', `${method} ${path}: HTTP ${response.statusCode} ${text.slice(0, 200)}`, { retryAfterMs });
+/** Aborts keep their own error; anything else says what was asked and what went wrong. */
+function unreachable({ method, path, signal }: Request, error: unknown): unknown {
+  if (signal?.aborted && signal.reason?.name !== 'TimeoutError') return signal.reason;
+  const { code, message } = error as Error & { code?: unknown };
+  const what = typeof code === 'string' && !message.includes(code) ? `${code}: ${message}` : message;
+  return new KubeApiError(0, 'Unreachable', `${method} ${path}: ${what}`, { cause: error });
 }

@@ -53,7 +53,8 @@ export class Discovery {
     try {
       const { resources } = await this.#client.get<{ resources: { name: string; kind: string; namespaced: boolean; verbs: string[] }[] }>(root);
       for (const { name, kind, namespaced, verbs } of resources) {
-        if (name.includes('/')) continue;
+        // Subresources, and further resources of a kind that only create reviews and the like.
+        if (name.includes('/') || found.get(kind)?.verbs.includes('list')) continue;
         const path = (namespace?: string): string => (namespaced && namespace ? `${root}/namespaces/${namespace}/${name}` : `${root}/${name}`);
         found.set(kind, { group, version, kind, plural: name, namespaced, verbs, path });
       }

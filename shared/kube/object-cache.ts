@@ -72,8 +72,8 @@ export class ObjectCache<T = KubeObject> implements ReflectorHandler {
     this.changed(object);
   }
 
-  listCompleted(epoch: number): void {
-    for (const [key, entry] of this.#objects) if (entry.epoch !== epoch) this.#drop(key);
+  listCompleted(epoch: number, _resourceVersion: string, untaken: ReadonlySet<string>): void {
+    for (const [key, entry] of this.#objects) if (entry.epoch !== epoch && !untaken.has(entry.uid ?? '')) this.#drop(key);
     this.#synced.resolve();
   }
 

@@ -1,17 +1,22 @@
 import type { KubeObject } from '../api/kube-object.ts';
 import type { Logger } from '../log.ts';
-import { KubeApiError, type KubeClient, type Page, type Query } from './client.ts';
-import { parseJson } from './json.ts';
+import { KubeApiError } from './api-error.ts';
+import type { KubeClient, Query } from './client.ts';
 import { splitLines } from './lines.ts';
+import { inSlices, listPages } from './list.ts';
+import { Redelivery } from './redelivery.ts';
+import { readWatchEvent } from './watch-event.ts';
 
-/** A busy page is left to others after this long. */
-const sliceMs = 15;
+export { listOnce } from './list.ts';
+
 /** A watch without a bookmark for this long is taken for dead: the API server sends one a minute. */
 const defaultIdleMs = 180_000;
 const firstBackoffMs = 800;
 const lastBackoffMs = 30_000;
 /** A watch that held this long has earned a fresh backoff. */
 const healthyMs = 120_000;
+/** A watch that ends sooner and without a word is no watch, and is not opened again at once. */
+const shortestWatchMs = 1_000;
 
 export type ReflectorPhase = 'Pending' | 'Syncing' | 'Synced' | 'Failed';
 
@@ -25,21 +30,29 @@ export interface ReflectorState {
 }
 
 /**
- * Who is told. Objects are handed over as they arrive and kept nowhere. Between `listStarted` and `listCompleted` every object that
- * exists is `listed` once; what is not is gone. An object that was deleted and created again under its name comes as `deleted` with the old uid
- * and `changed` with the new one, so keep by uid. A handler that throws is logged and does not stop the stream.
+ * Who is told. Objects are handed over as they arrive and kept nowhere.
+ *
+ * Between `listStarted` and `listCompleted` every object that exists is `listed`; what is not is gone. A list that is begun anew starts with another
+ * `listStarted`, and what came before does not count. After `Failed` a complete list follows before `Synced`.
+ *
+ * An object that was deleted and created again under its name comes as `deleted` with the old uid and `changed` with the new one, so keep by uid.
+ *
+ * Handlers do not throw. If one does, it is logged, the stream goes on, and the object is read again and handed over until it is taken, so that no key
+ * is lost. `listCompleted` names the uids that were listed and not taken: they exist, so spare them in a sweep.
  */
 export interface ReflectorHandler {
   listStarted(epoch: number): void;
   listed(object: KubeObject, epoch: number): void;
-  listCompleted(epoch: number, resourceVersion: string): void;
+  listCompleted(epoch: number, resourceVersion: string, untaken: ReadonlySet<string>): void;
   changed(object: KubeObject): void;
   deleted(object: KubeObject): void;
   stateChanged(state: ReflectorState): void;
 }
 
 /** Counts of what happened, for metrics. */
-export type ReflectorObserver = (event: 'list' | 'relist' | 'watch' | 'broken-line' | 'idle' | 'expired' | 'error' | 'handler-error') => void;
+export type ReflectorObserver = (
+  event: 'list' | 'relist' | 'list-restart' | 'watch' | 'broken-line' | 'stale-event' | 'idle' | 'expired' | 'error' | 'handler-error',
+) => void;
 
 export interface ReflectorOptions {
   client: KubeClient;
@@ -53,26 +66,26 @@ export interface ReflectorOptions {
   observe?: ReflectorObserver | undefined;
   /** Milliseconds of silence after which a watch is taken for dead; 180,000 when unset. */
   idleMs?: number | undefined;
-}
-
-interface WatchEvent {
-  type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
-  object: KubeObject & { code?: number; reason?: string; message?: string };
+  /** Objects a page; 500 when unset. */
+  pageSize?: number | undefined;
 }
 
 /** Lists, then watches from there, for as long as it runs. Every failure is waited out and followed by the smallest repair. */
 export class Reflector {
   readonly #options: ReflectorOptions;
+  readonly #redelivery: Redelivery;
   #state: ReflectorState = { phase: 'Pending', since: performance.now() };
   #abort: AbortController | undefined;
-  #running: Promise<void> | undefined;
+  #running: Promise<void> = Promise.resolve();
   #epoch = 0;
   #backoffMs = firstBackoffMs;
   /** Where the watch resumes; undefined: a list is due. */
   #resourceVersion: string | undefined;
+  #connection: AbortController | undefined;
 
   constructor(options: ReflectorOptions) {
     this.#options = options;
+    this.#redelivery = new Redelivery({ ...options, relist: () => this.#relist() });
   }
 
   get state(): ReflectorState {
@@ -80,80 +93,101 @@ export class Reflector {
   }
 
   start(): void {
-    if (this.#running) return;
+    if (this.#abort && !this.#abort.signal.aborted) return;
     this.#abort = new AbortController();
-    this.#running = this.#run(this.#abort.signal);
+    const { signal } = this.#abort;
+    this.#running = this.#running.then(() => this.#run(signal));
   }
 
-  /** After this resolves the handler is not called any more. */
+  /** From here on the handler is not called any more. Resolves when nothing is open. */
   async stop(): Promise<void> {
     this.#abort?.abort();
+    this.#redelivery.stop();
     await this.#running;
-    this.#running = undefined;
   }
 
   async #run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const since = performance.now();
+      let failure: unknown;
       try {
         if (this.#resourceVersion === undefined) await this.#list(signal);
         if (!signal.aborted) await this.#watch(signal);
-        this.#backoffMs = firstBackoffMs;
       } catch (error) {
-        if (signal.aborted) return;
-        if (performance.now() - since > healthyMs) this.#backoffMs = firstBackoffMs;
-        await this.#recover(error, signal);
+        failure = error ?? new Error('unknown');
       }
+      if (signal.aborted) return;
+      if (performance.now() - since > healthyMs) this.#backoffMs = firstBackoffMs;
+      if (failure !== undefined) await this.#recover(failure, signal);
     }
   }
 
   async #recover(error: unknown, signal: AbortSignal): Promise<void> {
     const { logger, name, observe } = this.#options;
-    if (isExpired(error)) {
+    const { status, reason, retryAfterMs = 0, expired } = error instanceof KubeApiError ? error : new KubeApiError(0, 'Internal', String(error));
+    if (expired) {
       observe?.('expired');
       logger.info('the watch has expired, listing again', { resource: name });
       this.#resourceVersion = undefined;
     } else {
-      observe?.('error');
-      const { status = 0, reason = '' } = error instanceof KubeApiError ? error : {};
+      observe?.(reason === 'BrokenLine' ? 'broken-line' : reason === 'Idle' ? 'idle' : 'error');
       const message = error instanceof Error ? error.message : String(error);
       // Lost access or a lost resource is a state to be shown; a broken connection is not, until listing fails too.
       if (this.#resourceVersion === undefined || status === 403 || status === 404) {
-        this.#setState({ phase: 'Failed', reason: reason || `HTTP ${status}`, message });
-        if (status === 403 || status === 404) this.#resourceVersion = undefined;
+        this.#setState(signal, { phase: 'Failed', reason: reason || `HTTP ${status}`, message });
       }
-      logger.warn('watch failed, will be repeated', { resource: name, status, error: message });
+      // What comes back after it was gone begins with new versions. Access that comes back goes on, see #watch.
+      if (status === 404) this.#resourceVersion = undefined;
+      logger.warn('watch failed, will be repeated', { resource: name, status, reason, error: message });
     }
-    const delayMs = error instanceof KubeApiError && error.retryAfterMs !== undefined ? error.retryAfterMs : Math.random() * this.#backoffMs;
+    const delayMs = Math.max(retryAfterMs, Math.random() * this.#backoffMs);
     this.#backoffMs = Math.min(lastBackoffMs, this.#backoffMs * 2);
     await sleep(delayMs, signal);
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { client, path, handler, observe } = this.#options;
-    const epoch = ++this.#epoch;
-    observe?.(epoch === 1 ? 'list' : 'relist');
-    if (this.#state.phase !== 'Synced') this.#setState({ phase: 'Syncing' });
-    this.#call(() => handler.listStarted(epoch));
+    const { client, path, handler, observe, pageSize } = this.#options;
+    observe?.(this.#epoch === 0 ? 'list' : 'relist');
+    if (this.#state.phase === 'Pending') this.#setState(signal, { phase: 'Syncing' });
+    let epoch = 0;
     let resourceVersion = '';
-    for await (const page of pages(client, path, this.#selectors(), signal)) {
+    const untaken = new Set<string>();
+    const begin = (): void => {
+      epoch = ++this.#epoch;
+      untaken.clear();
+      this.#call(signal, () => handler.listStarted(epoch));
+    };
+    const restarted = (): void => {
+      observe?.('list-restart');
+      begin();
+    };
+    for await (const page of listPages(client, path, { ...this.#selectors(), pageSize, signal, restarted })) {
       if (signal.aborted) return;
+      if (epoch === 0) {
+        // Not before: what is still forbidden or gone would flap between two states at every attempt.
+        if (this.#state.phase === 'Failed') this.#setState(signal, { phase: 'Syncing' });
+        begin();
+      }
       resourceVersion = page.resourceVersion;
-      await inSlices(page.items, signal, (object) => this.#call(() => handler.listed(object, epoch)));
+      await inSlices(page.items, signal, (object) => {
+        if (!this.#hand(signal, object, 'changed', () => handler.listed(object, epoch))) untaken.add(object.metadata.uid ?? '');
+      });
     }
     if (signal.aborted) return;
-    this.#call(() => handler.listCompleted(epoch, resourceVersion));
+    this.#call(signal, () => handler.listCompleted(epoch, resourceVersion, untaken));
+    this.#redelivery.retain(untaken);
     this.#resourceVersion = resourceVersion;
-    this.#setState({ phase: 'Synced' });
+    this.#setState(signal, { phase: 'Synced' });
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
     const { client, path, observe, idleMs = defaultIdleMs } = this.#options;
     observe?.('watch');
     const connection = new AbortController();
-    const stop = (): void => connection.abort();
-    signal.addEventListener('abort', stop, { once: true });
-    let timer = setTimeout(stop, idleMs);
+    this.#connection = connection;
+    const timer = setTimeout(() => connection.abort(new KubeApiError(0, 'Idle', `no event and no bookmark for ${idleMs / 1000} s`)), idleMs);
+    const since = performance.now();
+    let events = 0;
     try {
       const query = {
         ...this.#selectors(),
@@ -162,120 +196,83 @@ export class Reflector {
         // Random, so that the watches of many controllers do not end together.
         timeoutSeconds: Math.round(300 + Math.random() * 300),
       };
-      const stream = await client.watch(path, query, connection.signal);
-      if (this.#state.phase !== 'Synced') this.#setState({ phase: 'Synced' });
+      const stream = await client.watch(path, query, AbortSignal.any([signal, connection.signal]));
+      if (signal.aborted) return;
+      if (this.#state.phase === 'Failed') {
+        // Access is back. Whoever was told of the failure is told by a list what holds now.
+        this.#resourceVersion = undefined;
+        return;
+      }
       for await (const line of splitLines(stream)) {
         if (signal.aborted) return;
-        clearTimeout(timer);
-        timer = setTimeout(stop, idleMs);
-        this.#event(line);
+        timer.refresh();
+        events++;
+        this.#event(signal, line);
+        if (this.#resourceVersion === undefined) return;
       }
     } catch (error) {
-      if (connection.signal.aborted && !signal.aborted) {
-        observe?.('idle');
-        throw new KubeApiError(0, 'Idle', `no event and no bookmark for ${idleMs / 1000} s`);
-      }
-      throw error;
+      throw connection.signal.aborted ? connection.signal.reason : error;
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener('abort', stop);
       connection.abort();
     }
+    if (events === 0 && performance.now() - since < shortestWatchMs) throw new KubeApiError(0, 'ShortWatch', 'the watch was closed at once');
   }
 
-  #event(line: string): void {
+  #event(signal: AbortSignal, line: string): void {
     const { handler, observe } = this.#options;
-    let event: WatchEvent;
-    try {
-      event = parseJson(line) as WatchEvent;
-    } catch (error) {
-      // What follows a broken line cannot be trusted; the watch resumes from the last version that was read.
-      observe?.('broken-line');
-      throw new KubeApiError(0, 'BrokenLine', `a line of the watch of ${line.length} characters is no JSON`, { cause: error });
+    const { type, object } = readWatchEvent(line);
+    const { resourceVersion } = object.metadata;
+    if (resourceVersion !== undefined && isBefore(resourceVersion, this.#resourceVersion)) {
+      // The API server sends each version once and in order: this is a repetition, and would bring back what was deleted since.
+      observe?.('stale-event');
+      return;
     }
-    const { type, object } = event;
-    if (type === 'ERROR') throw new KubeApiError(object.code ?? 0, object.reason ?? '', object.message ?? 'the watch reported an error');
-    if (type !== 'BOOKMARK') {
-      delete (object.metadata as { managedFields?: unknown }).managedFields;
-      this.#call(() => (type === 'DELETED' ? handler.deleted(object) : handler.changed(object)));
-    }
-    if (object.metadata.resourceVersion) this.#resourceVersion = object.metadata.resourceVersion;
+    if (type === 'DELETED') this.#hand(signal, object, 'deleted', () => handler.deleted(object));
+    else if (type !== 'BOOKMARK') this.#hand(signal, object, 'changed', () => handler.changed(object));
+    if (resourceVersion && this.#resourceVersion !== undefined) this.#resourceVersion = resourceVersion;
+  }
+
+  /** Everything is listed again as soon as the watch has ended. */
+  #relist(): void {
+    this.#resourceVersion = undefined;
+    this.#connection?.abort(new KubeApiError(410, 'Expired', 'a new list is wanted'));
   }
 
   #selectors(): Query {
     return { labelSelector: this.#options.labelSelector, fieldSelector: this.#options.fieldSelector };
   }
 
-  #setState(state: Omit<ReflectorState, 'since'>): void {
-    if (state.phase === this.#state.phase && state.message === this.#state.message) return;
+  #setState(signal: AbortSignal, state: Omit<ReflectorState, 'since'>): void {
+    if (state.phase === this.#state.phase && state.reason === this.#state.reason && state.message === this.#state.message) return;
     this.#state = { ...state, since: performance.now() };
-    this.#call(() => this.#options.handler.stateChanged(this.#state));
+    this.#call(signal, () => this.#options.handler.stateChanged(this.#state));
   }
 
-  #call(work: () => void): void {
+  #hand(signal: AbortSignal, object: KubeObject, how: 'changed' | 'deleted', work: () => void): boolean {
+    const taken = this.#call(signal, work);
+    if (taken) this.#redelivery.taken(object);
+    else this.#redelivery.add(object, how);
+    return taken;
+  }
+
+  #call(signal: AbortSignal, work: () => void): boolean {
+    if (signal.aborted) return true;
     try {
       work();
+      return true;
     } catch (error) {
       this.#options.observe?.('handler-error');
       this.#options.logger.error('a handler of the watch failed', { resource: this.#options.name, error });
+      return false;
     }
   }
 }
 
-/**
- * Lists once, beside a running watch, in the same pages and slices. Rejects when the list could not be completed; what was handed over until then is
- * no proof of anything.
- */
-export async function listOnce(
-  client: KubeClient,
-  path: string,
-  options: { labelSelector?: string; fieldSelector?: string; signal: AbortSignal },
-  onObject: (object: KubeObject) => void,
-): Promise<void> {
-  const { signal, ...selectors } = options;
-  for await (const page of pages(client, path, selectors, signal)) await inSlices(page.items, signal, onObject);
-  signal.throwIfAborted();
-}
-
-/**
- * Pages of 500. A list whose `continue` token expires cannot go on from there: the caller's attempt fails and the next one begins anew; from the
- * third on it asks for everything at once.
- */
-async function* pages(client: KubeClient, path: string, query: Query, signal: AbortSignal): AsyncGenerator<Page> {
-  let lost = 0;
-  for (;;) {
-    let token: string | undefined;
-    try {
-      do {
-        const paged = lost < 2 ? { limit: 500, continue: token } : { resourceVersion: '0' };
-        const page = await client.page(path, { ...query, ...paged }, signal);
-        yield page;
-        token = page.continue;
-      } while (token !== undefined);
-      return;
-    } catch (error) {
-      if (!isExpired(error) || token === undefined) throw error;
-      // Objects of the pages before are handed over again, which changes nothing: their rows are equal.
-      lost++;
-    }
-  }
-}
-
-async function inSlices(items: readonly KubeObject[], signal: AbortSignal, work: (object: KubeObject) => void): Promise<void> {
-  let since = performance.now();
-  for (const item of items) {
-    if (signal.aborted) return;
-    work(item);
-    if (performance.now() - since > sliceMs) {
-      await new Promise((resolve) => setImmediate(resolve));
-      since = performance.now();
-    }
-  }
-}
-
-function isExpired(error: unknown): boolean {
-  if (!(error instanceof KubeApiError)) return false;
-  return error.status === 410 || error.reason === 'Expired' || /too large resource version/i.test(error.message);
+/** Versions of one resource are comparable where they are numbers, which they are at every kube-apiserver. */
+function isBefore(version: string, last: string | undefined): boolean {
+  if (last === undefined || !/^\d+$/.test(version) || !/^\d+$/.test(last)) return false;
+  return version.length === last.length ? version < last : version.length < last.length;
 }
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {
@@ -287,5 +284,6 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
     };
     const timer = setTimeout(done, ms);
     signal.addEventListener('abort', done, { once: true });
+    if (signal.aborted) done();
   });
 }

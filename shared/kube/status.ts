@@ -1,14 +1,21 @@
 import type { KubeObject } from '../api/kube-object.ts';
-import type { KubeClient } from './client.ts';
+import { KubeApiError, type KubeClient } from './client.ts';
 import { kollectPath } from './paths.ts';
 
 /**
- * Replaces the status of a Kollect object. Fields that are not in `status` are removed; the spec and its version do not matter, so two
- * writers of spec and status never conflict.
+ * Replaces the status of a Kollect object by exactly `status`, whatever is there: no stale copy can leave a field behind, and writers of the spec
+ * never conflict. An equal status changes nothing at the API server. Rejects with a `KubeApiError` 404 when the object is gone, also when
+ * another one has its name by now.
  */
 export async function patchStatus(client: KubeClient, plural: string, object: KubeObject, status: object): Promise<void> {
-  const known = (object['status'] ?? {}) as Record<string, unknown>;
-  const body: Record<string, unknown> = { ...status };
-  for (const key of Object.keys(known)) body[key] ??= null;
-  await client.patch(`${kollectPath(plural, object)}/status`, { type: 'merge', body: { status: body } });
+  const { name, uid } = object.metadata;
+  const replace = { op: 'add', path: '/status', value: status };
+  const body = uid === undefined ? [replace] : [{ op: 'test', path: '/metadata/uid', value: uid }, replace];
+  try {
+    await client.patch(`${kollectPath(plural, object)}/status`, { type: 'json', body });
+  } catch (error) {
+    const causes = error instanceof KubeApiError && error.status === 422 ? [error.message, ...(error.details?.causes ?? []).map((cause) => cause.message)] : [];
+    if (causes.some((cause) => cause?.includes('/metadata/uid'))) throw new KubeApiError(404, 'NotFound', `${plural} "${name}" with uid ${uid} not found`);
+    throw error;
+  }
 }

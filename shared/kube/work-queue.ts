@@ -79,8 +79,8 @@ export class WorkQueue<K extends string> {
     } catch (error) {
       const failures = (this.#failures.get(key) ?? 0) + 1;
       this.#failures.set(key, failures);
-      const delay = Math.min(lastRetryMs, firstRetryMs * 2 ** (failures - 1));
-      const delayMs = delay / 2 + (Math.random() * delay) / 2;
+      // Anywhere up to the limit: keys that failed together, such as all of one sink, do not come back together.
+      const delayMs = Math.random() * Math.min(lastRetryMs, firstRetryMs * 2 ** (failures - 1));
       this.#options.logger.warn('reconcile failed, will be repeated', { controller: this.#options.name, key, error, retryInMs: Math.round(delayMs) });
       this.addAfter(key, delayMs);
     } finally {

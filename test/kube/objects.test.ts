@@ -73,7 +73,7 @@ t.test('a list in pages is complete, and its items know what they are', async (t
   await Promise.all(Array.from({ length: 7 }, (_, index) => client.create('/api/v1/namespaces/default/configmaps', { metadata: { name: `page-${index}` } })));
   const names: string[] = [];
   let pages = 0;
-  for await (const page of client.list('/api/v1/namespaces/default/configmaps', { limit: 3 })) {
+  for await (const page of client.list('/api/v1/namespaces/default/configmaps', {}, { pageSize: 3 })) {
     pages++;
     for (const item of page.items) {
       t.match(item, { apiVersion: 'v1', kind: 'ConfigMap' });

@@ -136,6 +136,7 @@ table('KollectInventory', [
   ['intervals', { exportMinInterval: '0s', databaseSinkRefs: [{ name: 'a', exportMinInterval: '500ms' }, { name: 'b', exportMinInterval: '24h' }, { name: 'c', exportMinInterval: '1h30m' }] }],
   ['a negative interval', { exportMinInterval: '-1s' }, { errors: ['spec.exportMinInterval'], says: ['must not be negative'] }],
   ['more than a day', { exportMinInterval: '24h0m1s' }, { errors: ['spec.exportMinInterval'], says: ['at most 24h'] }],
+  ['more than a duration can hold', { exportMinInterval: '99999999999999h' }, errors('spec.exportMinInterval')],
   ['days', { exportMinInterval: '1d' }, errors('spec.exportMinInterval')],
   ['a number without a unit', { databaseSinkRefs: [{ name: 'a', exportMinInterval: '30' }] }, errors('spec.databaseSinkRefs[0].exportMinInterval')],
   ['an endpoint that nobody serves yet', { httpEndpoint: { enabled: true, port: 8082 } }, warnings('spec.httpEndpoint')],

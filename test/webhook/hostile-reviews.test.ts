@@ -13,7 +13,7 @@ const kind = fc.constantFrom(...kinds.map((definition) => definition.kind));
 /** Texts that parsers, matchers and renderers stumble over. */
 const text = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 40 }),
-  fc.constantFrom('', ' ', '\0', '../..', 'a/b', '{namespace}/{name}', '$', '$..*', '$[?(@', '{.a', 'cel:', 'cel:object', `cel:${'('.repeat(500)}`, `cel:${'[1].map(x, '.repeat(40)}`, 'helm:release.', '-----BEGIN ', '://u:p@', '1h', '-1s', '9'.repeat(400) + 'h', '__proto__', 'constructor', 'a'.repeat(5000), 'cel:"a".matches("(a+)+$")', `$${"['a']".repeat(300)}`, '{'.repeat(2000), '\u{1F600}'.repeat(100)),
+  fc.constantFrom('', ' ', '\0', '../..', 'a/b', '{namespace}/{name}', '$', '$..*', '$[?(@', '{.a', 'cel:', 'cel:object', `cel:${'('.repeat(500)}`, `cel:${'[1].map(x, '.repeat(40)}`, 'helm:release.', '-----BEGIN ', '://u:p@', '1h', '-1s', '9'.repeat(400) + 'h', '99999999999999h', '__proto__', 'constructor', 'a'.repeat(5000), 'cel:"a".matches("(a+)+$")', `$${"['a']".repeat(300)}`, '{'.repeat(2000), '\u{1F600}'.repeat(100)),
 );
 const field = fc.oneof(
   fc.constantFrom('targetGVK', 'version', 'kind', 'group', 'attributes', 'name', 'path', 'export', 'mode', 'prune', 'jsonPointers', 'cel', 'metrics', 'labels', 'profileRef', 'namespace', 'namespaceSelector', 'matchLabels', 'matchExpressions', 'key', 'operator', 'values', 'resourceRules', 'gvk', 'matchPolicy', 'includedNamespaces', 'snapshotSinkRefs', 'databaseSinkRefs', 'eventSinkRefs', 'exportMinInterval', 'maxExportBytes', 'sinkRef', 'type', 'postgres', 'databaseRef', 'table', 'options', 'tls', 'caBundle', 'serialization', 'format', 'pathTemplate', 'provisioning', 'httpEndpoint', '__proto__'),

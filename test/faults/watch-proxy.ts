@@ -18,7 +18,11 @@ export type Fault =
   /** Passes the answer on in small pieces. */
   | { kind: 'drip' }
   /** Passes every line on twice. */
-  | { kind: 'duplicate' };
+  | { kind: 'duplicate' }
+  /** Passes a number of lines on, then repeats the first one after each further one. */
+  | { kind: 'replay'; after: number }
+  /** Answers as if all were well, and ends at once. */
+  | { kind: 'close' };
 
 export interface Rule {
   /** Which requests it meets: by path and query. */
@@ -26,6 +30,8 @@ export interface Rule {
   fault: Fault;
   /** Requests it meets before it is used up; 1 when unset. */
   times?: number;
+  /** Happens before the fault, while the request waits. */
+  before?: () => Promise<unknown>;
 }
 
 export const isWatch = (url: URL): boolean => url.searchParams.get('watch') === 'true';
@@ -37,7 +43,7 @@ export class WatchProxy {
   readonly #upstream: { url: string; ca: string };
   readonly #server = createServer((request, response) => void this.#serve(request, response));
   /** Requests seen, newest last. */
-  readonly requests: { url: URL; authorization: string | undefined }[] = [];
+  readonly requests: { url: URL; headers: IncomingMessage['headers'] }[] = [];
 
   constructor(upstream: { url: string; ca: string }) {
     this.#upstream = upstream;
@@ -53,6 +59,11 @@ export class WatchProxy {
     this.#rules.push({ ...rule });
   }
 
+  /** Forgets what is still to be broken. */
+  heal(): void {
+    this.#rules.length = 0;
+  }
+
   /** Cuts every connection that is open now. */
   cut(): void {
     this.#server.closeAllConnections();
@@ -65,10 +76,16 @@ export class WatchProxy {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.#upstream.url);
-    this.requests.push({ url, authorization: request.headers.authorization });
+    this.requests.push({ url, headers: request.headers });
     const index = this.#rules.findIndex((rule) => rule.match(url));
     const rule = this.#rules[index];
     if (rule && (rule.times = (rule.times ?? 1) - 1) <= 0) this.#rules.splice(index, 1);
+    await rule?.before?.();
+    if (rule?.fault.kind === 'close') {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end();
+      return;
+    }
     if (rule?.fault.kind === 'status') {
       const { code, headers, body } = rule.fault;
       response.writeHead(code, { 'content-type': 'application/json', ...headers });
@@ -92,18 +109,21 @@ export class WatchProxy {
 const reasons: Record<number, string> = { 401: 'Unauthorized', 403: 'Forbidden', 404: 'NotFound', 410: 'Expired', 429: 'TooManyRequests', 500: 'InternalError' };
 
 async function pass(answer: IncomingMessage, response: ServerResponse, fault: Fault | undefined): Promise<void> {
-  if (!fault || fault.kind === 'status') return void answer.pipe(response);
+  if (!fault || fault.kind === 'status' || fault.kind === 'close') return void answer.pipe(response);
   if (fault.kind === 'drip') return drip(answer, response);
   let lines = 0;
+  let first: string | undefined;
   let rest = '';
   answer.setEncoding('utf8');
   for await (const chunk of answer) {
     const pieces = `${rest}${String(chunk)}`.split('\n');
     rest = pieces.pop() ?? '';
     for (const line of pieces) {
+      first ??= line;
       const due = fault.kind !== 'duplicate' && lines++ >= fault.after;
       if (fault.kind === 'duplicate') response.write(`${line}\n${line}\n`);
       else if (!due) response.write(`${line}\n`);
+      else if (fault.kind === 'replay') response.write(`${line}\n${first}\n`);
       else if (fault.kind === 'line') response.write(`${lines === fault.after + 1 ? `${fault.line}\n` : ''}${line}\n`);
       else if (fault.kind === 'truncate') return void response.end(line.slice(0, line.length / 2));
       else if (fault.kind === 'reset') return void response.destroy();

@@ -27,7 +27,8 @@ export async function cleanUp(kubectl: Kubectl): Promise<void> {
 
 /** What the label is still on, such as `namespace/kollect-sandbox`. */
 export async function remains(kubectl: Kubectl): Promise<string[]> {
-  const { stdout } = await kubectl(['get', 'namespaces,crds,mutatingwebhookconfigurations,validatingwebhookconfigurations', '-l', ownLabel, '-o', 'name', patience]);
+  const { code, stdout, stderr } = await kubectl(['get', 'namespaces,crds,mutatingwebhookconfigurations,validatingwebhookconfigurations', '-l', ownLabel, '-o', 'name', patience]);
+  if (code !== 0) throw new Error(stderr.trim());
   return stdout.split('\n').filter((line) => line !== '');
 }
 

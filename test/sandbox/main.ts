@@ -39,7 +39,10 @@ async function run({ once, kubeconfig }: { once: boolean; kubeconfig: string | u
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       // What is just starting, and what is slow to end, is ended by its keeper when this process is gone.
-      if (environment === undefined || interruption.signal.aborted) process.exit(interruptedCode);
+      if (environment === undefined || interruption.signal.aborted) {
+        screen.note('what has begun to start is being ended and removed');
+        process.exit(interruptedCode);
+      }
       interruption.abort();
     });
   }

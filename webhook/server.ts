@@ -59,9 +59,9 @@ export function buildServer(options: ServerOptions) {
     // No route has a JSON schema. Left to its defaults, Fastify would load compilers for them, a fifth of this process.
     schemaController: { compilersFactory: { buildValidator: unused, buildSerializer: unused } },
   });
-  // Set afterwards: the constructor wants it below requestTimeout, which bounds the headers of one request anyway. On a reused
-  // connection it must outlive the idle time.
-  app.server.headersTimeout = keepAliveTimeoutMs + 1_000;
+  // Counted from the first byte of a request, so idle connections do not fall under it. Node applies the smaller of the two timeouts to
+  // the headers and the larger to the whole request, whatever their names say.
+  app.server.headersTimeout = requestTimeoutMs;
 
   const answer = (phase: Phase, webhook: string) => (request: FastifyRequest, reply: FastifyReply) => {
     const started = performance.now();

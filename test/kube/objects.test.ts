@@ -9,6 +9,7 @@ import { addFinalizer, removeFinalizer } from '../../shared/kube/finalizers.ts';
 import { ObjectCache } from '../../shared/kube/object-cache.ts';
 import { patchStatus } from '../../shared/kube/status.ts';
 import { createLogger } from '../../shared/log.ts';
+import { WatchProxy } from '../faults/watch-proxy.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 
@@ -85,6 +86,64 @@ t.test('a list in pages is complete, and its items know what they are', async (t
   t.strictSame(names.filter((name) => name.startsWith('page-')).sort(), Array.from({ length: 7 }, (_, index) => `page-${index}`));
 });
 
+t.test('a server that asks for patience gets it, within reason', async (t) => {
+  const proxy = new WatchProxy({ url: cluster.url, ca: cluster.caPem });
+  const requests: string[] = [];
+  const patient = new KubeClient(
+    { ...client.connection, server: await proxy.start() },
+    { userAgent: 'kollect-test/1', observe: { request: (method, status) => requests.push(`${method} ${status}`) } },
+  );
+  t.teardown(() => Promise.all([patient.close(), proxy.stop()]));
+  const busy = (seconds: string) => ({ match: () => true, fault: { kind: 'status', code: 503, headers: { 'retry-after': seconds } } as const });
+
+  proxy.break(busy('1'));
+  const since = performance.now();
+  await patient.create('/api/v1/namespaces/default/configmaps', { metadata: { name: 'patient' } });
+  t.ok(performance.now() - since >= 950);
+  t.strictSame(requests, ['POST 503', 'POST 201']);
+  t.equal(proxy.requests[0]?.headers['user-agent'], 'kollect-test/1');
+
+  proxy.break(busy('3600'));
+  await t.rejects(patient.get('/api/v1/namespaces/default'), { name: 'KubeApiError', status: 503, retryAfterMs: 3_600_000 }, 'the caller is told instead of held up for an hour');
+  proxy.break({ match: () => true, fault: { kind: 'status', code: 500 } });
+  await t.rejects(patient.get('/api/v1/namespaces/default'), { name: 'KubeApiError', status: 500, reason: 'InternalError' });
+});
+
+t.test('a patch applies, merges, or edits', async (t) => {
+  const configMap = '/api/v1/namespaces/default/configmaps/patched';
+  const apply = (data: object, fieldManager: string): Promise<KubeObject> =>
+    client.patch(configMap, { type: 'apply', query: { fieldManager }, body: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'patched' }, data } });
+  await apply({ ours: '1' }, 'us');
+  t.match(await apply({ theirs: '1' }, 'them'), { data: { ours: '1', theirs: '1' } });
+  const conflict = { name: 'KubeApiError', status: 409, reason: 'Conflict', details: { causes: [{ reason: 'FieldManagerConflict', field: '.data.ours' }] } };
+  await t.rejects(apply({ ours: '2' }, 'them'), conflict);
+  t.match(await client.patch(configMap, { type: 'merge', body: { data: { ours: null } } }), { data: { theirs: '1' } });
+  t.match(await client.patch(configMap, { type: 'json', body: [{ op: 'replace', path: '/data/theirs', value: '2' }] }), { data: { theirs: '2' } });
+});
+
+t.test('integers beyond 2^53 come back as they were written', async (t) => {
+  const free = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+  const crd = {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'ledgers.large.example' },
+    spec: {
+      group: 'large.example',
+      scope: 'Namespaced',
+      names: { kind: 'Ledger', plural: 'ledgers', singular: 'ledger' },
+      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', properties: { spec: free } } } }],
+    },
+  };
+  await client.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', crd);
+  const ledgers = '/apis/large.example/v1/namespaces/default/ledgers';
+  const spec = { serial: 9_007_199_254_740_993n, items: [-9_223_372_036_854_775_808n, 7] };
+  const created = await eventually(() => client.create(ledgers, { apiVersion: 'large.example/v1', kind: 'Ledger', metadata: { name: 'one' }, spec }));
+  t.strictSame(created['spec'], spec);
+  t.strictSame((await client.page(ledgers, {})).items[0]?.['spec'], spec);
+  const { stdout } = await cluster.kubectl(['get', 'ledger', 'one', '-o', 'jsonpath={.spec.serial}']);
+  t.equal(stdout, '9007199254740993');
+});
+
 t.test('finalizers come and go without touching those of others', async (t) => {
   const object = await client.create<KubeObject>(path, { ...body('finalized'), metadata: { name: 'finalized', finalizers: ['example.org/theirs'] } });
   await addFinalizer(client, 'kollectprofiles', object, 'kollect.dev/ours');
@@ -106,6 +165,13 @@ t.test('status is replaced as a whole, and the spec does not matter', async (t) 
   t.match(written['status'], { conditions: [condition] });
   await patchStatus(client, 'kollectprofiles', written, {});
   t.strictSame((await client.get(`${path}/status`))['status'] ?? {}, {});
+
+  const { resourceVersion } = (await client.get(path + '/status')).metadata;
+  await patchStatus(client, 'kollectprofiles', object, {});
+  t.equal((await client.get(path + '/status')).metadata.resourceVersion, resourceVersion, 'an equal status is no write');
+  const successor = { ...object, metadata: { ...object.metadata, uid: 'another' } };
+  await t.rejects(patchStatus(client, 'kollectprofiles', successor, { conditions: [condition] }), { name: 'KubeApiError', status: 404 }, 'not to the next object of that name');
+  await t.rejects(patchStatus(client, 'kollectprofiles', object, { conditions: 'none' }), { name: 'KubeApiError', status: 422 });
 });
 
 t.test('a cache follows the few objects that steer us', async (t) => {
@@ -135,6 +201,24 @@ t.test('events are seen by kubectl, and the same one is counted', async (t) => {
   const events = (JSON.parse(stdout) as { items: { reason: string; count: number; message: string; source: object }[] }).items;
   t.match(events.find((event) => event.reason === 'SinkNotFound'), { count: 3, message: 'no sink "x"', source: { component: 'kollect-controller' } });
   t.equal(events.find((event) => event.reason === 'Exported')?.message.length, 1_024);
+  const repeated = async (count: number): Promise<void> => {
+    recorder.event(object, 'Warning', 'SinkNotFound', 'no sink "x"');
+    await recorder.flush();
+    const list = await client.page('/api/v1/namespaces/default/events', { fieldSelector: 'reason=SinkNotFound' });
+    t.strictSame(list.items.map((item) => item['count']), [count]);
+  };
+  await repeated(4);
+  await cluster.kubectl(['delete', 'events', '--all']);
+  await repeated(1);
+
+  const longName = `${'n'.repeat(199)}.more`;
+  recorder.event({ ...object, metadata: { ...object.metadata, name: longName, uid: 'long' } }, 'Normal', 'LongName', 'a name that is cut stays a name');
+  for (let index = 0; index < 100; index++) recorder.event({ ...object, metadata: { ...object.metadata, uid: 'loop' } }, 'Warning', 'Loop', `attempt ${index}`);
+  await recorder.flush();
+  const reasons = (await client.page('/api/v1/namespaces/default/events', {})).items.map((item) => item['reason']);
+  t.equal(reasons.filter((reason) => reason === 'LongName').length, 1);
+  t.equal(reasons.filter((reason) => reason === 'Loop').length, 25, 'one object cannot flood the cluster');
+
   recorder.event({ ...object, metadata: { ...object.metadata, namespace: 'absent' } }, 'Normal', 'Lost', 'nobody fails');
   await recorder.flush();
   t.ok(lines.some((line) => line.includes('event could not be written')));

@@ -12,8 +12,11 @@ COPY controller ./controller
 ARG KOLLECT_COMMIT=unknown
 ARG KOLLECT_BUILT=unknown
 RUN npm run build
+RUN mkdir -p /image && cp --parents --dereference "$(command -v node)" $(ldd "$(command -v node)" | grep -o '/[^ )]*') /image
 
-FROM gcr.io/distroless/nodejs24-debian13:nonroot AS runtime
+FROM scratch AS runtime
+# Node and the libraries it is linked to.
+COPY --from=build /image /
 WORKDIR /app
 ENV NODE_ENV=production
 # The bundles are ES modules.
@@ -23,9 +26,9 @@ USER 65532:65532
 FROM runtime AS webhook
 COPY --from=build /src/dist/webhook*.js ./dist/
 EXPOSE 9443 8081
-ENTRYPOINT ["/nodejs/bin/node", "dist/webhook.js"]
+ENTRYPOINT ["/usr/local/bin/node", "dist/webhook.js"]
 
 FROM runtime AS controller
 COPY --from=build /src/dist/controller*.js ./dist/
 EXPOSE 8081 8443
-ENTRYPOINT ["/nodejs/bin/node", "dist/controller.js"]
+ENTRYPOINT ["/usr/local/bin/node", "dist/controller.js"]

@@ -6,6 +6,9 @@ import { answersOk, untilReady } from '../servers/ready.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
+/** As the images start them. A smaller young generation keeps a third less memory and costs no measurable time. */
+const nodeFlags = { webhook: [], controller: ['--max-semi-space-size=16'] } as const;
+
 export interface KollectProcessOptions {
   name: 'webhook' | 'controller';
   /** All but the health address. */
@@ -47,7 +50,7 @@ export function kollectProcess(keeper: Keeper, options: KollectProcessOptions): 
     current = await keeper.start({
       name,
       command: process.execPath,
-      args: [program, `--health-probe-bind-address=127.0.0.1:${healthPort}`, ...flags],
+      args: [...nodeFlags[name], program, `--health-probe-bind-address=127.0.0.1:${healthPort}`, ...flags],
       cwd: root,
       // Development flags are refused inside a cluster, and this machine may be a pod of a CI system.
       env: { ...plainEnvironment(), KUBERNETES_SERVICE_HOST: undefined, KUBERNETES_SERVICE_PORT: undefined, ...options.environment },

@@ -119,9 +119,10 @@ export class KubeClient {
 
   /** One page of a list, its items completed with `apiVersion` and `kind` and freed of `managedFields`. */
   async page(path: string, query: Query, signal?: AbortSignal): Promise<Page> {
-    const text = await this.#text({ method: 'GET', path, query, signal });
+    const request: Request = { method: 'GET', path, query, signal };
+    const text = await this.#text(request);
     this.#observe.bytes?.(text.length);
-    const list = parseJson(text) as {
+    const list = read(request, text) as {
       apiVersion: string;
       kind: string;
       metadata?: { resourceVersion?: string; continue?: string };
@@ -172,7 +173,7 @@ export class KubeClient {
   }
 
   async #json(request: Request): Promise<unknown> {
-    return parseJson(await this.#text(request));
+    return read(request, await this.#text(request));
   }
 
   async #text(request: Request): Promise<string> {
@@ -244,6 +245,15 @@ export class KubeClient {
       }
     }
     return this.#token.value;
+  }
+}
+
+function read({ method, path }: Request, text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    // The parser's own message quotes the text, which may be a Secret.
+    throw new KubeApiError(0, 'BrokenAnswer', `${method} ${path}: an answer of ${text.length} characters is no JSON`);
   }
 }
 

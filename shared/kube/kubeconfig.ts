@@ -147,7 +147,9 @@ async function startPlugin({ file, value: user }: Found<User>, server: string): 
   const run = async (config: InstanceType<typeof KubeConfig>) => {
     const options: { headers: Record<string, string>; cert?: string | Buffer; key?: string | Buffer } = { headers: {} };
     await config.applyToHTTPSOptions(options as Parameters<typeof config.applyToHTTPSOptions>[0]).catch((error: unknown) => {
-      throw broken(`${file}: the credential plugin of the current user failed: ${String(error)}`, error);
+      // A parser's message quotes what the plugin wrote, which may be a token.
+      const what = error instanceof SyntaxError ? 'what it wrote is no JSON' : String(error);
+      throw broken(`${file}: the credential plugin of the current user failed: ${what}`);
     });
     return { ...options, token: /^Bearer (.+)$/.exec(options.headers['Authorization'] ?? '')?.[1] };
   };

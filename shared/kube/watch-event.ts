@@ -26,11 +26,12 @@ export function readWatchEvent(line: string): WatchEvent {
 function parseLine(line: string): { type: string; object?: Record<string, unknown> | null } | null {
   try {
     return parseJson(line) as ReturnType<typeof parseLine>;
-  } catch (error) {
-    throw brokenLine(line, error);
+  } catch {
+    // The parser's own message quotes the line, which may be a Secret.
+    throw brokenLine(line);
   }
 }
 
-function brokenLine(line: string, cause?: unknown): KubeApiError {
-  return new KubeApiError(0, 'BrokenLine', `a line of ${line.length} characters is no event of a watch`, { cause });
+function brokenLine(line: string): KubeApiError {
+  return new KubeApiError(0, 'BrokenLine', `a line of ${line.length} characters is no event of a watch`);
 }

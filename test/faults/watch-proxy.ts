@@ -21,8 +21,8 @@ export type Fault =
   | { kind: 'duplicate' }
   /** Passes a number of lines on, then repeats the first one after each further one. */
   | { kind: 'replay'; after: number }
-  /** Answers as if all were well, and ends at once. */
-  | { kind: 'close' };
+  /** Answers as if all were well with this text, or none, and ends. */
+  | { kind: 'close'; text?: string };
 
 export interface Rule {
   /** Which requests it meets: by path and query. */
@@ -83,7 +83,7 @@ export class WatchProxy {
     await rule?.before?.();
     if (rule?.fault.kind === 'close') {
       response.writeHead(200, { 'content-type': 'application/json' });
-      response.end();
+      response.end(rule.fault.text);
       return;
     }
     if (rule?.fault.kind === 'status') {

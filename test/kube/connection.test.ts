@@ -107,6 +107,10 @@ t.test('a credential plugin gives the token, and is run again when it is refused
   t.equal(await token?.(), 'token-1', 'what it said holds until it expires');
   t.equal(await token?.(true), 'token-2');
 
+  writeFileSync(plugin, `#!/bin/sh\necho '{"token":"${secret}'\n`);
+  const chatty = await loadConnection({ kubeconfig: file }).catch((error: Error) => error);
+  t.match(chatty, { code: 'KOL_CONFIG_KUBECONFIG', message: /no JSON/ });
+  t.notMatch((chatty as Error).stack, 'canary');
   writeFileSync(file, kubeconfig({}, { exec: { ...exec, command: join(folder, 'absent') } }));
   await t.rejects(loadConnection({ kubeconfig: file }), { code: 'KOL_CONFIG_KUBECONFIG', message: /credential plugin/ });
 });

@@ -105,6 +105,10 @@ t.test('a server that asks for patience gets it, within reason', async (t) => {
 
   proxy.break(busy('3600'));
   await t.rejects(patient.get('/api/v1/namespaces/default'), { name: 'KubeApiError', status: 503, retryAfterMs: 3_600_000 }, 'the caller is told instead of held up for an hour');
+  proxy.break({ match: () => true, fault: { kind: 'close', text: '{"data":{"password":"canary' } });
+  const broken = await patient.get('/api/v1/namespaces/default').catch((error: Error) => error);
+  t.match(broken, { name: 'KubeApiError', status: 0, message: /no JSON/ });
+  t.notMatch((broken as Error).stack, 'canary', 'what was cut may be a Secret');
   proxy.break({ match: () => true, fault: { kind: 'status', code: 500 } });
   await t.rejects(patient.get('/api/v1/namespaces/default'), { name: 'KubeApiError', status: 500, reason: 'InternalError' });
 });

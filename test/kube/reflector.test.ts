@@ -126,8 +126,10 @@ const faults: { name: string; rule: Rule; event: string; lists: number }[] = [
   { name: 'a half-open connection', rule: { match: isWatch, fault: { kind: 'silence', after: 1 } }, event: 'idle', lists: 1 },
 ];
 
+// Mostly waiting, each in a namespace of its own.
+t.jobs = 6;
 for (const { name, rule, event, lists } of faults) {
-  t.test(`survives ${name}`, async (t) => {
+  t.test(`survives ${name}`, { buffered: true }, async (t) => {
     const { reflector, handler, events, write, remove, equal } = await follow(t, [rule], { idleMs: 2_000 });
     await write('a', '1');
     await write('b', '1');

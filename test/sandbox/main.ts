@@ -9,6 +9,9 @@ import { Screen } from './screen.ts';
 import { invite, stay } from './stay.ts';
 import { Tour } from './tour.ts';
 
+/** One Ctrl-C may arrive twice: from the terminal, and handed on by npm. */
+const sameSignalMs = 1_000;
+
 /** As shells report a program that Ctrl-C ended. */
 const interruptedCode = 130;
 
@@ -36,14 +39,17 @@ async function run({ once, kubeconfig }: { once: boolean; kubeconfig: string | u
   const since = performance.now();
   const interruption = new AbortController();
   let environment: Environment | undefined;
+  let abortedAtMs = 0;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      // What is just starting, and what is slow to end, is ended by its keeper when this process is gone.
-      if (environment === undefined || interruption.signal.aborted) {
-        screen.note('what has begun to start is being ended and removed');
+      if (environment !== undefined && !interruption.signal.aborted) {
+        abortedAtMs = performance.now();
+        interruption.abort();
+      } else if (performance.now() - abortedAtMs > sameSignalMs) {
+        // What is just starting, and what is slow to end, is ended by its keeper when this process is gone.
+        screen.note('everything that runs is being ended and removed');
         process.exit(interruptedCode);
       }
-      interruption.abort();
     });
   }
   screen.heading('Kollect sandbox');

@@ -146,6 +146,7 @@ export class Tour {
     this.#signal.throwIfAborted();
     this.#screen.command(`kubectl ${args.map(shellWord).join(' ')}`);
     const result = await this.#environment.kubectl(args);
+    this.#signal.throwIfAborted();
     for (const text of [result.stdout, result.stderr]) if (text !== '') this.#screen.line(text);
     return result;
   }

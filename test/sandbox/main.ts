@@ -39,7 +39,7 @@ async function run({ once, kubeconfig }: { once: boolean; kubeconfig: string | u
   const since = performance.now();
   const interruption = new AbortController();
   let environment: Environment | undefined;
-  let abortedAtMs = 0;
+  let abortedAtMs = Number.NEGATIVE_INFINITY;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       if (environment !== undefined && !interruption.signal.aborted) {

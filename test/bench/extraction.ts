@@ -8,7 +8,6 @@ const objects = 20_000;
 /** P5: two paths and one expression of each object. */
 export async function benchExtraction(): Promise<Figure[]> {
   const profile = compileProfile({
-    metadata: {},
     spec: {
       targetGVK: { group: 'apps', version: 'v1', kind: 'Deployment' },
       attributes: [

@@ -50,7 +50,7 @@ function postgresTimeouts({ spec }: Input, report: Report): void {
   if (spec.type !== 'postgres') return;
   for (const name of ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']) {
     const value = spec.options?.[name];
-    if (value !== undefined && !/^\d{1,10}(ms|s|min|h|d)?$/.test(value)) report(invalid(`spec.options[${name}]`, value, 'must be milliseconds such as "30000", or a number with ms, s, min, h or d'));
+    if (value !== undefined && !/^\d{1,10}$/.test(value)) report(invalid(`spec.options[${name}]`, value, 'must be milliseconds without a unit, such as "30000"'));
   }
 }
 

@@ -62,7 +62,11 @@ export class Binding {
   readonly options: BindingOptions;
   state: BindingState;
   #cursor: Cursor | undefined;
+  /** Counts dropped cursors: a pass that was under way then must not bring its own back. */
+  #drops = 0;
   #opened: OpenSink | undefined;
+  /** The sink object changed since it was opened. */
+  #outdated = false;
   #timer: NodeJS.Timeout | undefined;
   #armedAt = Infinity;
   #running: Promise<void> | undefined;
@@ -106,11 +110,9 @@ export class Binding {
   }
 
   /** The sink object changed: connect anew, then compare everything. */
-  async reopen(): Promise<void> {
-    const opened = this.#opened;
-    this.#opened = undefined;
+  reopen(): void {
+    this.#outdated = true;
     this.reconcile();
-    await opened?.sink.close();
   }
 
   setInterval(intervalMs: number): void {
@@ -126,8 +128,7 @@ export class Binding {
     clearTimeout(this.#timer);
     await this.#running;
     this.#dropCursor();
-    await this.#opened?.sink.close();
-    this.#opened = undefined;
+    await this.#closeSink();
   }
 
   #want(delayMs: number): void {
@@ -178,6 +179,7 @@ export class Binding {
     const lag = this.lag;
     // Keeps the changes that arrive while the pass runs, also before the first cursor.
     const reader = this.#cursor?.reader ?? view.read();
+    const drops = this.#drops;
     const started = performance.now();
     try {
       const opened = await this.#open();
@@ -188,8 +190,10 @@ export class Binding {
       plan.change.identity = this.#identity(opened.cluster);
       const result = await opened.sink.write(plan.change, this.#abort.signal);
       const { targets, knownTargets } = plan;
-      view.confirm(reader, plan.revision);
-      this.#cursor = { reader, fingerprint: opened.fingerprint, targets, knownTargets };
+      if (drops === this.#drops) {
+        view.confirm(reader, plan.revision);
+        this.#cursor = { reader, fingerprint: opened.fingerprint, targets, knownTargets };
+      }
       const ms = performance.now() - started;
       this.#succeed(opened, {
         phase: 'Exported',
@@ -234,8 +238,18 @@ export class Binding {
   }
 
   async #open(): Promise<OpenSink> {
+    if (this.#outdated) {
+      this.#outdated = false;
+      await this.#closeSink();
+    }
     this.#opened ??= await this.options.open();
     return this.#opened;
+  }
+
+  async #closeSink(): Promise<void> {
+    const opened = this.#opened;
+    this.#opened = undefined;
+    await opened?.sink.close();
   }
 
   #succeed(opened: OpenSink, state: BindingState): void {
@@ -255,9 +269,7 @@ export class Binding {
     if (error.code === 'KOL_SINK_DESTINATION_LOST') this.#dropCursor();
     if (error.class === 'terminal' || error.code === 'KOL_SINK_SECRET') {
       // Settings and credentials are read again at the next attempt: that is how a mended Secret takes effect.
-      const opened = this.#opened;
-      this.#opened = undefined;
-      await opened?.sink.close().catch(() => undefined);
+      await this.#closeSink().catch(() => undefined);
     }
     this.options.observer.failed(this.#opened?.type ?? 'unknown', error);
     this.options.logger.warn('export failed', {
@@ -279,6 +291,7 @@ export class Binding {
   }
 
   #dropCursor(): void {
+    this.#drops++;
     if (this.#cursor) this.options.view.release(this.#cursor.reader);
     this.#cursor = undefined;
   }

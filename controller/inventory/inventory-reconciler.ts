@@ -93,7 +93,7 @@ export class InventoryReconciler {
       for (const [key, runtime] of this.#runtimes) {
         const binding = runtime.bindings.get(`${family}/${name}`);
         if (binding?.options.namespace !== namespace) continue;
-        void binding.reopen();
+        binding.reopen();
         this.#queue.add(key);
       }
     });

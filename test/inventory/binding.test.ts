@@ -175,9 +175,35 @@ t.test('another destination behind the same sink is filled from the beginning', 
   store.open('shop', 'web').upsert(facts('a'));
   await until(() => first.writes.length === 1);
   fingerprint = 'there';
-  await binding.reopen();
+  binding.reopen();
   await until(() => other.rows.size === 1);
   t.equal(first.rows.size, 1, 'what was written elsewhere stays there');
+  await binding.close();
+});
+
+t.test('a comparison that is asked for while a pass runs is done after it, and loses no change', async (t) => {
+  const { store, sink, binding, equal } = setUp();
+  const web = store.open('shop', 'web');
+  web.upsert(facts('a'));
+  await until(() => sink.writes.length === 1);
+  const gate = Promise.withResolvers<void>();
+  const write = sink.write.bind(sink);
+  sink.write = async (change) => {
+    sink.write = write;
+    const result = await write(change);
+    await gate.promise;
+    return result;
+  };
+  web.upsert(facts('b'));
+  await until(() => sink.rows.size === 2);
+  binding.reopen();
+  web.upsert(facts('c'));
+  gate.resolve();
+  await until(() => sink.writes.length >= 3 && equal());
+  t.equal(sink.writes.at(-1)?.mode, 'reconcile');
+  web.upsert(facts('d'));
+  await until(() => equal());
+  t.equal(sink.rows.size, 4);
   await binding.close();
 });
 

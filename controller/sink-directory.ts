@@ -2,7 +2,7 @@ import type { KubeObject } from '../shared/api/kube-object.ts';
 import { KollectError } from '../shared/errors.ts';
 import type { ObjectCache } from '../shared/kube/object-cache.ts';
 import type { OpenSink } from './inventory/binding.ts';
-import type { SinkDirectory } from './inventory/inventory-reconciler.ts';
+import type { SinkDirectory } from './inventory/sink-directory.ts';
 import { checkObject } from './object-check.ts';
 import type { SinkFamily } from './sinks/contract.ts';
 import { openSink, type SinkObject } from './sinks/runtime/open-sink.ts';

@@ -3,7 +3,6 @@ import { parseDuration } from '../../shared/api/duration.ts';
 import type { KollectInventory } from '../../shared/api/kollect-inventory.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { sinkBindings, type SinkBinding } from '../../shared/api/sink-ref.ts';
-import { KollectError } from '../../shared/errors.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
 import type { EventRecorder } from '../../shared/kube/events.ts';
 import { addFinalizer, removeFinalizer } from '../../shared/kube/finalizers.ts';
@@ -15,24 +14,15 @@ import { checkObject } from '../object-check.ts';
 import { conditionsOf } from '../observe/conditions.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
 import { recordTransition } from '../observe/transitions.ts';
-import type { SinkFamily } from '../sinks/contract.ts';
-import { Binding, type BindingObserver, type OpenSink } from './binding.ts';
+import { Binding, type BindingObserver } from './binding.ts';
+import { allExportedSinks, exportedSink, removeRows, sinkExports, type ExportedSink } from './cleanup.ts';
 import { inventoryStatus, type RemovalState } from './inventory-status.ts';
+import type { SinkDirectory } from './sink-directory.ts';
 import { InventoryView } from './view.ts';
 
 const defaultIntervalMs = 30_000;
 /** Status that only counts is looked at this often while rows change. */
 const progressDelayMs = 1_000;
-
-/** Where inventories find sinks. The wiring knows the kinds and the runtime; inventories know names only. */
-export interface SinkDirectory {
-  /** The sink object's own `spec.exportMinInterval`. */
-  intervalOf(family: SinkFamily, namespace: string, name: string): string | undefined;
-  /** Opens the sink; throws `KOL_SINK_NOT_FOUND` when there is no such object. */
-  open(family: SinkFamily, namespace: string, name: string): Promise<OpenSink>;
-  /** Calls back when a sink object appears, goes, or its spec changes. */
-  onChange(listener: (family: SinkFamily, namespace: string, name: string) => void): void;
-}
 
 export interface InventoryReconcilerOptions {
   client: KubeClient;
@@ -50,7 +40,7 @@ interface Runtime {
   object: KubeObject;
   view: InventoryView;
   bindings: Map<string, Binding>;
-  removals: Map<string, RemovalState & { family: SinkFamily; name: string }>;
+  removals: Map<string, RemovalState & ExportedSink>;
   blocked: { reason: string; message: string } | undefined;
   /** Generation that the bindings were built for. */
   generation: number;
@@ -192,7 +182,7 @@ export class InventoryReconciler {
       if (!runtime.blocked) this.#planRemoval(runtime, bindingKey, binding.options.namespace);
     }
     if (runtime.blocked) return;
-    for (const entry of previousExports(object)) {
+    for (const entry of sinkExports(object)) {
       if (!wanted.has(entry.name) && !runtime.removals.has(entry.name)) this.#planRemoval(runtime, entry.name, entry.namespace);
     }
     const generation = object.metadata.generation ?? 0;
@@ -225,7 +215,7 @@ export class InventoryReconciler {
       isSynced,
       open: () => sinks.open(ref.family, namespace, ref.name),
       intervalMs,
-      previous: previousExports(runtime.object).find((entry) => entry.name === `${ref.family}/${ref.name}`),
+      previous: sinkExports(runtime.object).find((entry) => entry.name === `${ref.family}/${ref.name}`),
       logger: logger.child({ controller: 'kollectinventory', namespace, name }),
       observer,
       onChange: () => this.#submitStatus(runtime),
@@ -242,16 +232,14 @@ export class InventoryReconciler {
 
   #planRemoval(runtime: Runtime, key: string, namespace: string): void {
     if ((runtime.object['spec'] as KollectInventory['spec']).deletionPolicy === 'Retain') return;
-    const slash = key.indexOf('/');
-    const family = key.slice(0, slash) as SinkFamily;
-    runtime.removals.set(key, { key, family, name: key.slice(slash + 1), namespace, error: undefined });
+    runtime.removals.set(key, { ...exportedSink({ name: key, namespace }), error: undefined });
   }
 
   /** A reference left the spec: what was exported through it goes, and the entry stays in status until that is confirmed. */
   async #removeDropped(key: string, runtime: Runtime): Promise<void> {
     for (const removal of runtime.removals.values()) {
       try {
-        await this.#remove(runtime.object, removal);
+        await removeRows(runtime.object, removal, this.#options.sinks, this.#options.logger);
         runtime.removals.delete(removal.key);
       } catch (error) {
         removal.error = error instanceof Error ? error : new Error(String(error));
@@ -260,55 +248,23 @@ export class InventoryReconciler {
     }
   }
 
-  /** Removes the rows of an inventory from one sink. A sink or Secret that is gone leaves nothing that could be cleaned. */
-  async #remove(inventory: KubeObject, { family, name, namespace }: { family: SinkFamily; name: string; namespace: string }): Promise<void> {
-    let opened: OpenSink | undefined;
-    try {
-      opened = await this.#options.sinks.open(family, namespace, name);
-      const { metadata } = inventory;
-      const identity = {
-        namespace: metadata.namespace ?? '',
-        name: metadata.name,
-        generation: metadata.generation ?? 0,
-        cluster: opened.cluster,
-      };
-      const { deleted } = await opened.sink.remove(identity, AbortSignal.timeout(60_000));
-      this.#options.logger.info('removed the rows of an inventory', { inventory: keyOf(inventory), sink: `${family}/${name}`, deleted });
-    } catch (error) {
-      const gone = error instanceof KollectError && (error.code === 'KOL_SINK_NOT_FOUND' || error.code === 'KOL_SINK_SECRET');
-      if (!gone) throw error;
-      this.#options.logger.info('nothing to remove: the sink or its Secret is gone', { inventory: keyOf(inventory), sink: `${family}/${name}` });
-    } finally {
-      await opened?.sink.close();
-    }
-  }
-
   /** The inventory is being deleted: stop, remove what it exported, let it go. */
   async #cleanUp(key: string, raw: KubeObject): Promise<void> {
-    const { client, logger } = this.#options;
+    const { client, logger, sinks } = this.#options;
     if (!raw.metadata.finalizers?.includes(finalizers.inventory)) return;
     await this.#drop(key);
     const spec = raw['spec'] as KollectInventory['spec'];
-    const { namespace = '' } = raw.metadata;
-    // Status may lag behind what was written, so the references count as well.
-    const exported = new Map<string, { family: SinkFamily; name: string; namespace: string }>();
-    for (const { family, name } of sinkBindings(spec)) exported.set(`${family}/${name}`, { family, name, namespace });
-    for (const entry of previousExports(raw)) {
-      const slash = entry.name.indexOf('/');
-      const family = entry.name.slice(0, slash) as SinkFamily;
-      exported.set(entry.name, { family, name: entry.name.slice(slash + 1), namespace: entry.namespace });
-    }
-    for (const sink of spec.deletionPolicy === 'Retain' ? [] : exported.values()) {
+    for (const sink of spec.deletionPolicy === 'Retain' ? [] : allExportedSinks(raw)) {
       try {
-        await this.#remove(raw, sink);
+        await removeRows(raw, sink, sinks, logger);
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
-        const text = `the rows in ${sink.family}/${sink.name} could not be removed: ${message}; mend the sink, or set spec.deletionPolicy to Retain to keep them`;
+        const text = `the rows in ${sink.key} could not be removed: ${message}; mend the sink, or set spec.deletionPolicy to Retain to keep them`;
         const verdict = { type: 'Degraded', status: 'True', reason: 'CleanupTerminal', message: text } as const;
         const previous = raw['status'] as KollectInventory['status'];
         const conditions = conditionsOf([verdict], previous?.conditions, raw.metadata.generation, new Date().toISOString());
         this.#status.submit(raw, { ...previous, conditions });
-        logger.warn('inventory cleanup failed', { inventory: key, sink: `${sink.family}/${sink.name}`, error: message });
+        logger.warn('inventory cleanup failed', { inventory: key, sink: sink.key, error: message });
         throw error;
       }
     }
@@ -346,10 +302,6 @@ export class InventoryReconciler {
     );
     this.#status.submit(runtime.object, status);
   }
-}
-
-function previousExports(object: KubeObject): NonNullable<NonNullable<KollectInventory['status']>['sinkExports']> {
-  return (object['status'] as KollectInventory['status'])?.sinkExports ?? [];
 }
 
 function keyOf(object: KubeObject): string {

@@ -73,8 +73,8 @@ async function measure(kollect: Kollect, api: BareClient, rows: number, report: 
   await kollect.eventually(synced, { timeoutMs: 600_000, intervalMs: 100, what: 'a synced target' });
   const collection = { wallSeconds: (performance.now() - since) / 1000, cpuSeconds: processFigures(pid).cpuSeconds };
   await kollect.eventually(async () => (await counted(kollect)) === rows, { timeoutMs: 600_000, what: `${rows} rows` });
-  const exported = kollect.controller.logEntries().findLast((entry) => entry['msg'] === 'exported' && entry['mode'] === 'reconcile');
-  const exportMs = Number(exported?.['ms']);
+  const exported = await kollect.eventually(() => kollect.controller.logEntries().find(({ msg, mode, rows: held }) => msg === 'exported' && mode === 'reconcile' && held === rows));
+  const exportMs = Number(exported['ms']);
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   const metrics = await scrape(kollect);
   const { rssMb } = processFigures(pid);

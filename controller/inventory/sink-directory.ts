@@ -1,0 +1,12 @@
+import type { SinkFamily } from '../sinks/contract.ts';
+import type { OpenSink } from './binding.ts';
+
+/** Where inventories find sinks. The wiring knows the kinds and the runtime; inventories know names only. */
+export interface SinkDirectory {
+  /** The sink object's own `spec.exportMinInterval`. */
+  intervalOf(family: SinkFamily, namespace: string, name: string): string | undefined;
+  /** Opens the sink; throws `KOL_SINK_NOT_FOUND` when there is no such object. */
+  open(family: SinkFamily, namespace: string, name: string): Promise<OpenSink>;
+  /** Calls back when a sink object appears, goes, or its spec changes. */
+  onChange(listener: (family: SinkFamily, namespace: string, name: string) => void): void;
+}

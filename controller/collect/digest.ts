@@ -35,15 +35,6 @@ export class SnapshotDigest {
     }
   }
 
-  subtractAll(other: SnapshotDigest): void {
-    let borrow = 0;
-    for (let index = 0; index < 8; index++) {
-      const difference = this.#words[index]! - other.#words[index]! - borrow;
-      this.#words[index] = difference;
-      borrow = difference < 0 ? 1 : 0;
-    }
-  }
-
   /** 64 lower-case hex digits. */
   toString(): string {
     let text = '';

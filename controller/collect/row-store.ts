@@ -149,10 +149,6 @@ export class TargetRows {
     return swept;
   }
 
-  namespaces(): IterableIterator<string> {
-    return this.#namespaces.keys();
-  }
-
   *rows(): Generator<Row> {
     for (const rows of this.#namespaces.values()) yield* rows.values();
   }

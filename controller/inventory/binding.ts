@@ -8,6 +8,8 @@ import type { InventoryView } from './view.ts';
 
 /** Changes that arrive together are written together. Short enough that nobody waits, long enough for a rollout's burst. */
 const coalesceMs = 50;
+/** Longer timers fire at once; waking early costs nothing. */
+const longestTimerMs = 2 ** 31 - 1;
 
 /** A sink that is ready to be written to. */
 export interface OpenSink {
@@ -36,7 +38,9 @@ export interface BindingOptions {
   /** Time in milliseconds after which an unchanged destination is checked; 0: never. */
   intervalMs: number;
   /** What status said before this process began. */
-  previous: { lastExportTime?: string | undefined; lastChecksum?: string | undefined; rows?: number | undefined } | undefined;
+  previous:
+    | { fingerprint?: string | undefined; lastExportTime?: string | undefined; lastChecksum?: string | undefined; rows?: number | undefined }
+    | undefined;
   logger: Logger;
   observer: BindingObserver;
   onChange: (binding: Binding) => void;
@@ -64,6 +68,8 @@ export class Binding {
   #cursor: Cursor | undefined;
   /** Counts dropped cursors: a pass that was under way then must not bring its own back. */
   #drops = 0;
+  /** A write was tried, so the sink may hold rows even if it was not confirmed. */
+  #tried = false;
   #opened: OpenSink | undefined;
   /** The sink object changed since it was opened. */
   #outdated = false;
@@ -149,7 +155,7 @@ export class Binding {
         this.#running = undefined;
         this.#arm();
       });
-    }, Math.max(0, at - performance.now()));
+    }, Math.min(longestTimerMs, Math.max(0, at - performance.now())));
   }
 
   async #run(): Promise<void> {
@@ -170,7 +176,7 @@ export class Binding {
       isSynced,
       identity: this.#identity(''),
       cursor: this.#cursor,
-      exportedBefore: (this.state.rows ?? 0) > 0,
+      mayHoldRows: this.#tried || this.options.previous?.fingerprint !== undefined,
     });
   }
 
@@ -178,7 +184,7 @@ export class Binding {
     const { view, logger, observer } = this.options;
     const lag = this.lag;
     // Keeps the changes that arrive while the pass runs, also before the first cursor.
-    const reader = this.#cursor?.reader ?? view.read();
+    const reader = this.#cursor?.reader ?? view.read(plan.targets);
     const drops = this.#drops;
     const started = performance.now();
     try {
@@ -188,21 +194,24 @@ export class Binding {
         return;
       }
       plan.change.identity = this.#identity(opened.cluster);
+      this.#tried = true;
       const result = await opened.sink.write(plan.change, this.#abort.signal);
       const { targets, knownTargets } = plan;
       if (drops === this.#drops) {
-        view.confirm(reader, plan.revision);
+        view.confirm(reader, plan.revision, targets);
         this.#cursor = { reader, fingerprint: opened.fingerprint, targets, knownTargets };
       }
       const ms = performance.now() - started;
+      // A pass that only removed the rows of targets that are gone says nothing of those that are awaited.
+      const awaiting = targets.size === 0 && view.targets.size > 0;
       this.#succeed(opened, {
-        phase: 'Exported',
+        phase: awaiting ? 'Waiting' : 'Exported',
         error: undefined,
         fingerprint: opened.fingerprint,
         lastExportTime: new Date().toISOString(),
-        lastChecksum: plan.digest,
-        rows: plan.rows,
-        rejected: result.rejected,
+        lastChecksum: awaiting ? this.state.lastChecksum : plan.digest,
+        rows: awaiting ? this.state.rows : plan.rows,
+        rejected: [...stillRejected(this.state.rejected, plan), ...result.rejected],
       });
       observer.passed(opened.type, { mode: plan.mode, seconds: ms / 1000, ...result, lagMs: lag.ms + ms });
       logger[plan.mode === 'delta' ? 'debug' : 'info']('exported', {
@@ -267,7 +276,7 @@ export class Binding {
     this.#notBefore = performance.now() + delayMs;
     this.state = { ...this.state, phase: 'Failed', error };
     if (error.code === 'KOL_SINK_DESTINATION_LOST') this.#dropCursor();
-    if (error.class === 'terminal' || error.code === 'KOL_SINK_SECRET') {
+    if (error.class === 'terminal' || error.reason === 'SecretResolveFailed') {
       // Settings and credentials are read again at the next attempt: that is how a mended Secret takes effect.
       await this.#closeSink().catch(() => undefined);
     }
@@ -299,6 +308,18 @@ export class Binding {
   #identity(cluster: string): InventoryIdentity {
     return { ...this.options.inventory, cluster };
   }
+}
+
+/** Rows refused by earlier passes that this one did not touch. */
+function stillRejected(rejected: readonly RejectedRow[], { change, upserts }: PassPlan): RejectedRow[] {
+  if (rejected.length === 0) return [];
+  const touched = new Set([...upserts, ...change.deletes].map(({ targetName, uid }) => `${targetName}/${uid}`));
+  return rejected.filter(
+    ({ key }) =>
+      !touched.has(`${key.targetName}/${key.uid}`) &&
+      !change.completeTargets.includes(key.targetName) &&
+      (change.knownTargets === undefined || change.knownTargets.includes(key.targetName)),
+  );
 }
 
 function asKollectError(error: unknown): KollectError {

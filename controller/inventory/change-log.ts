@@ -26,10 +26,6 @@ export class ChangeLog {
     return this.#size;
   }
 
-  get oldest(): Change | undefined {
-    return this.#oldest;
-  }
-
   record(target: TargetRows, uid: string, row: Row | undefined, revision: number, now: number): void {
     let changes = this.#byTarget.get(target);
     if (!changes) this.#byTarget.set(target, (changes = new Map()));

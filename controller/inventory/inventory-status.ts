@@ -38,7 +38,7 @@ export function inventoryStatus(facts: InventoryFacts, now: string): KollectInve
     ...(lastExportTime === undefined ? {} : { lastExportTime }),
     sinkExports: [
       // While nothing is exported the entries stay: they say what the sinks still hold.
-      ...(blocked ? (previous?.sinkExports ?? []) : bindings.map((binding) => sinkExport(binding, facts, now))),
+      ...(blocked ? (previous?.sinkExports ?? []).filter(({ phase }) => phase !== 'Removing') : bindings.map((binding) => sinkExport(binding, facts, now))),
       ...removals.map((removal) => ({
         name: removal.key,
         namespace: removal.namespace,

@@ -24,6 +24,8 @@ export interface PassPlan {
   targets: ReadonlySet<TargetRows>;
   knownTargets: readonly string[];
   change: SinkChange;
+  /** What `change` hands over in slices. */
+  upserts: readonly ExportRow[];
   /** Rows that the destination holds afterwards, and their digest. */
   rows: number;
   digest: string;
@@ -34,8 +36,8 @@ export interface PassInput {
   identity: InventoryIdentity;
   isSynced: (target: TargetRows) => boolean;
   cursor: Cursor | undefined;
-  /** The destination held rows of this inventory before this process began. */
-  exportedBefore: boolean;
+  /** The destination may hold rows that no cursor tells of: status says so, or a pass was tried. */
+  mayHoldRows: boolean;
 }
 
 /**
@@ -45,14 +47,14 @@ export interface PassInput {
 export function planPass(input: PassInput): PassPlan | undefined {
   const { view, identity, cursor, isSynced } = input;
   const knownTargets = [...view.targets].map((target) => target.name).sort();
-  const delta = cursor && view.changesSince(cursor.reader, cursor.targets);
+  const delta = cursor && view.changesSince(cursor.reader);
   const settled = new Set(delta ? [...cursor.targets].filter((target) => view.targets.has(target)) : []);
   const complete = [...view.targets].filter((target) => !settled.has(target) && isSynced(target));
   const renamed = cursor === undefined || knownTargets.join() !== cursor.knownTargets.join();
 
   if (delta) {
     if (delta.upserts.length + delta.deletes.length + complete.length === 0 && !renamed) return undefined;
-  } else if (complete.length === 0 && (view.targets.size > 0 || !input.exportedBefore)) {
+  } else if (complete.length === 0 && view.targets.size > 0 && !input.mayHoldRows) {
     return undefined;
   }
 
@@ -72,6 +74,7 @@ export function planPass(input: PassInput): PassPlan | undefined {
     knownTargets,
     rows,
     digest: digest.toString(),
+    upserts,
     change: {
       identity,
       upserts: slices(upserts),

@@ -1,5 +1,4 @@
 import type { Row, TargetRows } from '../collect/row-store.ts';
-import { SnapshotDigest } from '../collect/digest.ts';
 import { ChangeLog } from './change-log.ts';
 
 /** A log above this share of the rows costs more than comparing everything once; small inventories always keep theirs. */
@@ -9,6 +8,8 @@ const logMinimum = 10_000;
 /** A reader's place in the view. Changes after its revision are kept for it. */
 export interface Reader {
   revision: number;
+  /** Targets whose changes it reads; of others it will read everything once. */
+  targets: ReadonlySet<TargetRows>;
 }
 
 /** What a reader has to do to catch up. */
@@ -19,11 +20,10 @@ export interface Delta {
 }
 
 /**
- * The rows of one inventory: those of its targets, with count and digest kept as they change. It stores no rows of its own.
+ * The rows of one inventory: those of its targets, with the count kept as they change. It stores no rows of its own.
  */
 export class InventoryView {
   readonly namespace: string;
-  readonly digest = new SnapshotDigest();
   readonly #targets = new Set<TargetRows>();
   readonly #log = new ChangeLog();
   readonly #readers = new Set<Reader>();
@@ -53,7 +53,6 @@ export class InventoryView {
   addTarget(target: TargetRows): void {
     this.#targets.add(target);
     this.#count += target.count;
-    this.digest.addAll(target.digest);
     this.#revision++;
     this.#onChange();
   }
@@ -61,7 +60,6 @@ export class InventoryView {
   removeTarget(target: TargetRows): void {
     if (!this.#targets.delete(target)) return;
     this.#count -= target.count;
-    this.digest.subtractAll(target.digest);
     this.#log.dropTarget(target);
     this.#revision++;
     this.#onChange();
@@ -70,15 +68,8 @@ export class InventoryView {
   rowChanged(target: TargetRows, before: Row | undefined, after: Row | undefined): void {
     if (!this.#targets.has(target)) return;
     this.#revision++;
-    if (before) {
-      this.#count--;
-      this.digest.subtract(before.hash);
-    }
-    if (after) {
-      this.#count++;
-      this.digest.add(after.hash);
-    }
-    if (this.#readers.size > 0) {
+    this.#count += (after ? 1 : 0) - (before ? 1 : 0);
+    if (this.#isRead(target)) {
       this.#log.record(target, (after ?? before)!.uid, after, this.#revision, performance.now());
       if (this.#log.size > Math.max(logMinimum, this.#count * logShareOfRows)) this.#overflow();
     }
@@ -86,15 +77,16 @@ export class InventoryView {
   }
 
   /** Keeps changes from now on for a reader. */
-  read(): Reader {
-    const reader = { revision: this.#revision };
+  read(targets: ReadonlySet<TargetRows>): Reader {
+    const reader = { revision: this.#revision, targets };
     this.#readers.add(reader);
     return reader;
   }
 
   /** The reader has confirmed everything up to a revision. */
-  confirm(reader: Reader, revision: number): void {
+  confirm(reader: Reader, revision: number, targets: ReadonlySet<TargetRows>): void {
     reader.revision = revision;
+    reader.targets = targets;
     this.#trim();
   }
 
@@ -103,12 +95,12 @@ export class InventoryView {
     this.#trim();
   }
 
-  /** What changed for a reader in some of the targets; undefined when the log does not reach back that far. */
-  changesSince(reader: Reader, targets: ReadonlySet<TargetRows>): Delta | undefined {
+  /** What changed for a reader in its targets; undefined when the log does not reach back that far. */
+  changesSince(reader: Reader): Delta | undefined {
     if (reader.revision < this.#floor) return undefined;
     const delta: Delta = { revision: this.#revision, upserts: [], deletes: [] };
     for (const { target, uid, row } of this.#log.after(reader.revision)) {
-      if (!targets.has(target)) continue;
+      if (!reader.targets.has(target)) continue;
       if (row) delta.upserts.push(row);
       else delta.deletes.push({ targetName: target.name, uid });
     }
@@ -125,6 +117,11 @@ export class InventoryView {
       since = Math.min(since, change.since);
     }
     return { rows, ms: performance.now() - since };
+  }
+
+  #isRead(target: TargetRows): boolean {
+    for (const reader of this.#readers) if (reader.targets.has(target)) return true;
+    return false;
   }
 
   #trim(): void {

@@ -28,7 +28,8 @@ async function main(): Promise<void> {
     await run(options, logger);
   } catch (error) {
     logger.error('cannot run', { error });
-    process.exitCode = 1;
+    // A server that is up already would keep a process alive that does nothing.
+    process.exit(1);
   }
 }
 

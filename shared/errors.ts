@@ -121,8 +121,14 @@ export const errorCatalogue = {
   KOL_SINK_SECRET: {
     class: 'transient',
     reason: 'SecretResolveFailed',
-    summary: 'The Secret of the sink is missing, or holds none of the expected keys.',
-    action: 'Create the Secret or the key that the message names.',
+    summary: 'The Secret of the sink is missing.',
+    action: 'Create the Secret that the message names, or correct the reference.',
+  },
+  KOL_SINK_SECRET_KEY: {
+    class: 'transient',
+    reason: 'SecretResolveFailed',
+    summary: 'The Secret of the sink holds none of the expected keys.',
+    action: 'Add one of the keys that the message names.',
   },
   KOL_SINK_SECRET_UNREADABLE: {
     class: 'transient',

@@ -38,7 +38,8 @@ async function main(): Promise<void> {
     await run(flags, log);
   } catch (error) {
     log.error('cannot serve', { error });
-    process.exitCode = 1;
+    // The health server is up already and would keep a process alive that serves nothing.
+    process.exit(1);
   }
 }
 

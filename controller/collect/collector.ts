@@ -39,7 +39,7 @@ export interface CollectionState {
   synced: boolean;
   watch: ReflectorState;
   resource: ApiResource;
-  effectiveNamespaces: ReadonlySet<string>;
+  effectiveNamespaces: readonly string[];
   lastFailure: string | undefined;
 }
 
@@ -114,9 +114,9 @@ export class Collector {
   /** Namespaces were created, deleted or relabelled. */
   namespacesChanged(): void {
     for (const { subscription, watch, plan } of this.#collections.values()) {
-      const { joined, left } = subscription.resolveNamespaces(this.#options.namespaces.list());
-      if (joined.length > 0 && plan.resource.namespaced) watch.relist(subscription);
-      if (joined.length > 0 || left.length > 0) this.#options.onProgress(subscription.rows.namespace, subscription.rows.name);
+      const { changed, left } = subscription.resolveNamespaces(this.#options.namespaces.list());
+      if (changed.length > 0 && plan.resource.namespaced) watch.relist(subscription);
+      if (changed.length > 0 || left.length > 0) this.#options.onProgress(subscription.rows.namespace, subscription.rows.name);
     }
   }
 

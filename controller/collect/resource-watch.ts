@@ -30,7 +30,8 @@ export class ResourceWatch implements ReflectorHandler {
   /** Lists under way, by subscription. A sweep needs the list that it belongs to. */
   readonly #epochs = new Map<Subscription, number>();
   readonly #waiting = new Set<Subscription>();
-  #backfill: { abort: AbortController; touched: Set<string> } | undefined;
+  /** The list beside the watch, and the uids of which the watch knows newer than its pages. */
+  #backfill: { abort: AbortController; newer: Set<string> } | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: ResourceWatchOptions) {
@@ -100,26 +101,43 @@ export class ResourceWatch implements ReflectorHandler {
   }
 
   changed(object: KubeObject): void {
-    this.#backfill?.touched.add(object.metadata.uid ?? '');
-    for (const subscription of this.#subscriptions) subscription.apply(object);
+    this.#backfill?.newer.add(object.metadata.uid ?? '');
+    this.#forEach(this.#subscriptions, (subscription) => subscription.apply(object));
   }
 
   deleted(object: KubeObject): void {
-    this.#backfill?.touched.add(object.metadata.uid ?? '');
-    for (const subscription of this.#subscriptions) subscription.remove(object);
+    this.#backfill?.newer.add(object.metadata.uid ?? '');
+    this.#forEach(this.#subscriptions, (subscription) => subscription.remove(object));
   }
 
   stateChanged(state: ReflectorState): void {
     if (state.phase === 'Failed') {
       for (const subscription of this.#subscriptions) subscription.synced = false;
+      // The next complete list serves everybody.
+      this.#backfill?.abort.abort();
     }
     if (state.phase === 'Synced' && this.#waiting.size > 0) this.#scheduleBackfill(backfillDelayMs);
     this.#options.onChange(this.#subscriptions);
   }
 
+  /** One subscription that fails takes nothing from the others; the first error is thrown in the end. */
+  #forEach(subscriptions: Iterable<Subscription>, work: (subscription: Subscription) => void): void {
+    const errors: unknown[] = [];
+    for (const subscription of subscriptions) {
+      if (!this.#subscriptions.has(subscription)) continue;
+      try {
+        work(subscription);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
+  }
+
   #complete(subscriptions: Iterable<Subscription>, spared?: ReadonlySet<string>): void {
     const completed = [];
     for (const subscription of subscriptions) {
+      if (!this.#subscriptions.has(subscription)) continue;
       const epoch = this.#epochs.get(subscription);
       if (epoch === undefined) continue;
       this.#epochs.delete(subscription);
@@ -149,7 +167,8 @@ export class ResourceWatch implements ReflectorHandler {
     if (this.#backfill !== undefined || this.#waiting.size === 0 || this.state.phase !== 'Synced') return;
     const served = [...this.#waiting];
     this.#waiting.clear();
-    const run = { abort: new AbortController(), touched: new Set<string>() };
+    const run = { abort: new AbortController(), newer: new Set<string>() };
+    const untaken = new Set<string>();
     this.#backfill = run;
     for (const subscription of served) this.#epochs.set(subscription, subscription.rows.beginList());
     try {
@@ -158,18 +177,23 @@ export class ResourceWatch implements ReflectorHandler {
         this.resource.path(),
         {
           signal: run.abort.signal,
-          // Every page to come is newer than what the watch reported until now.
           onRestart: () => {
-            run.touched.clear();
             for (const subscription of served) this.#epochs.set(subscription, subscription.rows.beginList());
           },
         },
         (object) => {
-          if (run.abort.signal.aborted || run.touched.has(object.metadata.uid ?? '')) return;
-          for (const subscription of served) if (this.#subscriptions.has(subscription)) subscription.apply(object);
+          const uid = object.metadata.uid ?? '';
+          if (run.abort.signal.aborted || run.newer.has(uid)) return;
+          try {
+            this.#forEach(served, (subscription) => subscription.apply(object));
+          } catch (error) {
+            untaken.add(uid);
+            this.#options.logger.error('an object could not be taken', { resource: this.resource.plural, error });
+          }
         },
       );
-      if (!run.abort.signal.aborted) this.#complete(served.filter((subscription) => this.#subscriptions.has(subscription)));
+      // What the pages passed over exists, or was removed by the watch.
+      if (!run.abort.signal.aborted) this.#complete(served, run.newer.union(untaken));
     } catch (error) {
       if (!run.abort.signal.aborted) {
         this.#options.logger.warn('list for new targets failed, will be repeated', { resource: this.resource.plural, error: String(error) });

@@ -1,3 +1,4 @@
+import { annotations, labels } from '../../shared/api/annotations.ts';
 import type { KollectTargetSpec } from '../../shared/api/kollect-target.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { canonicalRow } from '../../shared/extract/canonical-json.ts';
@@ -23,7 +24,8 @@ export class Subscription {
   readonly #namespaced: boolean;
   readonly #lookup: NamespaceLookup;
   readonly #selects: ObjectSelection;
-  #effective: Set<string> = new Set();
+  /** What of each namespace decides about its objects. */
+  #effective: ReadonlyMap<string, string> = new Map();
   /** True once a list was completed for this subscription and while nothing says that its rows may be stale. */
   synced = false;
   /** Why the last attribute that failed did; holds no value of the object. */
@@ -38,21 +40,23 @@ export class Subscription {
     this.#selects = compileObjectSelection(options.spec);
   }
 
-  get effectiveNamespaces(): ReadonlySet<string> {
-    return this.#effective;
+  get effectiveNamespaces(): readonly string[] {
+    return [...this.#effective.keys()];
   }
 
   /**
-   * Recomputes the namespaces. Rows of namespaces that are not selected any more leave at once; the result says whether a namespace
-   * joined, whose objects only a list can tell.
+   * Recomputes the namespaces. Rows of namespaces that are not selected any more leave at once. `changed` holds those that joined, or whose labels or
+   * annotations may now select other objects: only a list can tell which.
    */
-  resolveNamespaces(existing: Iterable<NamespaceFacts>): { joined: string[]; left: string[] } {
+  resolveNamespaces(existing: Iterable<NamespaceFacts>): { changed: string[]; left: string[] } {
     const before = this.#effective;
-    this.#effective = effectiveNamespaces(this.#spec, this.rows.namespace, existing);
-    const joined = [...this.#effective].filter((name) => !before.has(name));
-    const left = [...before].filter((name) => !this.#effective.has(name));
+    const effective = effectiveNamespaces(this.#spec, this.rows.namespace, existing);
+    const byRule = this.#spec.resourceRules?.some((rule) => rule.namespaceSelector !== undefined) === true;
+    this.#effective = new Map([...effective].map((name) => [name, decidingFacts(this.#lookup(name), byRule)]));
+    const changed = [...this.#effective].filter(([name, facts]) => before.get(name) !== facts).map(([name]) => name);
+    const left = [...before.keys()].filter((name) => !effective.has(name));
     for (const name of left) this.rows.removeNamespace(name);
-    return { joined, left };
+    return { changed, left };
   }
 
   /** The object exists as given. */
@@ -93,4 +97,9 @@ export class Subscription {
     if (!this.#namespaced) return this.#selects(object, undefined);
     return this.#effective.has(namespace) && this.#selects(object, this.#lookup(namespace));
   }
+}
+
+function decidingFacts(namespace: NamespaceFacts | undefined, byRule: boolean): string {
+  const consent = [namespace?.labels?.[labels.watch], namespace?.annotations?.[annotations.namespaceWatch]];
+  return JSON.stringify(byRule ? [consent, namespace?.labels] : consent);
 }

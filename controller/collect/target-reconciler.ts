@@ -137,6 +137,8 @@ export class TargetReconciler {
       return freeze('InvalidSpec', `spec.resourceRules[${foreign}].gvk: rules can select only the kind of the profile, ${gvk.kind}`);
     }
 
+    // A path that vanished may have become another one: a definition was replaced.
+    if (collector.state(namespace, name)?.watch.reason === 'NotFound') discovery.invalidate(gvk.group, gvk.version);
     const resource = await discovery.resolve(gvk);
     if (!resource) {
       this.#queue.addAfter(`${namespace}/${name}`, unknownResourceRetryMs);

@@ -59,7 +59,7 @@ function verdicts(outcome: TargetOutcome, rows: TargetRows): Verdict[] {
     ];
   }
   const message = state.resource.namespaced
-    ? `collecting ${what} from ${state.effectiveNamespaces.size} namespace(s)`
+    ? `collecting ${what} from ${state.effectiveNamespaces.length} namespace(s)`
     : `collecting ${what}`;
   const ready: Verdict = { type: 'Ready', status: 'True', reason: 'Collecting', message };
   const fine: Verdict = { type: 'Degraded', status: 'False', reason: 'Collecting', message };

@@ -280,8 +280,9 @@ export class InventoryReconciler {
     views?.delete(runtime.view);
     if (views?.size === 0) this.#views.delete(runtime.view.namespace);
     clearTimeout(runtime.statusTimer);
-    this.#status.forget(runtime.object.metadata.uid ?? '');
     await Promise.all([...runtime.bindings.values()].map((binding) => binding.close()));
+    clearTimeout(runtime.statusTimer);
+    this.#status.forget(runtime.object.metadata.uid ?? '');
   }
 
   #submitStatus(runtime: Runtime): void {

@@ -7,7 +7,8 @@ import type { Logger } from '../../shared/log.ts';
 
 /** Counts and times may be this late; conditions never are. Keeps a busy inventory at one write in ten seconds. */
 const minimumGapMs = 10_000;
-const retryMs = 2_000;
+const firstRetryMs = 2_000;
+const lastRetryMs = 120_000;
 
 interface StatusBody {
   conditions?: readonly Condition[] | undefined;
@@ -21,6 +22,7 @@ interface Pending {
   writtenAt: number;
   timer: NodeJS.Timeout | undefined;
   writing: boolean;
+  failures: number;
 }
 
 /** Writes status when it changed: at once when a condition did, else with a pause between two writes. */
@@ -49,7 +51,7 @@ export class StatusWriter {
     let pending = this.#objects.get(key);
     if (!pending) {
       const written = object['status'] as StatusBody | undefined;
-      pending = { object, status: written ?? {}, written, writtenAt: -Infinity, timer: undefined, writing: false };
+      pending = { object, status: written ?? {}, written, writtenAt: -Infinity, timer: undefined, writing: false, failures: 0 };
       this.#objects.set(key, pending);
     }
     for (const condition of status.conditions ?? []) {
@@ -94,15 +96,22 @@ export class StatusWriter {
       pending.written = status;
       pending.writtenAt = performance.now();
       pending.writing = false;
+      pending.failures = 0;
       this.#arm(pending);
     } catch (error) {
       pending.writing = false;
-      if (error instanceof KubeApiError && error.status === 404) return;
+      const uid = object.metadata.uid ?? '';
+      if (error instanceof KubeApiError && error.status === 404) {
+        this.#objects.delete(uid);
+        return;
+      }
+      const delayMs = Math.min(lastRetryMs, firstRetryMs * 2 ** pending.failures++) * (0.5 + Math.random() / 2);
       this.#logger.warn('status could not be written, will be repeated', {
         object: `${object.kind} ${object.metadata.namespace ?? ''}/${object.metadata.name}`,
-        error: String(error),
+        error,
+        retryInMs: Math.round(delayMs),
       });
-      if (this.#objects.has(object.metadata.uid ?? '')) pending.timer = setTimeout(() => void this.#write(pending), retryMs);
+      if (this.#objects.has(uid)) pending.timer = setTimeout(() => void this.#write(pending), delayMs);
     }
   }
 }

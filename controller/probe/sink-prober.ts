@@ -38,7 +38,7 @@ export async function probeSink(options: ProbeOptions): Promise<ProbeOutcome> {
 
 /** Conditions of a sink whose test failed, or cannot be made. */
 export function failureVerdicts(error: KollectError): Verdict[] {
-  const reason = error.code === 'KOL_SINK_SECRET' ? 'SecretResolveFailed' : 'ConnectionTestFailed';
+  const reason = error.reason === 'SecretResolveFailed' ? 'SecretResolveFailed' : 'ConnectionTestFailed';
   return [
     { type: 'ConnectionVerified', status: 'False', reason, message: error.message },
     { type: 'Degraded', status: 'True', reason, message: error.message },

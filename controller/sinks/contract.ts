@@ -95,7 +95,7 @@ export interface Sink {
 export interface SecretValues {
   /** First non-blank value among the keys, trimmed, or undefined. */
   first(...keys: string[]): string | undefined;
-  /** As `first`; throws `KOL_SINK_SECRET` with the names of the Secret and of the accepted keys when there is none. */
+  /** As `first`; throws `KOL_SINK_SECRET_KEY` with the names of the Secret and of the accepted keys when there is none. */
   require(...keys: string[]): string;
   /** All values, for the sanitizer only. */
   values(): readonly string[];

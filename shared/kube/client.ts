@@ -177,7 +177,8 @@ export class KubeClient {
   }
 
   async #text(request: Request): Promise<string> {
-    const started = { ...request, signal: request.signal ?? AbortSignal.timeout(request.method === 'GET' ? answerTimeoutMs : writeTimeoutMs) };
+    const deadline = AbortSignal.timeout(request.method === 'GET' ? answerTimeoutMs : writeTimeoutMs);
+    const started = { ...request, signal: request.signal ? AbortSignal.any([request.signal, deadline]) : deadline };
     for (let attempt = 0; ; attempt++) {
       try {
         const answer = await this.#renewingToken(started);

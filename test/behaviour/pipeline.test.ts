@@ -182,6 +182,15 @@ t.test('a suspended target freezes its rows', async (t) => {
   t.pass();
 });
 
+t.test('consent that is withdrawn or given on the namespace takes effect', async (t) => {
+  const namespace = await exported();
+  await kollect.kubectl(['label', 'namespace', namespace, 'kollect.dev/watch=disabled']);
+  await kollect.eventually(async () => same(await names(namespace), []));
+  await kollect.kubectl(['label', 'namespace', namespace, 'kollect.dev/watch-']);
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'jobs', 'web']));
+  t.pass();
+});
+
 t.test('no password was shown anywhere', async (t) => {
   const { stdout: objects } = await kollect.kubectl(['get', 'kprof,ktgt,kinv,kdb,events', '-A', '-o', 'yaml']);
   t.notMatch(objects, password);

@@ -41,7 +41,7 @@ t.test('a missing Secret or key is named, with the keys that would do', async (t
     message: /^secret "none" in namespace "team-a" not found/,
   });
   const { values } = await resolveSecret({ name: 'dsn' }, 'team-a', read);
-  t.throws(() => values.require('dsn', 'url'), { code: 'KOL_SINK_SECRET', message: 'secret "dsn" in namespace "team-a" does not hold any of the keys dsn, url: add it with a value that is not blank' });
+  t.throws(() => values.require('dsn', 'url'), { code: 'KOL_SINK_SECRET_KEY', message: 'secret "dsn" in namespace "team-a" does not hold any of the keys dsn, url: add it with a value that is not blank' });
   const denied: ReadSecret = async () => {
     throw new Error('secrets "dsn" is forbidden');
   };

@@ -58,7 +58,7 @@ function secretValues(title: string, data: ReadonlyMap<string, string>): SecretV
       const value = first(...keys);
       if (value !== undefined) return value;
       const wanted = keys.length === 1 ? `the key ${keys[0]}` : `any of the keys ${keys.join(', ')}`;
-      throw new KollectError('KOL_SINK_SECRET', `${title} does not hold ${wanted}: add it with a value that is not blank`);
+      throw new KollectError('KOL_SINK_SECRET_KEY', `${title} does not hold ${wanted}: add it with a value that is not blank`);
     },
     values: () => [...data.values()],
   };

@@ -7,26 +7,39 @@ import { benchAdmission } from './admission.ts';
 import { benchExtraction } from './extraction.ts';
 import { table, type Figure } from './figures.ts';
 import { benchPipeline } from './pipeline.ts';
+import { measures, type Measure, type Scale } from './scale.ts';
 
-const flags = parseFlags(
-  {
-    only: { type: 'list', placeholder: 'admission|extraction|pipeline', help: 'Run this part: admission (P1, P2), extraction (P5), pipeline (P3, P4, P6, P7).' },
-    rows: { type: 'integer', default: 10_000, min: 100, max: 1_000_000, help: 'Largest number of Deployments. 100000 takes about ten minutes.' },
-    json: { type: 'string', placeholder: 'file', help: 'Write the figures to a file, too.' },
-  },
-  process.argv.slice(2),
-  { usage: 'npm run bench -- [flags]' },
-);
+const help = `P1 admission under load, P2 start and memory of the webhook, P3 collecting, P4 memory of the controller, P5 extraction,
+P6 one change and a burst, P7 the first export. All of them when none is named.
+`;
 
 async function main(): Promise<void> {
-  if (flags.help !== undefined) return void process.stdout.write(flags.help);
-  const wanted = (part: string): boolean => flags.only.length === 0 || flags.only.includes(part);
+  // Names of measures, and the rest.
+  const isName = (argument: string): boolean => /^p\d+$/i.test(argument);
+  const named = process.argv.slice(2).filter(isName).map((name) => name.toUpperCase());
+  const flags = parseFlags(
+    {
+      rows: { type: 'integer', default: 10_000, min: 100, max: 1_000_000, help: 'Largest number of Deployments. 100000 takes about fifteen minutes.' },
+      rounds: { type: 'integer', default: 5, min: 1, max: 100, help: 'Repetitions of what is compared; medians are shown.' },
+      json: { type: 'string', placeholder: 'file', help: 'Write the figures to a file, too.' },
+      profile: { type: 'string', placeholder: 'folder', help: 'Write CPU profiles of the controller there. Its figures suffer.' },
+    },
+    process.argv.slice(2).filter((argument) => !isName(argument)),
+    { usage: 'npm run bench -- [P1 P2 …] [flags]' },
+  );
+  if (flags.help !== undefined) return void process.stdout.write(`${flags.help}\n${help}`);
+  const unknown = named.find((name) => !measures.some((measure) => measure === name));
+  if (unknown !== undefined) throw new Error(`there is no measure ${unknown}: ${measures.join(', ')}`);
+  const wanted = new Set<Measure>(named.length === 0 ? measures : measures.filter((measure) => named.includes(measure)));
+
   const report = (line: string): void => console.log(line);
+  const scale: Scale = { rows: flags.rows, rounds: flags.rounds, secondsARound: 3, changes: 200, burst: 10_000 };
   execFileSync(process.execPath, [join(import.meta.dirname, '..', '..', 'tools', 'build.ts')], { stdio: 'ignore' });
   const figures: Figure[] = [];
-  if (wanted('extraction')) figures.push(...(await benchExtraction()));
-  if (wanted('admission')) figures.push(...(await benchAdmission(report)));
-  if (wanted('pipeline')) figures.push(...(await benchPipeline([1_000, 10_000, 100_000, 1_000_000].filter((size) => size < flags.rows).concat(flags.rows), report)));
+  if (wanted.has('P1') || wanted.has('P2')) figures.push(...(await benchAdmission(wanted, scale, report)));
+  if (wanted.has('P5')) figures.push(...benchExtraction(scale));
+  if (['P3', 'P4', 'P6', 'P7'].some((measure) => wanted.has(measure as Measure))) figures.push(...(await benchPipeline(wanted, scale, report, flags.profile)));
+  figures.sort((a, b) => a.measure.slice(0, 2).localeCompare(b.measure.slice(0, 2)));
   console.log(`\n${table(figures)}`);
   if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(figures, null, 2)}\n`);
 }

@@ -67,8 +67,8 @@ export function kollectProcess(keeper: Keeper, options: KollectProcessOptions): 
   return { start, kill, logs, logEntries: () => jsonLines(logs()), exit: () => running().exit(), pid: () => running().pid };
 }
 
-/** The bundle when it was built after the last change of a source, as `npm test` does; else the source, so that a test never runs stale code. */
-function entryOf(name: 'webhook' | 'controller'): string {
+/** Path of the bundle when it was built after the last change of a source, as `npm test` does; else the source, so that a test never runs stale code. */
+export function entryOf(name: 'webhook' | 'controller'): string {
   const bundle = join(root, 'dist', `${name}.js`);
   const builtAt = statSync(bundle, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const sources = globSync(`{shared,${name}}/**/*.ts`, { cwd: root });

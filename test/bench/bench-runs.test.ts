@@ -1,0 +1,32 @@
+import t from 'tap';
+import { benchAdmission } from './admission.ts';
+import { benchExtraction } from './extraction.ts';
+import { table, type Figure } from './figures.ts';
+import { benchPipeline } from './pipeline.ts';
+import { measures } from './scale.ts';
+
+// What the figures are is for `npm run bench` to say, on a machine that does nothing else. Here they only have to come about.
+const scale = { rows: 300, rounds: 1, secondsARound: 0.3, changes: 5, burst: 100 };
+const all = new Set(measures);
+const silent = (): void => undefined;
+
+t.test('every goal gets figures, even at the smallest scale', async (t) => {
+  const [admission, pipeline] = await Promise.all([benchAdmission(all, scale, silent), benchPipeline(all, scale, silent)]);
+  const figures = [...admission, ...benchExtraction(scale), ...pipeline];
+  const names = new Set(figures.map(({ measure }) => measure.slice(0, 2)));
+  t.strictSame([...names].sort(), [...measures]);
+  for (const { measure, ours, beside = '', ratio = 1 } of figures) {
+    t.ok(Number.isFinite(ratio) && ratio >= 0, `${measure}: the ratio is a number`);
+    t.notMatch(`${ours} ${beside}`, /NaN|undefined|Infinity/, `${measure}: so is what it compares`);
+  }
+  const [change, burst] = figures.filter(({ measure }) => measure.startsWith('P6'));
+  t.match(change?.beside, / 1 written$/, 'one changed object is one row written');
+  t.match(burst?.beside, /^100 rows/, 'a burst writes each changed row once');
+});
+
+t.test('the table shows the noise and the verdict', async (t) => {
+  const figure: Figure = { measure: 'P9 work', ours: '2 s', beside: '1 s', ratio: 2, rounds: [1.5, 2, 3], goal: '≤ 3', met: true };
+  const lines = table([figure, { measure: 'P9 size', ours: '5 MB', goal: '≤ 4 MB', met: false }]).split('\n');
+  t.match(lines[1], /^P9 work +2 s +1 s +2\.00 +1\.50-3\.00 +≤ 3 +met$/);
+  t.match(lines[2], /^P9 size +5 MB +≤ 4 MB +missed$/);
+});

@@ -1,0 +1,39 @@
+/** A review of a profile, some 2 KB as the API server sends it. */
+export function review(): object {
+  const profile = {
+    apiVersion: 'kollect.dev/v1alpha1',
+    kind: 'KollectProfile',
+    metadata: { name: 'deployments', namespace: 'default', uid: '0d9a4c1f-52cd-4a0e-8a53-8b7e1a907b02', generation: 1, annotations: { note: 'x'.repeat(300) } },
+    spec: {
+      targetGVK: { group: 'apps', version: 'v1', kind: 'Deployment' },
+      attributes: [
+        { name: 'image', path: '$.spec.template.spec.containers[0].image' },
+        { name: 'images', path: '$.spec.template.spec.containers[*].image' },
+        { name: 'replicas', path: '$.spec.replicas', type: 'int' },
+        { name: 'tier', path: '$.metadata.labels.tier', optional: true },
+        { name: 'available', path: 'cel:has(object.status.availableReplicas) ? object.status.availableReplicas : 0' },
+      ],
+    },
+  };
+  const kind = { group: 'kollect.dev', version: 'v1alpha1', kind: 'KollectProfile' };
+  const resource = { group: 'kollect.dev', version: 'v1alpha1', resource: 'kollectprofiles' };
+  return {
+    apiVersion: 'admission.k8s.io/v1',
+    kind: 'AdmissionReview',
+    request: {
+      uid: '7d1c0a3e-0001-4c53-9d57-6f1f2f6f0a01',
+      kind,
+      resource,
+      requestKind: kind,
+      requestResource: resource,
+      name: 'deployments',
+      namespace: 'default',
+      operation: 'CREATE',
+      userInfo: { username: 'admin', uid: 'admin', groups: ['system:masters', 'system:authenticated'] },
+      object: profile,
+      oldObject: null,
+      dryRun: false,
+      options: { kind: 'CreateOptions', apiVersion: 'meta.k8s.io/v1', fieldManager: 'kubectl-client-side-apply', fieldValidation: 'Strict' },
+    },
+  };
+}

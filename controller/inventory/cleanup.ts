@@ -44,14 +44,24 @@ export function allExportedSinks(inventory: KubeObject): ExportedSink[] {
 
 /**
  * Removes the rows of an inventory from one sink. A sink or Secret that is gone leaves nothing that could be cleaned; every other error is thrown,
- * and the removal is to be repeated.
+ * and the removal is to be repeated. Rows stay where one of the sinks in `kept` writes to the same destination.
  */
-export async function removeRows(inventory: KubeObject, sink: ExportedSink, directory: SinkDirectory, logger: Logger): Promise<void> {
+export async function removeRows(
+  inventory: KubeObject,
+  sink: ExportedSink,
+  directory: SinkDirectory,
+  logger: Logger,
+  kept: readonly ExportedSink[] = [],
+): Promise<void> {
   const { name, namespace = '', generation = 0 } = inventory.metadata;
   const fields = { namespace, name, sink: sink.key };
   let opened: OpenSink | undefined;
   try {
     opened = await directory.open(sink.family, sink.namespace, sink.name);
+    if ((await fingerprints(kept, directory)).has(opened.fingerprint)) {
+      logger.info('nothing to remove: another reference writes to the same destination', fields);
+      return;
+    }
     const identity = { namespace, name, generation, cluster: opened.cluster };
     const { deleted } = await opened.sink.remove(identity, AbortSignal.timeout(removalTimeoutMs));
     logger.info('removed the rows of an inventory', { ...fields, deleted });
@@ -62,4 +72,17 @@ export async function removeRows(inventory: KubeObject, sink: ExportedSink, dire
   } finally {
     await opened?.sink.close();
   }
+}
+
+/** Destinations of sinks that stay. One that cannot be told is an error: the rows might be its own. */
+async function fingerprints(sinks: readonly ExportedSink[], directory: SinkDirectory): Promise<Set<string>> {
+  const found = new Set<string>();
+  for (const { family, namespace, name } of sinks) {
+    const { sink, fingerprint } = await directory.open(family, namespace, name).catch((cause: unknown) => {
+      throw new KollectError('KOL_SINK_UNAVAILABLE', `rows are not removed before it is known where ${family}/${name} writes to: ${String(cause)}`, { cause });
+    });
+    await sink.close();
+    found.add(fingerprint);
+  }
+  return found;
 }

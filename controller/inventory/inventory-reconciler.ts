@@ -237,10 +237,12 @@ export class InventoryReconciler {
 
   /** A reference left the spec: what was exported through it goes, and the entry stays in status until that is confirmed. */
   async #removeDropped(key: string, runtime: Runtime): Promise<void> {
+    const kept = [...runtime.bindings.values()].map(({ key: name, options: { namespace } }) => exportedSink({ name, namespace }));
     for (const removal of runtime.removals.values()) {
       try {
-        await removeRows(runtime.object, removal, this.#options.sinks, this.#options.logger);
+        await removeRows(runtime.object, removal, this.#options.sinks, this.#options.logger, kept);
         runtime.removals.delete(removal.key);
+        for (const binding of runtime.bindings.values()) binding.reconcile();
       } catch (error) {
         removal.error = error instanceof Error ? error : new Error(String(error));
         this.#queue.addAfter(key, progressDelayMs * 10);

@@ -13,6 +13,10 @@ export interface Finding {
   value?: unknown;
   /** What is wrong and what to write instead. */
   detail: string;
+  /** The rule that found it; `schema` for what the schema of the kind refuses. */
+  rule?: string;
+  /** Refused by policy, whatever the object says otherwise: answered with 403 instead of 422. */
+  policy?: true;
 }
 
 /** Takes what a rule found. */
@@ -51,7 +55,8 @@ export function warning(field: string, detail: string): Finding {
 
 /** The same finding as advice: for objects that were accepted before a rule came. */
 export function asWarning(finding: Finding): Finding {
-  return { severity: 'warning', field: finding.field, type: finding.type, detail: renderProblem(finding) };
+  const { policy: _policy, value: _value, ...rest } = finding;
+  return { ...rest, severity: 'warning', detail: renderProblem(finding) };
 }
 
 /**

@@ -22,5 +22,13 @@ export interface RuleInput<Spec> {
   maxExportBytes: number | undefined;
 }
 
-/** A rule looks at one thing and reports what it has to say about it. It needs no other object and does no I/O. */
-export type Rule<Spec> = (input: RuleInput<Spec>, report: Report) => void;
+/** A rule looks at one field and reports what it has to say about it. It needs no other object and does no I/O. */
+export interface Rule<Spec> {
+  /** Unique in its kind, such as `attribute-path`. Stands in the catalogue, in logs and in the output of `kollect lint`. */
+  id: string;
+  /** The field it guards, as the catalogue writes it: `spec.attributes[].path`. */
+  field: string;
+  /** What it asks for or advises, one sentence for the catalogue. */
+  asks: string;
+  check(input: RuleInput<Spec>, report: Report): void;
+}

@@ -5,7 +5,7 @@ import type { AddressPolicy } from '../net/address-policy.ts';
 import { expressionJudge } from './expressions.ts';
 import type { ExpressionJudge } from './expressions.ts';
 import { asWarning, invalid, required, sortFindings, tooMany } from './finding.ts';
-import type { Finding, Report } from './finding.ts';
+import type { Finding } from './finding.ts';
 import { isUnchangedSince } from './ratchet.ts';
 import type { RuleInput } from './rule.ts';
 import { rulesOf } from './rules/registry.ts';
@@ -42,9 +42,9 @@ export function validate(kind: string, object: unknown, context: AdmissionContex
   const findings: Finding[] = [];
   const parsed: { success: boolean; error?: { issues: readonly z.core.$ZodIssue[] } } = definition.spec.safeParse(object.spec);
   const issues = parsed.error?.issues ?? [];
-  if (issues.length > 0) findings.push(...schemaFindings(issues, object.spec, 'spec'));
+  if (issues.length > 0) findings.push(...schemaFindings(issues, object.spec, 'spec').map((finding) => ({ ...finding, rule: 'schema' })));
   const spec = issues.length > 0 ? withoutRefused(object.spec, issues) : object.spec;
-  if (isObject(spec)) applyRules(kind, object, spec, context, (finding) => findings.push(finding));
+  if (isObject(spec)) applyRules(kind, object, spec, context, findings);
 
   if (findings.length === 0) return findings;
   const refused = findings.some(({ severity }) => severity === 'error');
@@ -52,7 +52,7 @@ export function validate(kind: string, object: unknown, context: AdmissionContex
   return sortFindings(tolerated ? findings.map((finding) => (finding.severity === 'error' ? asWarning(finding) : finding)) : findings);
 }
 
-function applyRules(kind: string, object: Record<string, unknown>, spec: Record<string, unknown>, context: AdmissionContext, report: Report): void {
+function applyRules(kind: string, object: Record<string, unknown>, spec: Record<string, unknown>, context: AdmissionContext, findings: Finding[]): void {
   const metadata = isObject(object.metadata) ? object.metadata : {};
   const input: RuleInput<never> = {
     kind,
@@ -65,7 +65,7 @@ function applyRules(kind: string, object: Record<string, unknown>, spec: Record<
     expressions: context.expressions ?? expressionJudge,
     maxExportBytes: context.maxExportBytes,
   };
-  for (const rule of rulesOf(kind)) rule(input, report);
+  for (const { id, check } of rulesOf(kind)) check(input, (finding) => findings.push({ ...finding, rule: id }));
 }
 
 /** Objects of these kinds have some dozens of values, a few levels deep. Whoever sends a million means to keep the process busy. */

@@ -11,15 +11,15 @@ import { sinkRefs } from './sink-refs.ts';
 type Input = RuleInput<KollectClusterInventorySpec>;
 
 export const clusterInventoryRules: readonly Rule<KollectClusterInventorySpec>[] = [
-  profileRef,
-  targetRefs,
-  ({ spec }, report) => labelSelector('spec.targetSelector', spec.targetSelector, report),
-  namespaces,
-  ({ spec }, report) => labelSelector('spec.namespaceSelector', spec.namespaceSelector, report),
-  scopeIsIntended,
-  ({ spec, maxExportBytes }, report) => sinkRefs(spec, { defaultNamespace: spec.sinkNamespace?.trim() || 'kollect-system', maxExportBytes }, report),
-  ({ spec }, report) => namespaceName('spec.sinkNamespace', spec.sinkNamespace, report),
-  ({ spec }, report) => interval('spec.exportMinInterval', spec.exportMinInterval, report),
+  { id: 'profile-ref', field: 'spec.profileRef', asks: 'Must name a profile with its namespace.', check: profileRef },
+  { id: 'target-refs', field: 'spec.targetRefs[]', asks: 'Must be names of KollectClusterTargets, each once.', check: targetRefs },
+  { id: 'target-selector', field: 'spec.targetSelector', asks: 'Must be a valid label selector.', check: ({ spec }, report) => labelSelector('spec.targetSelector', spec.targetSelector, report) },
+  { id: 'namespaces', field: 'spec.namespaces[]', asks: 'Must be names of namespaces, each once.', check: namespaces },
+  { id: 'namespace-selector', field: 'spec.namespaceSelector', asks: 'Must be a valid label selector.', check: ({ spec }, report) => labelSelector('spec.namespaceSelector', spec.namespaceSelector, report) },
+  { id: 'scope-is-intended', field: 'spec.namespaceSelector', asks: 'Should be set, or namespaces; otherwise the inventory covers the whole cluster.', check: scopeIsIntended },
+  { id: 'sink-refs', field: 'spec.*SinkRefs[]', asks: 'Must name at most 20 sinks in all, each once in its list, in valid namespaces and with valid overrides.', check: ({ spec, maxExportBytes }, report) => sinkRefs(spec, { defaultNamespace: spec.sinkNamespace?.trim() || 'kollect-system', maxExportBytes }, report) },
+  { id: 'sink-namespace', field: 'spec.sinkNamespace', asks: 'Must be the name of a namespace.', check: ({ spec }, report) => namespaceName('spec.sinkNamespace', spec.sinkNamespace, report) },
+  { id: 'export-min-interval', field: 'spec.exportMinInterval', asks: 'Must be a duration from 0s to 24h.', check: ({ spec }, report) => interval('spec.exportMinInterval', spec.exportMinInterval, report) },
 ];
 
 function profileRef({ spec: { profileRef: ref } }: Input, report: Report): void {

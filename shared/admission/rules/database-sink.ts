@@ -12,13 +12,13 @@ import type { SinkTypeFacts } from './sink.ts';
 type Input = RuleInput<KollectDatabaseSinkSpec>;
 
 export const databaseSinkRules: readonly Rule<KollectDatabaseSinkSpec>[] = [
-  ({ spec }, report) => sink(spec, spec.type === undefined ? undefined : facts[spec.type], report),
-  blocks,
-  endpoint,
-  postgres,
-  postgresTimeouts,
-  mongodb,
-  bigquery,
+  { id: 'sink', field: 'spec.*', asks: 'Must keep to what sinks of all families share.', check: ({ spec }, report) => sink(spec, spec.type === undefined ? undefined : facts[spec.type], report) },
+  { id: 'type-block', field: 'spec.<type>', asks: 'The block of the type must be there, and no other.', check: blocks },
+  { id: 'endpoint', field: 'spec.endpoint', asks: 'Has no effect: the address of a database is in its Secret.', check: endpoint },
+  { id: 'postgres', field: 'spec.postgres', asks: 'Must name a Secret, a schema and a table that PostgreSQL can have.', check: postgres },
+  { id: 'postgres-timeouts', field: 'spec.options', asks: 'Timeouts of PostgreSQL must be milliseconds without a unit.', check: postgresTimeouts },
+  { id: 'mongodb', field: 'spec.mongodb', asks: 'Must name a Secret, a database and a collection that MongoDB can have.', check: mongodb },
+  { id: 'bigquery', field: 'spec.bigquery', asks: 'Must name a project, a dataset and a table that BigQuery can have.', check: bigquery },
 ];
 
 const facts: Readonly<Record<KollectDatabaseSinkSpec['type'], SinkTypeFacts>> = {

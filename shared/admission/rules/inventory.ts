@@ -9,11 +9,11 @@ import { sinkRefs } from './sink-refs.ts';
 type Input = RuleInput<KollectInventorySpec>;
 
 export const inventoryRules: readonly Rule<KollectInventorySpec>[] = [
-  ({ spec, maxExportBytes }, report) => sinkRefs(spec, { defaultNamespace: undefined, maxExportBytes }, report),
-  ({ spec }, report) => interval('spec.exportMinInterval', spec.exportMinInterval, report),
-  ({ spec, maxExportBytes }, report) => exportBytes('spec.maxExportBytes', spec.maxExportBytes, maxExportBytes, report),
-  namespaceOfItsOwn,
-  httpEndpoint,
+  { id: 'sink-refs', field: 'spec.*SinkRefs[]', asks: 'Must name at most 20 sinks in all, each once in its list, without a namespace and with valid overrides.', check: ({ spec, maxExportBytes }, report) => sinkRefs(spec, { defaultNamespace: undefined, maxExportBytes }, report) },
+  { id: 'export-min-interval', field: 'spec.exportMinInterval', asks: 'Must be a duration from 0s to 24h.', check: ({ spec }, report) => interval('spec.exportMinInterval', spec.exportMinInterval, report) },
+  { id: 'max-export-bytes', field: 'spec.maxExportBytes', asks: 'Must be at least 1 and at most the limit of the installation.', check: ({ spec, maxExportBytes }, report) => exportBytes('spec.maxExportBytes', spec.maxExportBytes, maxExportBytes, report) },
+  { id: 'namespace-of-its-own', field: 'metadata.namespace', asks: 'Must not be cluster, which marks the rows of cluster inventories.', check: namespaceOfItsOwn },
+  { id: 'http-endpoint', field: 'spec.httpEndpoint', asks: 'Is accepted but not served in this version.', check: httpEndpoint },
 ];
 
 /** Rows carry the namespace of their inventory, and `cluster` there means a KollectClusterInventory. */

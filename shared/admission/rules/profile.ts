@@ -10,16 +10,16 @@ import { repeated, uniqueNames } from './lists.ts';
 type Input = RuleInput<KollectProfileSpec>;
 
 export const profileRules: readonly Rule<KollectProfileSpec>[] = [
-  ({ spec }, report) => groupVersionKind('spec.targetGVK', spec.targetGVK, report),
-  ({ spec }, report) => uniqueNames('spec.attributes', spec.attributes, report),
-  attributes,
-  attributesNeeded,
-  resourceMode,
-  prunePointers,
-  prunePaths,
-  pruneCel,
-  ({ spec }, report) => uniqueNames('spec.metrics', spec.metrics, report),
-  metrics,
+  { id: 'target-gvk', field: 'spec.targetGVK', asks: 'Must name a version and a kind.', check: ({ spec }, report) => groupVersionKind('spec.targetGVK', spec.targetGVK, report) },
+  { id: 'attribute-name', field: 'spec.attributes[].name', asks: 'Must be set and unique.', check: ({ spec }, report) => uniqueNames('spec.attributes', spec.attributes, report) },
+  { id: 'attribute-path', field: 'spec.attributes[].path', asks: 'Must be a JSONPath, a cel: expression or a helm: path that compiles; on Secrets, one that stays outside their data.', check: attributes },
+  { id: 'attributes-needed', field: 'spec.attributes', asks: 'Must have an item, unless whole objects are exported.', check: attributesNeeded },
+  { id: 'resource-mode', field: 'spec.export.mode', asks: 'Resource needs a free name for the object, and on Secrets an annotation that consents.', check: resourceMode },
+  { id: 'prune-pointers', field: 'spec.export.prune.jsonPointers[]', asks: 'Must be JSON Pointers.', check: prunePointers },
+  { id: 'prune-paths', field: 'spec.export.prune.jsonPaths[]', asks: 'Prune nothing in this version when they have filters or wildcards.', check: prunePaths },
+  { id: 'prune-cel', field: 'spec.export.prune.cel[]', asks: 'Is reserved and prunes nothing in this version.', check: pruneCel },
+  { id: 'metric-name', field: 'spec.metrics[].name', asks: 'Must be set and unique.', check: ({ spec }, report) => uniqueNames('spec.metrics', spec.metrics, report) },
+  { id: 'metrics', field: 'spec.metrics[]', asks: 'Must take value and labels, at most five, from attributes of the profile.', check: metrics },
 ];
 
 function attributes(input: Input, report: Report): void {

@@ -10,11 +10,11 @@ import { objectName, sameNamespaceOnly } from './names.ts';
 type Input = RuleInput<KollectTargetSpec>;
 
 export const targetRules: readonly Rule<KollectTargetSpec>[] = [
-  ({ spec }, report) => objectName('spec.profileRef', spec.profileRef, sameNamespaceOnly, report),
-  ({ spec, expressions }, report) => collectionFilter(spec, expressions, report),
-  ({ spec }, report) => labelSelector('spec.labelSelector', spec.labelSelector, report),
-  names,
-  rulesReplaceSelection,
+  { id: 'profile-ref', field: 'spec.profileRef', asks: 'Must name a profile of the same namespace.', check: ({ spec }, report) => objectName('spec.profileRef', spec.profileRef, sameNamespaceOnly, report) },
+  { id: 'collection-filter', field: 'spec.*', asks: 'Must select namespaces and resources by valid names, selectors and policies.', check: ({ spec, expressions }, report) => collectionFilter(spec, expressions, report) },
+  { id: 'label-selector', field: 'spec.labelSelector', asks: 'Must be a valid label selector.', check: ({ spec }, report) => labelSelector('spec.labelSelector', spec.labelSelector, report) },
+  { id: 'names', field: 'spec.names[]', asks: 'Must be names, each once.', check: names },
+  { id: 'rules-replace-selection', field: 'spec.resourceRules', asks: 'Replace labelSelector and names, which have no effect beside them.', check: rulesReplaceSelection },
 ];
 
 function names({ spec }: Input, report: Report): void {

@@ -1,6 +1,14 @@
 /** `admission.k8s.io/v1`, as far as we read and write it. */
 export const admissionApiVersion = 'admission.k8s.io/v1';
 
+/** Who made the request, as the API server authenticated it. */
+export interface UserInfo {
+  username: string;
+  uid: string;
+  groups: readonly string[];
+  extra: Readonly<Record<string, readonly string[]>>;
+}
+
 export interface AdmissionRequest {
   uid: string;
   kind: { group: string; version: string; kind: string };
@@ -9,12 +17,14 @@ export interface AdmissionRequest {
   /** `""` for cluster-scoped kinds. */
   namespace: string;
   operation: string;
-  user: string;
+  userInfo: UserInfo;
   dryRun: boolean;
   /** Null for DELETE. */
   object: unknown;
   /** Null for CREATE. */
   oldObject: unknown;
+  /** Time of `performance.now()` by which the answer has to leave. */
+  deadline: number;
 }
 
 /** `metav1.StatusCause`. */
@@ -45,9 +55,10 @@ export interface AdmissionResponse {
 /**
  * Reads an AdmissionReview. A body without a request that has a uid is no review: nobody could be answered.
  *
+ * @param deadline time of `performance.now()` by which the answer has to leave.
  * @returns the request, or what is wrong with the body. Parts of the request that are missing or of another type read as empty.
  */
-export function readReview(body: unknown): AdmissionRequest | string {
+export function readReview(body: unknown, deadline: number): AdmissionRequest | string {
   if (!isObject(body) || body.kind !== 'AdmissionReview') return 'the body is not an AdmissionReview';
   if (body.apiVersion !== admissionApiVersion) return `the AdmissionReview is not of ${admissionApiVersion}`;
   const { request } = body;
@@ -61,11 +72,30 @@ export function readReview(body: unknown): AdmissionRequest | string {
     name: text(request.name),
     namespace: text(request.namespace),
     operation: text(request.operation),
-    user: text(user.username),
+    userInfo: { username: text(user.username), uid: text(user.uid), groups: texts(user.groups), extra: isObject(user.extra) ? readExtra(user.extra) : {} },
     dryRun: request.dryRun === true,
     object: request.object ?? null,
     oldObject: request.oldObject ?? null,
+    deadline,
   };
+}
+
+/** The API server's own default where a configuration names none, and the bounds of what it may name. */
+const defaultTimeoutMs = 10_000;
+const maxTimeoutMs = 30_000;
+/** What the answer needs to get there: a late one counts as none. */
+const marginMs = 1_000;
+
+/**
+ * How long the answer to a call may take: what the API server allows in the query that it adds to the path, less a second, or less half of
+ * it when it is short.
+ *
+ * @example answerWithinMs('/validate?timeout=5s') // 4000
+ */
+export function answerWithinMs(url: string): number {
+  const seconds = /[?&]timeout=(\d{1,3})s(?:&|$)/.exec(url)?.[1];
+  const timeoutMs = seconds === undefined ? defaultTimeoutMs : Math.min(Number(seconds) * 1000, maxTimeoutMs);
+  return Math.max(timeoutMs - marginMs, timeoutMs / 2);
 }
 
 /** The body of the answer. */
@@ -79,4 +109,12 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 
 function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
+}
+
+function texts(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+}
+
+function readExtra(extra: Record<string, unknown>): Record<string, string[]> {
+  return Object.fromEntries(Object.entries(extra).map(([key, values]) => [key, texts(values)]));
 }

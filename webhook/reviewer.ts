@@ -49,7 +49,7 @@ function judge(request: AdmissionRequest, { installation, log, expressions }: Re
   const { kind, operation } = request;
   if (operation === 'DELETE') return { uid: request.uid, allowed: true };
   const refuse = (status: DenialStatus, warnings: string[] = [], field?: string) => {
-    log.info('denied', { ...identify(request), user: request.user, operation, dryRun: request.dryRun, code: status.code, field });
+    log.info('denied', { ...identify(request), user: request.userInfo.username, operation, dryRun: request.dryRun, code: status.code, field });
     return deny(request, status, warnings);
   };
   if (kind.group !== GROUP || kindByName(kind.kind) === undefined) return refuse(badReview(`kind ${JSON.stringify(`${kind.kind}.${kind.group}`.slice(0, 300))} is not one of ${GROUP}`));

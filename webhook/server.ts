@@ -2,7 +2,7 @@ import { fastify } from 'fastify';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { kinds } from '../shared/api/kinds.ts';
 import type { WebhookMetrics } from './metrics.ts';
-import { readReview, writeReview } from './protocol.ts';
+import { answerWithinMs, readReview, writeReview } from './protocol.ts';
 import type { AdmissionRequest, AdmissionResponse } from './protocol.ts';
 import type { Phase } from './reviewer.ts';
 
@@ -14,7 +14,8 @@ export interface ServingCertificate {
 
 export interface ServerOptions {
   certificate: ServingCertificate;
-  review: (phase: Phase, request: AdmissionRequest) => AdmissionResponse;
+  /** Never rejects: a fault is an answer, too. */
+  review: (phase: Phase, request: AdmissionRequest) => AdmissionResponse | Promise<AdmissionResponse>;
   metrics: WebhookMetrics;
   /** Once true, every answer asks the client to take its next request elsewhere. */
   isStopping: () => boolean;
@@ -66,14 +67,17 @@ export function buildServer(options: ServerOptions) {
   const answer = (phase: Phase, webhook: string) => (request: FastifyRequest, reply: FastifyReply) => {
     const started = performance.now();
     if (isStopping()) reply.header('connection', 'close');
-    const read = readReview(request.body);
+    const read = readReview(request.body, started + answerWithinMs(request.raw.url ?? ''));
     if (typeof read === 'string') {
       metrics.badRequest(400);
       return reply.code(400).send({ message: read });
     }
+    const finish = (response: AdmissionResponse) => {
+      metrics.reviewed(webhook, read.operation, response.allowed, (performance.now() - started) / 1000);
+      return reply.header('content-type', 'application/json').send(writeReview(response));
+    };
     const response = review(phase, read);
-    metrics.reviewed(webhook, read.operation, response.allowed, (performance.now() - started) / 1000);
-    return reply.header('content-type', 'application/json').send(writeReview(response));
+    return response instanceof Promise ? response.then(finish) : finish(response);
   };
   for (const { kind } of kinds) {
     const name = kind.toLowerCase();

@@ -166,7 +166,7 @@ t.test('a fault of ours denies one object and names the log line', async (t) => 
   const { createLogger } = await import('../../shared/log.ts');
   const reviewer = createReviewer({ installation: { addresses: { allowPrivate: true, allowLoopback: false }, tenantMode: false }, log: createLogger({ level: 'info', format: 'json', name: 'w', write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) }) });
   const object = { get spec(): unknown { throw new Error('boom'); } };
-  const response = reviewer('validate', { ...trap.request, user: 'jane', name: 'sample', namespace: 'team-a', object });
+  const response = reviewer('validate', { ...trap.request, userInfo: { username: 'jane', uid: '', groups: [], extra: {} }, name: 'sample', namespace: 'team-a', object, deadline: Infinity });
   t.match(response, { uid: trap.request.uid, allowed: false, status: { code: 500, reason: 'InternalError', message: new RegExp(trap.request.uid) } });
   t.match(lines, [{ level: 'error', uid: trap.request.uid, error: 'boom' }]);
 });

@@ -58,12 +58,6 @@ export const errorCatalogue = {
     summary: 'A collected value cannot be written as JSON.',
     action: 'Select a smaller part of the object, or mark the attribute optional.',
   },
-  KOL_EXTRACT_UNSUPPORTED: {
-    class: 'terminal',
-    reason: 'InvalidProfile',
-    summary: 'The profile uses a feature that this version does not collect.',
-    action: 'Remove the feature that the message names, or upgrade.',
-  },
   KOL_INTERNAL: {
     class: 'transient',
     reason: 'Progressing',

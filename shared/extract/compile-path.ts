@@ -1,7 +1,8 @@
 import { KollectError } from '../errors.ts';
 import { compileCel } from './cel.ts';
 import { parseHelmPath } from './helm-path.ts';
-import type { Json } from './json.ts';
+import { decodeHelmRelease } from './helm-release.ts';
+import type { Json, JsonObject } from './json.ts';
 import { compileDefinite, compileIndefinite, isDefinite } from './jsonpath.ts';
 import type { MemberGuard } from './jsonpath.ts';
 import { parseJsonPath } from './jsonpath-parse.ts';
@@ -31,12 +32,14 @@ export interface CompilePathOptions {
   guard?: MemberGuard;
   /** Shared with other evaluations and reset by the caller. Without it every evaluation has its own. */
   budget?: StepBudget;
+  /** Decodes the release of a Secret, for several paths at once; `decodeHelmRelease` when unset. */
+  release?: (secret: JsonObject) => JsonObject;
 }
 
 /**
  * Compiles an attribute path: `cel:<expression>` over the variable `object`, `helm:release.<field>`, or JSONPath as `$.a.b` or `{.a.b}`.
  *
- * Evaluation of a Helm path throws KOL_EXTRACT_UNSUPPORTED: this version checks such paths but does not decode releases.
+ * A Helm path is evaluated on the Secret that holds the release, and decodes it.
  *
  * @throws KollectError KOL_EXTRACT_PATH or KOL_EXTRACT_CEL; the message says what is wrong, where, and what to write instead
  * @example compilePath('$.spec.template.spec.containers[*].image').evaluate(deployment) // ["nginx:1.27"]
@@ -48,7 +51,7 @@ export function compilePath(path: string, options: CompilePathOptions = {}): Com
     throw new KollectError('KOL_EXTRACT_PATH', `the path has ${text.length} characters, at most ${maxPathLength} are allowed`);
   }
   if (text.startsWith('cel:')) return celPath(text.slice('cel:'.length), options);
-  if (text.startsWith('helm:')) return helmPath(text);
+  if (text.startsWith('helm:')) return helmPath(text, options);
   return jsonPath(text, options);
 }
 
@@ -57,15 +60,14 @@ function celPath(expression: string, options: CompilePathOptions): CompiledPath 
   return { language: 'cel', definite: false, reads, evaluate };
 }
 
-function helmPath(text: string): CompiledPath {
+function helmPath(text: string, { guard, release = decodeHelmRelease }: CompilePathOptions): CompiledPath {
   const keys = parseHelmPath(text);
+  const read = compileDefinite(keys.map((name) => ({ descendant: false, selectors: [{ kind: 'name', name }] })), guard);
   return {
     language: 'helm',
     definite: true,
     reads: [{ prefix: ['release', ...keys], extent: 'subtree' }],
-    evaluate: () => {
-      throw new KollectError('KOL_EXTRACT_UNSUPPORTED', 'helm: paths are not collected in this version');
-    },
+    evaluate: (object) => read(release(object as JsonObject)),
   };
 }
 

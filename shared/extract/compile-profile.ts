@@ -4,10 +4,13 @@ import type { AttributeType } from './coerce.ts';
 import { compareUtf8 } from './compare-utf8.ts';
 import { compilePath } from './compile-path.ts';
 import type { CompiledPath, CompilePathOptions } from './compile-path.ts';
+import { decodeHelmRelease } from './helm-release.ts';
 import { isJsonObject } from './json.ts';
 import type { Json, JsonObject } from './json.ts';
 import { createRedactor, maskSecret } from './redact.ts';
 import type { Redactor } from './redact.ts';
+import { compileResourceExport } from './resource-export.ts';
+import type { ResourceExportSource } from './resource-export.ts';
 import { createBudget, stepsPerObject } from './step-budget.ts';
 import type { StepBudget } from './step-budget.ts';
 
@@ -16,7 +19,7 @@ export interface ProfileSource {
   spec: {
     targetGVK: { group?: string | undefined; version: string; kind: string };
     attributes?: readonly AttributeSource[] | undefined;
-    export?: { mode?: string | undefined; prune?: { scrubKeys?: readonly string[] | undefined } | undefined } | undefined;
+    export?: (ResourceExportSource & { mode?: string | undefined; as?: string | undefined; prune?: { scrubKeys?: readonly string[] | undefined } | undefined }) | undefined;
   };
 }
 
@@ -48,27 +51,37 @@ export interface CompiledProfile {
 
 /**
  * Compiles a profile once; `extract` then runs on every object. All values are redacted: by key, by text that is a key or token, and the data
- * of Secrets always.
+ * of Secrets always. With `export.mode: Resource` the object itself is one more attribute.
  *
- * @throws KollectError KOL_EXTRACT_PATH or KOL_EXTRACT_CEL naming the attribute; KOL_EXTRACT_UNSUPPORTED for Helm paths and `export.mode: Resource`
+ * @throws KollectError KOL_EXTRACT_PATH or KOL_EXTRACT_CEL naming the attribute
  * @example compileProfile(profile).extract(deployment).attributes // { image: 'nginx:1.27', replicas: 3 }
  */
 export function compileProfile(profile: ProfileSource, options: CompileProfileOptions = {}): CompiledProfile {
   const { targetGVK, attributes = [], export: exported } = profile.spec;
-  if (exported?.mode === 'Resource') {
-    throw new KollectError('KOL_EXTRACT_UNSUPPORTED', 'export.mode Resource is not collected in this version; use mode Attributes');
-  }
   const redactor = createRedactor([...(options.scrubKeys ?? []), ...(exported?.prune?.scrubKeys ?? [])]);
   const budget = createBudget(stepsPerObject);
-  const compiled = attributes.map((attribute) => compileAttribute(attribute, redactor, budget)).sort((a, b) => compareUtf8(a.name, b.name));
+  const releases = releaseOfOneObject();
+  const compiled = attributes.map((attribute) => compileAttribute(attribute, { redactor, budget, release: releases.decode }));
+  if (exported?.mode === 'Resource') compiled.push(wholeObject(exported.as ?? 'resource', exported, budget));
+  compiled.sort((a, b) => compareUtf8(a.name, b.name));
   const gvk = { group: targetGVK.group ?? '', version: targetGVK.version, kind: targetGVK.kind };
   const isSecret = (gvk.group === '' || gvk.group === 'core') && gvk.kind === 'Secret';
-  return { gvk, extract: (object) => extract(object as JsonObject, { attributes: compiled, redactor, budget, isSecret }) };
+  return {
+    gvk,
+    extract: (object) => {
+      try {
+        return extract(object as JsonObject, { attributes: compiled, redactor, budget, isSecret });
+      } finally {
+        releases.forget();
+      }
+    },
+  };
 }
 
 interface CompiledAttribute {
   name: string;
-  path: CompiledPath;
+  /** @param view the object, with the data of a Secret masked; @param object the same unmasked */
+  read: (view: JsonObject, object: JsonObject) => Json | undefined;
   optional: boolean;
   type: AttributeType | undefined;
   /** True when the path shows no key to judge the value by, but the attribute is named like one. */
@@ -77,15 +90,50 @@ interface CompiledAttribute {
 
 const maxMessageLength = 256;
 
-function compileAttribute({ name, path, type, optional = false }: AttributeSource, redactor: Redactor, budget: StepBudget): CompiledAttribute {
+interface AttributeTools {
+  redactor: Redactor;
+  budget: StepBudget;
+  release: (secret: JsonObject) => JsonObject;
+}
+
+function compileAttribute({ name, path, type, optional = false }: AttributeSource, { redactor, budget, release }: AttributeTools): CompiledAttribute {
   // Assigning to this name would set a prototype instead of an attribute.
   if (name === '__proto__') throw new KollectError('KOL_EXTRACT_PATH', 'an attribute cannot be named "__proto__"; choose another name');
-  const compiled = compileNamed(name, path, { guard: redactor.guard, budget });
-  if (compiled.language === 'helm') {
-    throw new KollectError('KOL_EXTRACT_UNSUPPORTED', `attribute "${name}": helm: paths are not collected in this version`);
-  }
+  const compiled = compileNamed(name, path, { guard: redactor.guard, budget, release });
   const sensitive = compiled.language === 'cel' && redactor.isSensitive(name);
-  return { name, path: compiled, optional, type: attributeType(name, type), sensitive };
+  // What a release says is judged by its keys; the data that holds it stays masked for all other paths.
+  const read: CompiledAttribute['read'] = compiled.language === 'helm' ? (_view, object) => compiled.evaluate(object) : (view) => compiled.evaluate(view);
+  return { name, read, optional, type: attributeType(name, type), sensitive };
+}
+
+function wholeObject(name: string, source: ResourceExportSource, budget: StepBudget): CompiledAttribute {
+  const resource = compileResourceExport(source);
+  return { name, read: (view) => resource(view, budget), optional: false, type: undefined, sensitive: false };
+}
+
+/** Several paths read one release; unpacking it, or finding that it cannot be unpacked, costs more than all of them. */
+function releaseOfOneObject(): { decode: (secret: JsonObject) => JsonObject; forget: () => void } {
+  let decoded: (() => JsonObject) | undefined;
+  return {
+    decode: (secret) => {
+      decoded ??= attempt(() => decodeHelmRelease(secret));
+      return decoded();
+    },
+    forget: () => {
+      decoded = undefined;
+    },
+  };
+}
+
+function attempt<T>(work: () => T): () => T {
+  try {
+    const result = work();
+    return () => result;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
 }
 
 function compileNamed(name: string, path: string, options: CompilePathOptions): CompiledPath {
@@ -114,14 +162,14 @@ interface Extractor {
 function extract(object: JsonObject, { attributes: compiled, redactor, budget, isSecret }: Extractor): Extraction {
   budget.reset();
   const masked = isSecret ? maskSecret(object) : undefined;
-  const source = masked?.object ?? object;
+  const view = masked?.object ?? object;
   const attributes: Record<string, Json> = {};
   const failures: Extraction['failures'] = [];
   for (const attribute of compiled) {
     let value: Json | undefined;
     let message = 'no value';
     try {
-      value = attribute.path.evaluate(source);
+      value = attribute.read(view, object);
       if (value !== undefined) {
         value = redactor.redact(masked === undefined ? value : masked.conceal(value), budget);
         if (attribute.sensitive) value = redactor.guard('value', value, { name: attribute.name });

@@ -109,7 +109,7 @@ function compileSelector(selector: Selector, guard: MemberGuard): Select {
     case 'wildcard':
       return (value, into, budget) => push(members(value, guard), into, budget);
     case 'slice':
-      return (value, into, budget) => push(Array.isArray(value) ? slice(value, selector) : [], into, budget);
+      return (value, into, budget) => push(Array.isArray(value) ? sliceIndices(value.length, selector).map((index) => value[index] as Json) : [], into, budget);
     case 'filter':
       return filterSelect(compileFilter(selector.expression), selector.expression.length, guard);
   }
@@ -145,16 +145,16 @@ function push(found: readonly Json[], into: Json[], budget: StepBudget): void {
   for (const value of found) into.push(value);
 }
 
-/** RFC 9535 section 2.3.4.2.2. */
-function slice(list: readonly Json[], { start, end, step: by }: { start: number | undefined; end: number | undefined; step: number }): Json[] {
-  const result: Json[] = [];
-  const from = (bound: number): number => (bound >= 0 ? bound : list.length + bound);
+/** The indices of a list that a slice names, RFC 9535 section 2.3.4.2.2. */
+export function sliceIndices(length: number, { start, end, step: by }: Omit<Selector & { kind: 'slice' }, 'kind'>): number[] {
+  const result: number[] = [];
+  const from = (bound: number): number => (bound >= 0 ? bound : length + bound);
   if (by > 0) {
-    const upper = Math.min(Math.max(from(end ?? list.length), 0), list.length);
-    for (let i = Math.max(from(start ?? 0), 0); i < upper; i += by) result.push(list[i] as Json);
+    const upper = Math.min(Math.max(from(end ?? length), 0), length);
+    for (let i = Math.max(from(start ?? 0), 0); i < upper; i += by) result.push(i);
   } else if (by < 0) {
-    const lower = Math.max(from(end ?? -list.length - 1), -1);
-    for (let i = Math.min(from(start ?? list.length - 1), list.length - 1); i > lower; i += by) result.push(list[i] as Json);
+    const lower = Math.max(from(end ?? -length - 1), -1);
+    for (let i = Math.min(from(start ?? length - 1), length - 1); i > lower; i += by) result.push(i);
   }
   return result;
 }

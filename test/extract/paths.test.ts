@@ -144,12 +144,6 @@ t.test('a filter that matches nothing does not mistake quoted names for function
   t.doesNotThrow(() => compilePath('$.a[?(@.x=="match(a)")]'));
 });
 
-t.test('Helm paths are checked but not evaluated', async (t) => {
-  const compiled = compilePath('helm:release.chartVersion');
-  t.equal(compiled.language, 'helm');
-  t.throws(() => compiled.evaluate({}), { code: 'KOL_EXTRACT_UNSUPPORTED' });
-});
-
 t.test('which paths may read the data of a Secret', async (t) => {
   for (const [path, reads] of [
     ['$.metadata.name', false],

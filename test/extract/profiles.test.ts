@@ -112,9 +112,8 @@ t.test('a profile that cannot be compiled names the attribute', async (t) => {
   for (const [what, profile, error] of [
     ['path', { attributes: [{ name: 'a', path: 'metadata.name' }] }, { code: 'KOL_EXTRACT_PATH', message: /^attribute "a": "metadata\.name" is plain text/ }],
     ['expression', { attributes: [{ name: 'a', path: 'cel:1 +' }] }, { code: 'KOL_EXTRACT_CEL', message: /^attribute "a": the CEL expression is not complete/ }],
-    ['Helm path', { attributes: [{ name: 'a', path: 'helm:release.status' }] }, { code: 'KOL_EXTRACT_UNSUPPORTED', message: /^attribute "a": helm: paths/ }],
     ['reserved name', { attributes: [{ name: '__proto__', path: '$.a' }] }, { code: 'KOL_EXTRACT_PATH', message: /cannot be named "__proto__"/ }],
-    ['whole resources', { export: { mode: 'Resource' } }, { code: 'KOL_EXTRACT_UNSUPPORTED', message: /export\.mode Resource/ }],
+    ['prune path', { export: { mode: 'Resource', prune: { jsonPaths: ['$.a['] } } }, { code: 'KOL_EXTRACT_PATH', message: /^export\.prune\.jsonPaths: / }],
   ] as const) {
     t.throws(() => compileProfile({ spec: { targetGVK, ...profile } }), error, what);
   }

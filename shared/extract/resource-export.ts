@@ -1,0 +1,64 @@
+import { KollectError } from '../errors.ts';
+import type { Json, JsonObject } from './json.ts';
+import { prunePath, prunePointer } from './prune.ts';
+import type { Prune } from './prune.ts';
+import type { StepBudget } from './step-budget.ts';
+
+/** The `export` block of a profile, as far as whole objects need it. */
+export interface ResourceExportSource {
+  include?: string | undefined;
+  dedupeIdentity?: boolean | undefined;
+  prune?: { defaults?: boolean | undefined; jsonPointers?: readonly string[] | undefined; jsonPaths?: readonly string[] | undefined } | undefined;
+}
+
+/** What a row keeps of a whole object; shares what it keeps with the object, which stays as it is. */
+export type ResourceExport = (object: JsonObject, budget: StepBudget) => Json;
+
+/**
+ * Compiles `export.mode: Resource`: parts of the object by `include`, then without its identity, without what changes for no reason that
+ * anybody wants to see, and without what the profile prunes, in this order. Redaction is the caller's.
+ *
+ * @throws KollectError KOL_EXTRACT_PATH naming the path that cannot be pruned
+ */
+export function compileResourceExport({ include = 'SpecAndStatus', dedupeIdentity = true, prune = {} }: ResourceExportSource): ResourceExport {
+  const steps: Prune[] = [
+    ...(dedupeIdentity ? identity : []).map(prunePointer),
+    ...((prune.defaults ?? true) ? churn : []).map(prunePointer),
+    ...(prune.jsonPointers ?? []).map(prunePointer),
+    ...(prune.jsonPaths ?? []).map(namedPrunePath),
+  ];
+  const kept = parts[include];
+  return (object, budget) => {
+    const start: JsonObject = kept === undefined ? object : Object.fromEntries(kept.flatMap((key): [string, Json][] => (Object.hasOwn(object, key) ? [[key, object[key] as Json]] : [])));
+    return steps.reduce<Json>((value, step) => step(value, budget), start);
+  };
+}
+
+/** Members by `include`; all others are kept whole. */
+const parts: Readonly<Record<string, readonly string[]>> = {
+  MetadataOnly: ['apiVersion', 'kind', 'metadata'],
+  SpecOnly: ['apiVersion', 'kind', 'spec'],
+  StatusOnly: ['apiVersion', 'kind', 'status'],
+  SpecAndStatus: ['apiVersion', 'kind', 'spec', 'status'],
+};
+
+/** The row has these. */
+const identity = ['/metadata/name', '/metadata/namespace', '/metadata/uid'];
+
+/** What servers and tools rewrite beside every change, or without one. */
+const churn = [
+  '/metadata/managedFields',
+  '/metadata/resourceVersion',
+  '/metadata/generation',
+  '/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration',
+  '/metadata/annotations/argocd.argoproj.io~1tracking-id',
+];
+
+function namedPrunePath(path: string): Prune {
+  try {
+    return prunePath(path);
+  } catch (error) {
+    if (!(error instanceof KollectError)) throw error;
+    throw new KollectError(error.code, `export.prune.jsonPaths: ${error.message}`, { cause: error });
+  }
+}

@@ -2,7 +2,32 @@ import t from 'tap';
 import { renderFinding } from '../../shared/admission/finding.ts';
 import type { AdmissionContext } from '../../shared/admission/validate.ts';
 import { validate } from '../../shared/admission/validate.ts';
+import { judgeVector } from './judge-vector.ts';
 import { objectOf, postgresSpec, profileSpec, secretGvk } from './objects.ts';
+import { allVectors } from './vectors/all.ts';
+
+t.test('every vector has a name of its own', async (t) => {
+  t.not(allVectors.length, 0);
+  const names = allVectors.map(({ name }) => name);
+  t.same(names.filter((name, index) => names.indexOf(name) !== index), []);
+});
+
+for (const [kind, vectors] of Map.groupBy(allVectors, (vector) => vector.kind)) {
+  t.test(`${kind}: what the rules say`, async (t) => {
+    for (const vector of vectors) {
+      const { findings, refusal, stored } = judgeVector(vector);
+      const rendered = [...findings.map(renderFinding), ...(refusal === undefined ? [] : [refusal])].join('\n');
+      const fields = (severity: string) => findings.filter((finding) => finding.severity === severity).map(({ field }) => field);
+      t.same(fields('error'), vector.errors ?? [], `${vector.name}: errors\n${rendered}`);
+      t.same(fields('warning'), vector.warnings ?? [], `${vector.name}: warnings\n${rendered}`);
+      t.ok(findings.every(({ rule }) => rule !== undefined), `${vector.name}: each finding names its rule`);
+      for (const text of vector.says ?? []) t.match(rendered, text, `${vector.name}: says ${String(text)}`);
+      const policy = refusal !== undefined || findings.some((finding) => finding.policy);
+      if (policy || (vector.errors ?? []).length > 0) t.equal(policy ? 403 : 422, vector.code ?? 422, `${vector.name}: code`);
+      if (vector.stored !== undefined) t.has(stored, vector.stored, `${vector.name}: stored`);
+    }
+  });
+}
 
 /** Fields that have errors, fields that have warnings, and texts that must be among what is said. */
 interface Expectation {
@@ -36,7 +61,7 @@ const allowResource = (value: string) => ({ annotations: { 'kollect.dev/allow-fu
 
 table('KollectProfile', [
   ['every language of paths', profileSpec(['{.metadata.name}', '$.spec.x[0].image', '$.a[*].b', 'cel:1 + 1', "$['metadata']['name']", "$.items[?(@.a=='b')].n"])],
-  ['a Helm path is fine but not collected', profileSpec(['helm:release.chartVersion']), warnings(firstPath)],
+  ['a Helm path on something else than Secrets', profileSpec(['helm:release.chartVersion']), warnings(firstPath)],
   ['text that is no path', profileSpec(['metadata.name']), { errors: [firstPath], says: ['write "$.metadata.name"'] }],
   ['an open brace', profileSpec(['{.metadata.name']), errors(firstPath)],
   ['CEL that ends early', profileSpec(['cel:1 +']), errors(firstPath)],
@@ -69,21 +94,22 @@ table('KollectProfile', [
   ['Secret: the whole object', onSecret(['cel:object']), errors(firstPath)],
   ['Secret: the applied configuration', onSecret(["$.metadata.annotations['kubectl.kubernetes.io/last-applied-configuration']"]), errors(firstPath)],
   ['Secret: values of a release', onSecret(['helm:release.config']), { errors: [firstPath] }],
-  ['Secret: version of a release', onSecret(['helm:release.chartVersion']), warnings(firstPath)],
+  ['Secret: version of a release', onSecret(['helm:release.chartVersion'])],
   ['Secret: data with consent', onSecret(['$.data.release']), {}, allowExtraction('true')],
   ['Secret: consent that says no', onSecret(['$.data.release']), errors(firstPath), allowExtraction('false')],
   ['the data of a kind of another group named Secret', profileSpec(['$.data.x'], { targetGVK: { group: 'example.com', version: 'v1', kind: 'Secret' } })],
 
-  ['Resource mode needs no attributes', profileSpec([], { export: { mode: 'Resource' } }), warnings('spec.export.mode')],
+  ['Resource mode needs no attributes', profileSpec([], { export: { mode: 'Resource' } })],
   ['Attributes mode needs some', profileSpec([], { export: { mode: 'Attributes' } }), { errors: ['spec.attributes'], says: ['Required value'] }],
   ['an empty export is Attributes mode', profileSpec([], { export: {} }), errors('spec.attributes')],
   ['neither attributes nor export', profileSpec([]), warnings('spec.attributes')],
   ['a mode that does not exist', profileSpec(['$.a'], { export: { mode: 'resource' } }), { errors: ['spec.export.mode'], says: ['supported values: "Attributes", "Resource"', 'did you mean "Resource"?'] }],
-  ['Resource under the name of an attribute', profileSpec([], { attributes: [{ name: 'resource', path: '$.a' }], export: { mode: 'Resource' } }), { errors: ['spec.export.as'], warnings: ['spec.export.mode'] }],
+  ['Resource under the name of an attribute', profileSpec([], { attributes: [{ name: 'resource', path: '$.a' }], export: { mode: 'Resource' } }), errors('spec.export.as')],
   ['pointers that are none', profileSpec(['$.a'], { export: { prune: { jsonPointers: ['metadata/name', '/a~2b', '', '/metadata/annotations/x~1y'] } } }), errors('spec.export.prune.jsonPointers[0]', 'spec.export.prune.jsonPointers[1]', 'spec.export.prune.jsonPointers[2]')],
-  ['Resource on Secrets', onSecret([], { export: { mode: 'Resource' } }), { errors: ['spec.export.mode'], warnings: ['spec.export.mode'], says: ['kollect.dev/allow-full-resource-export'] }],
-  ['Resource on Secrets with consent', onSecret([], { export: { mode: 'Resource' } }), warnings('spec.export.mode'), allowResource('true')],
-  ['what prunes nothing', profileSpec(['$.a'], { export: { prune: { cel: ['x'], jsonPaths: ['$.a[*]'] } } }), warnings('spec.export.prune.cel[0]', 'spec.export.prune.jsonPaths[0]')],
+  ['Resource on Secrets', onSecret([], { export: { mode: 'Resource' } }), { errors: ['spec.export.mode'], says: ['kollect.dev/allow-full-resource-export'] }],
+  ['Resource on Secrets with consent', onSecret([], { export: { mode: 'Resource' } }), {}, allowResource('true')],
+  ['what prunes nothing', profileSpec(['$.a'], { export: { prune: { cel: ['x'], jsonPaths: ['$.a[*]', 'a.b', "$.a[?(@.b=='c')]"] } } }), warnings('spec.export.prune.cel[0]')],
+  ['a path that cannot be pruned', profileSpec(['$.a'], { export: { prune: { jsonPaths: ['$.a', '$.a['] } } }), errors('spec.export.prune.jsonPaths[1]')],
 
   ['a metric of an attribute', profileSpec(['$.a', '$.b'], { metrics: [{ name: 'm', path: 'a0', labels: ['a1'] }] })],
   ['a metric of nothing', profileSpec(['$.a'], { metrics: [{ name: 'm', path: 'nope' }] }), errors('spec.metrics[0].path')],

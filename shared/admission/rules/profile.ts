@@ -1,6 +1,8 @@
 import { allowFullResourceExport, allowSecretExtraction } from '../../api/annotations.ts';
 import type { KollectProfileSpec } from '../../api/kollect-profile.ts';
+import { KollectError } from '../../errors.ts';
 import { attributeTypes, parseAttributeType } from '../../extract/coerce.ts';
+import { prunePath } from '../../extract/prune.ts';
 import { duplicate, forbidden, invalid, notSupported, required, tooMany, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Loose, Rule, RuleInput } from '../rule.ts';
@@ -16,7 +18,7 @@ export const profileRules: readonly Rule<KollectProfileSpec>[] = [
   { id: 'attributes-needed', field: 'spec.attributes', asks: 'Must have an item, unless whole objects are exported.', check: attributesNeeded },
   { id: 'resource-mode', field: 'spec.export.mode', asks: 'Resource needs a free name for the object, and on Secrets an annotation that consents.', check: resourceMode },
   { id: 'prune-pointers', field: 'spec.export.prune.jsonPointers[]', asks: 'Must be JSON Pointers.', check: prunePointers },
-  { id: 'prune-paths', field: 'spec.export.prune.jsonPaths[]', asks: 'Prune nothing in this version when they have filters or wildcards.', check: prunePaths },
+  { id: 'prune-paths', field: 'spec.export.prune.jsonPaths[]', asks: 'Must be JSONPaths that compile.', check: prunePaths },
   { id: 'prune-cel', field: 'spec.export.prune.cel[]', asks: 'Is reserved and prunes nothing in this version.', check: pruneCel },
   { id: 'metric-name', field: 'spec.metrics[].name', asks: 'Must be set and unique.', check: ({ spec }, report) => uniqueNames('spec.metrics', spec.metrics, report) },
   { id: 'metrics', field: 'spec.metrics[]', asks: 'Must take value and labels, at most five, from attributes of the profile.', check: metrics },
@@ -45,8 +47,8 @@ function attributePath(field: string, path: string, { spec, annotations, express
   }
   if (mayReadSecretData && isSecret(spec.targetGVK) && annotations[allowSecretExtraction] !== 'true') {
     report(forbidden(field, `the path may read the data of Secrets; name another field, or set the annotation ${allowSecretExtraction}: "true" (the data itself is redacted all the same)`));
-  } else if (language === 'helm') {
-    report(warning(field, 'helm: paths are checked but not collected in this version'));
+  } else if (language === 'helm' && !isSecret(spec.targetGVK)) {
+    report(warning(field, 'releases of Helm are in Secrets: on objects of another kind the path gives nothing'));
   }
 }
 
@@ -63,7 +65,6 @@ function resourceMode({ spec, annotations }: Input, report: Report): void {
   if (isSecret(spec.targetGVK) && annotations[allowFullResourceExport] !== 'true') {
     report(forbidden('spec.export.mode', `Resource would export whole Secrets; use mode Attributes, or set the annotation ${allowFullResourceExport}: "true"`));
   }
-  report(warning('spec.export.mode', 'Resource is checked but not collected in this version'));
 }
 
 function prunePointers({ spec }: Input, report: Report): void {
@@ -76,7 +77,13 @@ function prunePointers({ spec }: Input, report: Report): void {
 
 function prunePaths({ spec }: Input, report: Report): void {
   for (const [index, path] of (spec.export?.prune?.jsonPaths ?? []).entries()) {
-    if (path !== undefined && /\[\?\(|\[\*\]/.test(path)) report(warning(`spec.export.prune.jsonPaths[${index}]`, 'paths with filters or wildcards prune nothing in this version'));
+    if (path === undefined) continue;
+    try {
+      prunePath(path);
+    } catch (error) {
+      if (!(error instanceof KollectError)) throw error;
+      report(invalid(`spec.export.prune.jsonPaths[${index}]`, path, error.message));
+    }
   }
 }
 

@@ -1,9 +1,10 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { GROUP } from '../shared/api/group.ts';
 import { kinds } from '../shared/api/kinds.ts';
 import { customResourceDefinition } from '../shared/crd/custom-resource-definition.ts';
+import { earlyValidation, type WebhookConfiguration } from '../shared/crd/early-validation.ts';
 import { errorCatalogue } from '../shared/errors.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -17,6 +18,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
   return new Map([
     ...[...crds].map(([name, text]): [string, string] => [`${crdFolder}/${name}`, text]),
     [`${crdFolder}/kustomization.yaml`, yaml(kustomization)],
+    ['manifests/webhook/early-validation.yaml', yaml(earlyValidation(parse(readText('manifests/webhook/validating.yaml') ?? '') as WebhookConfiguration))],
     ['docs/errors.md', errorTable()],
   ]);
 }

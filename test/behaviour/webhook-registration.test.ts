@@ -21,6 +21,7 @@ function expected(letter: 'm' | 'v', verb: 'mutate' | 'validate', wanted: (kind:
 t.test('every kind is validated, and those with something to fill in are mutated', async (t) => {
   t.has(registered('validating.yaml'), { length: kinds.length });
   t.same(new Set(registered('validating.yaml') as unknown[]), new Set(expected('v', 'validate', () => true)));
+  t.same(registered('early-validation.yaml'), (registered('validating.yaml') as [string, ...unknown[]][]).map(([name, ...rest]) => [`e${name.slice(1)}`, ...rest]));
   t.same(new Set(registered('mutating.yaml') as unknown[]), new Set(expected('m', 'mutate', (kind) => mutated.includes(kind))));
 });
 

@@ -19,7 +19,7 @@ const Configuration = z.looseObject({
  */
 export function registrationFor(webhook: { url: string; caPem: string }): object[] {
   const caBundle = Buffer.from(webhook.caPem).toString('base64');
-  return ['mutating.yaml', 'validating.yaml'].map((file) => {
+  return ['mutating.yaml', 'early-validation.yaml', 'validating.yaml'].map((file) => {
     const configuration = Configuration.parse(parse(readFileSync(join(folder, file), 'utf8')));
     const webhooks = configuration.webhooks.map((entry) => ({ ...entry, clientConfig: { url: `${webhook.url}${entry.clientConfig.service.path}`, caBundle } }));
     return { ...configuration, webhooks };
@@ -34,16 +34,18 @@ export async function registerWebhook(kubectl: Kubectl, webhook: { url: string; 
   await eventually(() => isCalled(kubectl), { what: 'the first calls of the webhook', intervalMs: 100 });
 }
 
-/** Whether the API server calls both webhooks. Rejects when it calls them and gets no answer. */
+/** Whether the API server calls all three. Rejects when it calls them and gets no answer. */
 export async function isCalled(kubectl: Kubectl, namespace = 'default'): Promise<boolean> {
-  const dryRun = (sinkRef: string) => kubectl(['create', '--dry-run=server', '--output=json', '-f', '-'], { stdin: JSON.stringify(probe(namespace, sinkRef)) });
-  const [filled, refused] = await Promise.all([dryRun('probe'), dryRun('not/a/name')]);
+  const dryRun = (spec: object) => kubectl(['create', '--dry-run=server', '--output=json', '-f', '-'], { stdin: JSON.stringify(probe(namespace, spec)) });
+  // The schema takes any reference and refuses the unit of days: only the webhooks fill in the interval and judge the name, and what they say
+  // of the name beside the day is said early.
+  const [filled, refused, refusedEarly] = await Promise.all([dryRun({ databaseSinkRefs: ['probe'] }), dryRun({ databaseSinkRefs: ['not/a/name'] }), dryRun({ databaseSinkRefs: ['not/a/name'], exportMinInterval: '1d' })]);
   if (filled.code !== 0) throw new Error(filled.stderr.trim());
   const { spec } = JSON.parse(filled.stdout) as { spec: { exportMinInterval?: string } };
-  return spec.exportMinInterval !== undefined && refused.code !== 0;
+  return spec.exportMinInterval !== undefined && refused.code !== 0 && refusedEarly.stderr.includes('not/a/name');
 }
 
-/** The schema takes any reference; only the webhooks fill in the interval and judge the name. Never stored. */
-function probe(namespace: string, sinkRef: string): object {
-  return { apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectInventory', metadata: { name: 'registration-probe', namespace }, spec: { databaseSinkRefs: [sinkRef] } };
+/** Never stored. */
+function probe(namespace: string, spec: object): object {
+  return { apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectInventory', metadata: { name: 'registration-probe', namespace }, spec };
 }

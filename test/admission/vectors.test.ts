@@ -7,7 +7,6 @@ import { objectOf, postgresSpec, profileSpec, secretGvk } from './objects.ts';
 import { allVectors } from './vectors/all.ts';
 
 t.test('every vector has a name of its own', async (t) => {
-  t.not(allVectors.length, 0);
   const names = allVectors.map(({ name }) => name);
   t.same(names.filter((name, index) => names.indexOf(name) !== index), []);
 });

@@ -40,6 +40,9 @@ export interface Vector {
   stored?: Record<string, unknown>;
 }
 
+/** Where the value of a vector stands for a credential, it holds this word: it must appear in nothing that is said. */
+export const secretWord = 'canary';
+
 /** The namespace of vectors that name none. */
 export const vectorNamespace = 'team-a';
 

@@ -28,6 +28,7 @@ t.test('flags have the defaults of their definitions', async (t) => {
     'map-host': [],
     reversed: undefined,
     help: undefined,
+    arguments: [],
   });
 });
 
@@ -59,6 +60,16 @@ t.test('a flag that cannot be used is an error that says what to write', async (
   for (const [argv, message] of cases) {
     t.throws(() => parse(...argv), new KollectError('KOL_CONFIG_FLAG', message), argv.join(' '));
   }
+});
+
+t.test('a command may take arguments, flags of one letter, and say what it is about', async (t) => {
+  const short = { namespace: { type: 'string', short: 'n', default: 'default', help: 'Namespace.' }, quiet: { type: 'boolean', short: 'q', default: false, help: 'Say less.' }, port: definitions.port } as const;
+  const run = (...argv: string[]) => parseFlags(short, argv, { usage: 'kollect lint [flags] <file>...', about: 'Judges files.', takesArguments: true });
+  t.match(run('a.yaml', '-n', 'team-a', '-', '-q', 'b.yaml'), { arguments: ['a.yaml', '-', 'b.yaml'], namespace: 'team-a', quiet: true });
+  t.match(run('-nteam-a', '--', '--quiet'), { arguments: ['--quiet'], namespace: 'team-a', quiet: false });
+  t.match(run('-n=team-a', '--namespace=team-b'), { arguments: [], namespace: 'team-b' });
+  t.throws(() => run('-x'), new KollectError('KOL_CONFIG_FLAG', 'unknown flag -x: flags begin with --'));
+  t.equal(run('-h').help, 'Usage: kollect lint [flags] <file>...\n\nJudges files.\n\nFlags:\n  -n, --namespace <string>  Namespace. (default default)\n  -q, --quiet               Say less.\n      --port <number>       Port to serve on. (default 9443)\n  -h, --help                Show this help.\n');
 });
 
 t.test('--help lists every flag, aligned, with defaults', async (t) => {

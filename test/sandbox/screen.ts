@@ -1,3 +1,5 @@
+import { wrap } from '../../shared/wrap.ts';
+
 const indent = '  ';
 /** Where the output is no terminal, such as the log of a CI system. */
 const plainColumns = 110;
@@ -81,22 +83,6 @@ export class Screen {
   #paint(code: string, text: string): string {
     return this.#colour && code !== '' ? `\u001b[${code}m${text}\u001b[0m` : text;
   }
-}
-
-/** Breaks at blanks. A line with columns keeps them: it is broken only when it does not fit. */
-function wrap(text: string, width: number): string[] {
-  if (text.length <= width) return [text];
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
 }
 
 function cut(text: string, width: number): string {

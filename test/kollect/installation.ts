@@ -1,5 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
 import { createAuthority, issueCertificate } from '../../certs/x509.ts';
 import { GROUP } from '../../shared/api/group.ts';
 import { kinds } from '../../shared/api/kinds.ts';
@@ -40,9 +42,10 @@ export async function webhookProcess(keeper: Keeper, options: WebhookOptions = {
   writeFileSync(join(folder, 'tls.key'), key, { mode: 0o600 });
   const port = await freePort();
   // No endpoint has to forget it before it stops.
-  const all = [`--port=${port}`, `--cert-path=${folder}`, '--shutdown-delay=0s', ...flags];
-  const process = kollectProcess(keeper, { name: 'webhook', flags: all, healthPort: await freePort(), afterwards });
-  return { ...process, port, url: `https://127.0.0.1:${port}`, caPem: authority.certificate };
+  const own = [`--port=${port}`, `--cert-path=${folder}`, '--shutdown-delay=0s'];
+  const process = kollectProcess(keeper, { name: 'webhook', flags: [...own, ...flags], healthPort: await freePort(), afterwards });
+  const start: WebhookProcess['start'] = (others) => process.start(others && [...own, ...others]);
+  return { ...process, start, port, url: `https://127.0.0.1:${port}`, caPem: authority.certificate };
 }
 
 export interface ControllerProcess extends KollectProcess {
@@ -61,12 +64,37 @@ const crdFolder = join(import.meta.dirname, '..', '..', 'manifests', 'crds');
 /** Names of our CRDs. */
 export const crdNames: readonly string[] = kinds.map(({ plural }) => `${plural}.${GROUP}`);
 
+/** CRDs that take any spec: for objects that an earlier version admitted. `installCrds` then brings the rules of this one. */
+export async function installLaxCrds(kubectl: Kubectl): Promise<void> {
+  const lax = crdNames.map((name) => {
+    const crd = Crd.parse(parse(readFileSync(crdFile(name), 'utf8')));
+    for (const { schema } of crd.spec.versions) schema.openAPIV3Schema.properties['spec'] = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+    return crd;
+  });
+  await done(kubectl(['apply', '--server-side', '-f', '-'], { stdin: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: lax }) }));
+  await untilEstablished(kubectl, crdNames);
+}
+
+const Crd = z.looseObject({
+  spec: z.looseObject({ versions: z.array(z.looseObject({ schema: z.looseObject({ openAPIV3Schema: z.looseObject({ properties: z.record(z.string(), z.unknown()) }) }) })) }),
+});
+
 /** Applies CRDs, all by default, and waits for them: objects that are applied before a CRD is established fail. */
 export async function installCrds(kubectl: Kubectl, names: readonly string[] = crdNames): Promise<void> {
   if (names.length === 0) return;
-  const files = names.map((name) => `--filename=${join(crdFolder, `${GROUP}_${name.split('.', 1)[0]}.yaml`)}`);
-  for (const args of [['apply', '--server-side', ...files], ['wait', '--for=condition=Established', '--timeout=60s', 'crd', ...names]]) {
-    const { code, stderr } = await kubectl(args);
-    if (code !== 0) throw new Error(stderr);
-  }
+  await done(kubectl(['apply', '--server-side', ...names.map((name) => `--filename=${crdFile(name)}`)]));
+  await untilEstablished(kubectl, names);
+}
+
+async function untilEstablished(kubectl: Kubectl, names: readonly string[]): Promise<void> {
+  await done(kubectl(['wait', '--for=condition=Established', '--timeout=60s', 'crd', ...names]));
+}
+
+async function done(command: ReturnType<Kubectl>): Promise<void> {
+  const { code, stderr } = await command;
+  if (code !== 0) throw new Error(stderr);
+}
+
+function crdFile(name: string): string {
+  return join(crdFolder, `${GROUP}_${name.split('.', 1)[0]}.yaml`);
 }

@@ -1,0 +1,162 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { judgeVector } from '../admission/judge-vector.ts';
+import { allVectors } from '../admission/vectors/all.ts';
+import { secretWord, storedObject, vectorObject } from '../admission/vectors/vector.ts';
+import type { Vector } from '../admission/vectors/vector.ts';
+import { renderFinding } from '../../shared/admission/finding.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
+import { installCrds, installLaxCrds, webhookProcess } from '../kollect/installation.ts';
+import { isCalled, registerWebhook } from '../kollect/registration.ts';
+import { startCluster } from '../servers/cluster.ts';
+import { eventually } from '../servers/eventually.ts';
+
+// Every vector as a user applies it: kubectl, a real API server with CRDs and webhooks, nothing stored.
+
+const cluster = await startCluster();
+t.teardown(() => cluster.stop());
+const { kubectl } = cluster;
+const webhook = await webhookProcess(cluster.keeper);
+
+/** A vector as it is applied: under a name of its own, unless its name matters to what surrounds it. */
+const cases = allVectors.map((vector, index) => {
+  const keepsName = vector.cluster !== undefined || vector.object.metadata?.['name'] !== undefined || vector.object.metadata?.['generateName'] !== undefined;
+  const named = <T extends KubeObject | undefined>(object: T): T => (keepsName || object === undefined ? object : { ...object, metadata: { ...object.metadata, name: `v${index}` } });
+  return { vector, file: `v${String(index).padStart(4, '0')}.json`, object: named(vectorObject(vector)), old: named(storedObject(vector)) };
+});
+type Case = (typeof cases)[number];
+
+await installLaxCrds(kubectl);
+await apply([...namespaces(), ...cases.flatMap(({ old }) => (old === undefined ? [] : [old]))]);
+await installCrds(kubectl);
+// The schemas act with a delay, too.
+await eventually(async () => (await kubectl(['create', '--dry-run=server', '-f', '-'], { stdin: manifest([vectorObject({ kind: 'KollectTarget', object: { spec: {} } })]) })).code !== 0);
+await webhook.start();
+await registerWebhook(kubectl, webhook);
+
+for (const [installation, ofInstallation] of Map.groupBy(cases, ({ vector }) => JSON.stringify(vector.installation ?? {}))) {
+  t.test(`an installation with ${installation === '{}' ? 'no flags' : installation}`, async (t) => {
+    await webhook.kill();
+    await webhook.start(flags(ofInstallation[0]?.vector));
+    await eventually(() => isCalled(kubectl), { what: 'calls of the webhook with these flags' });
+    for (const [state, group] of Map.groupBy(ofInstallation, ({ vector }) => JSON.stringify(vector.cluster ?? []))) {
+      const objects = JSON.parse(state) as KubeObject[];
+      await apply(objects);
+      // What surrounds the objects reaches the webhook with a delay.
+      const problems = await eventually(async () => {
+        const found = await problemsOf(group);
+        return found.length === 0 || objects.length === 0 ? found : undefined;
+      }, { timeoutMs: 20_000, intervalMs: 300 }).catch(() => problemsOf(group));
+      t.strictSame(problems, [], `${group.length} vectors${objects.length === 0 ? '' : `, such as ${group[0]?.vector.name}`}`);
+      await remove(objects);
+    }
+  });
+}
+
+/** What kubectl did that the vectors do not say. */
+async function problemsOf(group: readonly Case[]): Promise<string[]> {
+  const { refusals, output, created } = await dryRun(group);
+  const problems: string[] = [];
+  const expect = (holds: boolean, { vector }: Case, what: string) => {
+    if (!holds) problems.push(`${vector.name}: ${what}`);
+  };
+  for (const one of group) {
+    const { errors = [], says = [], code = 422 } = one.vector;
+    const refusal = refusals.get(one.file);
+    if (errors.length === 0 && code !== 403) {
+      expect(refusal === undefined, one, `is refused: ${refusal}`);
+      continue;
+    }
+    if (refusal === undefined) {
+      problems.push(`${one.vector.name}: is admitted`);
+      continue;
+    }
+    expect(refusal.includes(code === 403 ? '(Forbidden)' : '(Invalid)') || refusal.includes('strict decoding error'), one, `is refused as something else: ${refusal}`);
+    const missing = errors.filter((field) => !refusal.includes(field));
+    expect(missing.length === 0, one, `${missing.join(', ')} not in ${refusal}`);
+    const text = `${refusal}\n${output}`;
+    for (const said of says) expect(typeof said === 'string' ? text.includes(said) : said.test(text), one, `does not say ${String(said)}: ${refusal}`);
+  }
+  const admitted = group.filter(({ file }) => !refusals.has(file));
+  if (created !== admitted.length) problems.push(`${admitted.length} are not refused, ${created} are created or configured`);
+  if (output.includes(secretWord)) problems.push(`a credential is shown: ${output}`);
+  problems.push(...warningProblems(group, output), ...(await storedProblems(admitted.filter(({ vector }) => vector.stored !== undefined))));
+  return problems;
+}
+
+/** kubectl prints each warning once, whichever object it is about: so all texts together are what is compared. */
+function warningProblems(group: readonly Case[], output: string): string[] {
+  const cut = (text: string) => text.slice(0, 250);
+  const printed = new Set([...output.matchAll(/^Warning: ((?:spec|metadata)\b.*)$/gm)].map(([, text = '']) => cut(text)));
+  const expected = new Set(group.flatMap(({ vector }) => judgeVector(vector).findings.filter(({ severity }) => severity === 'warning').map((finding) => cut(renderFinding(finding)))));
+  return [...expected.difference(printed)].map((text) => `not warned: ${text}`).concat([...printed.difference(expected)].map((text) => `warned: ${text}`));
+}
+
+async function storedProblems(group: readonly Case[]): Promise<string[]> {
+  if (group.length === 0) return [];
+  const { code, stdout, stderr } = await kubectl(['apply', '--dry-run=server', '--output=json', '-f', folderOf(group)]);
+  if (code !== 0) return [stderr];
+  const answer = JSON.parse(stdout) as KubeObject & { items?: KubeObject[] };
+  const stored = answer.items ?? [answer];
+  return group.flatMap(({ vector }, index) => {
+    const spec = stored[index]?.['spec'];
+    return isPart(vector.stored, spec) ? [] : [`${vector.name}: stored ${JSON.stringify(spec)}`];
+  });
+}
+
+async function dryRun(group: readonly Case[]): Promise<{ refusals: Map<string, string>; created: number; output: string }> {
+  // With one refusal only, kubectl would say it without the name of the file.
+  const refused = vectorObject({ kind: 'KollectTarget', object: { metadata: { name: 'refused' }, spec: {} } });
+  const folder = folderOf([...group, { file: 'refused1.json', object: refused }, { file: 'refused2.json', object: refused }]);
+  const { stdout, stderr } = await kubectl(['apply', '--dry-run=server', '-f', folder]);
+  const refusals = new Map<string, string>();
+  for (const error of stderr.split(/^(?=Error from server|The \S+ ")/m)) {
+    const [, file] = /\/(v\d+\.json)": /.exec(error) ?? [];
+    if (file !== undefined) refusals.set(file, error);
+  }
+  return { refusals, created: stdout.match(/ \(server dry run\)$/gm)?.length ?? 0, output: stdout + stderr };
+}
+
+/** A folder with a file for each: kubectl goes on after an error, and names the file in it. */
+function folderOf(files: readonly { file: string; object: unknown }[]): string {
+  const folder = mkdtempSync(join(cluster.folder, 'vectors-'));
+  for (const { file, object } of files) writeFileSync(join(folder, file), JSON.stringify(object));
+  return folder;
+}
+
+async function apply(objects: readonly KubeObject[]): Promise<void> {
+  if (objects.length === 0) return;
+  const { code, stderr } = await kubectl(['apply', '-f', '-'], { stdin: manifest(objects) });
+  if (code !== 0) throw new Error(stderr);
+}
+
+/** Namespaces stay, without what was said about them: to end takes them long. */
+async function remove(objects: readonly KubeObject[]): Promise<void> {
+  const [kept, removed] = [objects.filter(({ kind }) => kind === 'Namespace'), objects.filter(({ kind }) => kind !== 'Namespace')];
+  await apply(kept.map(({ apiVersion, kind, metadata: { name } }) => ({ apiVersion, kind, metadata: { name } })));
+  if (removed.length === 0) return;
+  const { code, stderr } = await kubectl(['delete', '-f', '-'], { stdin: manifest(removed) });
+  if (code !== 0) throw new Error(stderr);
+}
+
+function namespaces(): KubeObject[] {
+  const names = cases.flatMap(({ vector, object }) => [object, ...(vector.cluster ?? [])].map(({ metadata }) => metadata.namespace));
+  return [...new Set(names)].filter((name) => name !== undefined).map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }));
+}
+
+function manifest(items: readonly KubeObject[]): string {
+  return JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+}
+
+function flags(vector: Vector | undefined): string[] {
+  const { allowPrivateSinks = true, tenantMode = false, maxExportBytes } = vector?.installation ?? {};
+  return [`--allow-private-sinks=${allowPrivateSinks}`, `--tenant-mode=${tenantMode}`, ...(maxExportBytes === undefined ? [] : [`--max-export-bytes=${maxExportBytes}`])];
+}
+
+function isPart(part: unknown, whole: unknown): boolean {
+  if (typeof part !== 'object' || part === null) return part === whole;
+  if (typeof whole !== 'object' || whole === null || Array.isArray(part) !== Array.isArray(whole)) return false;
+  if (Array.isArray(part) && part.length !== (whole as unknown[]).length) return false;
+  return Object.entries(part).every(([key, value]) => isPart(value, (whole as Record<string, unknown>)[key]));
+}

@@ -1,4 +1,6 @@
 // `npm run test:servers`: obtains every server that the suite starts, so that no test waits for a compiler.
+import { obtainCertManagerCrds } from './cert-manager/custom-resources.ts';
+import { certManagerBinary } from './cert-manager/index.ts';
 import { etcdBinary } from './etcd/index.ts';
 import { kubeApiserverBinary, kubeControllerManagerBinary, kubectlBinary } from './kubernetes/binaries.ts';
 import { ObtainError, obtain } from './obtain.ts';
@@ -8,8 +10,8 @@ async function main(): Promise<void> {
   const since = performance.now();
   const options = { report: (line: string) => console.log(line), verbose: true };
   // In this order: the API server takes minutes, the others share its packages.
-  const binaries = [kubeApiserverBinary, kubeControllerManagerBinary, kubectlBinary, etcdBinary];
-  const outcomes = await Promise.allSettled([obtain(binaries, options), obtainPostgres(options)]);
+  const binaries = [kubeApiserverBinary, kubeControllerManagerBinary, kubectlBinary, etcdBinary, certManagerBinary];
+  const outcomes = await Promise.allSettled([obtain(binaries, options), obtainPostgres(options), obtainCertManagerCrds(options)]);
   const errors = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
   for (const error of errors) console.error(error instanceof ObtainError ? `\n${error.message}` : error);
   if (errors.length > 0) process.exitCode = 1;

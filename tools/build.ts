@@ -11,11 +11,11 @@ const outdir = join(root, 'dist');
 const banner = "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);";
 
 /**
- * Bundles each process into one entry file in `dist`, with what it loads on first use in files beside it. A controller that uses no
+ * Bundles each process, and the command for people, into one entry file in `dist`, with what it loads on first use in files beside it. A controller that uses no
  * BigQuery sink never reads that client from disk.
  */
 async function main(): Promise<void> {
-  const entryPoints = { webhook: join(root, 'webhook/main.ts'), controller: join(root, 'controller/main.ts') };
+  const entryPoints = { webhook: join(root, 'webhook/main.ts'), controller: join(root, 'controller/main.ts'), kollect: join(root, 'cli/main.ts') };
   const present = Object.entries(entryPoints).filter(([, file]) => existsSync(file));
   rmSync(outdir, { recursive: true, force: true });
   const started = performance.now();

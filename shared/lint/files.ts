@@ -1,0 +1,114 @@
+import type { Dirent } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Source } from './source.ts';
+
+/** Some seconds to read. An API server takes objects of 3 MiB at most; whole installations are one or two. */
+export const maxFileBytes = 8 * 1024 * 1024;
+/** In folders. Whoever names more means something else, such as the root of a disk. */
+const maxFiles = 10_000;
+
+/** What stands for standard input among arguments. */
+export const standardInput = '-';
+
+export interface ReadFiles {
+  sources: readonly Source[];
+  /** What lay in folders and was left out, and why. */
+  skipped: readonly { name: string; why: string }[];
+}
+
+/**
+ * Reads files, folders with everything below them, and standard input. What cannot be read is a source with a problem. In folders only YAML
+ * and JSON counts, without hidden names, `node_modules` and kustomizations.
+ */
+export async function readFiles(paths: readonly string[], stdin: Readable): Promise<ReadFiles> {
+  const sources: Source[] = [];
+  const skipped: { name: string; why: string }[] = [];
+  for (const path of new Set(paths)) {
+    if (path === standardInput) sources.push(await readStream(stdin));
+    else if (await isFolder(path)) sources.push(...(await readFolder(path, skipped)));
+    else sources.push(await readOne(path, true));
+  }
+  return { sources, skipped };
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+async function readFolder(folder: string, skipped: { name: string; why: string }[]): Promise<Source[]> {
+  const files: string[] = [];
+  const folders = [folder];
+  try {
+    for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
+      const entries = (await readdir(next, { withFileTypes: true })).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+      for (const entry of entries.toReversed()) {
+        const path = join(next, entry.name);
+        const why = leftOut(entry);
+        if (why !== undefined) skipped.push({ name: path, why });
+        else if (entry.isDirectory()) folders.push(path);
+        else if (/\.(?:ya?ml|json)$/i.test(entry.name)) files.push(path);
+      }
+      if (files.length > maxFiles) return [problem(folder, `has more than ${maxFiles} files; name the folders that hold the objects`)];
+    }
+  } catch (error) {
+    return [problem(folder, `cannot be read: ${reason(error)}`)];
+  }
+  if (files.length === 0) return [problem(folder, 'holds no file that ends with .yaml, .yml or .json')];
+  return Promise.all(files.toSorted().map((file) => readOne(file, false)));
+}
+
+function leftOut(entry: Dirent): string | undefined {
+  if (/^kustomization(?:\.ya?ml)?$/i.test(entry.name)) return 'a kustomization is no object; to lint what it builds: kubectl kustomize <folder> | kollect lint -';
+  if (entry.name === 'node_modules' || entry.name.startsWith('.')) return 'hidden';
+  return undefined;
+}
+
+async function readOne(name: string, isNamed: boolean): Promise<Source> {
+  try {
+    const { size } = await stat(name);
+    if (size > maxFileBytes) return problem(name, tooLarge);
+    return { name, text: await readFile(name, 'utf8'), isNamed };
+  } catch (error) {
+    return problem(name, `cannot be read: ${reason(error)}`);
+  }
+}
+
+async function readStream(stream: Readable): Promise<Source> {
+  const name = 'stdin';
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > maxFileBytes) return problem(name, tooLarge);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    return problem(name, `cannot be read: ${reason(error)}`);
+  }
+  return { name, text: Buffer.concat(chunks).toString(), isNamed: true };
+}
+
+const tooLarge = `has more than ${maxFileBytes / 1024 / 1024} MiB; split it`;
+
+function problem(name: string, why: string): Source {
+  return { name, text: '', problem: why, isNamed: true };
+}
+
+function reason(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  switch (code) {
+    case 'ENOENT':
+      return 'there is no such file or folder';
+    case 'EACCES':
+      return 'permission denied';
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,179 @@
+import { rememberingJudge } from '../admission/expressions.ts';
+import { renderProblem, warning } from '../admission/finding.ts';
+import type { Finding, FindingType } from '../admission/finding.ts';
+import type { InstallationPolicy } from '../admission/policy.ts';
+import { GROUP } from '../api/group.ts';
+import type { KindDefinition } from '../api/kind.ts';
+import type { StructuralSchema } from '../crd/structural-schema.ts';
+import type { FileRule } from './file-rules.ts';
+import { readHeader } from './header.ts';
+import type { Header } from './header.ts';
+import { filledIn, judge } from './judge.ts';
+import { objectSchema } from './object-schema.ts';
+import { objectsOf, sortOf } from './objects.ts';
+import { placeOf } from './placed.ts';
+import type { Placed, Range } from './placed.ts';
+import type { Source } from './source.ts';
+import { unknownFields } from './unknown-fields.ts';
+import { readYaml } from './yaml.ts';
+import type { YamlText } from './yaml.ts';
+
+export interface LintOptions {
+  installation: InstallationPolicy;
+  /** Of objects that name none. */
+  namespace: string;
+}
+
+/** From the first character up to, without it, the last; all from 1, columns in UTF-16 code units. */
+export interface Region {
+  line: number;
+  column: number;
+  endLine: number;
+  endColumn: number;
+}
+
+export interface LintFinding {
+  /** Name of the source. */
+  file: string;
+  /** Undefined when there is no text to point into. */
+  region?: Region;
+  severity: 'error' | 'warning';
+  rule: string;
+  object?: { kind: string; namespace: string; name: string };
+  /** As Kubernetes writes it; undefined when the finding is about the file. */
+  field?: string;
+  type?: FindingType;
+  /** What is wrong and what to write instead, without the field. */
+  problem: string;
+}
+
+export interface LintResult {
+  /** In the order of the sources, then by place. */
+  findings: readonly LintFinding[];
+  /** Kollect's own. */
+  objects: number;
+  /** Of other groups. */
+  others: number;
+  /** Whether everything could be read. */
+  isComplete: boolean;
+}
+
+/**
+ * Judges the objects of texts as an API server with Kollect's webhook would, were they all applied to an empty cluster.
+ *
+ * @example lint([{ name: 'target.yaml', text: 'kind: KollectTarget…', isNamed: true }], { installation, namespace: 'default' })
+ */
+export function lint(sources: readonly Source[], options: LintOptions): LintResult {
+  const run = new Run(options);
+  for (const source of sources) run.read(source);
+  return run.judge(sources);
+}
+
+/** One object of ours, with its place. */
+interface Candidate extends Header {
+  source: Source;
+  yaml: YamlText;
+  place: Placed;
+}
+
+class Run {
+  readonly #options: LintOptions;
+  readonly #findings: LintFinding[] = [];
+  readonly #candidates: Candidate[] = [];
+  readonly #schemas = new Map<string, StructuralSchema>();
+  #others = 0;
+  #isComplete = true;
+
+  constructor(options: LintOptions) {
+    this.#options = options;
+  }
+
+  read(source: Source): void {
+    const { problem } = source;
+    if (problem !== undefined) return this.#unreadable({ file: source.name, problem });
+    const yaml = readYaml(source.text);
+    let isEmpty = true;
+    for (const { root, problems } of yaml.documents) {
+      for (const { rule, range, message } of problems) this.#aboutFile(rule, source, yaml, range, message);
+      if (root === undefined && problems.length === 0) continue;
+      isEmpty = false;
+      for (const place of root === undefined ? [] : objectsOf(root)) this.#readObject(source, yaml, place);
+    }
+    if (isEmpty && source.isNamed) this.#unreadable({ file: source.name, problem: 'holds no object' });
+  }
+
+  judge(sources: readonly Source[]): LintResult {
+    const expressions = rememberingJudge();
+    this.#reportDuplicates();
+    for (const candidate of this.#candidates) {
+      const { definition, namespace } = candidate;
+      const { installation } = this.#options;
+      const object = candidate.place.value as Record<string, unknown>;
+      if (definition === undefined) continue;
+      const schema = this.#schemaOf(definition);
+      unknownFields(schema, object, '', (finding) => this.#add(candidate, 'unknown-field', finding));
+      for (const finding of judge(filledIn(object, { definition, schema }), { definition, schema, namespace, installation, expressions })) this.#add(candidate, finding.rule ?? 'schema', finding);
+    }
+    const order = new Map(sources.map(({ name }, index) => [name, index]));
+    const findings = this.#findings.toSorted((a, b) => (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) || (a.region?.line ?? 0) - (b.region?.line ?? 0) || (a.region?.column ?? 0) - (b.region?.column ?? 0));
+    return { findings, objects: this.#candidates.length, others: this.#others, isComplete: this.#isComplete };
+  }
+
+  #readObject(source: Source, yaml: YamlText, place: Placed): void {
+    const sort = sortOf(place);
+    if (sort === 'other') this.#others++;
+    if (sort === 'none' && source.isNamed) this.#aboutFile('unreadable', source, yaml, { start: place.range.start, end: place.range.start }, noObject(source.name));
+    if (sort !== 'ours') return;
+    const reported: [FileRule, Finding][] = [];
+    const header = readHeader(place.value as Record<string, unknown>, this.#options.namespace, (rule, finding) => reported.push([rule, finding]));
+    const candidate = { ...header, source, yaml, place };
+    this.#candidates.push(candidate);
+    for (const [rule, finding] of reported) this.#add(candidate, rule, finding);
+  }
+
+  /** The same object in a base and in what is built from it is no mistake; twice in one installation it is. */
+  #reportDuplicates(): void {
+    const first = new Map<string, Candidate>();
+    for (const candidate of this.#candidates) {
+      const { kind, namespace, name } = candidate;
+      const key = JSON.stringify([kind, namespace, name]);
+      const other = first.get(key);
+      if (other === undefined) first.set(key, candidate);
+      else this.#add(candidate, 'duplicate-object', warning('metadata.name', `is defined in ${other.source.name}:${other.yaml.position(placeOf(other.place, 'metadata.name').start).line} too; what is applied last wins`));
+    }
+  }
+
+  #schemaOf(definition: KindDefinition): StructuralSchema {
+    const known = this.#schemas.get(definition.kind);
+    if (known !== undefined) return known;
+    const schema = objectSchema(definition);
+    this.#schemas.set(definition.kind, schema);
+    return schema;
+  }
+
+  #add({ source, yaml, place, kind, namespace, name }: Candidate, rule: string, finding: Finding): void {
+    const { severity, field, type } = finding;
+    this.#findings.push({ file: source.name, region: region(yaml, placeOf(place, field)), severity, rule, object: { kind, namespace, name }, field, type, problem: renderProblem(finding) });
+  }
+
+  #aboutFile(rule: FileRule, source: Source, yaml: YamlText, range: Range, problem: string): void {
+    if (rule === 'unreadable') this.#isComplete = false;
+    this.#findings.push({ file: source.name, region: region(yaml, range), severity: 'error', rule, problem });
+  }
+
+  #unreadable({ file, problem }: { file: string; problem: string }): void {
+    this.#isComplete = false;
+    this.#findings.push({ file, severity: 'error', rule: 'unreadable' satisfies FileRule, problem });
+  }
+}
+
+function region(yaml: YamlText, { start, end }: Range): Region {
+  const from = yaml.position(start);
+  const to = yaml.position(Math.max(start, end));
+  return { line: from.line, column: from.column, endLine: to.line, endColumn: to.column };
+}
+
+function noObject(name: string): string {
+  const hint = /(?:^|[/\\])kustomization\.ya?ml$/i.test(name) ? 'build it first, and lint the output: kubectl kustomize . | kollect lint -' : `objects begin with apiVersion, such as ${GROUP}/v1alpha1, and kind`;
+  return `is no Kubernetes object; ${hint}`;
+}

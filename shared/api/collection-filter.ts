@@ -1,14 +1,15 @@
 import { z } from 'zod';
 import { count, GroupVersionKind, LabelSelector, matchExpressions, matchLabels, timestamp } from './meta.ts';
+import { bounds, nameText, text } from './text.ts';
 
-const namespaceNames = (description: string) => z.array(z.string()).optional().meta({ description, 'x-kubernetes-list-type': 'set' });
+const namespaceNames = (description: string) => z.array(nameText).max(bounds.list).optional().meta({ description, 'x-kubernetes-list-type': 'set' });
 
 const ResourceRule = z.object({
   gvk: GroupVersionKind.meta({ description: 'Kind that the rule is about.' }),
   namespaceSelector: LabelSelector.optional().meta({ description: 'Only objects in namespaces with these labels.' }),
   matchLabels,
   matchExpressions,
-  matchPolicy: z.string().optional().meta({ description: 'CEL over the variable object that gives true for what is collected, such as object.spec.replicas > 1. Without the prefix cel:.' }),
+  matchPolicy: text.optional().meta({ description: 'CEL over the variable object that gives true for what is collected, such as object.spec.replicas > 1. Without the prefix cel:.' }),
 });
 
 /** Which objects a target collects; inlined in the spec of both target kinds. */
@@ -18,6 +19,7 @@ export const collectionFilterFields = {
   namespaceExcludeSelector: LabelSelector.optional().meta({ description: 'Never collect from namespaces with these labels; empty excludes all.' }),
   resourceRules: z
     .array(ResourceRule)
+    .max(bounds.shortList)
     .optional()
     .meta({ description: 'An object is collected when one of these rules matches. With rules, labelSelector and names do not count.', 'x-kubernetes-list-type': 'atomic' }),
 };

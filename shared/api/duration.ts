@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { KollectError } from '../errors.ts';
-import { ruledText } from './text.ts';
+import { ruledText, type TextRule } from './text.ts';
 
 const unitNs: Readonly<Record<string, number>> = { ns: 1, us: 1e3, 'µs': 1e3, 'μs': 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3_600e9 };
 const part = /([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|μs|ms|s|m|h)/g;
@@ -14,8 +14,10 @@ const maxNs = 2 ** 63;
 /** Far above anything canonical. */
 const maxLength = 64;
 
+export const durationRule: TextRule = { pattern: grammar, message: 'must be numbers with a unit (ns, us, ms, s, m, h), such as 30s, 1h30m or 500ms', maxLength };
+
 /** A duration as users write it, such as `30s` or `1h30m`. */
-export const Duration = ruledText({ pattern: grammar, message: 'must be numbers with a unit (ns, us, ms, s, m, h), such as 30s, 1h30m or 500ms', maxLength });
+export const Duration = ruledText(durationRule);
 export type Duration = z.infer<typeof Duration>;
 
 /**

@@ -2,25 +2,23 @@ import { z } from 'zod';
 import { inventoryColumns, inventoryCommonFields, inventoryStatusFields } from './inventory-common.ts';
 import { objectOf, type KindDefinition } from './kind.ts';
 import { count, LabelSelector, NamespacedObjectReference } from './meta.ts';
-import { namespaceText } from './text.ts';
-
-/** Bounds what the API server spends on judging each name; a selector serves those who need more. */
-const maxNamespaces = 1000;
+import { bounds, nameText, namespaceText } from './text.ts';
 
 export const KollectClusterInventorySpec = z.object({
   profileRef: NamespacedObjectReference.optional().meta({ description: 'KollectProfile by name and namespace; reserved, it has no effect yet.' }),
   targetRefs: z
-    .array(z.string())
+    .array(nameText)
+    .max(bounds.list)
     .optional()
     .meta({ description: 'Names of the KollectClusterTargets to roll up; when empty those of targetSelector, else all.', 'x-kubernetes-list-type': 'atomic' }),
   targetSelector: LabelSelector.optional().meta({ description: 'KollectClusterTargets to roll up by label, when targetRefs is empty.' }),
   namespaces: z
     .array(namespaceText)
-    .max(maxNamespaces)
+    .max(bounds.list)
     .optional()
     .meta({ description: 'Only rows of these namespaces. Together with namespaceSelector, both must hold.', 'x-kubernetes-list-type': 'set' }),
   namespaceSelector: LabelSelector.optional().meta({ description: 'Only rows of namespaces with these labels.' }),
-  sinkNamespace: z.string().default('kollect-system').meta({ description: 'Namespace of the sinks whose reference names none.' }),
+  sinkNamespace: nameText.default('kollect-system').meta({ description: 'Namespace of the sinks whose reference names none.' }),
   dedupe: z
     .enum(['keepAll', 'byResourceUID'])
     .default('keepAll')

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { ageColumn, conditionColumn, conditionReasonColumn, objectOf, type KindDefinition } from './kind.ts';
 import { conditionList, count, observedGeneration, timestamp } from './meta.ts';
+import { nameText } from './text.ts';
 
-const sinkName = (kind: string) => z.string().optional().meta({ description: `Name of a ${kind} in the namespace of the test.` });
+const sinkName = (kind: string) => nameText.optional().meta({ description: `Name of a ${kind} in the namespace of the test.` });
 
 export const KollectConnectionTestSpec = z.object({
   sinkRef: z
@@ -12,7 +13,7 @@ export const KollectConnectionTestSpec = z.object({
       eventSinkRef: sinkName('KollectEventSink'),
     })
     .meta({ description: 'The sink to test: exactly one of the fields.' }),
-  profileRef: z.string().optional().meta({ description: 'Reserved; has no effect yet.' }),
+  profileRef: nameText.optional().meta({ description: 'Reserved; has no effect yet.' }),
   ownerSink: z.boolean().optional().meta({ description: 'Delete the test together with the sink; true when unset.' }),
   ttlSecondsAfterFinished: z
     .number()

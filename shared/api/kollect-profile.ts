@@ -1,16 +1,19 @@
 import { z } from 'zod';
 import { ageColumn, objectOf, type KindDefinition } from './kind.ts';
 import { conditionList, GroupVersionKind } from './meta.ts';
-import { nonEmpty } from './text.ts';
+import { bounds, nameText, nonEmpty, nonEmptyName, text } from './text.ts';
 
-const strings = (description: string) => z.array(z.string()).optional().meta({ description, 'x-kubernetes-list-type': 'atomic' });
+const strings = (description: string) => z.array(text).max(bounds.list).optional().meta({ description, 'x-kubernetes-list-type': 'atomic' });
+
+/** Each of their labels multiplies the series. */
+const maxMetrics = 50;
 
 const Attribute = z.object({
-  name: nonEmpty.meta({ description: 'Name of the attribute in the row.' }),
+  name: nonEmptyName.meta({ description: 'Name of the attribute in the row.' }),
   path: nonEmpty.meta({
     description: 'What is extracted: JSONPath such as $.spec.replicas, CEL such as cel:size(object.spec.containers), or helm:release.chartVersion. A path with a wildcard, slice or filter gives a list.',
   }),
-  type: z.string().optional().meta({ description: 'string, int, float, bool, list or map: the value is converted, and is a failure when that is not possible.' }),
+  type: nameText.optional().meta({ description: 'string, int, float, bool, list or map: the value is converted, and is a failure when that is not possible.' }),
   optional: z.boolean().optional().meta({ description: 'A missing value is no failure; the row then lacks the attribute.' }),
 });
 
@@ -26,12 +29,13 @@ export const KollectProfileSpec = z.object({
   targetGVK: GroupVersionKind.meta({ description: 'Kind of the objects that are collected.' }),
   attributes: z
     .array(Attribute)
+    .max(bounds.list)
     .optional()
     .meta({ description: 'What is extracted from each object.', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] }),
   export: z
     .object({
       mode: z.enum(['Attributes', 'Resource']).default('Attributes').meta({ description: 'Attributes exports the attributes, Resource also the object itself.' }),
-      as: z.string().default('resource').meta({ description: 'Name of the attribute that holds the object.' }),
+      as: nameText.default('resource').meta({ description: 'Name of the attribute that holds the object.' }),
       include: z
         .enum(['MetadataOnly', 'SpecOnly', 'StatusOnly', 'SpecAndStatus', 'All'])
         .default('SpecAndStatus')
@@ -44,11 +48,12 @@ export const KollectProfileSpec = z.object({
   metrics: z
     .array(
       z.object({
-        name: nonEmpty.meta({ description: 'Name of the metric.' }),
-        path: nonEmpty.meta({ description: 'Name of the attribute whose numbers are summed.' }),
-        labels: z.array(z.string()).optional().meta({ description: 'Names of attributes that become labels, at most 5.', 'x-kubernetes-list-type': 'set' }),
+        name: nonEmptyName.meta({ description: 'Name of the metric.' }),
+        path: nonEmptyName.meta({ description: 'Name of the attribute whose numbers are summed.' }),
+        labels: z.array(nameText).max(bounds.shortList).optional().meta({ description: 'Names of attributes that become labels, at most 5.', 'x-kubernetes-list-type': 'set' }),
       }),
     )
+    .max(maxMetrics)
     .optional()
     .meta({ description: 'Metrics over the rows.', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] }),
 });

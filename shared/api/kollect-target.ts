@@ -3,16 +3,16 @@ import { collectionFilterFields, collectionStatusFields, Limits } from './collec
 import { objectOf, type KindDefinition } from './kind.ts';
 import { conditionList, LabelSelector, observedGeneration } from './meta.ts';
 import { targetColumns } from './target-columns.ts';
-import { nonEmpty } from './text.ts';
+import { bounds, nameText, nonEmptyName } from './text.ts';
 
 export const KollectTargetSpec = z.object({
-  profileRef: nonEmpty.meta({ description: 'Name of the KollectProfile, in the namespace of the target.' }),
+  profileRef: nonEmptyName.meta({ description: 'Name of the KollectProfile, in the namespace of the target.' }),
   namespaceSelector: LabelSelector.optional().meta({
     description: 'Collect from namespaces with these labels; {} means all. Without it and includedNamespaces the target collects from its own namespace.',
   }),
   ...collectionFilterFields,
   labelSelector: LabelSelector.optional().meta({ description: 'Only objects with these labels.' }),
-  names: z.array(z.string()).optional().meta({ description: 'Only objects with these names.', 'x-kubernetes-list-type': 'atomic' }),
+  names: z.array(nameText).max(bounds.list).optional().meta({ description: 'Only objects with these names.', 'x-kubernetes-list-type': 'atomic' }),
   suspend: z.boolean().optional().meta({ description: 'Stop collecting; the rows stay as they are.' }),
   watchMode: z
     .enum(['All', 'OptIn'])

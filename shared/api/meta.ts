@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { nonEmpty } from './text.ts';
+import { bounds, nameText, nonEmptyName } from './text.ts';
 
 /** Metadata of any object; fields that we do not name pass through. */
 export const ObjectMeta = z.looseObject({
@@ -35,12 +35,13 @@ export const conditionList = z
   .meta({ description: 'What holds of the object now.', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] });
 
 const LabelRequirement = z.object({
-  key: nonEmpty.meta({ description: 'Key of the label.' }),
+  key: z.string().min(1).max(bounds.labelKey).meta({ description: 'Key of the label.' }),
   operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']).meta({ description: 'How the label relates to the values: In, NotIn, Exists or DoesNotExist.' }),
-  values: z.array(z.string()).optional().meta({ description: 'Values for In and NotIn; empty for Exists and DoesNotExist.', 'x-kubernetes-list-type': 'atomic' }),
+  values: z.array(nameText).max(bounds.shortList).optional().meta({ description: 'Values for In and NotIn; empty for Exists and DoesNotExist.', 'x-kubernetes-list-type': 'atomic' }),
 });
 export const matchExpressions = z
   .array(LabelRequirement)
+  .max(bounds.shortList)
   .optional()
   .meta({ description: 'Requirements on labels that must all hold.', 'x-kubernetes-list-type': 'atomic' });
 export const matchLabels = z.record(z.string(), z.string()).optional().meta({ description: 'Labels that must all have these values.' });
@@ -50,21 +51,21 @@ export const LabelSelector = z.object({ matchLabels, matchExpressions }).meta({ 
 export type LabelSelector = z.infer<typeof LabelSelector>;
 
 export const GroupVersionKind = z.object({
-  group: z.string().optional().meta({ description: 'API group, such as apps; empty for the core group.' }),
-  version: nonEmpty.meta({ description: 'API version, such as v1.' }),
-  kind: nonEmpty.meta({ description: 'Kind, such as Deployment.' }),
+  group: nameText.optional().meta({ description: 'API group, such as apps; empty for the core group.' }),
+  version: nonEmptyName.meta({ description: 'API version, such as v1.' }),
+  kind: nonEmptyName.meta({ description: 'Kind, such as Deployment.' }),
 });
 export type GroupVersionKind = z.infer<typeof GroupVersionKind>;
 
 export const NamespacedObjectReference = z.object({
-  name: nonEmpty.meta({ description: 'Name of the object.' }),
-  namespace: z.string().optional().meta({ description: 'Namespace of the object.' }),
+  name: nonEmptyName.meta({ description: 'Name of the object.' }),
+  namespace: nameText.optional().meta({ description: 'Namespace of the object.' }),
 });
 export type NamespacedObjectReference = z.infer<typeof NamespacedObjectReference>;
 
 export const SecretReference = z.object({
-  name: nonEmpty.meta({ description: 'Name of the Secret.' }),
-  namespace: z.string().optional().meta({ description: 'Namespace of the Secret; that of the sink when unset.' }),
+  name: nonEmptyName.meta({ description: 'Name of the Secret.' }),
+  namespace: nameText.optional().meta({ description: 'Namespace of the Secret; that of the sink when unset.' }),
 });
 export type SecretReference = z.infer<typeof SecretReference>;
 

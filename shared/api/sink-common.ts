@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Duration } from './duration.ts';
 import { conditionList, observedGeneration, SecretReference, timestamp } from './meta.ts';
 import { SinkPreview } from './sink-preview.ts';
+import { text } from './text.ts';
 
 export const serializationFormats = ['json', 'yaml', 'parquet', 'csv', 'ndjson'] as const;
 export const layoutModes = ['document', 'perResource', 'split'] as const;
@@ -29,14 +30,13 @@ export const Layout = z.object({
     .optional()
     .meta({ description: 'document writes one file for each inventory, perResource one for each row, split one for each row and an index. When unset: perResource if the profile exports whole objects, else document.' }),
   content: z.enum(layoutContents).optional().meta({ description: 'What the file of a row holds: the row as item, its attributes, or the collected object as manifest.' }),
-  pathTemplate: z
-    .string()
+  pathTemplate: text
     .optional()
     .meta({ description: 'Path of the file of a row; {cluster}, {namespace}, {name}, {targetNamespace}, {targetName}, {sourceNamespace}, {sourceName}, {group}, {kind}, {uid}, {generation} and {extension} are replaced.' }),
   index: z
     .object({
       enabled: z.boolean().optional().meta({ description: 'Whether an index is written; true for split when unset.' }),
-      pathTemplate: z.string().optional().meta({ description: 'Path of the index; inventory/{namespace}/{name}{extension} when unset.' }),
+      pathTemplate: text.optional().meta({ description: 'Path of the index; inventory/{namespace}/{name}{extension} when unset.' }),
     })
     .optional()
     .meta({ description: 'The list of all files.' }),
@@ -52,12 +52,12 @@ export const Layout = z.object({
 
 /** Fields that every sink kind has beside its type and the blocks of its backends. */
 export const sinkCommonFields = {
-  endpoint: z.string().optional().meta({ description: 'Address of the destination, such as https://git.example.com/team/inventory.git or s3://bucket/prefix. Databases have theirs in a Secret.' }),
+  endpoint: text.optional().meta({ description: 'Address of the destination, such as https://git.example.com/team/inventory.git or s3://bucket/prefix. Databases have theirs in a Secret.' }),
   secretRef: SecretReference.optional().meta({ description: 'Secret with the credentials, for types without a reference of their own.' }),
   tls: SinkTls.optional().meta({ description: 'Whom the connection trusts, and as whom it logs in.' }),
   connectionTest: z.boolean().default(true).meta({ description: 'Test the connection whenever the sink is created or changed. With false, the annotation kollect.dev/test-connection asks for one test.' }),
-  cluster: z.string().optional().meta({ description: 'Name of this cluster in what is exported, for destinations that many clusters share.' }),
-  pathTemplate: z.string().optional().meta({ description: 'Path of the document of an inventory; {cluster}, {namespace}, {name}, {generation} and {extension} are replaced, {namespace} and {name} are required.' }),
+  cluster: text.optional().meta({ description: 'Name of this cluster in what is exported, for destinations that many clusters share.' }),
+  pathTemplate: text.optional().meta({ description: 'Path of the document of an inventory; {cluster}, {namespace}, {name}, {generation} and {extension} are replaced, {namespace} and {name} are required.' }),
   exportMinInterval: Duration.optional().meta({ description: 'Time between looks at an unchanged destination, from 0s to 24h, for references without one of their own. A change never waits for it.' }),
   serialization: Serialization.optional().meta({ description: 'How rows are written.' }),
   layout: Layout.optional().meta({ description: 'Which files rows become; for the types git and gitlab.' }),
@@ -65,7 +65,7 @@ export const sinkCommonFields = {
     .object({
       mode: z.enum(provisioningModes).optional().meta({ description: 'ensure creates tables, collections, indexes and streams that are missing; existing never creates or changes any. ensure when unset.' }),
       naming: z
-        .object({ template: z.string().optional().meta({ description: 'Template of the names; reserved, it has no effect yet.' }) })
+        .object({ template: text.optional().meta({ description: 'Template of the names; reserved, it has no effect yet.' }) })
         .optional()
         .meta({ description: 'Names of what is created.' }),
     })

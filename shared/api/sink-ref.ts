@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { Duration } from './duration.ts';
-import { nonEmpty } from './text.ts';
+import { nameText, nonEmptyName } from './text.ts';
 
 export const sinkFamilies = ['snapshot', 'database', 'event'] as const;
 export type SinkFamily = (typeof sinkFamilies)[number];
 
 /** A reference with settings of its own. Fields that it does not have are found by the rules of admission. */
 export const SinkRefObject = z.object({
-  name: nonEmpty,
-  namespace: z.string().optional(),
+  name: nonEmptyName,
+  namespace: nameText.optional(),
   exportMinInterval: Duration.optional(),
   maxExportBytes: z.number().int().optional(),
 });
@@ -18,7 +18,7 @@ export type SinkRefObject = z.infer<typeof SinkRefObject>;
  * A sink by name, or an object with the name and settings of this reference. The CRD leaves the item open, because a structural schema
  * cannot say "string or object"; the rules of admission own its shape.
  */
-export const SinkRef = z.union([nonEmpty, SinkRefObject]).meta({ 'x-kubernetes-preserve-unknown-fields': true });
+export const SinkRef = z.union([nonEmptyName, SinkRefObject]).meta({ 'x-kubernetes-preserve-unknown-fields': true });
 export type SinkRef = z.infer<typeof SinkRef>;
 
 /** Most references of an inventory, in all lists together. Admission holds it, whose message says what to do instead. */

@@ -1,6 +1,8 @@
 import { GROUP, VERSION } from '../api/group.ts';
 import type { Column, KindDefinition } from '../api/kind.ts';
+import { attachValidations } from './attach-validations.ts';
 import { structuralSchema, type StructuralSchema } from './structural-schema.ts';
+import { crdValidations } from './validations.ts';
 
 /** A CustomResourceDefinition, as far as we write it. */
 export interface CustomResourceDefinition {
@@ -52,8 +54,8 @@ export function customResourceDefinition(definition: KindDefinition): CustomReso
   };
 }
 
-function objectSchema({ description, spec, status }: KindDefinition): StructuralSchema {
-  return {
+function objectSchema({ kind, description, spec, status }: KindDefinition): StructuralSchema {
+  const schema: StructuralSchema = {
     type: 'object',
     description,
     required: ['spec'],
@@ -66,4 +68,6 @@ function objectSchema({ description, spec, status }: KindDefinition): Structural
       ...(status === undefined ? {} : { status: { description: 'What was found; written by the controller.', ...structuralSchema(status) } }),
     },
   };
+  attachValidations(schema, crdValidations.filter((validation) => validation.kind === kind));
+  return schema;
 }

@@ -3,9 +3,9 @@ import { forbidden, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 
 /** Anywhere in a key, these words announce a credential: letters and digits only, so that no separator hides them. */
-const secretParts = /passw(?:or)?d|passphrase|secret|token|apikey|accesskey|privatekey|credential|connectionstring/;
+export const secretParts = /passw(?:or)?d|passphrase|secret|token|apikey|accesskey|privatekey|credential|connectionstring/;
 /** These do so only as a whole word: they begin other words, as in `authMechanism` or `passive`. */
-const secretWords: ReadonlySet<string> = new Set(['pass', 'pwd', 'auth', 'sas', 'dsn', 'bearer']);
+export const secretWords: ReadonlySet<string> = new Set(['pass', 'pwd', 'auth', 'sas', 'dsn', 'bearer']);
 
 /**
  * Free settings of a backend: no credentials, and only keys that do something.

@@ -1,7 +1,8 @@
 import { invalid } from '../finding.ts';
 import type { Report } from '../finding.ts';
 
-const placeholders: ReadonlySet<string> = new Set(['cluster', 'namespace', 'name', 'generation', 'extension']);
+/** What stands for a part of the path of a document. */
+export const placeholders: ReadonlySet<string> = new Set(['cluster', 'namespace', 'name', 'generation', 'extension']);
 
 /** A relative path in which every inventory gets a place of its own. */
 export function pathTemplate(field: string, template: string | undefined, report: Report): void {

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
-import { nonEmpty } from '../text.ts';
+import { nonEmpty, text } from '../text.ts';
 
 /** Settings of the type bigquery. */
 export const BigQuerySettings = z.object({
   project: nonEmpty.meta({ description: 'Google Cloud project.' }),
   dataset: nonEmpty.meta({ description: 'Dataset of the table; it must exist.' }),
   table: nonEmpty.meta({ description: 'Table that the rows are written to.' }),
-  location: z.string().optional().meta({ description: 'Location of the jobs, such as EU; that of the dataset when unset.' }),
+  location: text.optional().meta({ description: 'Location of the jobs, such as EU; that of the dataset when unset.' }),
   secretRef: SecretReference.optional().meta({ description: 'Secret with the key of a service account under credentials.json; the identity of the workload when unset.' }),
 });
 export type BigQuerySettings = z.infer<typeof BigQuerySettings>;

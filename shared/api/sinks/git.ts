@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
+import { bounds, text } from '../text.ts';
 
 /** Settings of the type git. */
 export const GitSettings = z.object({
-  branch: z.string().optional().meta({ description: 'Branch to write to; that of #branch= in the endpoint, else main, when unset.' }),
+  branch: text.optional().meta({ description: 'Branch to write to; that of #branch= in the endpoint, else main, when unset.' }),
   pushPolicy: z.enum(['Commit', 'ForcePush']).optional().meta({ description: 'Commit adds to the history, ForcePush rewrites it. Commit when unset.' }),
   auth: z
     .object({
@@ -12,16 +13,15 @@ export const GitSettings = z.object({
     })
     .optional()
     .meta({ description: 'How to log in.' }),
-  commitMessage: z
-    .string()
+  commitMessage: text
     .optional()
     .meta({ description: 'First line of a commit; {cluster}, {namespace}, {name}, {generation}, {exportGeneration}, {itemCount}, {checksum}, {checksumShort}, {exportedAt}, {sink} and {path} are replaced.' }),
-  commitBody: z.string().optional().meta({ description: 'Further text of a commit, with the same placeholders.' }),
-  commitTrailers: z.array(z.string()).optional().meta({ description: 'Trailers of a commit such as "Signed-off-by: …", with the same placeholders.', 'x-kubernetes-list-type': 'atomic' }),
+  commitBody: text.optional().meta({ description: 'Further text of a commit, with the same placeholders.' }),
+  commitTrailers: z.array(text).max(bounds.shortList).optional().meta({ description: 'Trailers of a commit such as "Signed-off-by: …", with the same placeholders.', 'x-kubernetes-list-type': 'atomic' }),
   author: z
     .object({
-      name: z.string().optional().meta({ description: 'Name of the author; kollect when unset.' }),
-      email: z.string().optional().meta({ description: 'Address of the author; kollect@kollect.dev when unset.' }),
+      name: text.optional().meta({ description: 'Name of the author; kollect when unset.' }),
+      email: text.optional().meta({ description: 'Address of the author; kollect@kollect.dev when unset.' }),
     })
     .optional()
     .meta({ description: 'Author of the commits.' }),
@@ -37,9 +37,9 @@ export const GitLabSettings = z.object({
   mergeRequest: z
     .object({
       mode: z.enum(['direct', 'merge_request']).optional().meta({ description: 'direct pushes to the branch, merge_request opens a merge request. direct when unset.' }),
-      targetBranch: z.string().optional().meta({ description: 'Branch to merge into; required for merge_request.' }),
-      branchPrefix: z.string().optional().meta({ description: 'Begin of the source branch <prefix>/<namespace>/<name>; kollect when unset.' }),
-      titleTemplate: z.string().optional().meta({ description: 'Title; {namespace} and {name} are replaced.' }),
+      targetBranch: text.optional().meta({ description: 'Branch to merge into; required for merge_request.' }),
+      branchPrefix: text.optional().meta({ description: 'Begin of the source branch <prefix>/<namespace>/<name>; kollect when unset.' }),
+      titleTemplate: text.optional().meta({ description: 'Title; {namespace} and {name} are replaced.' }),
       autoMerge: z.boolean().optional().meta({ description: 'Merge when the pipeline succeeds.' }),
     })
     .optional()

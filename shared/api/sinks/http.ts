@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
+import { text } from '../text.ts';
 
 /** Settings of the type http. */
 export const HttpSettings = z.object({
@@ -18,7 +19,7 @@ export const HttpSettings = z.object({
   signature: z
     .object({
       algorithm: z.enum(['hmac-sha256', 'hmac-sha512']).optional().meta({ description: 'hmac-sha256 when unset.' }),
-      header: z.string().optional().meta({ description: 'Header that holds the signature as <algorithm>=<hex>; X-Kollect-Signature when unset.' }),
+      header: text.optional().meta({ description: 'Header that holds the signature as <algorithm>=<hex>; X-Kollect-Signature when unset.' }),
       secretRef: SecretReference.meta({ description: 'Secret with the key to sign with under key.' }),
     })
     .optional()

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
-import { nonEmpty } from '../text.ts';
+import { bounds, nonEmpty } from '../text.ts';
 
 export const kafkaSaslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const;
 
@@ -9,6 +9,7 @@ export const KafkaSettings = z.object({
   brokers: z
     .array(nonEmpty)
     .min(1)
+    .max(bounds.shortList)
     .meta({ description: 'Addresses to begin with, as host:port.', 'x-kubernetes-list-type': 'atomic' }),
   topic: nonEmpty.meta({ description: 'Topic that is written to.' }),
   secretRef: SecretReference.optional().meta({ description: 'Secret with username and password, or token; spec.secretRef when unset.' }),

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
-import { nonEmpty } from '../text.ts';
+import { nonEmpty, text } from '../text.ts';
 
 /** Settings of the type nats. */
 export const NatsSettings = z.object({
-  url: z.string().optional().meta({ description: 'Servers, separated by commas, such as nats://host:4222, or tls:// for encryption; spec.endpoint when unset.' }),
+  url: text.optional().meta({ description: 'Servers, separated by commas, such as nats://host:4222, or tls:// for encryption; spec.endpoint when unset.' }),
   subject: nonEmpty.meta({ description: 'Subject that is published to.' }),
-  stream: z.string().optional().meta({ description: 'JetStream stream of the subject; kollect_events when unset.' }),
+  stream: text.optional().meta({ description: 'JetStream stream of the subject; kollect_events when unset.' }),
   secretRef: SecretReference.optional().meta({ description: 'Secret with token, username and password, creds (a credentials file) or nkey (a seed); spec.secretRef when unset.' }),
 });
 export type NatsSettings = z.infer<typeof NatsSettings>;

@@ -1,10 +1,12 @@
 import { z } from 'zod';
+import { bounds, text } from '../text.ts';
 
 /** Settings of the types s3, gcs and azureblob. */
 export const ObjectStoreSettings = z.object({
   format: z.enum(['json', 'parquet']).optional().meta({ description: 'Older name of serialization.format, which wins.' }),
   hotAttributes: z
-    .array(z.string())
+    .array(text)
+    .max(bounds.list)
     .optional()
     .meta({ description: 'Attributes that become columns of Parquet files; image and version when unset.', 'x-kubernetes-list-type': 'atomic' }),
 });

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
-import { nonEmpty } from '../text.ts';
+import { nonEmpty, text } from '../text.ts';
 
 /** Settings of the type postgres. */
 export const PostgresSettings = z.object({
   databaseRef: SecretReference.meta({ description: 'Secret with the connection string, such as postgres://user:password@host:5432/database, under dsn, url, connectionString or DATABASE_URL.' }),
-  schema: z.string().optional().meta({ description: 'Schema of the table; it must exist. public when unset.' }),
+  schema: text.optional().meta({ description: 'Schema of the table; it must exist. public when unset.' }),
   table: nonEmpty.meta({ description: 'Table that the rows are written to, without its schema.' }),
 });
 export type PostgresSettings = z.infer<typeof PostgresSettings>;

@@ -12,13 +12,13 @@ import { kubeControllerManagerBinary } from './binaries.ts';
 export interface ControllerManagerOptions {
   /** Path of a kubeconfig of an administrator. */
   kubeconfig: string;
-  /** What tests need of it by default: garbage collection by owner, deletion of namespaces, Deployments that make ReplicaSets and Pods. */
+  /** What tests need of it by default: garbage collection by owner, deletion of namespaces, Deployments that make ReplicaSets and Pods, types in admission policies. */
   controllers?: readonly string[] | undefined;
   keeper?: Keeper | undefined;
   report?: Report | undefined;
 }
 
-const defaultControllers = ['garbage-collector-controller', 'namespace-controller', 'deployment-controller', 'replicaset-controller'];
+const defaultControllers = ['garbage-collector-controller', 'namespace-controller', 'deployment-controller', 'replicaset-controller', 'validatingadmissionpolicy-status-controller'];
 
 /** Starts kube-controller-manager with a few of its controllers. No kubelet runs: Pods stay Pending. `value.url` serves health and metrics. */
 export async function start(options: ControllerManagerOptions): Promise<Launched<{ url: string }>> {

@@ -1,0 +1,22 @@
+import { secretParts, secretWords } from '../../admission/rules/options.ts';
+import type { Policy } from '../policy.ts';
+
+/** Letters of a word with anything between them that is no letter or digit: `api_key`, `api-key`, `apikey`. */
+const apart = secretParts.source.replaceAll(/[a-z]/g, '$&[^a-z0-9]*');
+const alone = `(^|[^a-z0-9])(${[...secretWords].join('|')})($|[^a-z0-9])`;
+
+const isSecretLike = `(k.trim().lowerAscii().matches(r'${apart}') || k.trim().lowerAscii().matches(r'${alone}'))`;
+const holdsCredential = String.raw`(variables.options[k].matches(r'://[^\s/@:]*:[^\s/@]+@') || variables.options[k].contains('-----BEGIN '))`;
+
+/** CRD rules cannot afford maps of any size. */
+export const sinkOptions: Policy = {
+  name: 'kollect-sink-options',
+  description: 'Options of sinks hold no credentials.',
+  kinds: ['KollectSnapshotSink', 'KollectDatabaseSink', 'KollectEventSink'],
+  variables: { options: 'has(object.spec.options) ? object.spec.options : {}' },
+  findings: [
+    { rule: 'options', expression: `variables.options.filter(k, ${isSecretLike}).map(k, 'spec.options[' + k + ']: options are stored in plain text; put credentials into a Secret and name it in secretRef or databaseRef')` },
+    { rule: 'options', expression: `variables.options.filter(k, !${isSecretLike} && ${holdsCredential}).map(k, 'spec.options[' + k + ']: the value holds a credential; put it into a Secret and name it in secretRef or databaseRef')` },
+  ],
+  unchanged: 'has(oldObject.spec.options) && oldObject.spec.options == variables.options',
+};

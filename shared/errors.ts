@@ -22,6 +22,12 @@ export const errorCatalogue = {
     summary: 'A duration is not written in the accepted form.',
     action: 'Write one or more numbers with a unit, such as 30s, 1h30m or 500ms.',
   },
+  KOL_API_ENDPOINT: {
+    class: 'terminal',
+    reason: 'InvalidSpec',
+    summary: 'The address of a sink is not written in a form that its type knows.',
+    action: 'Write the address in the form that the message names.',
+  },
   KOL_CONFIG_FLAG: {
     class: 'terminal',
     reason: 'InvalidFlags',

@@ -22,7 +22,7 @@ export function checkHost(host: string, policy: AddressPolicy): string | undefin
   const name = normaliseHost(host);
   if (name === undefined) return `${JSON.stringify(host.slice(0, 100))} is not a host name or an address`;
   const address = parseIpAddress(name);
-  if (address !== undefined) return refusal(name, address, policy);
+  if (address !== undefined) return refusal(name, address, policy) ?? (host.includes('%') ? `${name} has a zone, which is for link-local addresses` : undefined);
   if (isLoopbackName(name)) return policy.allowLoopback ? undefined : `${name} is a name of the loopback address`;
   if (metadataNames.has(name)) return `${name} is a name of a cloud metadata service`;
   return undefined;
@@ -61,11 +61,15 @@ function normaliseHost(host: string): string | undefined {
   if (name === '' || /[\s/?#@\\%[\]]/.test(name)) return undefined;
   try {
     // The parser of URLs knows the notations (hexadecimal, octal, one number) that resolvers know.
-    return new URL(`http://${name}/`).hostname.replaceAll(/^\.+|\.+$/g, '') || undefined;
+    const known = new URL(`http://${name}/`).hostname.replaceAll(/^\.+|\.+$/g, '');
+    return known.length <= 253 && labels.test(known) ? known : undefined;
   } catch {
     return undefined;
   }
 }
+
+/** What DNS and resolvers take, "_" included. A leading "-" would make the name an option to programs that are given it. */
+const labels = /^(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*$/;
 
 type AddressClass = 'public' | 'private' | 'loopback' | 'metadata' | 'link-local' | 'unspecified' | 'multicast' | 'shared' | 'benchmark' | 'reserved';
 
@@ -125,8 +129,9 @@ function classifyV6(groups: readonly number[]): AddressClass {
   if (g0 === 0x0100 && (g1 | g2 | g3) === 0) return 'reserved';
   if ((g0 & 0xffc0) === 0xfe80) return 'link-local';
   if ((g0 & 0xff00) === 0xff00) return 'multicast';
-  // Metadata services of Amazon (fd00:ec2::254) and Google (fd20:ce::254).
-  if (((g0 === 0xfd00 && g1 === 0x0ec2) || (g0 === 0xfd20 && g1 === 0x00ce)) && (g2 | g3 | g4 | g5 | g6) === 0 && g7 === 0x254) return 'metadata';
+  // Services of the host at Amazon: metadata (fd00:ec2::254), credentials of pods (::23), DNS (::253). Metadata at Google (fd20:ce::254).
+  if (g0 === 0xfd00 && g1 === 0x0ec2) return 'metadata';
+  if (g0 === 0xfd20 && g1 === 0x00ce && (g2 | g3 | g4 | g5 | g6) === 0 && g7 === 0x254) return 'metadata';
   // ISATAP: the interface identifier 0:5efe or 200:5efe ends in an IPv4 address.
   if ((g4 === 0 || g4 === 0x200) && g5 === 0x5efe) {
     const inner = classify(embeddedV4(groups, 6));

@@ -18,7 +18,7 @@ const form = 'write <host>:9092, an IPv6 address in brackets, and each broker as
  */
 export function parseKafkaBroker(text: string): KafkaBroker {
   const { scheme, user, host, port = 9092, path, query, fragment } = splitUrl(hasScheme(text) ? text : `kafka://${text}`);
-  if (!['kafka', 'plaintext', 'ssl', 'sasl_plaintext', 'sasl_ssl'].includes(scheme)) throw new KollectError('KOL_API_ENDPOINT', `has the scheme ${scheme}; ${form}`);
+  if (!['kafka', 'plaintext', 'ssl'].includes(scheme)) throw new KollectError('KOL_API_ENDPOINT', `has the scheme ${scheme}; ${form}`);
   if (host.includes(',') || path.replaceAll('/', '') !== '' || query !== '' || fragment !== '') throw new KollectError('KOL_API_ENDPOINT', form);
   return { user, host, port };
 }

@@ -21,7 +21,7 @@ export interface ObjectStoreEndpoint {
 /** The scheme that names a bucket of the provider, and what users write. */
 const forms: Readonly<Record<ObjectStoreType, { scheme: string; form: string }>> = {
   s3: { scheme: 's3', form: 'write s3://<bucket>/<prefix>, or https://<host>/<bucket>/<prefix> for a store of your own' },
-  gcs: { scheme: 'gs', form: 'write gs://<bucket>/<prefix>' },
+  gcs: { scheme: 'gs', form: 'write gs://<bucket>/<prefix>, or https://storage.googleapis.com/<bucket>/<prefix>' },
   azureblob: { scheme: 'azblob', form: 'write https://<account>.blob.core.windows.net/<container>/<prefix>' },
 };
 
@@ -45,7 +45,7 @@ function place(path: string, form: string): { bucket: string; prefix: string } {
   const [bucket = '', ...prefix] = path.replaceAll(/^\/+|\/+$/g, '').split('/');
   if (bucket === '') throw new KollectError('KOL_API_ENDPOINT', `names no bucket; ${form}`);
   // An address or a port would be a host without its scheme.
-  if (!/^[A-Za-z0-9$](?:[\w.-]*[A-Za-z0-9_])?$/.test(bucket) || bucket.includes('..') || /^[\d.]+$/.test(bucket)) throw new KollectError('KOL_API_ENDPOINT', `begins with what is no name of a bucket; ${form}`);
+  if (!/^[A-Za-z0-9$](?:[\w.-]*[A-Za-z0-9_])?$/.test(bucket) || bucket.includes('..') || /^\d+(?:\.\d+){3}$/.test(bucket)) throw new KollectError('KOL_API_ENDPOINT', `begins with what is no name of a bucket; ${form}`);
   if (prefix.some((part) => part === '' || part === '.' || part === '..') || /[\s\\?#\p{Cc}\p{Cf}]/u.test(path)) throw new KollectError('KOL_API_ENDPOINT', `must have a prefix without blanks, "?", "#" and without empty parts, "." and ".."; ${form}`);
   return { bucket, prefix: prefix.join('/') };
 }

@@ -7,6 +7,7 @@ import { kinds } from '../../shared/api/kinds.ts';
 import { databaseSinkTypes } from '../../shared/api/kollect-database-sink.ts';
 import { eventSinkTypes } from '../../shared/api/kollect-event-sink.ts';
 import { snapshotSinkTypes } from '../../shared/api/kollect-snapshot-sink.ts';
+import { lint } from '../../shared/lint/lint.ts';
 import { installCrds, webhookProcess } from '../kollect/installation.ts';
 import { registerWebhook } from '../kollect/registration.ts';
 import { startCluster } from '../servers/cluster.ts';
@@ -24,6 +25,15 @@ t.test('there is a sample of every kind and of every type of sink', async (t) =>
 
 t.test('a file is named by what it holds', async (t) => {
   for (const { file, object } of samples) t.match(file, new RegExp(`^kollect_v1alpha1_${object.kind.toLowerCase()}(_[a-z0-9-]+)?\\.yaml$`));
+});
+
+t.test('`kollect lint` has nothing to say against them', async (t) => {
+  const sources = samples.map(({ file, path }) => ({ name: file, text: readFileSync(path, 'utf8'), isNamed: true }));
+  const installation = { addresses: { allowPrivate: true, allowLoopback: false }, tenantMode: false };
+  const { findings } = lint(sources, { installation, namespace: 'default' });
+  t.same(findings.filter(({ severity }) => severity === 'error'), []);
+  // It is the sink of another sample once more, and its table is not to be created.
+  t.same(findings.map(({ file, field }) => [file, field]), [['kollect_v1alpha1_kollectdatabasesink_existing.yaml', 'metadata.name'], ['kollect_v1alpha1_kollectdatabasesink_existing.yaml', 'spec.provisioning.mode']]);
 });
 
 t.test('on a cluster', async (t) => {

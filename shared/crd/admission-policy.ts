@@ -17,7 +17,7 @@ const maxMessageLength = 1200;
 
 /** The policy and the binding that puts it in force everywhere. All that it finds is said in one message, since only the first validation that fails is shown. */
 export function policyObjects({ name, description, kinds, variables = {}, findings, unchanged, reason }: Policy): PolicyObject[] {
-  const found = Object.fromEntries(findings.map(({ expression }, index) => [`found${index + 1}`, expression]));
+  const found = Object.fromEntries(findings.map(({ fields, says }, index) => [`found${index + 1}`, `(${fields}).map(f, f + ${celText(`: ${says}`)})`]));
   const problems = Object.keys(found).map((name) => `variables.${name}`).join(' + ');
   const all = { ...variables, ...found, problems, said: `variables.problems.join('; ')` };
   const policy: PolicyObject = {
@@ -49,6 +49,11 @@ export function policyObjects({ name, description, kinds, variables = {}, findin
     spec: { policyName: name, validationActions: ['Deny'] },
   };
   return [policy, binding];
+}
+
+/** A text as CEL writes it, which is as JSON does. */
+function celText(text: string): string {
+  return JSON.stringify(text);
 }
 
 function pluralOf(kind: string): string {

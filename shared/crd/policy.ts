@@ -20,6 +20,8 @@ export interface Policy {
 export interface PolicyFinding {
   /** Id of the rule in `shared/admission`. */
   rule: string;
-  /** CEL that lists what is wrong, each with its field; empty for what is admitted. */
-  expression: string;
+  /** CEL that lists the fields that break it; empty for what is admitted. */
+  fields: string;
+  /** What is wrong and what to write instead, in the words of the rule. */
+  says: string;
 }

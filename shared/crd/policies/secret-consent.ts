@@ -25,11 +25,13 @@ export const secretConsent: Policy = {
   findings: [
     {
       rule: 'resource-mode',
-      expression: `variables.isSecret && has(object.spec.export) && object.spec.export.mode == 'Resource' && !(${consents('object', allowFullResourceExport)}) ? ['spec.export.mode: Resource would export whole Secrets; use mode Attributes, or set the annotation ${allowFullResourceExport}: "true"'] : []`,
+      fields: `variables.isSecret && has(object.spec.export) && object.spec.export.mode == 'Resource' && !(${consents('object', allowFullResourceExport)}) ? ['spec.export.mode'] : []`,
+      says: `Resource would export whole Secrets; use mode Attributes, or set the annotation ${allowFullResourceExport}: "true"`,
     },
     {
       rule: 'attribute-path',
-      expression: `variables.isSecret && !(${consents('object', allowSecretExtraction)}) ? variables.attributes.filter(a, a.path.trim().matches(r"""^(${readsData})""")).map(a, 'spec.attributes[' + a.name + '].path: the path may read the data of Secrets; name another field, or set the annotation ${allowSecretExtraction}: "true" (the data itself is redacted all the same)') : []`,
+      fields: `variables.isSecret && !(${consents('object', allowSecretExtraction)}) ? variables.attributes.filter(a, a.path.trim().matches(r"""^(${readsData})""")).map(a, 'spec.attributes[' + a.name + '].path') : []`,
+      says: `the path may read the data of Secrets; name another field, or set the annotation ${allowSecretExtraction}: "true" (the data itself is redacted all the same)`,
     },
   ],
   unchanged: `oldObject.spec == object.spec && ${[allowFullResourceExport, allowSecretExtraction].map((annotation) => `(${consents('oldObject', annotation)}) == (${consents('object', annotation)})`).join(' && ')}`,

@@ -8,6 +8,8 @@ const alone = `(^|[^a-z0-9])(${[...secretWords].join('|')})($|[^a-z0-9])`;
 const isSecretLike = `(k.trim().lowerAscii().matches(r'${apart}') || k.trim().lowerAscii().matches(r'${alone}'))`;
 const holdsCredential = String.raw`(variables.options[k].matches(r'://[^\s/@:]*:[^\s/@]+@') || variables.options[k].contains('-----BEGIN '))`;
 
+const fieldsWhere = (condition: string) => `variables.options.filter(k, ${condition}).map(k, 'spec.options[' + k + ']')`;
+
 /** CRD rules cannot afford maps of any size. */
 export const sinkOptions: Policy = {
   name: 'kollect-sink-options',
@@ -15,8 +17,8 @@ export const sinkOptions: Policy = {
   kinds: ['KollectSnapshotSink', 'KollectDatabaseSink', 'KollectEventSink'],
   variables: { options: 'has(object.spec.options) ? object.spec.options : {}' },
   findings: [
-    { rule: 'options', expression: `variables.options.filter(k, ${isSecretLike}).map(k, 'spec.options[' + k + ']: options are stored in plain text; put credentials into a Secret and name it in secretRef or databaseRef')` },
-    { rule: 'options', expression: `variables.options.filter(k, !${isSecretLike} && ${holdsCredential}).map(k, 'spec.options[' + k + ']: the value holds a credential; put it into a Secret and name it in secretRef or databaseRef')` },
+    { rule: 'options', fields: fieldsWhere(isSecretLike), says: 'options are stored in plain text; put credentials into a Secret and name it in secretRef or databaseRef' },
+    { rule: 'options', fields: fieldsWhere(`!${isSecretLike} && ${holdsCredential}`), says: 'the value holds a credential; put it into a Secret and name it in secretRef or databaseRef' },
   ],
   unchanged: 'has(oldObject.spec.options) && oldObject.spec.options == variables.options',
 };

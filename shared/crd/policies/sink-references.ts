@@ -14,41 +14,49 @@ function references(object: 'object' | 'oldObject'): string {
 
 const knownFields = ['name', 'namespace', 'exportMinInterval', 'maxExportBytes'];
 const isText = (field: string) => `has(r.ref.${field}) && type(r.ref.${field}) == string`;
-/** What a finding says of a reference: its list, its name, and what is wrong. */
-const said = (words: string) => `string(r.at) + '[' + string(r.ref.name) + ']${words}'`;
 
-const isDuration = `size(string(r.ref.exportMinInterval)) <= ${durationRule.maxLength} && string(r.ref.exportMinInterval).matches(${celPattern(durationRule.pattern)})`;
-const isInterval = `duration(string(r.ref.exportMinInterval)) >= duration('0s') && duration(string(r.ref.exportMinInterval)) <= duration('24h')`;
+/** References for which a condition on `r` holds, as the fields that a finding names: the list with the name, and what is below it. */
+const where = (condition: string, below = '') => `variables.named.filter(r, ${condition}).map(r, string(r.at) + '[' + string(r.ref.name) + ']${below}')`;
+
+const name = 'string(r.ref.name)';
+const interval = 'string(r.ref.exportMinInterval)';
+const isDuration = `size(${interval}) <= ${durationRule.maxLength} && ${interval}.matches(${celPattern(durationRule.pattern)})`;
+const isWithinADay = `duration(${interval}) >= duration('0s') && duration(${interval}) <= duration('24h')`;
+const isNumber = '(type(r.ref.maxExportBytes) == int || type(r.ref.maxExportBytes) == double)';
+const hasNamespace = (x: string) => `(has(${x}.ref.namespace) && type(${x}.ref.namespace) == string && string(${x}.ref.namespace).trim() != '')`;
 
 const variables = {
   references: references('object'),
   // Nobody wants the mistakes of a list that has to be cut anyway.
   objects: `size(variables.references) > ${maxSinkRefs} ? [] : variables.references.filter(r, type(r.ref) == map)`,
-  named: `variables.objects.filter(r, ${isText('name')} && string(r.ref.name).trim() != '')`,
+  named: `variables.objects.filter(r, ${isText('name')} && ${name}.trim() != '')`,
 };
 
-const findings: readonly string[] = [
-  `size(variables.references) > ${maxSinkRefs} ? ['spec: ' + string(size(variables.references)) + ' references: must have at most ${maxSinkRefs} items in snapshotSinkRefs, databaseSinkRefs and eventSinkRefs together; spread the sinks over several inventories'] : []`,
-  `variables.references.filter(r, type(r.ref) != map).map(r, string(r.at) + ': must be the name of a sink, or an object with name')`,
-  `variables.objects.filter(r, !(${isText('name')}) || string(r.ref.name).trim() == '').map(r, string(r.at) + ': write the name of an object')`,
-  `variables.named.filter(r, !string(r.ref.name).contains('/') && !(size(string(r.ref.name)) <= ${dnsSubdomain.maxLength} && string(r.ref.name).matches(${celPattern(dnsSubdomain.pattern)}))).map(r, ${said(`: ${dnsSubdomain.message}`)})`,
-  `variables.named.filter(r, r.ref.exists(k, !(k in ${JSON.stringify(knownFields)}))).map(r, ${said(`: has a field that is not known; known are ${knownFields.join(', ')}`)})`,
-  `variables.named.filter(r, ${isText('exportMinInterval')} && !(${isDuration})).map(r, ${said(`.exportMinInterval: ${durationRule.message}`)})`,
-  `variables.named.filter(r, ${isText('exportMinInterval')} && ${isDuration} && !(${isInterval})).map(r, ${said('.exportMinInterval: must be from 0s to 24h')})`,
-  `variables.named.filter(r, has(r.ref.maxExportBytes) && (type(r.ref.maxExportBytes) == int || type(r.ref.maxExportBytes) == double) && r.ref.maxExportBytes < 1).map(r, ${said('.maxExportBytes: must be at least 1; leave it out for no limit')})`,
+type Finding = Omit<PolicyFinding, 'rule'>;
+
+const findings: readonly Finding[] = [
+  {
+    fields: `size(variables.references) > ${maxSinkRefs} ? ['spec'] : []`,
+    says: `must have at most ${maxSinkRefs} items in snapshotSinkRefs, databaseSinkRefs and eventSinkRefs together; spread the sinks over several inventories`,
+  },
+  { fields: `variables.references.filter(r, type(r.ref) != map).map(r, string(r.at))`, says: 'must be a string or an object' },
+  { fields: `variables.objects.filter(r, !(${isText('name')}) || ${name}.trim() == '').map(r, string(r.at))`, says: 'write the name of an object' },
+  { fields: where(`!${name}.contains('/') && !(size(${name}) <= ${dnsSubdomain.maxLength} && ${name}.matches(${celPattern(dnsSubdomain.pattern)}))`), says: dnsSubdomain.message },
+  { fields: where(`r.ref.exists(k, !(k in ${JSON.stringify(knownFields)}))`), says: `has a field that is not known; known are ${knownFields.join(', ')}` },
+  { fields: where(`${isText('exportMinInterval')} && !(${isDuration})`, '.exportMinInterval'), says: durationRule.message },
+  { fields: where(`${isText('exportMinInterval')} && ${isDuration} && !(${isWithinADay})`, '.exportMinInterval'), says: 'must be from 0s to 24h' },
+  { fields: where(`has(r.ref.maxExportBytes) && ${isNumber} && r.ref.maxExportBytes < 1`, '.maxExportBytes'), says: 'must be at least 1; leave it out for no limit' },
 ];
 
-const slash = (elsewhere: string) => `variables.named.filter(r, string(r.ref.name).contains('/')).map(r, ${said(`: ${elsewhere}`)})`;
+const slash = (elsewhere: string): Finding => ({ fields: where(`${name}.contains('/')`), says: elsewhere });
 
-/** @param namespace CEL for the namespace of the reference `x` */
-const repeated = (namespace: (x: string) => string) => {
-  const same = `o.at == r.at && o.ref.name == r.ref.name && ${namespace('o')} == ${namespace('r')}`;
-  return `variables.named.filter(r, variables.named.filter(o, ${same}).size() > 1).map(r, ${said(': each sink can be named once in a list')})`;
-};
+/** @param namespace CEL for the namespace of a reference */
+const repeated = (namespace: (x: string) => string): Finding => ({
+  fields: where(`variables.named.filter(o, o.at == r.at && o.ref.name == r.ref.name && ${namespace('o')} == ${namespace('r')}).size() > 1`),
+  says: 'each sink can be named once in a list',
+});
 
-const hasNamespace = (x: string) => `(has(${x}.ref.namespace) && type(${x}.ref.namespace) == string && string(${x}.ref.namespace).trim() != '')`;
-
-const ofRule = (expressions: readonly string[]): PolicyFinding[] => expressions.map((expression) => ({ rule: 'sink-refs', expression }));
+const ofRule = (list: readonly Finding[]): PolicyFinding[] => list.map((finding) => ({ rule: 'sink-refs', ...finding }));
 
 /** Only whether the lists changed counts: the webhook may have turned strings into objects, and other fields have rules of their own. */
 const unchanged = `(${references('oldObject')}) == variables.references`;
@@ -59,11 +67,15 @@ export const sinkReferences: Policy = {
   kinds: ['KollectInventory'],
   variables,
   findings: [
-    { rule: 'namespace-of-its-own', expression: `request.namespace == 'cluster' ? ['metadata.namespace: exported rows of the namespace "cluster" could not be told from those of cluster inventories; use another namespace'] : []` },
+    {
+      rule: 'namespace-of-its-own',
+      fields: `request.namespace == 'cluster' ? ['metadata.namespace'] : []`,
+      says: 'exported rows of the namespace "cluster" could not be told from those of cluster inventories; use another namespace',
+    },
     ...ofRule([
       ...findings,
       slash(sameNamespaceOnly),
-      `variables.named.filter(r, ${hasNamespace('r')}).map(r, ${said('.namespace: the sinks of a KollectInventory are in its own namespace; leave the field out')})`,
+      { fields: where(hasNamespace('r'), '.namespace'), says: 'the sinks of a KollectInventory are in its own namespace; leave the field out' },
       repeated(() => `''`),
     ]),
   ],
@@ -80,7 +92,10 @@ export const clusterSinkReferences: Policy = {
   findings: ofRule([
     ...findings,
     slash(namespaceHasItsField),
-    `variables.named.filter(r, ${hasNamespace('r')} && !(size(string(r.ref.namespace)) <= ${dnsLabel.maxLength} && string(r.ref.namespace).matches(${celPattern(dnsLabel.pattern)}))).map(r, ${said(`.namespace: ${dnsLabel.message}`)})`,
+    {
+      fields: where(`${hasNamespace('r')} && !(size(string(r.ref.namespace)) <= ${dnsLabel.maxLength} && string(r.ref.namespace).matches(${celPattern(dnsLabel.pattern)}))`, '.namespace'),
+      says: dnsLabel.message,
+    },
     repeated(namespaceOf),
   ]),
   unchanged,

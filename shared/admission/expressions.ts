@@ -1,6 +1,9 @@
 import { KollectError } from '../errors.ts';
 import { compileCel } from '../extract/cel.ts';
 import { compilePath } from '../extract/compile-path.ts';
+import { maxPathLength } from '../extract/jsonpath-spelling.ts';
+import { likelySlip } from '../extract/path-slips.ts';
+import { prunePath } from '../extract/prune.ts';
 import { readsSecretData } from '../extract/secret-guard.ts';
 
 /** What admission needs to know of an attribute path. */
@@ -8,6 +11,10 @@ export interface PathVerdict {
   /** Why the path does not compile. */
   problem?: string;
   language?: 'jsonpath' | 'cel' | 'helm';
+  /** Static type of the value: that of a CEL expression, `list` for a path with several places, `dyn` where it depends on the object. */
+  resultType?: string;
+  /** What the path names and no object has. */
+  slip?: string | undefined;
   /** True unless the path, applied to a Secret, provably stays outside its data. */
   mayReadSecretData?: boolean;
 }
@@ -18,30 +25,51 @@ export interface PolicyVerdict {
   problem?: string;
   /** Static type of the result, `dyn` where it depends on the object. */
   resultType?: string;
+  /** What the expression names and no object has. */
+  slip?: string | undefined;
+  /** True unless the expression, applied to a Secret, provably stays outside its data. */
+  mayReadSecretData?: boolean;
+}
+
+/** What admission needs to know of a path to prune. */
+export interface PruneVerdict {
+  /** Why the path does not compile. */
+  problem?: string;
 }
 
 /** Compiles the expressions that objects carry. */
 export interface ExpressionJudge {
   path(text: string): PathVerdict;
   policy(text: string): PolicyVerdict;
+  prune(text: string): PruneVerdict;
 }
 
 /** Judges by compiling each time. */
-export const expressionJudge: ExpressionJudge = {
+const compilingJudge: ExpressionJudge = {
   path: (text) =>
     attempt(() => {
       const compiled = compilePath(text);
-      return { language: compiled.language, mayReadSecretData: readsSecretData(compiled) };
+      const { language, resultType, reads } = compiled;
+      return { language, resultType, mayReadSecretData: readsSecretData(compiled), slip: language === 'helm' ? undefined : likelySlip(reads) };
     }),
-  policy: (text) => attempt(() => ({ resultType: compileCel(text).resultType })),
+  policy: (text) =>
+    attempt(() => {
+      const { resultType, reads } = compileCel(text);
+      return { resultType, mayReadSecretData: readsSecretData({ language: 'cel', reads }), slip: likelySlip(reads) };
+    }),
+  prune: (text) =>
+    attempt(() => {
+      prunePath(text);
+      return {};
+    }),
 };
 
 /**
- * Remembers the verdicts of the last expressions. Compiling costs more than all the rest of a review, and objects come again with the
- * same expressions: at every apply, dry run and status update.
+ * A judge that remembers its last verdicts. Compiling costs more than all the rest of a review, several rules ask about one expression, and
+ * objects come again with the same ones: at every apply, dry run and status update.
  */
 export function rememberingJudge(limit = 500): ExpressionJudge {
-  return { path: remember(expressionJudge.path, limit), policy: remember(expressionJudge.policy, limit) };
+  return { path: remember(compilingJudge.path, limit), policy: remember(compilingJudge.policy, limit), prune: remember(compilingJudge.prune, limit) };
 }
 
 function attempt<V>(judge: () => V): V | { problem: string } {
@@ -56,6 +84,8 @@ function attempt<V>(judge: () => V): V | { problem: string } {
 function remember<V>(judge: (text: string) => V, limit: number): (text: string) => V {
   const verdicts = new Map<string, V>();
   return (text) => {
+    // Such texts are refused by their length, at no cost; kept, they would fill the memory.
+    if (text.length > maxPathLength) return judge(text);
     let verdict = verdicts.get(text);
     if (verdict === undefined) {
       verdict = judge(text);

@@ -30,5 +30,7 @@ export interface Rule<Spec> {
   field: string;
   /** What it asks for or advises, one sentence for the catalogue. */
   asks: string;
+  /** It never refuses an object: what it finds is a warning. */
+  advises?: true;
   check(input: RuleInput<Spec>, report: Report): void;
 }

@@ -20,22 +20,44 @@ export function schemaFindings(issues: readonly Issue[], root: unknown, at: stri
  * become undefined: the others keep their index.
  */
 export function withoutRefused(root: unknown, issues: readonly Issue[]): unknown {
-  let copy: unknown = root;
+  const refused: Refused = { children: new Map() };
   for (const issue of issues) {
-    if (issue.code === 'unrecognized_keys') for (const key of issue.keys) copy = without(copy, [...issue.path, key], 0);
-    else copy = without(copy, issue.path, 0);
+    if (issue.code === 'unrecognized_keys') for (const key of issue.keys) mark(refused, [...issue.path, key]);
+    else mark(refused, issue.path);
   }
-  return copy;
+  return without(root, refused);
 }
 
-function without(value: unknown, path: Path, depth: number): unknown {
-  if (depth === path.length) return undefined;
-  const key = path[depth] ?? '';
-  if (Array.isArray(value)) return value.map((item: unknown, index) => (index === key ? without(item, path, depth + 1) : item));
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return value;
-  const { [key]: child, ...rest } = value as Record<PropertyKey, unknown>;
-  const kept = without(child, path, depth + 1);
-  return kept === undefined ? rest : { ...rest, [key]: kept };
+/** The refused places as a tree, so that each list and object is copied once, however many of its members are refused. */
+interface Refused {
+  whole?: true;
+  children: Map<PropertyKey, Refused>;
+}
+
+function mark(refused: Refused, path: Path): void {
+  let place = refused;
+  for (const key of path) {
+    const child = place.children.get(key) ?? { children: new Map<PropertyKey, Refused>() };
+    place.children.set(key, child);
+    place = child;
+  }
+  place.whole = true;
+}
+
+function without(value: unknown, { whole, children }: Refused): unknown {
+  if (whole) return undefined;
+  if (Array.isArray(value)) return value.map((item: unknown, index) => withoutChild(item, children.get(index)));
+  if (typeof value !== 'object' || value === null) return value;
+  const kept = Object.entries(value).flatMap(([key, child]: [string, unknown]): [string, unknown][] => {
+    const left = withoutChild(child, children.get(key));
+    return left === undefined ? [] : [[key, left]];
+  });
+  // fromEntries makes own members of all keys, also of __proto__.
+  return Object.fromEntries(kept);
+}
+
+function withoutChild(value: unknown, refused: Refused | undefined): unknown {
+  return refused === undefined ? value : without(value, refused);
 }
 
 function translate(issue: Issue, root: unknown, at: string): Finding[] {

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { kindByName } from '../api/kinds.ts';
 import { defaultAddressPolicy } from '../net/address-policy.ts';
 import type { AddressPolicy } from '../net/address-policy.ts';
-import { expressionJudge } from './expressions.ts';
+import { rememberingJudge } from './expressions.ts';
 import type { ExpressionJudge } from './expressions.ts';
 import { asWarning, invalid, required, sortFindings, tooMany } from './finding.ts';
 import type { Finding } from './finding.ts';
@@ -21,7 +21,7 @@ export interface AdmissionContext {
   namespace?: string;
   /** The object as it is stored, on update: what was accepted once and is unchanged is warned about, not refused. */
   old?: unknown;
-  /** Judges paths and policies; left out, each is compiled. */
+  /** Judges paths and policies; left out, each is compiled once. */
   expressions?: ExpressionJudge;
 }
 
@@ -62,7 +62,7 @@ function applyRules(kind: string, object: Record<string, unknown>, spec: Record<
     // What the schema refused is gone, so the rest is what the schema says, with gaps.
     spec: spec as never,
     addresses: context.policy ?? defaultAddressPolicy,
-    expressions: context.expressions ?? expressionJudge,
+    expressions: context.expressions ?? rememberingJudge(),
     maxExportBytes: context.maxExportBytes,
   };
   for (const { id, check } of rulesOf(kind)) check(input, (finding) => findings.push({ ...finding, rule: id }));

@@ -23,6 +23,32 @@ export function parseAttributeType(text: string): AttributeType | undefined {
 }
 
 /**
+ * The wanted type when values of a static type can be turned into it, else a type that they can be turned into.
+ *
+ * @param resultType as `CompiledPath.resultType`
+ * @example fittingType('list', 'string') // 'list'
+ */
+export function fittingType(resultType: string, wanted: AttributeType): AttributeType {
+  const name = resultType.replace(/<.*$/, '');
+  const fitting = Object.hasOwn(celTypes, name) ? celTypes[name] : undefined;
+  return fitting === undefined || fitting.includes(wanted) ? wanted : (fitting[0] ?? wanted);
+}
+
+/** What values of the types of CEL can be turned into, the closest first. Types that are not here depend on the object. */
+const celTypes: Readonly<Record<string, readonly AttributeType[]>> = {
+  bool: ['bool', 'string', 'list'],
+  int: ['int', 'float', 'string', 'list'],
+  uint: ['int', 'float', 'string', 'list'],
+  double: ['float', 'int', 'string', 'list'],
+  string: ['string', 'int', 'float', 'bool', 'list'],
+  bytes: ['string', 'int', 'float', 'bool', 'list'],
+  'google.protobuf.Timestamp': ['string', 'list'],
+  'google.protobuf.Duration': ['int', 'float', 'string', 'list'],
+  list: ['list'],
+  map: ['map', 'list'],
+};
+
+/**
  * Turns a value into the declared type, or gives undefined when it does not fit. Conversions are those that lose nothing: scalars to text,
  * text that is a number or bool to that, a single value to a list of one.
  */

@@ -17,6 +17,8 @@ export interface CompiledPath {
   language: 'jsonpath' | 'cel' | 'helm';
   /** True for a JSONPath of names and single indexes. Such a path gives one value; any other JSONPath gives a list. */
   definite: boolean;
+  /** Static type of the value: that of a CEL expression, `list` for a JSONPath that gives a list, `dyn` where it depends on the object. */
+  resultType: string;
   /** What the path reads, as far as its text tells. */
   reads: readonly ReadPath[];
   /**
@@ -56,8 +58,8 @@ export function compilePath(path: string, options: CompilePathOptions = {}): Com
 }
 
 function celPath(expression: string, options: CompilePathOptions): CompiledPath {
-  const { evaluate, reads } = compileCel(expression, options);
-  return { language: 'cel', definite: false, reads, evaluate };
+  const { evaluate, reads, resultType } = compileCel(expression, options);
+  return { language: 'cel', definite: false, resultType, reads, evaluate };
 }
 
 function helmPath(text: string, { guard, release = decodeHelmRelease }: CompilePathOptions): CompiledPath {
@@ -66,6 +68,7 @@ function helmPath(text: string, { guard, release = decodeHelmRelease }: CompileP
   return {
     language: 'helm',
     definite: true,
+    resultType: 'dyn',
     reads: [{ prefix: ['release', ...keys], extent: 'subtree' }],
     evaluate: (object) => read(release(object as JsonObject)),
   };
@@ -77,6 +80,7 @@ function jsonPath(text: string, { guard, budget }: CompilePathOptions): Compiled
   return {
     language: 'jsonpath',
     definite,
+    resultType: definite ? 'dyn' : 'list',
     reads: [{ prefix: fixedPrefix(segments), extent: 'subtree' }],
     evaluate: definite ? (compileDefinite(segments, guard) as CompiledPath['evaluate']) : indefinite(segments, guard, budget),
   };

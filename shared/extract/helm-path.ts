@@ -1,4 +1,5 @@
 import { KollectError } from '../errors.ts';
+import { nearestName } from '../nearest.ts';
 import { shown } from './shown.ts';
 
 /**
@@ -11,7 +12,9 @@ import { shown } from './shown.ts';
  */
 export function parseHelmPath(path: string): string[] {
   if (!path.startsWith(helmPrefix)) {
-    throw new KollectError('KOL_EXTRACT_PATH', `${shown(path)} is not a Helm path; write helm:release.<field>, such as helm:release.chartVersion`);
+    const field = path.slice('helm:'.length);
+    const example = /^[\w.]+$/.test(field) && !field.startsWith('release') ? `helm:release.${field}` : 'helm:release.chartVersion';
+    throw new KollectError('KOL_EXTRACT_PATH', `${shown(path)} is not a Helm path; write helm:release.<field>, such as ${example}`);
   }
   const field = path.slice(helmPrefix.length);
   const [head = '', ...rest] = field.split('.');
@@ -19,6 +22,8 @@ export function parseHelmPath(path: string): string[] {
   if (keys.some((key) => key === '' || !/^[\w-]+$/.test(key))) {
     throw new KollectError('KOL_EXTRACT_PATH', `${shown(path)} names no field of a release; write names joined by dots, such as helm:release.chartVersion`);
   }
+  const unknown = unknownField(head, keys);
+  if (unknown !== undefined) throw new KollectError('KOL_EXTRACT_PATH', `${shown(path)}: ${unknown}`);
   for (const denied of deniedFields) {
     if (isPrefix(denied, keys)) throw refusal(path, `${denied.join('.')} is not exportable`);
     if (isPrefix(keys, denied)) throw refusal(path, `${keys.join('.')} includes ${denied.join('.')}, which is not exportable`);
@@ -37,6 +42,29 @@ const aliases: Record<string, string[]> = {
   status: ['info', 'status'],
   lastDeployed: ['info', 'last_deployed'],
 };
+
+/** What a release document has at the places where it is the same for all charts. */
+const fieldsOf: Readonly<Record<string, readonly string[]>> = {
+  '': ['name', 'namespace', 'version', 'info', 'chart', 'config', 'manifest', 'hooks', 'labels', 'apply_method'],
+  info: ['first_deployed', 'last_deployed', 'deleted', 'description', 'status', 'notes', 'resources', 'rollback_revision'],
+  chart: ['metadata', 'lock', 'templates', 'values', 'schema', 'files', 'raw', 'schemamodtime', 'modtime'],
+  'chart.metadata': ['name', 'home', 'sources', 'version', 'description', 'keywords', 'maintainers', 'icon', 'apiVersion', 'condition', 'tags', 'appVersion', 'deprecated', 'annotations', 'kubeVersion', 'dependencies', 'type'],
+};
+
+/** What is wrong with the first name that no release has; undefined when all may be there. */
+function unknownField(head: string, keys: readonly string[]): string | undefined {
+  for (const [index, key] of keys.entries()) {
+    const parent = keys.slice(0, index).join('.');
+    const known = Object.hasOwn(fieldsOf, parent) ? fieldsOf[parent] : undefined;
+    if (known === undefined) return undefined;
+    if (known.includes(key)) continue;
+    const written = index === 0 ? head : key;
+    const near = nearestName(written, index === 0 ? [...Object.keys(aliases), ...known] : known);
+    const what = `${parent === '' ? 'a release' : parent} has no field ${JSON.stringify(written.slice(0, 64))}`;
+    return near === undefined ? `${what}; known are ${(index === 0 ? [...Object.keys(aliases), 'config', 'info', 'chart.metadata'] : known).join(', ')}` : `${what}; did you mean ${JSON.stringify(near)}?`;
+  }
+  return undefined;
+}
 
 const deniedFields = [['manifest'], ['hooks'], ['chart', 'templates'], ['chart', 'files'], ['chart', 'values'], ['chart', 'raw']];
 

@@ -1,8 +1,8 @@
-import { invalid, required } from '../finding.ts';
+import { invalid, required, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import { isDnsSubdomain } from './names.ts';
 
-interface LooseGroupVersionKind {
+export interface LooseGroupVersionKind {
   readonly group?: string | undefined;
   readonly version?: string | undefined;
   readonly kind?: string | undefined;
@@ -12,15 +12,58 @@ interface LooseGroupVersionKind {
 export function groupVersionKind(field: string, gvk: LooseGroupVersionKind | undefined, report: Report): void {
   if (gvk === undefined) return;
   const { group, version, kind } = gvk;
-  if (group !== undefined && group !== '' && !isDnsSubdomain(group)) report(invalid(`${field}.group`, group, 'must be an API group such as apps or cert-manager.io, or empty for the core group'));
-  if (version === '') report(required(`${field}.version`, 'write the version of the API, such as v1'));
-  else if (version?.includes('/')) report(invalid(`${field}.version`, version, `write only the version; the group goes into the field "group"`));
-  else if (version !== undefined && !/^[a-z][a-z0-9]{0,62}$/.test(version)) report(invalid(`${field}.version`, version, 'must be the version of an API, such as v1 or v1beta1'));
-  if (kind === '') report(required(`${field}.kind`, 'write the kind, such as Deployment'));
-  else if (kind !== undefined && !/^[A-Za-z][A-Za-z0-9]{0,62}$/.test(kind)) report(invalid(`${field}.kind`, kind, 'must be a kind, such as Deployment'));
+  if ([group, version, kind].includes('*')) report(invalid(field, `${group ?? ''}/${version ?? ''} ${kind ?? ''}`, 'patterns are not supported; name each kind with its group and version'));
+  else {
+    if (group !== undefined && group !== '' && !isDnsSubdomain(group)) report(invalid(`${field}.group`, group, 'must be an API group such as apps or cert-manager.io, or empty for the core group'));
+    if (version === '') report(required(`${field}.version`, 'write the version of the API, such as v1'));
+    else if (version?.includes('/')) report(invalid(`${field}.version`, version, 'write only the version; the group goes into the field "group"'));
+    else if (version !== undefined && !/^[a-z][a-z0-9]{0,62}$/.test(version)) report(invalid(`${field}.version`, version, 'must be the version of an API, such as v1 or v1beta1'));
+    if (kind === '') report(required(`${field}.kind`, 'write the kind, such as Deployment'));
+    else if (kind !== undefined && !/^[A-Za-z][A-Za-z0-9]{0,62}$/.test(kind)) report(invalid(`${field}.kind`, kind, 'must be a kind, such as Deployment'));
+  }
+}
+
+/** Advice on kinds of Kubernetes itself that stand in the wrong group, or in the spelling of resources. */
+export function likelyGroupVersionKind(field: string, gvk: LooseGroupVersionKind | undefined, report: Report): void {
+  const { group = '', kind } = gvk ?? {};
+  // A version with a slash holds the group, which is said already.
+  if (kind === undefined || gvk?.version?.includes('/') || !builtInGroups.has(group)) return;
+  const meant = builtInKinds.get(kind.toLowerCase()) ?? builtInKinds.get(kind.toLowerCase().replace(/(?:es|s)$/, ''));
+  if (meant === undefined) return;
+  if (meant.kind !== kind) report(warning(`${field}.kind`, `kinds are written as in objects; did you mean ${JSON.stringify(meant.kind)}?`));
+  else if (!meant.groups.includes(group)) report(warning(`${field}.group`, `${kind} is ${meant.groups[0] === '' ? 'in the core group: leave the group out' : `in the group ${meant.groups[0]}`}`));
 }
 
 /** True for `v1` Secrets, whose content needs a second consent. */
 export function isSecret(gvk: LooseGroupVersionKind | undefined): boolean {
   return gvk?.kind === 'Secret' && (gvk.group === undefined || gvk.group === '' || gvk.group === 'core');
+}
+
+/** Kinds that people collect, by group; the first group counts where a kind is in two. Other groups may have kinds of the same names. */
+const kindsByGroup: Readonly<Record<string, string>> = {
+  '': 'ConfigMap Event LimitRange Namespace Node PersistentVolume PersistentVolumeClaim Pod ReplicationController ResourceQuota Secret Service ServiceAccount',
+  apps: 'DaemonSet Deployment ReplicaSet StatefulSet',
+  autoscaling: 'HorizontalPodAutoscaler',
+  batch: 'CronJob Job',
+  'events.k8s.io': 'Event',
+  'networking.k8s.io': 'Ingress IngressClass NetworkPolicy',
+  policy: 'PodDisruptionBudget',
+  'rbac.authorization.k8s.io': 'ClusterRole ClusterRoleBinding Role RoleBinding',
+  'storage.k8s.io': 'StorageClass VolumeAttachment',
+};
+
+const builtInGroups: ReadonlySet<string> = new Set([...Object.keys(kindsByGroup), 'core', 'extensions']);
+
+const builtInKinds: ReadonlyMap<string, { kind: string; groups: string[] }> = byName();
+
+function byName(): Map<string, { kind: string; groups: string[] }> {
+  const kinds = new Map<string, { kind: string; groups: string[] }>();
+  for (const [group, names] of Object.entries(kindsByGroup)) {
+    for (const kind of names.split(' ')) {
+      const known = kinds.get(kind.toLowerCase());
+      if (known === undefined) kinds.set(kind.toLowerCase(), { kind, groups: [group] });
+      else known.groups.push(group);
+    }
+  }
+  return kinds;
 }

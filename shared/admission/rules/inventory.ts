@@ -2,18 +2,21 @@ import type { KollectInventorySpec } from '../../api/kollect-inventory.ts';
 import { forbidden, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
+import { annotationRule } from './annotations.ts';
 import { interval } from './durations.ts';
 import { exportBytes } from './export-bytes.ts';
-import { sinkRefs } from './sink-refs.ts';
+import { inventoryAnnotations } from './inventory-annotations.ts';
+import { localSinkRefRules } from './sink-refs.ts';
 
 type Input = RuleInput<KollectInventorySpec>;
 
 export const inventoryRules: readonly Rule<KollectInventorySpec>[] = [
-  { id: 'sink-refs', field: 'spec.*SinkRefs[]', asks: 'Must name at most 20 sinks in all, each once in its list, without a namespace and with valid overrides.', check: ({ spec, maxExportBytes }, report) => sinkRefs(spec, { defaultNamespace: undefined, maxExportBytes }, report) },
+  annotationRule(inventoryAnnotations),
+  { id: 'namespace-of-its-own', field: 'metadata.namespace', asks: 'Must not be `cluster`, which marks the rows of cluster inventories.', check: namespaceOfItsOwn },
+  ...localSinkRefRules,
   { id: 'export-min-interval', field: 'spec.exportMinInterval', asks: 'Must be a duration from 0s to 24h.', check: ({ spec }, report) => interval('spec.exportMinInterval', spec.exportMinInterval, report) },
   { id: 'max-export-bytes', field: 'spec.maxExportBytes', asks: 'Must be at least 1 and at most the limit of the installation.', check: ({ spec, maxExportBytes }, report) => exportBytes('spec.maxExportBytes', spec.maxExportBytes, maxExportBytes, report) },
-  { id: 'namespace-of-its-own', field: 'metadata.namespace', asks: 'Must not be cluster, which marks the rows of cluster inventories.', check: namespaceOfItsOwn },
-  { id: 'http-endpoint', field: 'spec.httpEndpoint', asks: 'Is accepted but not served in this version.', check: httpEndpoint },
+  { id: 'http-endpoint', field: 'spec.httpEndpoint', asks: 'Is accepted but not served in this version.', advises: true, check: httpEndpoint },
 ];
 
 /** Rows carry the namespace of their inventory, and `cluster` there means a KollectClusterInventory. */

@@ -1,5 +1,6 @@
-import { forbidden, invalid, notSupported, required } from '../finding.ts';
+import { forbidden, invalid, required } from '../finding.ts';
 import type { Report } from '../finding.ts';
+import type { Loose, Rule } from '../rule.ts';
 import { isDnsSubdomain } from './names.ts';
 
 /** A label selector as objects hold it, any part of it missing. */
@@ -12,6 +13,11 @@ interface LooseRequirement {
   readonly key?: string | undefined;
   readonly operator?: string | undefined;
   readonly values?: readonly (string | undefined)[] | undefined;
+}
+
+/** The rule of a field that holds a label selector. */
+export function selectorRule<Spec>(id: string, field: string, select: (spec: Loose<Spec>) => LooseSelector | undefined): Rule<Spec> {
+  return { id, field, asks: 'Must be a valid label selector.', check: ({ spec }, report) => labelSelector(field, select(spec), report) };
 }
 
 /** The rules by which the API server itself reads label selectors: one that breaks them matches nothing, silently. */
@@ -31,17 +37,11 @@ export function selectsAll(selector: LooseSelector | undefined): boolean {
   return selector === undefined || (Object.keys(selector.matchLabels ?? {}).length === 0 && (selector.matchExpressions ?? []).length === 0);
 }
 
-const operators = ['In', 'NotIn', 'Exists', 'DoesNotExist'];
-
 function expression(field: string, { key, operator, values = [] }: LooseRequirement, report: Report): void {
   if (key !== undefined) labelKey(`${field}.key`, key, report);
-  if (operator === 'In' || operator === 'NotIn') {
-    if (values.length === 0) report(required(`${field}.values`, `must name at least one value for the operator ${operator}`));
-  } else if (operator === 'Exists' || operator === 'DoesNotExist') {
-    if (values.length > 0) report(forbidden(`${field}.values`, `must be empty for the operator ${operator}`));
-  } else if (operator !== undefined) {
-    report(notSupported(`${field}.operator`, operator, operators));
-  }
+  const needsValues = operator === 'In' || operator === 'NotIn';
+  if (needsValues && values.length === 0) report(required(`${field}.values`, `must name at least one value for the operator ${operator}`));
+  if (!needsValues && operator !== undefined && values.length > 0) report(forbidden(`${field}.values`, `must be empty for the operator ${operator}; use In or NotIn to compare values`));
   for (const [index, value] of values.entries()) if (value !== undefined) labelValue(`${field}.values[${index}]`, value, report);
 }
 

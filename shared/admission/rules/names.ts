@@ -1,19 +1,14 @@
+import { dnsLabel, dnsSubdomain } from '../../api/text.ts';
 import { invalid, required } from '../finding.ts';
 import type { Report } from '../finding.ts';
 
-const labelPattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
-const subdomainPattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-
 export function isDnsLabel(text: string): boolean {
-  return text.length <= 63 && labelPattern.test(text);
+  return text.length <= dnsLabel.maxLength && dnsLabel.pattern.test(text);
 }
 
 export function isDnsSubdomain(text: string): boolean {
-  return text.length <= 253 && subdomainPattern.test(text);
+  return text.length <= dnsSubdomain.maxLength && dnsSubdomain.pattern.test(text);
 }
-
-const labelRule = 'must be a DNS-1123 label: lower-case letters, digits and "-", beginning and ending with a letter or digit, at most 63 characters';
-const subdomainRule = 'must be a DNS-1123 subdomain: lower-case letters, digits, "-" and ".", beginning and ending with a letter or digit, at most 253 characters';
 
 /**
  * The name of an object.
@@ -24,7 +19,7 @@ export function objectName(field: string, name: string | undefined, elsewhere: (
   if (name === undefined) return;
   if (name.trim() === '') report(required(field, 'write the name of an object'));
   else if (name.includes('/')) report(invalid(field, name, elsewhere(name)));
-  else if (!isDnsSubdomain(name)) report(invalid(field, name, subdomainRule));
+  else if (!isDnsSubdomain(name)) report(invalid(field, name, `${dnsSubdomain.message}${instead(name, isDnsSubdomain)}`));
 }
 
 /** What `objectName` says where only objects of the same namespace can be named. */
@@ -42,6 +37,11 @@ export function noNamespace(name: string): string {
   return `write only a name${suggestLast(name)}; cluster-scoped objects have no namespace`;
 }
 
+/** What `objectName` says in lists that hold names of whatever namespace. */
+export function namesOnly(name: string): string {
+  return `write only a name${suggestLast(name)}; namespaces have lists of their own`;
+}
+
 function suggestLast(name: string): string {
   const last = name.split('/').at(-1) ?? '';
   return isDnsSubdomain(last) ? ` such as ${JSON.stringify(last)}` : '';
@@ -50,7 +50,15 @@ function suggestLast(name: string): string {
 /** The name of a namespace, when one is written. */
 export function namespaceName(field: string, namespace: string | undefined, report: Report): void {
   if (namespace === undefined || namespace.trim() === '') return;
-  if (!isDnsLabel(namespace)) report(invalid(field, namespace, labelRule));
+  if (namespace.includes('/')) report(invalid(field, namespace, 'write only the name of the namespace, without "/"'));
+  else if (!isDnsLabel(namespace)) report(invalid(field, namespace, `${dnsLabel.message}${instead(namespace, isDnsLabel)}`));
+}
+
+/** What a name becomes by the letters that are allowed, or a word about patterns, which are none. */
+function instead(name: string, isValid: (name: string) => boolean): string {
+  if (name.includes('*')) return '; patterns are not supported, write whole names';
+  const near = name.trim().toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-');
+  return isValid(near) ? `; write for example ${JSON.stringify(near)}` : '';
 }
 
 /** The same where leaving it out would leave the meaning open. */

@@ -2,6 +2,7 @@ import { maxSinkRefs } from '../../api/sink-ref.ts';
 import { nearestName } from '../../nearest.ts';
 import { duplicate, forbidden, invalid, tooMany } from '../finding.ts';
 import type { Report } from '../finding.ts';
+import type { Rule, RuleInput } from '../rule.ts';
 import { interval } from './durations.ts';
 import { exportBytes } from './export-bytes.ts';
 import { namespaceHasItsField, namespaceName, objectName, sameNamespaceOnly } from './names.ts';
@@ -13,63 +14,104 @@ interface LooseSinkRefObject {
   readonly maxExportBytes?: number | undefined;
 }
 
-type LooseSinkRefs = readonly (string | LooseSinkRefObject | undefined)[] | undefined;
+type SinkRefList = (string | LooseSinkRefObject)[];
 
-interface LooseSinkRefLists {
-  readonly snapshotSinkRefs?: LooseSinkRefs;
-  readonly databaseSinkRefs?: LooseSinkRefs;
-  readonly eventSinkRefs?: LooseSinkRefs;
+interface SinkRefLists {
+  snapshotSinkRefs?: SinkRefList;
+  databaseSinkRefs?: SinkRefList;
+  eventSinkRefs?: SinkRefList;
+  /** Of a KollectClusterInventory: where a reference without a namespace points to. */
+  sinkNamespace?: string;
 }
 
-interface SinkRefContext {
-  /** Where a reference without a namespace points to; undefined when references cannot leave the namespace of their inventory. */
-  defaultNamespace: string | undefined;
-  maxExportBytes: number | undefined;
+type Input = RuleInput<SinkRefLists>;
+
+/** What the references of both inventory kinds have to keep. A string is a name. */
+const sharedRules: readonly Rule<SinkRefLists>[] = [
+  { id: 'sink-refs-in-all', field: 'spec.*SinkRefs', asks: `Must name at most ${maxSinkRefs} sinks in all.`, check: refsInAll },
+  { id: 'sink-ref-fields', field: 'spec.*SinkRefs[]', asks: 'Must have no other fields than name, namespace, exportMinInterval and maxExportBytes.', check: eachRef((at, ref, _input, report) => unknownFields(at, ref, report)) },
+  { id: 'sink-ref-interval', field: 'spec.*SinkRefs[].exportMinInterval', asks: 'Must be a duration from 0s to 24h.', check: eachRef((at, { exportMinInterval }, _input, report) => interval(`${at}.exportMinInterval`, exportMinInterval, report)) },
+  { id: 'sink-ref-bytes', field: 'spec.*SinkRefs[].maxExportBytes', asks: 'Must be at least 1 and at most the limit of the installation.', check: eachRef((at, ref, { maxExportBytes }, report) => exportBytes(`${at}.maxExportBytes`, ref.maxExportBytes, maxExportBytes, report)) },
+];
+
+/** References of a KollectInventory, whose sinks are in its own namespace. */
+export const localSinkRefRules: readonly Rule<SinkRefLists>[] = [
+  ...sharedRules,
+  { id: 'sink-ref-name', field: 'spec.*SinkRefs[].name', asks: 'Must be the name of a sink of the same namespace.', check: eachRef((at, ref, _input, report) => objectName(nameField(at, ref), ref.name, sameNamespaceOnly, report)) },
+  { id: 'sink-ref-once', field: 'spec.*SinkRefs[].name', asks: 'Must name each sink once in a list.', check: once(() => undefined) },
+  { id: 'sink-ref-namespace', field: 'spec.*SinkRefs[].namespace', asks: 'Must be left out: the sinks of a KollectInventory are in its own namespace.', check: eachRef(noNamespace) },
+];
+
+/** References of a KollectClusterInventory. */
+export const clusterSinkRefRules: readonly Rule<SinkRefLists>[] = [
+  ...sharedRules,
+  { id: 'sink-ref-name', field: 'spec.*SinkRefs[].name', asks: 'Must be the name of a sink, without its namespace.', check: eachRef((at, ref, _input, report) => objectName(nameField(at, ref), ref.name, namespaceHasItsField, report)) },
+  { id: 'sink-ref-once', field: 'spec.*SinkRefs[].name', asks: 'Must name each sink, by namespace and name, once in a list.', check: once(({ spec }) => spec.sinkNamespace?.trim() || 'kollect-system') },
+  { id: 'sink-ref-namespace', field: 'spec.*SinkRefs[].namespace', asks: 'Must be the name of a namespace.', check: eachRef((at, { namespace }, _input, report) => namespaceName(`${at}.namespace`, namespace, report)) },
+];
+
+const lists = ['snapshotSinkRefs', 'databaseSinkRefs', 'eventSinkRefs'] as const;
+
+function countOf({ spec }: Input): number {
+  return lists.reduce((sum, list) => sum + (spec[list]?.length ?? 0), 0);
 }
 
-/** The sinks of an inventory: their number, names, namespaces and what each overrides. A string is a name. */
-export function sinkRefs(spec: LooseSinkRefLists, context: SinkRefContext, report: Report): void {
-  const lists = [
-    ['spec.snapshotSinkRefs', spec.snapshotSinkRefs ?? []],
-    ['spec.databaseSinkRefs', spec.databaseSinkRefs ?? []],
-    ['spec.eventSinkRefs', spec.eventSinkRefs ?? []],
-  ] as const;
-  const count = lists.reduce((sum, [, refs]) => sum + refs.length, 0);
-  if (count > maxSinkRefs) {
-    // Nobody wants the mistakes of a list that has to be cut anyway.
-    report(tooMany('spec', count, `must have at most ${maxSinkRefs} items in snapshotSinkRefs, databaseSinkRefs and eventSinkRefs together; spread the sinks over several inventories`));
-    return;
-  }
-  for (const [field, refs] of lists) family(field, refs, context, report);
+function refsInAll(input: Input, report: Report): void {
+  const count = countOf(input);
+  if (count > maxSinkRefs) report(tooMany('spec', count, `must have at most ${maxSinkRefs} items in snapshotSinkRefs, databaseSinkRefs and eventSinkRefs together; spread the sinks over several inventories`));
 }
 
-function family(field: string, refs: NonNullable<LooseSinkRefs>, context: SinkRefContext, report: Report): void {
-  const seen = new Set<string>();
-  for (const [index, ref] of refs.entries()) {
-    if (ref === undefined) continue;
-    const at = `${field}[${index}]`;
-    if (typeof ref === 'object') unknownFields(at, ref, report);
-    const { name, namespace, exportMinInterval, maxExportBytes } = typeof ref === 'string' ? { name: ref } : ref;
-    const nameField = typeof ref === 'string' ? at : `${at}.name`;
-    const elsewhere = context.defaultNamespace === undefined ? sameNamespaceOnly : namespaceHasItsField;
-    objectName(nameField, name, elsewhere, report);
-    const hasNamespace = namespace !== undefined && namespace.trim() !== '';
-    if (hasNamespace && context.defaultNamespace === undefined) report(forbidden(`${at}.namespace`, 'the sinks of a KollectInventory are in its own namespace; leave the field out'));
-    else namespaceName(`${at}.namespace`, namespace, report);
-    interval(`${at}.exportMinInterval`, exportMinInterval, report);
-    exportBytes(`${at}.maxExportBytes`, maxExportBytes, context.maxExportBytes, report);
+/** A reference in the form of an object, and whether it was written as a string. */
+interface Ref extends LooseSinkRefObject {
+  isString?: true;
+}
 
-    if (name === undefined) continue;
-    const key = context.defaultNamespace === undefined ? name : `${hasNamespace ? namespace : context.defaultNamespace}/${name}`;
-    if (seen.has(key)) report(duplicate(nameField, key, 'each sink can be named once in a list'));
-    seen.add(key);
-  }
+type RefCheck = (at: string, ref: Ref, input: Input, report: Report) => void;
+
+function eachRef(check: RefCheck): Rule<SinkRefLists>['check'] {
+  return (input, report) => {
+    for (const list of lists) for (const [at, ref] of refsOf(input, list)) check(at, ref, input, report);
+  };
+}
+
+/** The references of a list with their fields; none when there are too many in all: nobody wants the mistakes of a list that has to be cut anyway. */
+function refsOf(input: Input, list: (typeof lists)[number]): [at: string, ref: Ref][] {
+  if (countOf(input) > maxSinkRefs) return [];
+  return (input.spec[list] ?? []).flatMap((ref, index): [string, Ref][] => {
+    if (ref === undefined) return [];
+    return [[`spec.${list}[${index}]`, typeof ref === 'string' ? { name: ref, isString: true } : ref]];
+  });
+}
+
+function nameField(at: string, { isString }: Ref): string {
+  return isString === true ? at : `${at}.name`;
+}
+
+function noNamespace(at: string, { namespace = '' }: Ref, _input: Input, report: Report): void {
+  if (namespace.trim() !== '') report(forbidden(`${at}.namespace`, 'the sinks of a KollectInventory are in its own namespace; leave the field out'));
+}
+
+function once(defaultNamespace: (input: Input) => string | undefined): Rule<SinkRefLists>['check'] {
+  return (input, report) => {
+    const fallback = defaultNamespace(input);
+    for (const list of lists) {
+      const seen = new Set<string>();
+      for (const [at, ref] of refsOf(input, list)) {
+        const { name, namespace = '' } = ref;
+        if (name === undefined) continue;
+        const key = fallback === undefined ? name : `${namespace.trim() === '' ? fallback : namespace}/${name}`;
+        if (seen.has(key)) report(duplicate(nameField(at, ref), key, 'each sink can be named once in a list'));
+        seen.add(key);
+      }
+    }
+  };
 }
 
 const knownFields = ['name', 'namespace', 'exportMinInterval', 'maxExportBytes'];
 
 /** The API server keeps what it does not know in these items, as they may be strings or objects: nobody else would find the slip. */
-function unknownFields(at: string, ref: object, report: Report): void {
+function unknownFields(at: string, ref: Ref, report: Report): void {
+  if (ref.isString === true) return;
   for (const key of Object.keys(ref)) {
     if (knownFields.includes(key)) continue;
     const near = nearestName(key, knownFields);

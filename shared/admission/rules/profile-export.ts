@@ -1,0 +1,77 @@
+import { allowFullResourceExport } from '../../api/annotations.ts';
+import type { KollectProfileSpec } from '../../api/kollect-profile.ts';
+import { duplicate, forbidden, invalid, required, tooMany, warning } from '../finding.ts';
+import type { Report } from '../finding.ts';
+import type { Rule, RuleInput } from '../rule.ts';
+import { maxExpressionLength } from './expression-length.ts';
+import { isSecret } from './group-version-kind.ts';
+
+type Input = RuleInput<KollectProfileSpec>;
+
+/** Whether and how a profile exports whole objects. */
+export const profileExportRules: readonly Rule<KollectProfileSpec>[] = [
+  { id: 'export-as', field: 'spec.export.as', asks: 'Must be set and not the name of an attribute, when whole objects are exported.', check: exportAs },
+  { id: 'export-of-secrets', field: 'spec.export.mode', asks: `Must not be Resource for Secrets, unless the annotation \`${allowFullResourceExport}\` consents.`, check: exportOfSecrets },
+  { id: 'prune-needs-resource', field: 'spec.export.prune', asks: 'Has no effect on attributes, but for scrubKeys.', advises: true, check: pruneNeedsResource },
+  { id: 'prune-pointers', field: 'spec.export.prune.jsonPointers[]', asks: 'Must be JSON Pointers.', check: prunePointers },
+  { id: 'prune-paths-in-all', field: 'spec.export.prune.jsonPaths', asks: `Must hold at most ${maxExpressionLength} characters in all.`, check: prunePathsInAll },
+  { id: 'prune-paths', field: 'spec.export.prune.jsonPaths[]', asks: 'Must be JSONPaths that compile.', check: prunePaths },
+  { id: 'prune-scrub-keys', field: 'spec.export.prune.scrubKeys[]', asks: 'Must not be blank.', check: scrubKeys },
+  { id: 'prune-cel', field: 'spec.export.prune.cel[]', asks: 'Is reserved and prunes nothing in this version.', advises: true, check: pruneCel },
+];
+
+function exportAs({ spec }: Input, report: Report): void {
+  if (spec.export?.mode !== 'Resource') return;
+  const as = spec.export.as ?? 'resource';
+  if (as.trim() === '') report(required('spec.export.as', 'name the attribute that holds the object, such as resource'));
+  else if (as === '__proto__') report(invalid('spec.export.as', as, 'cannot be the name of an attribute; choose another'));
+  else if (spec.attributes?.some((attribute) => attribute?.name === as)) report(duplicate('spec.export.as', as, 'an attribute has this name; choose another'));
+}
+
+function exportOfSecrets({ spec, annotations }: Input, report: Report): void {
+  if (spec.export?.mode === 'Resource' && isSecret(spec.targetGVK) && annotations[allowFullResourceExport] !== 'true') {
+    report(forbidden('spec.export.mode', `Resource would export whole Secrets; use mode Attributes, or set the annotation ${allowFullResourceExport}: "true" (their data is redacted all the same)`));
+  }
+}
+
+function pruneNeedsResource({ spec }: Input, report: Report): void {
+  if (spec.export === undefined || spec.export.mode === 'Resource') return;
+  const { jsonPointers = [], jsonPaths = [] } = spec.export.prune ?? {};
+  if (jsonPointers.length + jsonPaths.length > 0) report(warning('spec.export.prune', 'only prunes whole objects; set export.mode to Resource, or remove it'));
+}
+
+function prunePointers({ spec }: Input, report: Report): void {
+  for (const [index, pointer] of (spec.export?.prune?.jsonPointers ?? []).entries()) {
+    if (pointer !== undefined && !/^(\/([^~/]|~[01])*)+$/.test(pointer)) {
+      report(invalid(`spec.export.prune.jsonPointers[${index}]`, pointer, 'must be a JSON Pointer such as /metadata/labels: it begins with "/", "~" is written ~0 and "/" inside a name ~1'));
+    }
+  }
+}
+
+function prunePathLength({ spec }: Input): number {
+  return (spec.export?.prune?.jsonPaths ?? []).reduce<number>((sum, path) => sum + (path?.length ?? 0), 0);
+}
+
+function prunePathsInAll(input: Input, report: Report): void {
+  const length = prunePathLength(input);
+  if (length > maxExpressionLength) report(tooMany('spec.export.prune.jsonPaths', length, `must hold at most ${maxExpressionLength} characters in all`));
+}
+
+function prunePaths(input: Input, report: Report): void {
+  if (prunePathLength(input) > maxExpressionLength) return;
+  for (const [index, path] of (input.spec.export?.prune?.jsonPaths ?? []).entries()) {
+    if (path === undefined) continue;
+    const { problem } = input.expressions.prune(path);
+    if (problem !== undefined) report(invalid(`spec.export.prune.jsonPaths[${index}]`, path, problem));
+  }
+}
+
+function scrubKeys({ spec }: Input, report: Report): void {
+  for (const [index, key] of (spec.export?.prune?.scrubKeys ?? []).entries()) {
+    if (key?.trim() === '') report(invalid(`spec.export.prune.scrubKeys[${index}]`, key, 'must not be blank; write a key such as pin'));
+  }
+}
+
+function pruneCel({ spec }: Input, report: Report): void {
+  for (const index of (spec.export?.prune?.cel ?? []).keys()) report(warning(`spec.export.prune.cel[${index}]`, 'is reserved and prunes nothing in this version'));
+}

@@ -16,6 +16,12 @@ interface CatalogueEntry {
  * Codes read `KOL_<AREA>_<WHAT>`; keep them sorted.
  */
 export const errorCatalogue = {
+  KOL_ADMISSION_LOOKUP: {
+    class: 'transient',
+    reason: 'LookupFailed',
+    summary: 'The webhook cannot know what it needs to judge an object: other objects of the cluster, or the rights of the user.',
+    action: 'Apply the object again in a moment. If it stays, see the log and /readyz of the webhook, and its rights in the cluster.',
+  },
   KOL_API_DURATION: {
     class: 'terminal',
     reason: 'InvalidSpec',

@@ -1,20 +1,24 @@
 import { applyJsonPatch } from './json-patch.ts';
 import type { JsonPatchOperation } from './json-patch.ts';
+import type { Lookups } from './lookups.ts';
+import { floorOfClusterInventory, floorOfNamespace } from './state/export-floor.ts';
+import type { ExportFloor } from './state/export-floor.ts';
 
 /**
  * What an object leaves out and Kollect fills in, as an RFC 6902 patch; empty when nothing is to do, so that applying it twice is applying
- * it once. Never throws: whatever has an unexpected shape is left as it is, for validation to speak about.
+ * it once. Whatever has an unexpected shape is left as it is, for validation to speak about. Throws only what the lookups throw, and they
+ * are asked only when `needsFloor`; without any, no scope is known.
  *
  * @example mutate('KollectInventory', { spec: { databaseSinkRefs: ['pg'], exportMinInterval: '1m' } })
  * // [{ op: 'replace', path: '/spec/databaseSinkRefs/0', value: { name: 'pg' } }]
  */
-export function mutate(kind: string, object: unknown): JsonPatchOperation[] {
+export function mutate(kind: string, object: unknown, lookups?: Lookups): JsonPatchOperation[] {
   const spec = isObject(object) ? object.spec : undefined;
   if (!isObject(spec)) return [];
   switch (kind) {
     case 'KollectInventory':
     case 'KollectClusterInventory':
-      return [...sinkRefs(spec), ...fill(spec, 'exportMinInterval', defaultExportMinInterval)];
+      return [...sinkRefs(spec), ...(needsFloor(kind, object) ? add('exportMinInterval', intervalAbove(floorOf(kind, object, lookups))) : [])];
     case 'KollectSnapshotSink':
       return [...fill(spec, 'connectionTest', true), ...(spec.type === 'git' ? fill(spec, 'git', {}) : [])];
     case 'KollectDatabaseSink':
@@ -26,11 +30,32 @@ export function mutate(kind: string, object: unknown): JsonPatchOperation[] {
 }
 
 /** The object as the API server would have stored it after `mutate`; what is unchanged is shared with the argument, which stays as it is. */
-export function applyDefaults<T>(kind: string, object: T): T {
-  return applyJsonPatch(object, mutate(kind, object));
+export function applyDefaults<T>(kind: string, object: T, lookups?: Lookups): T {
+  return applyJsonPatch(object, mutate(kind, object, lookups));
 }
 
-const defaultExportMinInterval = '30s';
+/** Whether what is filled in depends on scopes: an inventory leaves its interval out. */
+export function needsFloor(kind: string, object: unknown): boolean {
+  if (kind !== 'KollectInventory' && kind !== 'KollectClusterInventory') return false;
+  const spec = isObject(object) ? object.spec : undefined;
+  return isObject(spec) && isUnset(spec.exportMinInterval);
+}
+
+/** In milliseconds, and as it is written. */
+const defaultInterval = { ms: 30_000, text: '30s' };
+
+/** An interval that nobody chose must not be refused for being too short. */
+function intervalAbove(floor: ExportFloor | undefined): string {
+  return floor !== undefined && floor.ms > defaultInterval.ms ? floor.text : defaultInterval.text;
+}
+
+function floorOf(kind: string, object: unknown, lookups: Lookups | undefined): ExportFloor | undefined {
+  if (lookups === undefined || !isObject(object) || !isObject(object.spec)) return undefined;
+  const { sinkNamespace } = object.spec;
+  if (kind === 'KollectClusterInventory') return floorOfClusterInventory(lookups, typeof sinkNamespace === 'string' ? { sinkNamespace } : {});
+  const namespace = isObject(object.metadata) ? object.metadata.namespace : undefined;
+  return typeof namespace === 'string' ? floorOfNamespace(lookups, namespace) : undefined;
+}
 
 /** Longer lists are refused anyway; a patch for them would only be work. */
 const maxSinkRefs = 64;
@@ -47,8 +72,16 @@ function* sinkRefs(spec: Record<string, unknown>): Generator<JsonPatchOperation>
 }
 
 function fill(spec: Record<string, unknown>, field: string, value: unknown): JsonPatchOperation[] {
-  // An explicit null means "not set" to the API server.
-  return spec[field] === undefined || spec[field] === null ? [{ op: 'add', path: `/spec/${field}`, value }] : [];
+  return isUnset(spec[field]) ? add(field, value) : [];
+}
+
+function add(field: string, value: unknown): JsonPatchOperation[] {
+  return [{ op: 'add', path: `/spec/${field}`, value }];
+}
+
+/** An explicit null means "not set" to the API server. */
+function isUnset(value: unknown): boolean {
+  return value === undefined || value === null;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

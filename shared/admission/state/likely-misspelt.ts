@@ -20,10 +20,9 @@ export function likelyProfile(lookups: Lookups, field: string, namespace: string
 }
 
 export function likelyClusterTarget(lookups: Lookups, field: string, name: string, report: Report): void {
-  const targets = Iterator.from(lookups.targets()).filter(({ kind }) => kind === 'KollectClusterTarget');
-  const known = [...targets.take(maxCandidates)];
-  if (known.some(({ metadata }) => metadata.name === name)) return;
-  likely(field, `KollectClusterTarget ${JSON.stringify(name)}`, name, known, report);
+  const targets = () => Iterator.from(lookups.targets()).filter(({ kind }) => kind === 'KollectClusterTarget');
+  if (targets().some(({ metadata }) => metadata.name === name)) return;
+  likely(field, `KollectClusterTarget ${JSON.stringify(name)}`, name, targets(), report);
 }
 
 function likely(field: string, what: string, name: string, candidates: Iterable<{ metadata: { name: string } }>, report: Report): void {

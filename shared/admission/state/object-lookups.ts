@@ -50,6 +50,21 @@ export function lookupsOver({ get, list, inNamespace }: KnownObjects): Lookups {
   };
 }
 
+/** The same lookups with other answers to some questions. */
+export function overlaid(lookups: Lookups, answers: Partial<Lookups>): Lookups {
+  return {
+    scopes: (namespace) => lookups.scopes(namespace),
+    clusterScopes: () => lookups.clusterScopes(),
+    profile: (namespace, name) => lookups.profile(namespace, name),
+    profiles: (namespace) => lookups.profiles(namespace),
+    targets: () => lookups.targets(),
+    inventories: () => lookups.inventories(),
+    sink: (family, namespace, name) => lookups.sink(family, namespace, name),
+    sinks: (family, namespace) => lookups.sinks(family, namespace),
+    ...answers,
+  };
+}
+
 /** An object as rules see it from afar: its name, and its spec without what the schema of the kind refuses. Undefined for kinds of others. */
 export function knownObject({ kind, metadata, spec }: KubeObject): KnownObject | undefined {
   const definition = kindByName(kind);

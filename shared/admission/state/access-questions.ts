@@ -1,0 +1,193 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { KollectClusterInventorySpec } from '../../api/kollect-cluster-inventory.ts';
+import type { KollectClusterTargetSpec } from '../../api/kollect-cluster-target.ts';
+import type { GroupVersionKind } from '../../api/meta.ts';
+import { GROUP } from '../../api/group.ts';
+import { kindByName } from '../../api/kinds.ts';
+import type { KollectTargetSpec } from '../../api/kollect-target.ts';
+import { sinkKinds } from '../lookups.ts';
+import type { KnownClusterTarget, KnownTarget, Lookups } from '../lookups.ts';
+import type { Loose } from '../rule.ts';
+import { bounding } from './known-scope.ts';
+import { sinkNamespaceOf, sinkReferences } from './sink-references.ts';
+
+/**
+ * Something that the user has to be allowed, because Kollect will do it on behalf of the object that the user writes: nobody gets through
+ * Kollect what the API server would not give them.
+ */
+export interface AccessQuestion {
+  /** The field that asks for it. */
+  field: string;
+  verb: 'get' | 'list';
+  /** A resource, or a kind of which discovery has to tell the resource. */
+  resource: { group: string; plural: string } | { kind: GroupVersionKind };
+  name?: string;
+  /**
+   * Where the user needs the right: in each of these. `cluster` is everywhere at once, which counts for every namespace as well. With an empty
+   * list the right is needed only when the kind turns out to be cluster-scoped.
+   */
+  namespaces: readonly string[] | 'cluster';
+}
+
+/** More namespaces than this are not asked for one by one: whoever collects from so many needs the right on the whole cluster. */
+const maxNamespaces = 50;
+/** Targets of a profile that are looked at; beyond, the right on the whole cluster is needed. */
+const maxTargets = 1_000;
+
+/**
+ * What the writer of an object has to be allowed. On an update only what the old object did not ask for already; nothing when the spec is the same.
+ *
+ * @example accessQuestions('KollectDatabaseSink', sink, undefined, lookups)
+ * // [{ field: 'spec.postgres.databaseRef', verb: 'get', resource: { group: '', plural: 'secrets' }, name: 'dsn', namespaces: ['kollect-system'] }]
+ */
+export function accessQuestions(kind: string, object: unknown, old: unknown, lookups: Lookups): AccessQuestion[] {
+  const written = object as Written;
+  const before = old === undefined ? undefined : (old as Partial<Written>);
+  if (before !== undefined && isDeepStrictEqual(before.spec, written.spec)) return [];
+  const questions = questionsOf(kind, written, lookups);
+  if (questions.length === 0 || before?.spec === undefined || before.spec === null || isDeepened(kind, before.spec, written.spec)) return questions;
+  return without(questions, questionsOf(kind, { ...written, spec: before.spec }, lookups));
+}
+
+interface Written {
+  metadata: { name: string; namespace?: string };
+  spec: unknown;
+}
+
+function questionsOf(kind: string, { metadata, spec }: Written, lookups: Lookups): AccessQuestion[] {
+  const namespace = metadata.namespace ?? '';
+  switch (kind) {
+    case 'KollectSnapshotSink':
+    case 'KollectDatabaseSink':
+    case 'KollectEventSink':
+      return [...secretsElsewhere(spec, 'spec', namespace)];
+    case 'KollectClusterInventory':
+      return sinksOf(spec as Loose<KollectClusterInventorySpec>);
+    case 'KollectTarget': {
+      const { profileRef, ...filter } = spec as Loose<KollectTargetSpec>;
+      const collected = profileRef === undefined ? undefined : wholeKind(lookups.profile(namespace, profileRef)?.spec.targetGVK);
+      return collected === undefined ? [] : [{ field: fieldOfReach(filter), verb: 'list', resource: { kind: collected }, namespaces: reach(filter, namespace) }];
+    }
+    case 'KollectClusterTarget': {
+      const { profileRef, ...filter } = spec as Loose<KollectClusterTargetSpec>;
+      const collected = profileRef?.name === undefined ? undefined : wholeKind(lookups.profile(profileRef.namespace ?? '', profileRef.name)?.spec.targetGVK);
+      return collected === undefined ? [] : [{ field: fieldOfReach(filter), verb: 'list', resource: { kind: collected }, namespaces: reach(filter, undefined) }];
+    }
+    case 'KollectProfile':
+      return targetsOf(metadata.name, namespace, spec, lookups);
+    default:
+      return [];
+  }
+}
+
+/** What of a sink says how and when to write, not where to. */
+const harmless = ['exportMinInterval', 'connectionTest', 'cluster', 'pathTemplate', 'serialization', 'layout'];
+
+/**
+ * Whether a change gives new meaning to what was allowed before: a profile that reads more of what its targets collect, a sink that sends its
+ * credentials to another place.
+ */
+function isDeepened(kind: string, before: unknown, after: unknown): boolean {
+  if (kind === 'KollectProfile') return true;
+  if (!kind.endsWith('Sink')) return false;
+  const destination = (spec: unknown): object => Object.fromEntries(Object.entries(spec as object).filter(([key]) => !harmless.includes(key)));
+  return !isDeepStrictEqual(withoutSecretReferences(destination(before)), withoutSecretReferences(destination(after)));
+}
+
+/** References to Secrets are compared one by one: a further one must not ask for all others again. */
+function withoutSecretReferences(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(withoutSecretReferences);
+  const entries = Object.entries(value).filter(([key]) => !isSecretReference(key));
+  return Object.fromEntries(entries.map(([key, inner]) => [key, withoutSecretReferences(inner)]));
+}
+
+/** All fields of sinks that name a Secret end so. */
+function isSecretReference(key: string): boolean {
+  return /(?:[sS]ecret|database)Ref$/.test(key);
+}
+
+function* secretsElsewhere(value: unknown, field: string, own: string): Generator<AccessQuestion> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
+  for (const [key, inner] of Object.entries(value)) {
+    const at = `${field}.${key}`;
+    if (!isSecretReference(key)) {
+      yield* secretsElsewhere(inner, at, own);
+      continue;
+    }
+    const { name, namespace } = (inner ?? {}) as { name?: unknown; namespace?: unknown };
+    if (typeof name !== 'string' || typeof namespace !== 'string' || namespace.trim() === '' || namespace === own) continue;
+    yield { field: at, verb: 'get', resource: { group: '', plural: 'secrets' }, name, namespaces: [namespace] };
+  }
+}
+
+function sinksOf(spec: Loose<KollectClusterInventorySpec>): AccessQuestion[] {
+  return Array.from(sinkReferences(spec), ({ family, nameField, name, namespace }) => ({
+    field: nameField,
+    verb: 'get',
+    resource: { group: GROUP, plural: kindByName(sinkKinds[family])?.plural ?? '' },
+    name,
+    namespaces: [namespace ?? sinkNamespaceOf(spec)],
+  }));
+}
+
+interface Filter {
+  readonly namespaceSelector?: unknown;
+  readonly includedNamespaces?: readonly (string | undefined)[] | undefined;
+}
+
+/** The namespaces that a target collects from, beyond its own; those that it names bound what its selector finds. */
+function reach({ includedNamespaces, namespaceSelector }: Filter, own: string | undefined): AccessQuestion['namespaces'] {
+  const named = bounding(includedNamespaces);
+  if (named === undefined) return namespaceSelector === undefined && own !== undefined ? [] : 'cluster';
+  return bounded(named.map((name) => name.trim()).filter((name) => name !== own));
+}
+
+function bounded(namespaces: Iterable<string>): AccessQuestion['namespaces'] {
+  const sorted = [...new Set(namespaces)].toSorted();
+  return sorted.length > maxNamespaces ? 'cluster' : sorted;
+}
+
+function fieldOfReach({ includedNamespaces, namespaceSelector }: Filter): string {
+  if (bounding(includedNamespaces) !== undefined) return 'spec.includedNamespaces';
+  return namespaceSelector === undefined ? 'spec.profileRef' : 'spec.namespaceSelector';
+}
+
+/** A profile decides what its targets read, so its writer needs what they reach. */
+function targetsOf(name: string, namespace: string, spec: unknown, lookups: Lookups): AccessQuestion[] {
+  const collected = wholeKind((spec as { targetGVK?: unknown }).targetGVK as Partial<GroupVersionKind>);
+  if (collected === undefined) return [];
+  const reached = new Set<string>();
+  let isWide = false;
+  let count = 0;
+  for (const target of lookups.targets()) {
+    if (!usesProfile(target, namespace, name)) continue;
+    const where = reach(target.spec, target.kind === 'KollectTarget' ? namespace : undefined);
+    if (where === 'cluster' || ++count > maxTargets) isWide = true;
+    else for (const one of where) reached.add(one);
+  }
+  if (!isWide && count === 0) return [];
+  return [{ field: 'spec.targetGVK', verb: 'list', resource: { kind: collected }, namespaces: isWide ? 'cluster' : bounded(reached) }];
+}
+
+function usesProfile(target: KnownTarget | KnownClusterTarget, namespace: string, name: string): boolean {
+  if (target.kind === 'KollectTarget') return target.metadata.namespace === namespace && target.spec.profileRef === name;
+  return target.spec.profileRef?.name === name && target.spec.profileRef.namespace === namespace;
+}
+
+function wholeKind(gvk: Loose<GroupVersionKind> | undefined): GroupVersionKind | undefined {
+  return gvk?.version === undefined || gvk.kind === undefined ? undefined : { group: gvk.group ?? '', version: gvk.version, kind: gvk.kind };
+}
+
+/** The questions that earlier ones do not answer. */
+function without(questions: readonly AccessQuestion[], earlier: readonly AccessQuestion[]): AccessQuestion[] {
+  return questions.flatMap((question) => {
+    const same = earlier.filter((other) => other.verb === question.verb && other.name === question.name && isDeepStrictEqual(other.resource, question.resource));
+    if (same.length === 0) return [question];
+    if (same.some(({ namespaces }) => namespaces === 'cluster')) return [];
+    if (question.namespaces === 'cluster') return [question];
+    const known = new Set(same.flatMap(({ namespaces }) => namespaces));
+    const more = question.namespaces.filter((namespace) => !known.has(namespace));
+    return more.length === 0 ? [] : [{ ...question, namespaces: more }];
+  });
+}

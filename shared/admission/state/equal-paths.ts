@@ -1,0 +1,97 @@
+import type { KollectInventorySpec } from '../../api/kollect-inventory.ts';
+import { invalid, warning } from '../finding.ts';
+import type { Report } from '../finding.ts';
+import type { KnownClusterInventory, KnownInventory, KnownSink, Lookups } from '../lookups.ts';
+import type { Loose } from '../rule.ts';
+import { titled } from './known-scope.ts';
+import { overlaid } from './object-lookups.ts';
+import { sinkNamespaceOf, sinkReferences } from './sink-references.ts';
+import { snapshotDestination } from './snapshot-destination.ts';
+import type { SnapshotDestination } from './snapshot-destination.ts';
+
+type AnyInventory = KnownInventory | KnownClusterInventory;
+
+/** An inventory writes a file through a sink. */
+interface Written extends SnapshotDestination {
+  inventory: AnyInventory;
+  sink: { namespace: string; name: string };
+  nameField: string;
+}
+
+/** More inventories than this are not compared: the sink refuses a clash when it writes. */
+const maxInventories = 5_000;
+
+/** Two inventories at one path would overwrite each other in turn. The inventory that is judged must not join another one there. */
+export function inventoryPaths(lookups: Lookups, inventory: AnyInventory, report: Report): void {
+  const own = [...writtenBy(lookups, inventory)];
+  if (own.length === 0) return;
+  const taken: Written[] = [];
+  for (const written of own) {
+    const other = taken.find((earlier) => isSamePlace(earlier, written));
+    if (other !== undefined) report(invalid(written.nameField, written.sink.name, `would write to ${placeText(written)}, as ${other.nameField} does already; give one of the sinks another pathTemplate, or remove the reference`));
+    else taken.push(written);
+  }
+  for (const written of writtenByOthers(lookups, inventory)) clash(written, taken, (ours) => ours.nameField, report);
+}
+
+/** The same for a sink that is changed under the inventories that use it. */
+export function sinkPaths(lookups: Lookups, namespace: string, name: string, spec: KnownSink['spec'], report: Report): void {
+  const changed: KnownSink = { kind: 'KollectSnapshotSink', metadata: { name, namespace }, spec };
+  const after = overlaid(lookups, { sink: (family, where, which) => (family === 'snapshot' && where === namespace && which === name ? changed : lookups.sink(family, where, which)) });
+  const all = [...writtenByOthers(after, undefined)];
+  const isOurs = ({ sink }: Written): boolean => sink.namespace === namespace && sink.name === name;
+  const ours = all.filter(isOurs);
+  const field = spec.layout?.pathTemplate !== undefined && ours.some(({ isTree }) => isTree) ? 'spec.layout.pathTemplate' : 'spec.pathTemplate';
+  const clashes: Parameters<Report>[0][] = [];
+  for (const [index, written] of ours.entries()) clash(written, ours.slice(index + 1), () => field, (finding) => clashes.push(finding));
+  for (const written of all) if (!isOurs(written)) clash(written, ours, () => field, (finding) => clashes.push(finding));
+  // One of them explains what to do; a sink of many inventories would have as many.
+  const first = clashes.find(({ severity }) => severity === 'error') ?? clashes[0];
+  if (first !== undefined) report(first);
+}
+
+function clash(other: Written, ours: readonly Written[], field: (ours: Written) => string, report: Report): void {
+  for (const written of ours) {
+    if (!isSamePlace(other, written)) continue;
+    const who = `${titled(other.inventory)}${other.inventory.metadata.namespace === undefined ? '' : ` in namespace ${JSON.stringify(other.inventory.metadata.namespace)}`}`;
+    if (!written.isTree || isSameView(other.inventory, written.inventory)) {
+      report(invalid(field(written), written.path, `${placeText(written)} is written by ${who} through the sink ${JSON.stringify(other.sink.name)} already; two inventories there would overwrite each other. Use another pathTemplate, branch or destination`));
+    } else {
+      report(warning(field(written), `${who} writes a tree of the same paths to ${written.place}: objects that both collect have one file for both; add {namespace} or {targetName} to layout.pathTemplate`));
+    }
+    return;
+  }
+}
+
+/** All inventories of a namespace hold the same rows, those of all its targets. Of others nobody can tell beforehand. */
+function isSameView(a: AnyInventory, b: AnyInventory): boolean {
+  return a.kind === 'KollectInventory' && b.kind === 'KollectInventory' && a.metadata.namespace === b.metadata.namespace;
+}
+
+function isSamePlace(a: Written, b: Written): boolean {
+  return a.path === b.path && a.place === b.place && a.isTree === b.isTree;
+}
+
+function placeText({ place, path }: Written): string {
+  return `${path} at ${place}`;
+}
+
+function* writtenByOthers(lookups: Lookups, own: AnyInventory | undefined): Generator<Written> {
+  let left = maxInventories;
+  for (const inventory of lookups.inventories()) {
+    if (left-- === 0) return;
+    if (own !== undefined && inventory.kind === own.kind && inventory.metadata.name === own.metadata.name && inventory.metadata.namespace === own.metadata.namespace) continue;
+    yield* writtenBy(lookups, inventory);
+  }
+}
+
+function* writtenBy(lookups: Lookups, inventory: AnyInventory): Generator<Written> {
+  const { namespace: own, name } = inventory.metadata;
+  for (const { name: sinkName, namespace, nameField } of sinkReferences(inventory.spec as Loose<KollectInventorySpec>, ['snapshot'])) {
+    const where = inventory.kind === 'KollectClusterInventory' ? (namespace ?? sinkNamespaceOf(inventory.spec)) : (own ?? '');
+    const sink = lookups.sink('snapshot', where, sinkName);
+    // Cluster inventories call themselves so wherever an inventory names its namespace.
+    const destination = sink && snapshotDestination(sink, { namespace: inventory.kind === 'KollectClusterInventory' ? 'cluster' : (own ?? ''), name });
+    if (destination !== undefined) yield { ...destination, inventory, sink: { namespace: where, name: sinkName }, nameField };
+  }
+}

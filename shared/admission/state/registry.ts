@@ -1,0 +1,44 @@
+import type { KollectClusterInventorySpec } from '../../api/kollect-cluster-inventory.ts';
+import type { KollectInventorySpec } from '../../api/kollect-inventory.ts';
+import type { KnownSink } from '../lookups.ts';
+import { stateAdvice } from './advice.ts';
+import { inventoryPaths, sinkPaths } from './equal-paths.ts';
+import { scopeAdvice } from './scope-changes.ts';
+import { scopeRules } from './scope-rules.ts';
+import type { StateRule } from './state-rule.ts';
+
+const field = 'spec.snapshotSinkRefs[].name';
+const asks = 'Must not write to a path that another inventory writes to.';
+
+const inventoryRule: StateRule<KollectInventorySpec> = {
+  id: 'equal-paths',
+  field,
+  asks,
+  check: ({ name, namespace, spec, lookups }, report) => inventoryPaths(lookups, { kind: 'KollectInventory', metadata: { name, namespace }, spec }, report),
+};
+
+const clusterInventoryRule: StateRule<KollectClusterInventorySpec> = {
+  id: 'equal-paths',
+  field,
+  asks,
+  check: ({ name, spec, lookups }, report) => inventoryPaths(lookups, { kind: 'KollectClusterInventory', metadata: { name }, spec }, report),
+};
+
+const sinkRule: StateRule<KnownSink['spec']> = {
+  id: 'equal-paths',
+  field: 'spec.pathTemplate',
+  asks: 'Must not make two inventories write to one path.',
+  check: ({ name, namespace, spec, lookups }, report) => sinkPaths(lookups, namespace, name, spec as KnownSink['spec'], report),
+};
+
+const pathRules: ReadonlyMap<string, StateRule<never>> = new Map<string, StateRule<never>>([
+  ['KollectInventory', inventoryRule],
+  ['KollectClusterInventory', clusterInventoryRule],
+  ['KollectSnapshotSink', sinkRule],
+]);
+
+/** The rules of a kind that look at other objects of the cluster. */
+export function stateRulesOf(kind: string): readonly StateRule<never>[] {
+  const paths = pathRules.get(kind);
+  return [...(scopeRules.get(kind) ?? []), ...(paths === undefined ? [] : [paths]), ...(stateAdvice.get(kind) ?? []), ...(scopeAdvice.get(kind) ?? [])];
+}

@@ -1,0 +1,31 @@
+import { asWarning, sortFindings } from '../finding.ts';
+import type { Finding } from '../finding.ts';
+import type { Lookups } from '../lookups.ts';
+import { isUnchangedSince } from '../ratchet.ts';
+import { stateRulesOf } from './registry.ts';
+import type { StateInput } from './state-rule.ts';
+
+export interface StateContext {
+  lookups: Lookups;
+  /** Namespace of the request, which counts more than what the object says. */
+  namespace?: string;
+  /** The object as it is stored, on update: what was accepted once and is unchanged is warned about, not refused. */
+  old?: unknown;
+}
+
+/**
+ * Everything that other objects of the cluster say against an object, which has to be one that `validate` found no error in: all errors at once,
+ * ordered by field, then all warnings. Throws `KollectError` (`KOL_ADMISSION_LOOKUP`) when the lookups cannot know.
+ *
+ * @example validateState('KollectInventory', inventory, { lookups: objectLookups([scope]) })
+ */
+export function validateState(kind: string, object: unknown, { lookups, namespace, old }: StateContext): Finding[] {
+  const { metadata, spec } = object as { metadata: { name?: string; namespace?: string }; spec: unknown };
+  const input: StateInput<never> = { kind, name: metadata.name ?? '', namespace: namespace ?? metadata.namespace ?? '', spec: spec as never, lookups };
+  const findings: Finding[] = [];
+  for (const { id, check } of stateRulesOf(kind)) check(input, (finding) => findings.push({ ...finding, rule: id }));
+  if (findings.length === 0) return findings;
+  const refused = findings.some(({ severity }) => severity === 'error');
+  const tolerated = refused && old !== undefined && isUnchangedSince(old, kind, object);
+  return sortFindings(tolerated ? findings.map((finding) => (finding.severity === 'error' ? asWarning(finding) : finding)) : findings);
+}

@@ -4,6 +4,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { parseAllDocuments, stringify } from 'yaml';
 import type { Document } from 'yaml';
+import { installPolicies } from '../kollect/installation.ts';
 import { startKollect } from './harness.ts';
 
 // A newcomer's file with five mistakes: kubectl names all five, and whoever does what the five lines say, and nothing else, has a file
@@ -11,6 +12,7 @@ import { startKollect } from './harness.ts';
 
 const kollect = await startKollect({ startController: false });
 t.teardown(() => kollect.stop());
+await installPolicies(kollect.kubectl);
 
 const profile = `
 apiVersion: kollect.dev/v1alpha1

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { kinds } from '../../shared/api/kinds.ts';
-import { installCrds, installLaxCrds, webhookProcess } from '../kollect/installation.ts';
+import { installCrds, installLaxCrds, installPolicies, webhookProcess } from '../kollect/installation.ts';
 import { registerWebhook } from '../kollect/registration.ts';
 import { startCluster } from '../servers/cluster.ts';
 import type { KubernetesObject } from './harness.ts';
@@ -27,6 +27,7 @@ for (const name of ['annotated', 'changed', 'released', 'untouched']) {
   if (created.code !== 0) throw new Error(created.stderr);
 }
 await installCrds(kubectl);
+await installPolicies(kubectl);
 await webhook.start();
 await registerWebhook(kubectl, webhook);
 

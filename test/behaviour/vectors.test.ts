@@ -7,7 +7,7 @@ import { secretWord, storedObject, vectorObject } from '../admission/vectors/vec
 import type { Vector } from '../admission/vectors/vector.ts';
 import { renderFinding } from '../../shared/admission/finding.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
-import { installCrds, installLaxCrds, webhookProcess } from '../kollect/installation.ts';
+import { installCrds, installLaxCrds, installPolicies, webhookProcess } from '../kollect/installation.ts';
 import { isCalled, registerWebhook } from '../kollect/registration.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
@@ -30,6 +30,7 @@ type Case = (typeof cases)[number];
 await installLaxCrds(kubectl);
 await apply([...namespaces(), ...cases.flatMap(({ old }) => (old === undefined ? [] : [old]))]);
 await installCrds(kubectl);
+await installPolicies(kubectl);
 // The schemas act with a delay, too.
 await eventually(async () => (await kubectl(['create', '--dry-run=server', '-f', '-'], { stdin: manifest([vectorObject({ kind: 'KollectTarget', object: { spec: {} } })]) })).code !== 0);
 await webhook.start();

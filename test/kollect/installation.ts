@@ -59,7 +59,8 @@ export async function controllerProcess(keeper: Keeper, options: { kubeconfig: s
   return { ...kollectProcess(keeper, { name: 'controller', flags: all, healthPort: await freePort() }), metricsUrl: `http://127.0.0.1:${metricsPort}/metrics` };
 }
 
-const crdFolder = join(import.meta.dirname, '..', '..', 'manifests', 'crds');
+const manifests = join(import.meta.dirname, '..', '..', 'manifests');
+const crdFolder = join(manifests, 'crds');
 
 /** Names of our CRDs. */
 export const crdNames: readonly string[] = kinds.map(({ plural }) => `${plural}.${GROUP}`);
@@ -84,6 +85,16 @@ export async function installCrds(kubectl: Kubectl, names: readonly string[] = c
   if (names.length === 0) return;
   await done(kubectl(['apply', '--server-side', ...names.map((name) => `--filename=${crdFile(name)}`)]));
   await untilEstablished(kubectl, names);
+}
+
+/** The rules that the API server holds by itself besides those of the CRDs. They act a moment later. */
+export async function installPolicies(kubectl: Kubectl): Promise<void> {
+  await done(kubectl(['apply', '--server-side', '-k', join(manifests, 'admission-policy')]));
+}
+
+/** Applies the admission policies, those of an overlay when one is named. They are in force a moment later. */
+export async function installPolicies(kubectl: Kubectl, overlay = ''): Promise<void> {
+  await done(kubectl(['apply', '-k', join(crdFolder, '..', 'admission-policy', overlay)]));
 }
 
 async function untilEstablished(kubectl: Kubectl, names: readonly string[]): Promise<void> {

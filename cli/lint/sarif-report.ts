@@ -39,7 +39,8 @@ function result(finding: LintFinding, indices: ReadonlyMap<string, number>) {
       {
         physicalLocation: {
           artifactLocation: artifact(file),
-          ...(region === undefined ? {} : { region: { startLine: region.line, startColumn: region.column, endLine: region.endLine, endColumn: region.endColumn } }),
+          // Scanners want a place even of what has none.
+          region: region === undefined ? { startLine: 1 } : { startLine: region.line, startColumn: region.column, endLine: region.endLine, endColumn: region.endColumn },
         },
         ...(name === undefined || name === '' ? {} : { logicalLocations: [{ fullyQualifiedName: field === undefined ? name : `${name}#${field}` }] }),
       },

@@ -2,6 +2,7 @@ import type { Dirent } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { isKustomization, patchFiles } from './kustomization.ts';
 import type { Source } from './source.ts';
 
 /** Some seconds to read. An API server takes objects of 3 MiB at most; whole installations are one or two. */
@@ -43,12 +44,14 @@ async function isFolder(path: string): Promise<boolean> {
 
 async function readFolder(folder: string, skipped: { name: string; why: string }[]): Promise<Source[]> {
   const files: string[] = [];
+  const patches = new Set<string>();
   const folders = [folder];
   try {
     for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
       const entries = (await readdir(next, { withFileTypes: true })).toSorted((a, b) => (a.name < b.name ? -1 : 1));
       for (const entry of entries.toReversed()) {
         const path = join(next, entry.name);
+        if (isKustomization(entry.name)) for (const patch of patchFiles((await readOne(path, false)).text)) patches.add(join(next, patch));
         const why = leftOut(entry);
         if (why !== undefined) skipped.push({ name: path, why });
         else if (entry.isDirectory()) folders.push(path);
@@ -60,11 +63,12 @@ async function readFolder(folder: string, skipped: { name: string; why: string }
     return [problem(folder, `cannot be read: ${reason(error)}`)];
   }
   if (files.length === 0) return [problem(folder, 'holds no file that ends with .yaml, .yml or .json')];
-  return Promise.all(files.toSorted().map((file) => readOne(file, false)));
+  for (const name of files.filter((file) => patches.has(file))) skipped.push({ name, why: 'a patch of a kustomization is a part of an object' });
+  return Promise.all(files.filter((file) => !patches.has(file)).toSorted().map((file) => readOne(file, false)));
 }
 
 function leftOut(entry: Dirent): string | undefined {
-  if (/^kustomization(?:\.ya?ml)?$/i.test(entry.name)) return 'a kustomization is no object; to lint what it builds: kubectl kustomize <folder> | kollect lint -';
+  if (isKustomization(entry.name)) return 'a kustomization is no object; to lint what it builds: kubectl kustomize <folder> | kollect lint -';
   if (entry.name === 'node_modules' || entry.name.startsWith('.')) return 'hidden';
   return undefined;
 }

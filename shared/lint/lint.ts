@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { rememberingJudge } from '../admission/expressions.ts';
 import { renderProblem, warning } from '../admission/finding.ts';
 import type { Finding, FindingType } from '../admission/finding.ts';
@@ -9,6 +10,7 @@ import type { FileRule } from './file-rules.ts';
 import { readHeader } from './header.ts';
 import type { Header } from './header.ts';
 import { filledIn, judge } from './judge.ts';
+import { isKustomization } from './kustomization.ts';
 import { objectSchema } from './object-schema.ts';
 import { objectsOf, sortOf } from './objects.ts';
 import { placeOf } from './placed.ts';
@@ -174,6 +176,6 @@ function region(yaml: YamlText, { start, end }: Range): Region {
 }
 
 function noObject(name: string): string {
-  const hint = /(?:^|[/\\])kustomization\.ya?ml$/i.test(name) ? 'build it first, and lint the output: kubectl kustomize . | kollect lint -' : `objects begin with apiVersion, such as ${GROUP}/v1alpha1, and kind`;
+  const hint = isKustomization(basename(name)) ? 'build it first, and lint the output: kubectl kustomize . | kollect lint -' : `objects begin with apiVersion, such as ${GROUP}/v1alpha1, and kind`;
   return `is no Kubernetes object; ${hint}`;
 }

@@ -20,6 +20,7 @@ export function objectsOf(document: Placed, depth = 0): Placed[] {
 }
 
 export function sortOf(object: Placed): Sort {
+  if (isLocal(object)) return 'other';
   const apiVersion = field(object, 'apiVersion');
   const kind = field(object, 'kind');
   if (kind !== undefined && kindByName(kind) !== undefined) return 'ours';
@@ -31,4 +32,10 @@ export function sortOf(object: Placed): Sort {
 function field({ entries }: Placed, name: string): string | undefined {
   const value = entries?.get(name)?.placed.value;
   return typeof value === 'string' ? value : undefined;
+}
+
+/** What kustomize works with and never builds. */
+function isLocal({ entries }: Placed): boolean {
+  const annotation = entries?.get('metadata')?.placed.entries?.get('annotations')?.placed.entries?.get('config.kubernetes.io/local-config');
+  return annotation?.placed.value === 'true';
 }

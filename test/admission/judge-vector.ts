@@ -1,10 +1,15 @@
+import { sortFindings } from '../../shared/admission/finding.ts';
 import type { Finding } from '../../shared/admission/finding.ts';
 import { applyDefaults } from '../../shared/admission/mutate.ts';
 import { policyRefusal } from '../../shared/admission/policy.ts';
 import type { InstallationPolicy } from '../../shared/admission/policy.ts';
+import { objectLookups } from '../../shared/admission/state/object-lookups.ts';
+import { validateState } from '../../shared/admission/state/validate-state.ts';
 import { validate } from '../../shared/admission/validate.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
-import { kindByName } from '../../shared/api/kinds.ts';
+import { kinds } from '../../shared/api/kinds.ts';
+import { withSchemaDefaults } from '../../shared/crd/schema-defaults.ts';
+import { objectSchema } from '../../shared/lint/object-schema.ts';
 import { storedObject, vectorObject } from './vectors/vector.ts';
 import type { Vector } from './vectors/vector.ts';
 
@@ -12,8 +17,8 @@ export interface Judgement {
   findings: readonly Finding[];
   /** Why the installation takes no object of the kind, whatever it says. */
   refusal?: string | undefined;
-  /** See `completed`. */
-  stored?: unknown;
+  /** The object as it would be stored. */
+  stored: KubeObject;
 }
 
 /** The policy of the installation that a vector is for. */
@@ -22,21 +27,28 @@ export function policyOf({ installation = {} }: Pick<Vector, 'installation'>): I
   return { addresses: { allowPrivate: allowPrivateSinks, allowLoopback: false }, tenantMode, ...(maxExportBytes === undefined ? {} : { maxExportBytes }) };
 }
 
-/** What the rules say about the object of a vector, without a server: filled in first, then judged, as the webhook does it. */
+/** What the rules say about the object of a vector, without a server, in the order of the API server and the webhook. */
 export function judgeVector(vector: Vector): Judgement {
   const { kind } = vector;
   const policy = policyOf(vector);
-  const object = applyDefaults(kind, vectorObject(vector));
-  const old = storedObject(vector);
-  if (object.metadata.deletionTimestamp !== undefined) return { findings: [] };
+  const lookups = objectLookups(vector.cluster ?? []);
+  const stored = withDefaultsOfSchema(applyDefaults(kind, withDefaultsOfSchema(vectorObject(vector)), lookups));
+  if (stored.metadata.deletionTimestamp !== undefined) return { findings: [], stored };
   const refusal = policyRefusal(kind, policy);
-  if (refusal !== undefined) return { findings: [], refusal };
+  if (refusal !== undefined) return { findings: [], refusal, stored };
+
+  const old = storedObject(vector);
+  const update = old === undefined ? {} : { old };
   const { maxExportBytes } = policy;
-  const findings = validate(kind, object, { policy: policy.addresses, ...(maxExportBytes === undefined ? {} : { maxExportBytes }), ...(old === undefined ? {} : { old }) });
-  return { findings, stored: completed(kind, object) };
+  const findings = validate(kind, stored, { policy: policy.addresses, ...(maxExportBytes === undefined ? {} : { maxExportBytes }), ...update });
+  if (findings.some(({ severity }) => severity === 'error')) return { findings, stored };
+  return { findings: sortFindings([...findings, ...validateState(kind, stored, { lookups, ...update })]), stored };
 }
 
-/** The spec with the defaults of its schema, as the API server stores it; undefined when it does not fit. */
-export function completed(kind: string, { spec }: KubeObject): unknown {
-  return kindByName(kind)?.spec.safeParse(spec).data;
+/** What the API server fills in by the CRD, before and after it asks webhooks. */
+export function withDefaultsOfSchema(object: KubeObject): KubeObject {
+  const schema = schemas.get(object.kind);
+  return schema === undefined ? object : (withSchemaDefaults(schema, object) as KubeObject);
 }
+
+const schemas = new Map(kinds.map((definition) => [definition.kind, objectSchema(definition)]));

@@ -16,17 +16,19 @@ const causeReasons: Record<FindingType, string> = {
 };
 
 /**
- * Refuses an object for its fields. The message reads as the API server's own; clients such as kubectl print the causes, one a line.
+ * Refuses an object for its fields, or when policy alone refuses it, for that. The message reads as the API server's own; clients such as
+ * kubectl print the causes, one a line.
  *
  * @example 'KollectProfile.kollect.dev "web" is invalid: spec.targetGVK.kind: Required value'
  */
 export function invalidObject(request: AdmissionRequest, errors: readonly Finding[]): DenialStatus {
   const shown = errors.slice(0, maxCauses);
   const more = errors.length > shown.length ? `; and ${errors.length - shown.length} more` : '';
+  const forbidden = errors.every(({ policy }) => policy === true);
   return {
-    code: 422,
-    reason: 'Invalid',
-    message: `${subject(request)} is invalid: ${shown.map(renderFinding).join('; ')}${more}`,
+    code: forbidden ? 403 : 422,
+    reason: forbidden ? 'Forbidden' : 'Invalid',
+    message: `${subject(request)} is ${forbidden ? 'forbidden' : 'invalid'}: ${shown.map(renderFinding).join('; ')}${more}`,
     details: {
       name: objectName(request),
       group: request.kind.group,
@@ -49,6 +51,11 @@ export function badReview(why: string): DenialStatus {
 /** Refuses because the webhook failed. The cause is in its log under the uid, not in the answer: it may quote the object. */
 export function internalFault(request: AdmissionRequest): DenialStatus {
   return { code: 500, reason: 'InternalError', message: `${subject(request)} could not be judged: internal error of the Kollect webhook, see its log for uid ${request.uid}` };
+}
+
+/** Refuses because what the webhook waits for did not come in time. */
+export function lateFault(request: AdmissionRequest): DenialStatus {
+  return { code: 500, reason: 'InternalError', message: `${subject(request)} could not be judged in time: the Kollect webhook waits for the API server; try again` };
 }
 
 /** The name, or for an object that will get one, the prefix that it will have. */

@@ -98,6 +98,11 @@ export function answerWithinMs(url: string): number {
   return Math.max(timeoutMs - marginMs, timeoutMs / 2);
 }
 
+/** A refusal; warnings go with it. */
+export function denied(request: AdmissionRequest, status: DenialStatus, warnings: string[] = []): AdmissionResponse {
+  return { uid: request.uid, allowed: false, status: { status: 'Failure', ...status }, ...(warnings.length > 0 ? { warnings } : {}) };
+}
+
 /** The body of the answer. */
 export function writeReview(response: AdmissionResponse): string {
   return JSON.stringify({ apiVersion: admissionApiVersion, kind: 'AdmissionReview', response });

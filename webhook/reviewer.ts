@@ -10,7 +10,7 @@ import { kindByName } from '../shared/api/kinds.ts';
 import type { Logger } from '../shared/log.ts';
 import { badReview, forbiddenObject, internalFault, invalidObject, objectName } from './denial.ts';
 import type { AdmissionRequest, AdmissionResponse, DenialStatus } from './protocol.ts';
-import { isObject } from './protocol.ts';
+import { denied, isObject } from './protocol.ts';
 
 /** `mutate` fills in what is left out, `validate` judges. The API server calls both, in this order. */
 export type Phase = 'mutate' | 'validate';
@@ -33,7 +33,7 @@ export function createReviewer(options: ReviewerOptions): (phase: Phase, request
     } catch (error) {
       // A fault of ours refuses one object; it must not take the process or the connection of other reviews with it.
       options.log.error('review failed', { ...identify(request), phase, error });
-      return deny(request, internalFault(request));
+      return denied(request, internalFault(request));
     }
   };
 }
@@ -50,7 +50,7 @@ function judge(request: AdmissionRequest, { installation, log, expressions }: Re
   if (operation === 'DELETE') return { uid: request.uid, allowed: true };
   const refuse = (status: DenialStatus, warnings: string[] = [], field?: string) => {
     log.info('denied', { ...identify(request), user: request.userInfo.username, operation, dryRun: request.dryRun, code: status.code, field });
-    return deny(request, status, warnings);
+    return denied(request, status, warnings);
   };
   if (kind.group !== GROUP || kindByName(kind.kind) === undefined) return refuse(badReview(`kind ${JSON.stringify(`${kind.kind}.${kind.group}`.slice(0, 300))} is not one of ${GROUP}`));
   if (!isObject(request.object)) return refuse(badReview('the request has no object'));
@@ -71,10 +71,6 @@ function judge(request: AdmissionRequest, { installation, log, expressions }: Re
   const warnings = findings.filter(({ severity }) => severity === 'warning').map((finding) => shorten(renderFinding(finding)));
   if (errors.length > 0) return refuse(invalidObject(request, errors), warnings, errors[0]?.field);
   return { uid: request.uid, allowed: true, warnings };
-}
-
-function deny(request: AdmissionRequest, status: DenialStatus, warnings: string[] = []): AdmissionResponse {
-  return { uid: request.uid, allowed: false, status: { status: 'Failure', ...status }, ...(warnings.length > 0 ? { warnings } : {}) };
 }
 
 function isDeleting({ object }: AdmissionRequest): boolean {

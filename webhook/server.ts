@@ -1,8 +1,9 @@
 import { fastify } from 'fastify';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { kinds } from '../shared/api/kinds.ts';
+import { internalFault, lateFault } from './denial.ts';
 import type { WebhookMetrics } from './metrics.ts';
-import { answerWithinMs, readReview, writeReview } from './protocol.ts';
+import { answerWithinMs, denied, readReview, writeReview } from './protocol.ts';
 import type { AdmissionRequest, AdmissionResponse } from './protocol.ts';
 import type { Phase } from './reviewer.ts';
 
@@ -10,11 +11,12 @@ import type { Phase } from './reviewer.ts';
 export interface ServingCertificate {
   cert: string;
   key: string;
+  /** Authorities of clients, PEM. Given, a client needs a certificate of one of them. */
+  ca?: string;
 }
 
 export interface ServerOptions {
   certificate: ServingCertificate;
-  /** Never rejects: a fault is an answer, too. */
   review: (phase: Phase, request: AdmissionRequest) => AdmissionResponse | Promise<AdmissionResponse>;
   metrics: WebhookMetrics;
   /** Once true, every answer asks the client to take its next request elsewhere. */
@@ -32,10 +34,17 @@ const bodyLimitBytes = 7 * 1024 * 1024;
 const keepAliveTimeoutMs = 95_000;
 /** A client that trickles its request holds a connection no longer than this. */
 const requestTimeoutMs = 15_000;
+/** A client that takes no answer holds a connection no longer than this. Idle connections do not fall under it. */
+const stalledTimeoutMs = 30_000;
+/** Some hundreds of each API server. An open connection takes about 60 KB. */
+const maxConnections = 1_000;
+
+/** Of every kind of this API, and of those that a newer version may add. */
+const reviewPath = /^\/(?:mutate|validate)-kollect-dev-v1alpha1-[^/?]+(?:\?|$)/;
 
 /**
  * The admission server, ready for `listen` or `inject`. Every readable review is answered with 200 and its uid, whatever happens; what is
- * no review with 400, what is too large with 413.
+ * no review with 400, what is too large with 413, what does not claim to be JSON with 415.
  */
 export function buildServer(options: ServerOptions) {
   const { review, metrics, isStopping } = options;
@@ -43,6 +52,7 @@ export function buildServer(options: ServerOptions) {
     https: {
       ...options.certificate,
       ...tlsDefaults,
+      requestCert: options.certificate.ca !== undefined,
       ALPNProtocols: ['http/1.1'],
       handshakeTimeout: 10_000,
       // How often Node looks for connections that exceed the timeouts.
@@ -52,6 +62,7 @@ export function buildServer(options: ServerOptions) {
     bodyLimit: bodyLimitBytes,
     keepAliveTimeout: keepAliveTimeoutMs,
     requestTimeout: requestTimeoutMs,
+    connectionTimeout: stalledTimeoutMs,
     onProtoPoisoning: 'remove',
     // Nothing here is merged into other objects, so a key of this name is a key like any other.
     onConstructorPoisoning: 'ignore',
@@ -63,6 +74,8 @@ export function buildServer(options: ServerOptions) {
   // Counted from the first byte of a request, so idle connections do not fall under it. Node applies the smaller of the two timeouts to
   // the headers and the larger to the whole request, whatever their names say.
   app.server.headersTimeout = requestTimeoutMs;
+  app.server.maxConnections = maxConnections;
+  app.server.on('drop', () => metrics.connectionRefused());
 
   const answer = (phase: Phase, webhook: string) => (request: FastifyRequest, reply: FastifyReply) => {
     const started = performance.now();
@@ -73,11 +86,11 @@ export function buildServer(options: ServerOptions) {
       return reply.code(400).send({ message: read });
     }
     const finish = (response: AdmissionResponse) => {
-      metrics.reviewed(webhook, read.operation, response.allowed, (performance.now() - started) / 1000);
+      metrics.reviewed({ webhook, operation: read.operation, code: response.status?.code ?? 200, seconds: (performance.now() - started) / 1000, bytes: Number(request.headers['content-length'] ?? 0) });
       return reply.header('content-type', 'application/json').send(writeReview(response));
     };
     const response = review(phase, read);
-    return response instanceof Promise ? response.then(finish) : finish(response);
+    return response instanceof Promise ? inTime(response, read).then(finish) : finish(response);
   };
   for (const { kind } of kinds) {
     const name = kind.toLowerCase();
@@ -88,12 +101,31 @@ export function buildServer(options: ServerOptions) {
   app.post('/mutate-kollect-dev-v1alpha1-:kind', answer('mutate', 'unknown'));
   app.post('/validate-kollect-dev-v1alpha1-:kind', answer('validate', 'unknown'));
 
+  app.setNotFoundHandler((request, reply) => {
+    const code = reviewPath.test(request.url) ? 405 : 404;
+    metrics.badRequest(code);
+    if (code === 405) reply.header('allow', 'POST');
+    return reply.code(code).send({ message: code === 405 ? 'reviews are sent by POST' : 'there is nothing here' });
+  });
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const code = error.statusCode ?? 500;
     metrics.badRequest(code);
     return reply.code(code).send({ message: code < 500 ? error.message : 'internal error' });
   });
   return app;
+}
+
+/** The answer, or a refusal at the deadline: one that comes later has nobody who waits for it. */
+async function inTime(response: Promise<AdmissionResponse>, request: AdmissionRequest): Promise<AdmissionResponse> {
+  const late = Promise.withResolvers<AdmissionResponse>();
+  const timer = setTimeout(() => late.resolve(denied(request, lateFault(request))), request.deadline - performance.now());
+  try {
+    return await Promise.race([response, late.promise]);
+  } catch {
+    return denied(request, internalFault(request));
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function unused(): never {

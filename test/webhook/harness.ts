@@ -10,6 +10,7 @@ import { createLogger } from '../../shared/log.ts';
 import { createMetrics } from '../../webhook/metrics.ts';
 import { createReviewer } from '../../webhook/reviewer.ts';
 import { buildServer } from '../../webhook/server.ts';
+import type { ServerOptions } from '../../webhook/server.ts';
 
 /** An answer as the API server reads it. */
 export interface Answer {
@@ -52,7 +53,7 @@ export function pathOf(phase: 'validate' | 'mutate', kind: string): string {
 const authority = createAuthority('test authority');
 
 /** The admission server without a socket, and the lines that it logged. */
-export function testServer(installation: Partial<InstallationPolicy> = {}) {
+export function testServer(installation: Partial<InstallationPolicy> = {}, more: Partial<ServerOptions> = {}) {
   const lines: Record<string, unknown>[] = [];
   const metrics = createMetrics();
   const log = createLogger({ level: 'info', format: 'json', name: 'webhook', write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) });
@@ -63,6 +64,7 @@ export function testServer(installation: Partial<InstallationPolicy> = {}) {
     metrics,
     isStopping: () => stopping,
     review: createReviewer({ log, installation: { addresses: { allowPrivate: true, allowLoopback: false }, tenantMode: false, ...installation } }),
+    ...more,
   });
   return { app, lines, metrics, authority, stopping: () => void (stopping = true) };
 }

@@ -1,4 +1,8 @@
 import t from 'tap';
+import type { Finding } from '../../shared/admission/finding.ts';
+import { invalidObject } from '../../webhook/denial.ts';
+import { answerWithinMs, readReview } from '../../webhook/protocol.ts';
+import type { AdmissionRequest } from '../../webhook/protocol.ts';
 import { objectOf, postgresSpec, profileSpec } from '../admission/objects.ts';
 import { pathOf, reviewOf, testServer } from './harness.ts';
 import type { Answer } from './harness.ts';
@@ -132,8 +136,47 @@ t.test('a body that is no review is a bad request', async (t) => {
   ];
   for (const [what, body] of bodies) t.equal((await send(url, body)).status, 400, what);
   t.equal((await send(url, 'x', { 'content-type': 'text/xml' })).status, 415);
-  t.equal((await app.inject({ method: 'GET', url })).statusCode, 404);
-  t.equal((await send('/', review)).status, 404);
+});
+
+t.test('only the paths of reviews answer, and only to POST', async (t) => {
+  const url = pathOf('validate', 'KollectInventory');
+  for (const method of ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const) {
+    const { statusCode, headers } = await app.inject({ method, url });
+    t.match({ statusCode, allow: headers.allow }, { statusCode: 405, allow: 'POST' }, method);
+  }
+  for (const path of ['/', '/validate', '/validate-apps-v1-deployment', `/x${url}`, `${url.split('?', 1)[0]}/x`, '/metrics', '/%', '//']) {
+    t.match((await send(path, reviewOf(inventory({})))).status, path === '/%' ? 400 : 404, path);
+  }
+});
+
+t.test('the API server says how long it waits', async (t) => {
+  t.equal(answerWithinMs('/validate?timeout=5s'), 4000);
+  t.equal(answerWithinMs('/validate?a=b&timeout=30s&c=d'), 29_000);
+  t.equal(answerWithinMs('/validate?timeout=1s'), 500, 'half of a short time');
+  t.equal(answerWithinMs('/validate?timeout=999s'), 29_000, 'no configuration can ask for more than 30 s');
+  for (const other of ['/validate', '/validate?timeout=', '/validate?timeout=-1s', '/validate?timeout=5', '/validate?xtimeout=5s']) t.equal(answerWithinMs(other), 9000, other);
+});
+
+t.test('what takes longer than the API server waits is refused before it gives up', async (t) => {
+  const answers = { never: () => new Promise<never>(() => {}), fails: () => Promise.reject(new Error('canary')), waits: () => Promise.resolve({ uid: 'u', allowed: true }) };
+  for (const [what, answer] of Object.entries(answers)) {
+    const waiting = testServer({}, { review: answer });
+    t.teardown(() => waiting.app.close());
+    const started = performance.now();
+    const { response } = (await waiting.app.inject({ method: 'POST', url: pathOf('validate', 'KollectInventory').replace('5s', '1s'), payload: reviewOf(inventory({})) })).json<Answer>();
+    if (what === 'waits') t.equal(response.allowed, true);
+    else t.match(response, { allowed: false, status: { code: 500, reason: 'InternalError', message: what === 'never' ? /not be judged in time/ : /internal error/ } }, what);
+    t.equal(performance.now() - started >= 499, what === 'never');
+    t.notMatch(JSON.stringify(response), /canary/);
+  }
+});
+
+t.test('a refusal by policy alone is forbidden, beside a mistake it is one', async (t) => {
+  const request = readReview(reviewOf(inventory({})), 0) as AdmissionRequest;
+  const policy: Finding = { severity: 'error', field: 'spec.namespace', type: 'Forbidden', detail: 'out of scope', policy: true };
+  const mistake: Finding = { severity: 'error', field: 'spec.suspend', type: 'Required', detail: '' };
+  t.match(invalidObject(request, [policy]), { code: 403, reason: 'Forbidden', message: 'KollectInventory.kollect.dev "sample" is forbidden: spec.namespace: Forbidden: out of scope', details: { causes: [{ field: 'spec.namespace' }] } });
+  t.match(invalidObject(request, [policy, mistake]), { code: 422, reason: 'Invalid', details: { causes: { length: 2 } } });
 });
 
 t.test('seven megabytes pass, more do not', async (t) => {
@@ -173,10 +216,12 @@ t.test('a fault of ours denies one object and names the log line', async (t) => 
 
 t.test('metrics count reviews by webhook, operation and outcome', async (t) => {
   const text = await metrics.registry.metrics();
-  t.match(text, /kollect_admission_requests_total\{webhook="vkollectinventory\.kb\.io",operation="UPDATE",allowed="true"\} \d+/);
-  t.match(text, /kollect_admission_requests_total\{webhook="vkollectdatabasesink\.kb\.io",operation="CREATE",allowed="false"\} \d+/);
+  t.match(text, /kollect_admission_requests_total\{webhook="vkollectinventory\.kb\.io",operation="UPDATE",allowed="true",code="200"\} \d+/);
+  t.match(text, /kollect_admission_requests_total\{webhook="vkollectdatabasesink\.kb\.io",operation="CREATE",allowed="false",code="422"\} \d+/);
   t.match(text, /kollect_admission_duration_seconds_count\{webhook="mkollectinventory\.kb\.io"\} \d+/);
   t.match(text, /kollect_admission_bad_requests_total\{code="413"\} 1/);
+  t.match(text, /kollect_admission_requests_total\{webhook="unknown",operation="CREATE",allowed="false",code="400"\} 1/);
+  t.match(text, /kollect_admission_request_bytes_bucket\{le="7340032"\} \d\d/);
   t.notMatch(text, /sample|team-a|jane/, 'labels are no names out of objects');
 });
 

@@ -118,8 +118,12 @@ function join(problem: string, detail: string): string {
 /** Longer values say no more, and denials go to audit logs. */
 const maxDisplayLength = 160;
 
+/** Searching a longer text for credentials takes time, and cutting it first could take away what shows that it holds one. */
+const maxSearchedLength = 8192;
+
 function displayValue(value: unknown): string {
   if (value === undefined) return 'null';
+  if (typeof value === 'string' && value.length > maxSearchedLength) return `(${value.length} characters)`;
   const text = JSON.stringify(value, (_key, inner: unknown) => {
     if (typeof inner === 'bigint') return Number(inner);
     return typeof inner === 'string' ? redact(inner) : inner;
@@ -127,10 +131,13 @@ function displayValue(value: unknown): string {
   return text.length > maxDisplayLength ? `${text.slice(0, maxDisplayLength)}…` : text;
 }
 
-/** Hides what looks like a credential inside a text: the user part of URLs, `password=…`, PEM blocks. */
-function redact(text: string): string {
+/** Hides what looks like a credential inside a text: the user part of addresses, `password=…`, PEM blocks, tokens by their form. */
+export function redact(text: string): string {
   if (text.includes('-----BEGIN ')) return '***';
   return text
-    .replaceAll(/:\/\/[^\s/@]*@/g, '://***@')
-    .replaceAll(/\b(password|passwd|pwd|secret|token|api_?key|access_?key)(\s*[=:]\s*)[^\s&;,]+/gi, '$1$2***');
+    .replaceAll(/:\/\/\S*@/g, '://***@')
+    .replaceAll(/(^|[\s,;="'])[^\s,;="'/:@]+:[^\s@]*@/g, '$1***@')
+    .replaceAll(/(password|passwd|pwd|secret|token|api_?key|access_?key|account_?key|sig|signature)(["']?\s*[=:]\s*)[^\s&;,]+/gi, '$1$2***')
+    .replaceAll(/\b(bearer|basic)(\s+)[\w.~+/=-]{8,}/gi, '$1$2***')
+    .replaceAll(/\b(?:gh[oprsu]_|github_pat_|glpat-|xox[a-z]-|eyJ)[\w.-]{8,}/g, '***');
 }

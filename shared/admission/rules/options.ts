@@ -1,34 +1,61 @@
+import { sinkTypeFacts } from '../../api/sink-types.ts';
 import { nearestName } from '../../nearest.ts';
 import { forbidden, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
+import type { Rule, RuleInput } from '../rule.ts';
+import type { SinkSpec } from './sink.ts';
 
 /** Anywhere in a key, these words announce a credential: letters and digits only, so that no separator hides them. */
-export const secretParts = /passw(?:or)?d|passphrase|secret|token|apikey|accesskey|privatekey|credential|connectionstring/;
+export const secretParts = /passw(?:or)?d|passphrase|secret|token|apikey|accesskey|accountkey|sharedkey|privatekey|credential|connectionstring|authorization/;
 /** These do so only as a whole word: they begin other words, as in `authMechanism` or `passive`. */
 export const secretWords: ReadonlySet<string> = new Set(['pass', 'pwd', 'auth', 'sas', 'dsn', 'bearer']);
 
-/**
- * Free settings of a backend: no credentials, and only keys that do something.
- *
- * @param known what the backend reads; undefined while the type itself is not known
- */
-export function backendOptions(field: string, options: Readonly<Record<string, string | undefined>> | undefined, type: string, known: readonly string[] | undefined, report: Report): void {
-  for (const [key, value] of Object.entries(options ?? {})) {
-    const path = `${field}[${key}]`;
-    if (isSecretLike(key)) report(forbidden(path, 'options are stored in plain text; put credentials into a Secret and name it in secretRef or databaseRef'));
-    else if (value !== undefined && holdsCredential(value)) report(forbidden(path, 'the value holds a credential; put it into a Secret and name it in secretRef or databaseRef'));
-    else if (known !== undefined && !known.includes(key)) report(warning(path, unknownOption(key, type, known)));
+/** Free settings of a backend: no credentials, and only keys that do something. */
+export const optionRules: readonly Rule<SinkSpec>[] = [
+  { id: 'option-keys', field: 'spec.options', asks: 'Must have no keys that announce a credential.', check: keys },
+  { id: 'option-values', field: 'spec.options', asks: 'Must have no values that hold a credential.', check: values },
+  { id: 'option-names', field: 'spec.options', asks: 'Options that the type does not know have no effect.', advises: true, check: names },
+];
+
+function keys({ spec }: RuleInput<SinkSpec>, report: Report): void {
+  for (const key of Object.keys(spec.options ?? {})) {
+    if (isSecretLike(key)) report(forbidden(at(key), 'options are stored in plain text; put credentials into a Secret and name it in secretRef or databaseRef'));
   }
 }
 
-function isSecretLike(key: string): boolean {
-  const lower = key.trim().toLowerCase();
-  return secretParts.test(lower.replaceAll(/[^a-z0-9]/g, '')) || lower.split(/[^a-z0-9]+/).some((word) => secretWords.has(word));
+function values({ spec }: RuleInput<SinkSpec>, report: Report): void {
+  for (const [key, value] of Object.entries(spec.options ?? {})) {
+    if (value !== undefined && !isSecretLike(key) && holdsCredential(value)) report(forbidden(at(key), 'the value holds a credential; put it into a Secret and name it in secretRef or databaseRef'));
+  }
 }
 
-/** A URL with a password, or a key in PEM. */
+function names({ spec }: RuleInput<SinkSpec>, report: Report): void {
+  const known = sinkTypeFacts(spec.type)?.options;
+  if (known === undefined) return;
+  for (const [key, value] of Object.entries(spec.options ?? {})) {
+    if (!known.includes(key) && !isSecretLike(key) && !holdsCredential(value ?? '')) report(warning(at(key), unknownOption(key, spec.type ?? '', known)));
+  }
+}
+
+const at = (key: string) => `spec.options[${key}]`;
+
+/**
+ * Whether a name announces a credential.
+ *
+ * @example isSecretLike('sasl.token') // true
+ */
+export function isSecretLike(name: string): boolean {
+  const plain = name.normalize('NFKC').trim();
+  const lower = plain.toLowerCase();
+  if (secretParts.test(lower.replaceAll(/[^a-z0-9]/g, ''))) return true;
+  // `dbPass` and `basicAuth` end in one; `authMechanism` and `passThrough` only begin with it.
+  const lastWord = plain.split(/(?<=[a-z0-9])(?=[A-Z])/).at(-1)?.toLowerCase() ?? '';
+  return secretWords.has(lastWord) || lower.split(/[^a-z0-9]+/).some((word) => secretWords.has(word));
+}
+
+/** A URL with a password, a key in PEM, or a setting such as `password=…`. */
 function holdsCredential(value: string): boolean {
-  return /:\/\/[^\s/@:]*:[^\s/@]+@/.test(value) || value.includes('-----BEGIN ');
+  return /:\/\/[^\s/@:]*:[^\s@]+@/.test(value) || value.includes('-----BEGIN ') || /(?:passw(?:or)?d|pwd|secret|token|api_?key|access_?key|account_?key)\s*=\s*[^\s;&]/i.test(value);
 }
 
 function unknownOption(key: string, type: string, known: readonly string[]): string {

@@ -4,9 +4,11 @@ import { clusterScopeRules } from './cluster-scope.ts';
 import { clusterTargetRules } from './cluster-target.ts';
 import { connectionTestRules } from './connection-test.ts';
 import { databaseSinkRules } from './database-sink.ts';
+import { eventSinkRules } from './event-sink.ts';
 import { inventoryRules } from './inventory.ts';
 import { profileRules } from './profile.ts';
 import { scopeRules } from './scope.ts';
+import { snapshotSinkRules } from './snapshot-sink.ts';
 import { targetRules } from './target.ts';
 
 /** The rules of each kind beyond its schema. */
@@ -16,9 +18,11 @@ const rules: ReadonlyMap<string, readonly Rule<never>[]> = new Map<string, reado
   ['KollectClusterTarget', clusterTargetRules],
   ['KollectConnectionTest', connectionTestRules],
   ['KollectDatabaseSink', databaseSinkRules],
+  ['KollectEventSink', eventSinkRules],
   ['KollectInventory', inventoryRules],
   ['KollectProfile', profileRules],
   ['KollectScope', scopeRules],
+  ['KollectSnapshotSink', snapshotSinkRules],
   ['KollectTarget', targetRules],
 ]);
 

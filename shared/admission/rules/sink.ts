@@ -1,65 +1,82 @@
+import type { z } from 'zod';
+import { annotations } from '../../api/annotations.ts';
+import type { sinkCommonFields } from '../../api/sink-common.ts';
+import type { SinkFamily } from '../../api/sink-ref.ts';
+import { sinkTypeFacts, sinkTypes } from '../../api/sink-types.ts';
+import type { SinkType } from '../../api/sink-types.ts';
 import { forbidden, required, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
+import type { Rule, RuleInput } from '../rule.ts';
+import { annotationRule } from './annotations.ts';
 import { interval } from './durations.ts';
+import { credentials } from './endpoint.ts';
 import { secretReference } from './names.ts';
-import { backendOptions } from './options.ts';
-import { pathTemplate } from './path-template.ts';
+import { optionRules } from './options.ts';
+import { pathTemplateRules } from './path-template.ts';
 import { serializationFormat } from './serialization.ts';
-import { tlsSettings } from './tls-settings.ts';
-
-type SecretRef = { readonly name?: string | undefined; readonly namespace?: string | undefined };
+import { tlsRules } from './tls-settings.ts';
 
 /** What sinks of all families have in common. */
-interface LooseSinkSpec {
-  readonly type?: string | undefined;
-  readonly endpoint?: string | undefined;
-  readonly secretRef?: SecretRef | undefined;
-  readonly tls?: Parameters<typeof tlsSettings>[1];
-  readonly pathTemplate?: string | undefined;
-  readonly exportMinInterval?: string | undefined;
-  readonly serialization?: { readonly format?: string | undefined } | undefined;
-  readonly layout?: unknown;
-  readonly provisioning?: { readonly mode?: string | undefined; readonly naming?: { readonly template?: string | undefined } | undefined } | undefined;
-  readonly options?: Readonly<Record<string, string | undefined>> | undefined;
-}
+export type SinkSpec = { type: SinkType } & z.infer<z.ZodObject<typeof sinkCommonFields>>;
 
-/** What the rules need to know of a type of sink. */
-export interface SinkTypeFacts {
-  /** Formats it can write; `json` always passes. */
-  formats: readonly string[];
-  /** Keys of `options` that it reads. */
-  options: readonly string[];
-  /** Whether it lays out files, as git does. */
-  hasLayout: boolean;
-}
+type Input = RuleInput<SinkSpec>;
 
 /** The fields that sinks of all families share. Without a valid type, what depends on it is not judged. */
-export function sink(spec: LooseSinkSpec, facts: SinkTypeFacts | undefined, report: Report): void {
-  endpointWithoutPassword('spec.endpoint', spec.endpoint, report);
-  secretReference('spec.secretRef', spec.secretRef, report);
-  tlsSettings('spec.tls', spec.tls, report);
-  pathTemplate('spec.pathTemplate', spec.pathTemplate, report);
-  interval('spec.exportMinInterval', spec.exportMinInterval, report);
-  pathTemplate('spec.provisioning.naming.template', spec.provisioning?.naming?.template, report);
-  backendOptions('spec.options', spec.options, spec.type ?? 'this sink', facts?.options, report);
-  if (spec.provisioning?.mode === 'existing') report(warning('spec.provisioning.mode', 'existing: Kollect creates nothing; the connection test says what the destination lacks'));
-  if (facts === undefined) return;
-  serializationFormat(spec.serialization?.format, facts.formats, report);
-  if (spec.layout !== undefined && !facts.hasLayout) report(forbidden('spec.layout', `only sinks of the types git and gitlab have a layout, not ${spec.type}`));
+export const sinkRules: readonly Rule<SinkSpec>[] = [
+  annotationRule({ [annotations.testConnection]: 'true', [annotations.preview]: 'true' }),
+  { id: 'type-is-built', field: 'spec.type', asks: 'Types that this version does not export to yet are checked and kept.', advises: true, check: typeIsBuilt },
+  { id: 'type-block', field: 'spec.<type>', asks: 'The block of the type must be there where the type needs it, and no other.', check: typeBlock },
+  { id: 'endpoint-credentials', field: 'spec.endpoint', asks: 'Must hold no password, token or signature.', check: ({ spec }, report) => credentials('spec.endpoint', spec.endpoint, report) },
+  { id: 'secret-ref', field: 'spec.secretRef', asks: 'Must name a Secret.', check: ({ spec }, report) => secretReference('spec.secretRef', spec.secretRef, report) },
+  ...tlsRules,
+  ...pathTemplateRules<SinkSpec>('path-template', 'spec.pathTemplate', (spec) => spec.pathTemplate),
+  { id: 'export-min-interval', field: 'spec.exportMinInterval', asks: 'Must be a duration from 0s to 24h.', check: ({ spec }, report) => interval('spec.exportMinInterval', spec.exportMinInterval, report) },
+  { id: 'serialization-format', field: 'spec.serialization.format', asks: 'Must be a format that the type can write.', check: serializationFormat },
+  { id: 'layout', field: 'spec.layout', asks: 'Is for the types git and gitlab only.', check: layout },
+  { id: 'provisioning-mode', field: 'spec.provisioning.mode', asks: 'With existing, Kollect creates nothing.', advises: true, check: provisioningMode },
+  ...pathTemplateRules<SinkSpec>('naming-template', 'spec.provisioning.naming.template', (spec) => spec.provisioning?.naming?.template),
+  ...optionRules,
+];
+
+function typeIsBuilt({ spec }: Input, report: Report): void {
+  if (sinkTypeFacts(spec.type)?.isBuilt === false) report(warning('spec.type', `${spec.type} is checked and kept, but this version does not export to it: the connection test answers "not implemented"`));
 }
 
-function endpointWithoutPassword(field: string, endpoint: string | undefined, report: Report): void {
-  if (endpoint !== undefined && /:\/\/[^\s/@:]*:[^\s/]*@/.test(endpoint)) report(forbidden(field, 'the URL holds a password; put it into a Secret and name that in secretRef'));
+/** Blocks of other types would be settings without effect. */
+function typeBlock({ kind, spec }: Input, report: Report): void {
+  const facts = sinkTypeFacts(spec.type);
+  if (facts === undefined) return;
+  const own = spec as Readonly<Record<string, unknown>>;
+  if (facts.isBlockRequired && own[facts.block] === undefined) report(required(`spec.${facts.block}`, `a sink of the type ${spec.type} needs this block`));
+  for (const [block, types] of blocksOf(facts.family)) {
+    if (block !== facts.block && own[block] !== undefined) report(forbidden(`spec.${block}`, `the type of this ${kind} is ${spec.type}; remove the block, or set the type to ${types.join(' or ')}`));
+  }
+}
+
+/** The blocks of a family, each with the types that it is for. */
+function blocksOf(family: SinkFamily): Map<string, string[]> {
+  const blocks = new Map<string, string[]>();
+  for (const [type, facts] of Object.entries(sinkTypes)) if (facts.family === family) blocks.set(facts.block, [...(blocks.get(facts.block) ?? []), type]);
+  return blocks;
+}
+
+function layout({ spec }: Input, report: Report): void {
+  if (spec.layout !== undefined && sinkTypeFacts(spec.type)?.hasLayout === false) report(forbidden('spec.layout', `only sinks of the types git and gitlab have a layout, not ${spec.type}`));
+}
+
+function provisioningMode({ spec }: Input, report: Report): void {
+  if (spec.provisioning?.mode === 'existing') report(warning('spec.provisioning.mode', 'existing: Kollect creates nothing; the connection test says what the destination lacks'));
 }
 
 /**
- * The block of the sink's type has to be there, and blocks of other types must not: they would be settings without effect.
+ * A field that is set and does nothing on some sinks.
  *
- * @param blocks the block of each type of the family
+ * @param why what counts in its place; undefined where the field has an effect
  */
-export function typeBlocks(type: string, blocks: Readonly<Record<string, unknown>>, report: Report): void {
-  for (const [name, block] of Object.entries(blocks)) {
-    if (name === type && block === undefined) report(required(`spec.${name}`, `a sink of the type ${type} needs this block`));
-    else if (name !== type && block !== undefined) report(forbidden(`spec.${name}`, `the type of this sink is ${type}; remove the block, or set the type to ${name}`));
-  }
+export function effectless<Spec>(id: string, field: string, asks: string, why: (input: RuleInput<Spec>) => string | undefined): Rule<Spec> {
+  const check = (input: RuleInput<Spec>, report: Report) => {
+    const reason = why(input);
+    if (reason !== undefined) report(warning(field, `has no effect: ${reason}`));
+  };
+  return { id, field, asks, advises: true, check };
 }

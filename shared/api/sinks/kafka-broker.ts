@@ -8,7 +8,7 @@ export interface KafkaBroker {
   port: number;
 }
 
-const form = 'write <host>:9092, an IPv6 address in brackets, and each broker as an item of its own';
+const form = 'must be one address; write <host>:9092, an IPv6 address in brackets, and each broker as an item of its own';
 
 /**
  * Reads the address of a broker: `host:port`, with port 9092 when it names none. A scheme such as `kafka://` says nothing; encryption has a field
@@ -17,8 +17,9 @@ const form = 'write <host>:9092, an IPv6 address in brackets, and each broker as
  * @example parseKafkaBroker('kafka.kollect-system.svc:9092') // { host: 'kafka.kollect-system.svc', port: 9092, user: undefined }
  */
 export function parseKafkaBroker(text: string): KafkaBroker {
+  if (text.includes(',') || /^[^[@]*:[^[@/]*:/.test(text)) throw new KollectError('KOL_API_ENDPOINT', form);
   const { scheme, user, host, port = 9092, path, query, fragment } = splitUrl(hasScheme(text) ? text : `kafka://${text}`);
   if (!['kafka', 'plaintext', 'ssl'].includes(scheme)) throw new KollectError('KOL_API_ENDPOINT', `has the scheme ${scheme}; ${form}`);
-  if (host.includes(',') || path.replaceAll('/', '') !== '' || query !== '' || fragment !== '') throw new KollectError('KOL_API_ENDPOINT', form);
+  if (path.replaceAll('/', '') !== '' || query !== '' || fragment !== '') throw new KollectError('KOL_API_ENDPOINT', form);
   return { user, host, port };
 }

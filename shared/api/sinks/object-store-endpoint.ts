@@ -11,7 +11,6 @@ export interface ObjectStoreEndpoint {
   /** `http` only for a host of one's own. */
   scheme: 'http' | 'https';
   user: string | undefined;
-  query: string;
   /** Bucket, or container of Azure. */
   bucket: string;
   /** What the keys of all objects begin with, without slashes around it; `""` for none. */
@@ -33,12 +32,12 @@ const forms: Readonly<Record<ObjectStoreType, { scheme: string; form: string }>>
  */
 export function parseObjectStoreEndpoint(type: ObjectStoreType, text: string): ObjectStoreEndpoint {
   const { scheme: own, form } = forms[type];
-  if (!hasScheme(text)) return { host: undefined, port: undefined, scheme: 'https', user: undefined, query: '', ...place(text, form) };
+  if (!hasScheme(text)) return { host: undefined, port: undefined, scheme: 'https', user: undefined, ...place(text, form) };
   const { scheme, user, host, port, path, query, fragment } = splitUrl(text);
-  if (fragment !== '') throw new KollectError('KOL_API_ENDPOINT', `must have no "#"; ${form}`);
-  if (scheme === own && port === undefined) return { host: undefined, port, scheme: 'https', user, query, ...place(host + path, form) };
+  if (query !== '' || fragment !== '') throw new KollectError('KOL_API_ENDPOINT', `must have nothing behind a "?" or "#"; ${form}`);
+  if (scheme === own && port === undefined) return { host: undefined, port, scheme: 'https', user, ...place(host + path, form) };
   if (scheme !== 'http' && scheme !== 'https') throw new KollectError('KOL_API_ENDPOINT', `cannot be read as a bucket of the type ${type}; ${form}`);
-  return { host, port, scheme, user, query, ...place(path, form) };
+  return { host, port, scheme, user, ...place(path, form) };
 }
 
 function place(path: string, form: string): { bucket: string; prefix: string } {

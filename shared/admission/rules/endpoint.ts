@@ -1,0 +1,88 @@
+import { KollectError } from '../../errors.ts';
+import { checkHost } from '../../net/address-policy.ts';
+import type { AddressPolicy } from '../../net/address-policy.ts';
+import { splitUrl } from '../../net/endpoint.ts';
+import { forbidden, invalid } from '../finding.ts';
+import type { Report } from '../finding.ts';
+import { isSecretLike } from './options.ts';
+
+/** What a type of sink reads in an address: where it would connect to. */
+export interface Destination {
+  /** Undefined when the provider's own host is meant. */
+  host: string | undefined;
+}
+
+/** Reads an address of a sink. Throws `KOL_API_ENDPOINT`. */
+export type ReadEndpoint = (text: string) => readonly Destination[];
+
+/** An address that its type of sink can read. Files are left to `notLocal`. */
+export function readable(field: string, text: string, read: ReadEndpoint, report: Report): void {
+  if (isLocal(text)) return;
+  const problem = attempt(text, read);
+  if (typeof problem === 'string') report(invalid(field, text, problem));
+}
+
+/** Files and folders are those of the machine that Kollect happens to run on, whatever they hold. */
+export function notLocal(field: string, text: string, report: Report): void {
+  if (isLocal(text)) report(forbidden(field, 'is a path on the machine of Kollect; write the address of a server'));
+}
+
+/** Hosts that the installation lets sinks connect to. Names are judged again when they are resolved. */
+export function allowedHosts(field: string, text: string, read: ReadEndpoint, policy: AddressPolicy, report: Report): void {
+  const destinations = isLocal(text) ? [] : attempt(text, read);
+  if (typeof destinations === 'string') return;
+  for (const { host } of destinations) {
+    const refused = host === undefined ? undefined : checkHost(host, policy);
+    if (refused !== undefined) report(forbidden(field, `${refused}; write a server that is reached over the network`));
+  }
+}
+
+/** No password in an address, whatever its form, and no token or signature behind the `?`. */
+export function credentials(field: string, text: string | undefined, report: Report): void {
+  if (text === undefined) return;
+  if (holdsPassword(text)) report(forbidden(field, 'holds a password; put it into a Secret and name that in secretRef'));
+  else if (secretParameter(text)) report(forbidden(field, 'holds a token or signature behind the "?"; put it into a Secret and name that in secretRef'));
+}
+
+/** The same where a user alone is a credential, or means nothing. */
+export function noUser(field: string, text: string, report: Report): void {
+  if (text.includes('@')) report(forbidden(field, 'holds a user, password or token before the "@"; put it into a Secret and name that in secretRef'));
+}
+
+/** In an address, or in one of several separated by commas. */
+export function holdsPassword(text: string): boolean {
+  return [text, ...text.split(',')].some((address) => hasPassword(address.trim()));
+}
+
+function hasPassword(address: string): boolean {
+  try {
+    return splitUrl(address).user?.includes(':') === true;
+  } catch (error) {
+    if (!(error instanceof KollectError)) throw error;
+    // No URL, or a broken one: what stands before an "@" with a ":" in it is taken for a password.
+    return /^[^\s/?#@]*:[^\s@]*@/.test(address.replace(/^[a-z][a-z0-9+.-]*:\/\//i, ''));
+  }
+}
+
+function secretParameter(text: string): boolean {
+  const [, query = ''] = /\?([^#]*)/.exec(text) ?? [];
+  return query.split('&').some((parameter) => /^(?:sig|signature)$/i.test(nameOf(parameter)) || isSecretLike(nameOf(parameter)));
+}
+
+function nameOf(parameter: string): string {
+  const [name = ''] = parameter.split('=');
+  return name.replaceAll(/%([0-9a-f]{2})/gi, (_match, code: string) => String.fromCodePoint(Number.parseInt(code, 16)));
+}
+
+function isLocal(text: string): boolean {
+  return /^\s*(?:file:|[/~.])/i.test(text);
+}
+
+function attempt(text: string, read: ReadEndpoint): readonly Destination[] | string {
+  try {
+    return read(text);
+  } catch (error) {
+    if (error instanceof KollectError) return error.message;
+    throw error;
+  }
+}

@@ -37,11 +37,11 @@ export function createAuthority(name: string, days = 365): Authority {
 }
 
 /**
- * A serving certificate for the hosts, which may be DNS names and IP addresses.
+ * A serving certificate for the hosts, which may be DNS names and IP addresses, or one that its holder shows as a client.
  *
  * @example issueCertificate(createAuthority('development'), { hosts: ['localhost', '127.0.0.1'] })
  */
-export function issueCertificate(authority: Authority, options: { hosts: readonly string[]; days?: number }): IssuedCertificate {
+export function issueCertificate(authority: Authority, options: { hosts: readonly string[]; days?: number; usage?: 'server' | 'client' }): IssuedCertificate {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const certificate = build({
     issuer: authority.name,
@@ -53,7 +53,7 @@ export function issueCertificate(authority: Authority, options: { hosts: readonl
       extension(oid.basicConstraints, true, sequence()),
       // digitalSignature.
       extension(oid.keyUsage, true, bitString(Buffer.of(0b1000_0000), 7)),
-      extension(oid.extendedKeyUsage, false, sequence(objectIdentifier(oid.serverAuth))),
+      extension(oid.extendedKeyUsage, false, sequence(objectIdentifier(options.usage === 'client' ? oid.clientAuth : oid.serverAuth))),
       extension(oid.subjectAlternativeName, false, sequence(...options.hosts.map(alternativeName))),
       extension(oid.subjectKeyIdentifier, false, octetString(identifierOf(publicKey))),
       extension(oid.authorityKeyIdentifier, false, sequence(tagged(0, identifierOf(createPublicKey(authority.key)), { constructed: false }))),
@@ -72,6 +72,7 @@ const oid = {
   authorityKeyIdentifier: '2.5.29.35',
   extendedKeyUsage: '2.5.29.37',
   serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
 } as const;
 
 interface CertificateParts {

@@ -8,6 +8,7 @@ export const webhookFlags = {
   'cert-path': { type: 'string', default: '/certs', placeholder: 'dir', help: 'Directory of the serving certificate. Renewed files are taken without a restart.' },
   'cert-name': { type: 'string', default: 'tls.crt', placeholder: 'file', help: 'Certificate chain in that directory, PEM.' },
   'cert-key': { type: 'string', default: 'tls.key', placeholder: 'file', help: 'Private key in that directory, PEM.' },
+  'client-ca-path': { type: 'string', placeholder: 'file', help: 'Serve only clients with a certificate of these authorities, PEM. By default the API server has none.' },
   'health-probe-bind-address': { type: 'parsed', parse: parseBindAddress, default: ':8081', placeholder: 'address', help: 'Where /healthz and /readyz answer, HTTP. 0 switches them off.' },
   'metrics-bind-address': { type: 'parsed', parse: parseBindAddress, default: '0', placeholder: 'address', help: 'Where /metrics answers, HTTP, such as :8080. 0 switches it off.' },
   'allow-private-sinks': { type: 'boolean', default: true, help: 'Accept sinks at RFC 1918 and unique local addresses. The controller needs the same value.' },

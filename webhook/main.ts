@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { refuseDevelopmentFlagsInCluster } from '../shared/development-flags.ts';
@@ -9,10 +10,11 @@ import { parseHostMap } from '../shared/net/host-map.ts';
 import { createHealthServer, createMetricsServer, listenAt, stopSignals } from '../shared/side-servers.ts';
 import { versionText } from '../shared/version.ts';
 import { webhookFlags } from './flags.ts';
+import { listenOnAll } from './listen.ts';
 import { createMetrics } from './metrics.ts';
 import { createReviewer } from './reviewer.ts';
 import { buildServer, tlsDefaults } from './server.ts';
-import { readCertificate, reloadCertificate } from './tls-reload.ts';
+import { firstCertificate, reloadCertificate } from './tls-reload.ts';
 
 type Flags = FlagValues<typeof webhookFlags>;
 
@@ -51,8 +53,11 @@ async function run(flags: Flags, log: Logger): Promise<void> {
   const health = createHealthServer(() => (state === 'serving' ? undefined : state));
   const side = [await listenAt(health, flags['health-probe-bind-address']), await listenAt(createMetricsServer(metrics.registry), flags['metrics-bind-address'])];
 
-  const files = { directory: flags['cert-path'], certificateName: flags['cert-name'], keyName: flags['cert-key'] };
-  const certificate = await readCertificate(files);
+  const files = { directory: flags['cert-path'], certificateName: flags['cert-name'], keyName: flags['cert-key'], clientCa: flags['client-ca-path'] };
+  const leaving = new AbortController();
+  void stop.first.then(() => leaving.abort());
+  const certificate = await firstCertificate(files, { log: log.child({ logger: 'tls' }), signal: leaving.signal });
+  if (certificate === undefined) return closeAll(side);
   metrics.certificateServed(certificate.expiresAt);
   const app = buildServer({
     certificate,
@@ -70,11 +75,11 @@ async function run(flags: Flags, log: Logger): Promise<void> {
   const stopReloading = reloadCertificate({
     files,
     current: certificate,
-    serve: ({ cert, key }) => app.server.setSecureContext({ cert, key, ...tlsDefaults }),
+    serve: ({ cert, key, ca }) => app.server.setSecureContext({ cert, key, ca, ...tlsDefaults }),
     metrics,
     log: log.child({ logger: 'tls' }),
   });
-  await app.listen({ port: flags.port, host: '::' });
+  await listenOnAll(app, flags.port);
   state = 'serving';
   log.info('serving', { port: port(app.server), healthPort: side[0] && port(side[0]), metricsPort: side[1] && port(side[1]), certificateExpiresAt: certificate.expiresAt.toISOString() });
 
@@ -89,11 +94,15 @@ async function run(flags: Flags, log: Logger): Promise<void> {
   await app.close();
   clearTimeout(overdue);
   stopReloading();
-  for (const server of side) {
+  closeAll(side);
+  log.info('stopped');
+}
+
+function closeAll(servers: readonly (Server | undefined)[]): void {
+  for (const server of servers) {
     server?.close();
     server?.closeAllConnections();
   }
-  log.info('stopped');
 }
 
 function port(server: { address(): AddressInfo | string | null }): number | undefined {

@@ -2,6 +2,7 @@ import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
 import type { Logger } from '../shared/log.ts';
 import type { WebhookMetrics } from './metrics.ts';
@@ -12,6 +13,8 @@ export interface CertificateFiles {
   directory: string;
   certificateName: string;
   keyName: string;
+  /** Authorities of the clients, a file of its own. */
+  clientCa?: string | undefined;
 }
 
 /** A pair that was found good: it parses, and the key belongs to the certificate. */
@@ -21,12 +24,39 @@ export interface VerifiedCertificate extends ServingCertificate {
 
 /** Reads the pair and verifies it. Throws an `Error` that names the file and what is wrong; never quotes the key. */
 export async function readCertificate(files: CertificateFiles): Promise<VerifiedCertificate> {
-  const [cert, key] = await Promise.all([readFile(join(files.directory, files.certificateName), 'utf8'), readFile(join(files.directory, files.keyName), 'utf8')]);
+  const { clientCa } = files;
+  const [cert, key, ca] = await Promise.all([
+    readFile(join(files.directory, files.certificateName), 'utf8'),
+    readFile(join(files.directory, files.keyName), 'utf8'),
+    clientCa === undefined ? undefined : readFile(clientCa, 'utf8'),
+  ]);
   const certificate = attempt(() => new X509Certificate(cert), `${files.certificateName} is not a PEM certificate`);
   const privateKey = attempt(() => createPrivateKey(key), `${files.keyName} is not a PEM private key`);
   if (!certificate.checkPrivateKey(privateKey)) throw new Error(`${files.keyName} is not the key of ${files.certificateName}`);
-  attempt(() => createSecureContext({ cert, key, ...tlsDefaults }), `${files.certificateName} and ${files.keyName} cannot be served`);
-  return { cert, key, expiresAt: new Date(certificate.validTo) };
+  if (ca !== undefined) attempt(() => new X509Certificate(ca), `${clientCa} is not a PEM certificate`);
+  const pair = { cert, key, ...(ca === undefined ? {} : { ca }) };
+  attempt(() => createSecureContext({ ...pair, ...tlsDefaults }), `${files.certificateName} and ${files.keyName} cannot be served`);
+  return { ...pair, expiresAt: new Date(certificate.validTo) };
+}
+
+/**
+ * The first pair, once there is one: a pod may start before its certificate was issued. Says once what it waits for.
+ *
+ * @returns nothing when `signal` ended the waiting.
+ */
+export async function firstCertificate(files: CertificateFiles, { log, signal, pollMs = 500 }: { log: Logger; signal: AbortSignal; pollMs?: number }): Promise<VerifiedCertificate | undefined> {
+  let lastProblem = '';
+  while (!signal.aborted) {
+    try {
+      return await readCertificate(files);
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error);
+      if (problem !== lastProblem) log.warn('waiting for a certificate that can be served', { directory: files.directory, error });
+      lastProblem = problem;
+    }
+    await sleep(pollMs, undefined, { signal }).catch(() => {});
+  }
+  return undefined;
 }
 
 export interface ReloadOptions {
@@ -61,7 +91,7 @@ export function reloadCertificate(options: ReloadOptions): () => void {
     try {
       const next = await readCertificate(files);
       lastProblem = '';
-      if (stopped || (next.cert === current.cert && next.key === current.key)) return;
+      if (stopped || (next.cert === current.cert && next.key === current.key && next.ca === current.ca)) return;
       options.serve(next);
       current = next;
       metrics.certificateServed(next.expiresAt);

@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { symlinkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent } from 'node:https';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +12,9 @@ import { X509Certificate } from 'node:crypto';
 import t from 'tap';
 import type { Test } from 'tap';
 import { createAuthority, issueCertificate } from '../../certs/x509.ts';
+import { eventually } from '../servers/eventually.ts';
+import { freePort } from '../servers/free-port.ts';
+import { listenOnAll } from '../../webhook/listen.ts';
 import { objectOf } from '../admission/objects.ts';
 import { certificateDirectory, pathOf, post, reviewOf } from './harness.ts';
 
@@ -23,6 +28,7 @@ interface Line {
   port?: number;
   healthPort?: number;
   metricsPort?: number;
+  error?: unknown;
 }
 
 function start(test: Test, certificates: ReturnType<typeof certificateDirectory>, ...more: string[]) {
@@ -238,7 +244,92 @@ t.test('a process that cannot serve says why and exits', async (t) => {
   t.match(await run({}, '--map-host=nonsense'), { code: 2, output: /name:port=address:port/ });
   t.match(await run(inCluster, '--allow-loopback-sinks'), { code: 2, output: /--allow-loopback-sinks: for development outside a cluster/ });
   t.match(await run(inCluster, '--map-host=a:1=127.0.0.1:2'), { code: 2, output: /--map-host/ });
-  t.match(await run({}, '--cert-path=/nowhere', '--port=0', '--health-probe-bind-address=0'), { code: 1, output: /ENOENT.*\/nowhere/ });
-  writeFileSync(join(certificates.directory, 'tls.key'), 'nonsense');
-  t.match(await run({}, `--cert-path=${certificates.directory}`, '--port=0', '--health-probe-bind-address=0'), { code: 1, output: /tls\.key is not a PEM private key/ });
+  const taken = createServer();
+  taken.listen(0);
+  await once(taken, 'listening');
+  t.teardown(() => taken.close());
+  const { port } = taken.address() as AddressInfo;
+  t.match(await run({}, `--cert-path=${certificates.directory}`, `--port=${port}`, '--health-probe-bind-address=0'), { code: 1, output: new RegExp(`cannot serve.*EADDRINUSE.*address already in use.*${port}`) });
+  t.match(await run({}, `--cert-path=${certificates.directory}`, '--port=0', `--health-probe-bind-address=:${port}`), { code: 1, output: /cannot serve.*EADDRINUSE/ });
+});
+
+t.test('a process that starts before its certificate is not ready, says once why, and serves when it comes', async (t) => {
+  const certificates = certificateDirectory();
+  const { directory, authority } = certificates;
+  for (const file of ['tls.crt', 'tls.key']) rmSync(join(directory, file));
+  const healthPort = await freePort();
+  const { line, lines } = start(t, certificates, `--health-probe-bind-address=127.0.0.1:${healthPort}`);
+  const waiting = 'waiting for a certificate that can be served';
+  await line(waiting);
+  t.equal((await fetch(`http://127.0.0.1:${healthPort}/readyz`)).status, 503);
+  t.equal((await fetch(`http://127.0.0.1:${healthPort}/healthz`)).status, 200, 'alive: a restart would not help');
+  const pair = issueCertificate(authority, { hosts: ['localhost'] });
+  writeFileSync(join(directory, 'tls.key'), createAuthority('other').key.export({ format: 'pem', type: 'pkcs8' }));
+  writeFileSync(join(directory, 'tls.crt'), pair.certificate);
+  await eventually(() => lines.some(({ error }) => JSON.stringify(error)?.includes('tls.key is not the key of tls.crt')));
+  await sleep(1200);
+  t.equal((await fetch(`http://127.0.0.1:${healthPort}/readyz`)).status, 503);
+  writeFileSync(join(directory, 'tls.key'), pair.key);
+  const { port = 0 } = await line('serving');
+  t.equal((await served(port, authority.certificate)).serialNumber, new X509Certificate(pair.certificate).serialNumber);
+  t.equal((await fetch(`http://127.0.0.1:${healthPort}/readyz`)).status, 200);
+  const problems = lines.filter(({ msg }) => msg === waiting).map(({ error }) => JSON.stringify(error));
+  t.same(problems, [...new Set(problems)], 'each problem is said once');
+  t.notMatch(JSON.stringify(lines), /PRIVATE KEY/);
+});
+
+t.test('a process that is told to stop while it waits for its certificate ends', async (t) => {
+  const certificates = certificateDirectory();
+  rmSync(join(certificates.directory, 'tls.key'));
+  const { child, line, exit } = start(t, certificates);
+  await line('waiting for a certificate that can be served');
+  child.kill('SIGTERM');
+  t.same(await exit, [0, null]);
+});
+
+t.test('clients are asked for a certificate where an authority of theirs is named', async (t) => {
+  const certificates = certificateDirectory();
+  const { directory, authority } = certificates;
+  const clients = createAuthority('clients');
+  const file = join(directory, 'clients.crt');
+  writeFileSync(file, clients.certificate);
+  const { line, lines } = start(t, certificates, `--client-ca-path=${file}`);
+  const { port = 0 } = await line('serving');
+  const call = async (pair?: { certificate: string; key: string }) => {
+    const agent = new Agent(pair === undefined ? {} : { cert: pair.certificate, key: pair.key });
+    try {
+      return (await post({ port, path, body, agent, ca: authority.certificate })).status;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code ?? 'refused';
+    } finally {
+      agent.destroy();
+    }
+  };
+  const apiServer = issueCertificate(clients, { hosts: ['apiserver'], usage: 'client' });
+  t.equal(await call(apiServer), 200);
+  t.match(await call(), /ERR_SSL|ECONNRESET|EPIPE/, 'without a certificate');
+  t.match(await call(issueCertificate(createAuthority('clients'), { hosts: ['apiserver'], usage: 'client' })), /ERR_SSL|ECONNRESET|EPIPE/, 'of another authority with the same name');
+  t.match(await call(issueCertificate(clients, { hosts: ['apiserver'] })), /ERR_SSL|ECONNRESET|EPIPE/, 'a certificate for servers');
+
+  // The pair is renewed, and the authority of the clients with it: one is kept when the other changes.
+  const next = createAuthority('next clients');
+  writeFileSync(file, next.certificate);
+  certificates.write();
+  await line('serving a new certificate');
+  await eventually(async () => (await call(issueCertificate(next, { hosts: ['apiserver'], usage: 'client' }))) === 200);
+  t.match(await call(apiServer), /ERR_SSL|ECONNRESET|EPIPE/);
+  t.match(await call(), /ERR_SSL|ECONNRESET|EPIPE/);
+  t.same(lines.filter(({ level }) => level === 'error'), []);
+});
+
+t.test('a machine without IPv6 is served on IPv4', async (t) => {
+  const attempts: string[] = [];
+  const listen = (code: string) => ({ listen: async ({ host }: { host?: string }) => {
+    attempts.push(`${code} ${host}`);
+    if (host === '::') throw Object.assign(new Error(code), { code });
+    return '';
+  } });
+  for (const code of ['EAFNOSUPPORT', 'EADDRNOTAVAIL']) await listenOnAll(listen(code) as never, 1);
+  await t.rejects(listenOnAll(listen('EADDRINUSE') as never, 1), { code: 'EADDRINUSE' });
+  t.same(attempts, ['EAFNOSUPPORT ::', 'EAFNOSUPPORT 0.0.0.0', 'EADDRNOTAVAIL ::', 'EADDRNOTAVAIL 0.0.0.0', 'EADDRINUSE ::']);
 });

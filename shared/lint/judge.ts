@@ -1,45 +1,44 @@
 import type { ExpressionJudge } from '../admission/expressions.ts';
 import { forbidden } from '../admission/finding.ts';
 import type { Finding } from '../admission/finding.ts';
+import type { Lookups } from '../admission/lookups.ts';
 import { applyDefaults } from '../admission/mutate.ts';
 import { policyRefusal } from '../admission/policy.ts';
 import type { InstallationPolicy } from '../admission/policy.ts';
+import { validateState } from '../admission/state/validate-state.ts';
 import { validate } from '../admission/validate.ts';
-import type { KindDefinition } from '../api/kind.ts';
+import type { KubeObject } from '../api/kube-object.ts';
 import { withSchemaDefaults } from '../crd/schema-defaults.ts';
 import type { StructuralSchema } from '../crd/structural-schema.ts';
 
-export interface Judgement {
-  definition: KindDefinition;
-  /** Of the whole object. */
-  schema: StructuralSchema;
-  namespace: string;
+/**
+ * An object as an API server with the webhook would store it: with the defaults of its schema, of admission, and again of the schema.
+ *
+ * @param lookups left out, no scope is known.
+ */
+export function filledIn(object: KubeObject, schema: StructuralSchema, lookups?: Lookups): KubeObject {
+  const once = withSchemaDefaults(schema, object) as KubeObject;
+  return withSchemaDefaults(schema, applyDefaults(object.kind, once, lookups)) as KubeObject;
+}
+
+export interface Circumstances {
   installation: InstallationPolicy;
+  lookups: Lookups;
   expressions: ExpressionJudge;
 }
 
-/** An object as an API server with the webhook would store it: with the defaults of the schema, of admission, and again of the schema. */
-export function filledIn(object: Record<string, unknown>, { definition, schema }: Pick<Judgement, 'definition' | 'schema'>): Record<string, unknown> {
-  const once = withSchemaDefaults(schema, object) as Record<string, unknown>;
-  return withSchemaDefaults(schema, applyDefaults(definition.kind, once)) as Record<string, unknown>;
-}
-
-/** What admission says of an object that is new. What is being deleted is not judged. */
-export function judge(object: Record<string, unknown>, judgement: Judgement): Finding[] {
-  const { definition, namespace, installation, expressions } = judgement;
-  if (isDeleting(object)) return [];
-  const refusal = policyRefusal(definition.kind, installation);
-  if (refusal !== undefined) return [{ ...forbidden('kind', refusal), rule: tenantModeRule, policy: true }];
-  return validate(definition.kind, object, {
-    policy: installation.addresses,
-    expressions,
-    namespace,
-    ...(installation.maxExportBytes === undefined ? {} : { maxExportBytes: installation.maxExportBytes }),
-  });
-}
-
+/** The rule by which an installation takes no object of a kind. */
 export const tenantModeRule = 'tenant-mode';
 
-function isDeleting({ metadata }: Record<string, unknown>): boolean {
-  return typeof metadata === 'object' && metadata !== null && typeof (metadata as Record<string, unknown>).deletionTimestamp === 'string';
+/** What admission says of an object that is filled in, were it created. What is being deleted is not judged. */
+export function judge(object: KubeObject, { installation, lookups, expressions }: Circumstances): Finding[] {
+  const { kind, metadata } = object;
+  if (typeof metadata.deletionTimestamp === 'string') return [];
+  const refusal = policyRefusal(kind, installation);
+  if (refusal !== undefined) return [{ ...forbidden('kind', refusal), rule: tenantModeRule, policy: true }];
+  const namespace = metadata.namespace ?? '';
+  const { addresses, maxExportBytes } = installation;
+  const findings = validate(kind, object, { policy: addresses, expressions, namespace, ...(maxExportBytes === undefined ? {} : { maxExportBytes }) });
+  // Other objects say nothing to one that will be written anew.
+  return findings.some(({ severity }) => severity === 'error') ? findings : [...findings, ...validateState(kind, object, { lookups, namespace })];
 }

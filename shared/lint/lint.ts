@@ -3,8 +3,10 @@ import { rememberingJudge } from '../admission/expressions.ts';
 import { renderProblem, warning } from '../admission/finding.ts';
 import type { Finding, FindingType } from '../admission/finding.ts';
 import type { InstallationPolicy } from '../admission/policy.ts';
-import { GROUP } from '../api/group.ts';
+import { objectLookups } from '../admission/state/object-lookups.ts';
+import { API_VERSION } from '../api/group.ts';
 import type { KindDefinition } from '../api/kind.ts';
+import type { KubeObject } from '../api/kube-object.ts';
 import type { StructuralSchema } from '../crd/structural-schema.ts';
 import type { FileRule } from './file-rules.ts';
 import { readHeader } from './header.ts';
@@ -78,6 +80,14 @@ interface Candidate extends Header {
   place: Placed;
 }
 
+/** One of a kind that is known. */
+interface Judgeable {
+  candidate: Candidate;
+  schema: StructuralSchema;
+  /** With the namespace that it will have. */
+  object: KubeObject;
+}
+
 class Run {
   readonly #options: LintOptions;
   readonly #findings: LintFinding[] = [];
@@ -105,16 +115,14 @@ class Run {
   }
 
   judge(sources: readonly Source[]): LintResult {
-    const expressions = rememberingJudge();
     this.#reportDuplicates();
-    for (const candidate of this.#candidates) {
-      const { definition, namespace } = candidate;
-      const { installation } = this.#options;
-      const object = candidate.place.value as Record<string, unknown>;
-      if (definition === undefined) continue;
-      const schema = this.#schemaOf(definition);
-      unknownFields(schema, object, '', (finding) => this.#add(candidate, 'unknown-field', finding));
-      for (const finding of judge(filledIn(object, { definition, schema }), { definition, schema, namespace, installation, expressions })) this.#add(candidate, finding.rule ?? 'schema', finding);
+    const judgeable = this.#candidates.flatMap((candidate) => this.#judgeable(candidate));
+    const { installation } = this.#options;
+    const lookups = objectLookups(judgeable.map(({ object, schema }) => filledIn(object, schema)));
+    const circumstances = { installation, lookups, expressions: rememberingJudge() };
+    for (const { candidate, object, schema } of judgeable) {
+      unknownFields(schema, candidate.place.value, '', (finding) => this.#add(candidate, 'unknown-field', finding));
+      for (const finding of judge(filledIn(object, schema, lookups), circumstances)) this.#add(candidate, finding.rule ?? 'schema', finding);
     }
     const order = new Map(sources.map(({ name }, index) => [name, index]));
     const findings = this.#findings.toSorted((a, b) => (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) || (a.region?.line ?? 0) - (b.region?.line ?? 0) || (a.region?.column ?? 0) - (b.region?.column ?? 0));
@@ -143,6 +151,15 @@ class Run {
       if (other === undefined) first.set(key, candidate);
       else this.#add(candidate, 'duplicate-object', warning('metadata.name', `is defined in ${other.source.name}:${other.yaml.position(placeOf(other.place, 'metadata.name').start).line} too; what is applied last wins`));
     }
+  }
+
+  #judgeable(candidate: Candidate): Judgeable[] {
+    const { definition, place, name, namespace } = candidate;
+    if (definition === undefined) return [];
+    const { kind } = definition;
+    const given = place.value as Record<string, unknown>;
+    const metadata = { ...withTexts(isObject(given.metadata) ? given.metadata : {}), name, ...(namespace === '' ? {} : { namespace }) };
+    return [{ candidate, schema: this.#schemaOf(definition), object: { ...given, apiVersion: API_VERSION, kind, metadata } }];
   }
 
   #schemaOf(definition: KindDefinition): StructuralSchema {
@@ -175,7 +192,18 @@ function region(yaml: YamlText, { start, end }: Range): Region {
   return { line: from.line, column: from.column, endLine: to.line, endColumn: to.column };
 }
 
+/** An annotation without its quotes is one mistake; rules judge it as it is meant. */
+function withTexts(metadata: Record<string, unknown>): Record<string, unknown> {
+  const { annotations } = metadata;
+  if (!isObject(annotations)) return metadata;
+  return { ...metadata, annotations: Object.fromEntries(Object.entries(annotations).map(([key, value]) => [key, typeof value === 'boolean' || typeof value === 'number' ? String(value) : value])) };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 function noObject(name: string): string {
-  const hint = isKustomization(basename(name)) ? 'build it first, and lint the output: kubectl kustomize . | kollect lint -' : `objects begin with apiVersion, such as ${GROUP}/v1alpha1, and kind`;
+  const hint = isKustomization(basename(name)) ? 'build it first, and lint the output: kubectl kustomize . | kollect lint -' : `objects begin with apiVersion, such as ${API_VERSION}, and kind`;
   return `is no Kubernetes object; ${hint}`;
 }

@@ -1,4 +1,5 @@
 import { rulesOf } from '../admission/rules/registry.ts';
+import { stateRulesOf } from '../admission/state/registry.ts';
 import { fileRules } from './file-rules.ts';
 import { tenantModeRule } from './judge.ts';
 
@@ -11,5 +12,5 @@ export function ruleText(kind: string | undefined, rule: string): string | undef
   if (Object.hasOwn(fileRules, rule)) return fileRules[rule as keyof typeof fileRules];
   if (rule === 'schema') return 'Every field must have the type and the values of the schema.';
   if (rule === tenantModeRule) return 'Kinds that collect from the whole cluster need an installation without tenant mode.';
-  return kind === undefined ? undefined : rulesOf(kind).find(({ id }) => id === rule)?.asks;
+  return kind === undefined ? undefined : [...rulesOf(kind), ...stateRulesOf(kind)].find(({ id }) => id === rule)?.asks;
 }

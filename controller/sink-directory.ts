@@ -35,7 +35,7 @@ export class CachedSinkDirectory implements SinkDirectory {
     const kind = sinkKinds[family];
     const raw = this.#caches[family].get(`${namespace}/${name}`);
     if (!raw) throw new KollectError('KOL_SINK_NOT_FOUND', `no ${kind} "${name}" in namespace "${namespace}"`);
-    const checked = checkObject<SinkObject>(kind, raw);
+    const checked = checkObject<SinkObject>(kind, raw, this.#runtime.policy);
     if (!checked.object) throw new KollectError('KOL_SINK_CONFIG', `${kind} "${name}": ${checked.message}`);
     const { sink, backend, fingerprint } = await openSink({ ...this.#runtime, sink: checked.object });
     return { sink, type: backend.type, cluster: checked.object.spec.cluster?.trim() ?? '', fingerprint };

@@ -125,7 +125,7 @@ export class SinkReconciler {
   }
 
   async #probe(kind: string, object: KubeObject): Promise<{ verdicts: Verdict[]; error: KollectError | undefined; repeat: boolean }> {
-    const checked = checkObject<SinkObject>(kind, object);
+    const checked = checkObject<SinkObject>(kind, object, this.#options.probe.policy);
     if (!checked.object) {
       const error = new KollectError('KOL_SINK_CONFIG', checked.message);
       return { verdicts: failureVerdicts(error), error, repeat: false };

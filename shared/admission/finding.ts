@@ -119,7 +119,7 @@ function join(problem: string, detail: string): string {
 const maxDisplayLength = 160;
 
 /** Searching a longer text for credentials takes time, and cutting it first could take away what shows that it holds one. */
-const maxSearchedLength = 8192;
+const maxSearchedLength = 1024;
 
 function displayValue(value: unknown): string {
   if (value === undefined) return 'null';
@@ -136,7 +136,7 @@ export function redact(text: string): string {
   if (text.includes('-----BEGIN ')) return '***';
   return text
     .replaceAll(/:\/\/\S*@/g, '://***@')
-    .replaceAll(/(^|[\s,;="'])[^\s,;="'/:@]+:[^\s@]*@/g, '$1***@')
+    .replaceAll(/(^|[\s,;="'])[^\s,;="'/:@]+:(?!\/\/)[^\s@]*@/g, '$1***@')
     .replaceAll(/(password|passwd|pwd|secret|token|api_?key|access_?key|account_?key|sig|signature)(["']?\s*[=:]\s*)[^\s&;,]+/gi, '$1$2***')
     .replaceAll(/\b(bearer|basic)(\s+)[\w.~+/=-]{8,}/gi, '$1$2***')
     .replaceAll(/\b(?:gh[oprsu]_|github_pat_|glpat-|xox[a-z]-|eyJ)[\w.-]{8,}/g, '***');

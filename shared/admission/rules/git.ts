@@ -81,7 +81,8 @@ function commitTrailers({ spec }: Input, report: Report): void {
   for (const [index, trailer] of (spec.git?.commitTrailers ?? []).entries()) {
     const field = `spec.git.commitTrailers[${index}]`;
     if (trailer === undefined) continue;
-    if (!/^[A-Za-z0-9-]+[ \t]*:[^\r\n\0]*\S[^\r\n\0]*$/.test(trailer)) report(invalid(field, trailer, 'must be one line of a key, ":" and a value, such as "Signed-off-by: Jane Doe <jane@example.com>"'));
+    const [key = ''] = /^[A-Za-z0-9-]+[ \t]*:/.exec(trailer) ?? [];
+    if (key === '' || trailer.slice(key.length).trim() === '' || /[\r\n\0]/.test(trailer)) report(invalid(field, trailer, 'must be one line of a key, ":" and a value, such as "Signed-off-by: Jane Doe <jane@example.com>"'));
     else knownPlaceholders(field, trailer, commitPlaceholders, report);
   }
 }

@@ -1,6 +1,6 @@
 import { sinkTypeFacts } from '../../api/sink-types.ts';
 import { nearestName } from '../../nearest.ts';
-import { forbidden, warning } from '../finding.ts';
+import { forbidden, redact, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
 import type { SinkSpec } from './sink.ts';
@@ -37,7 +37,12 @@ function names({ spec }: RuleInput<SinkSpec>, report: Report): void {
   }
 }
 
-const at = (key: string) => `spec.options[${key}]`;
+/** The field of an option. A key may be of any length, and hold what it likes. */
+function at(key: string): string {
+  return `spec.options[${key.length > maxShownKey ? `${key.slice(0, maxShownKey)}…` : redact(key)}]`;
+}
+
+const maxShownKey = 100;
 
 /**
  * Whether a name announces a credential.
@@ -55,7 +60,13 @@ export function isSecretLike(name: string): boolean {
 
 /** A URL with a password, a key in PEM, or a setting such as `password=…`. */
 function holdsCredential(value: string): boolean {
-  return /:\/\/[^\s/@:]*:[^\s@]+@/.test(value) || value.includes('-----BEGIN ') || /(?:passw(?:or)?d|pwd|secret|token|api_?key|access_?key|account_?key)\s*=\s*[^\s;&]/i.test(value);
+  return value.includes('-----BEGIN ') || /(?:passw(?:or)?d|pwd|secret|token|api_?key|access_?key|account_?key)\s*=\s*[^\s;&]/i.test(value) || value.split(/\s+/).some(isUrlWithPassword);
+}
+
+/** `scheme://user:password@`, anywhere in a word. In two steps, because one expression would try every beginning with every end. */
+function isUrlWithPassword(word: string): boolean {
+  const user = /:\/\/[^/@:]*:/.exec(word);
+  return user !== null && word.indexOf('@', user.index + user[0].length) > user.index + user[0].length;
 }
 
 function unknownOption(key: string, type: string, known: readonly string[]): string {

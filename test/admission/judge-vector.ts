@@ -38,14 +38,14 @@ export function judgeVector(vector: Vector): Judgement {
   if (refusal !== undefined) return { findings: [], refusal, stored };
 
   const old = storedObject(vector);
-  const update = old === undefined ? {} : { old };
+  const update = old === undefined ? {} : { old: withDefaultsOfSchema(old) };
   const { maxExportBytes } = policy;
   const findings = validate(kind, stored, { policy: policy.addresses, ...(maxExportBytes === undefined ? {} : { maxExportBytes }), ...update });
   if (findings.some(({ severity }) => severity === 'error')) return { findings, stored };
   return { findings: sortFindings([...findings, ...validateState(kind, stored, { lookups, ...update })]), stored };
 }
 
-/** What the API server fills in by the CRD, before and after it asks webhooks. */
+/** What the API server fills in by the CRD: before and after it asks webhooks, and when it reads what is stored. */
 export function withDefaultsOfSchema(object: KubeObject): KubeObject {
   const schema = schemas.get(object.kind);
   return schema === undefined ? object : (withSchemaDefaults(schema, object) as KubeObject);

@@ -22,12 +22,13 @@ for (const vectors of Map.groupBy(allVectors, ({ kind, installation, cluster }) 
   const [first] = vectors;
   if (first === undefined) continue;
   t.test(`${first.kind}${first.cluster === undefined ? '' : `, ${first.name}`}: as the API server asks, over TLS`, async (t) => {
-    const { app, authority, lines } = testServer(policyOf(first));
+    const { app, authority, lines } = testServer(policyOf(first), { cluster: first.cluster });
     await app.listen({ port: 0, host: '127.0.0.1' });
     t.teardown(() => app.close());
     const { port } = app.server.address() as AddressInfo;
     for (const [index, vector] of vectors.entries()) {
-      const old = storedObject(vector) ?? null;
+      const stored = storedObject(vector);
+      const old = stored === undefined ? null : withDefaultsOfSchema(stored);
       let calls = 0;
       const ask: Ask = async (phase, object) => {
         const uid = `${index}-${calls++}`;

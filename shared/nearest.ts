@@ -13,7 +13,7 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
   let found: string | undefined;
   for (const candidate of candidates) {
     const lower = candidate.toLowerCase();
-    const distance = wanted.length >= 3 && lower.startsWith(wanted) && lower !== wanted ? 1 : editDistance(wanted, lower);
+    const distance = wanted.length >= 3 && lower.startsWith(wanted) && lower !== wanted ? 1 : editDistance(wanted, lower, best);
     if (distance < best) {
       best = distance;
       found = candidate;
@@ -22,8 +22,9 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
   return found;
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. */
-function editDistance(a: string, b: string): number {
+/** Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`; infinite as soon as it is seen that they are `limit` or more. */
+function editDistance(a: string, b: string, limit: number): number {
+  if (Math.abs(a.length - b.length) >= limit) return Number.POSITIVE_INFINITY;
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {
@@ -34,6 +35,7 @@ function editDistance(a: string, b: string): number {
       if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) cost = Math.min(cost, at(beforeLast, j - 2) + 1);
       row.push(cost);
     }
+    if (Math.min(...row) >= limit && Math.min(...last) >= limit) return Number.POSITIVE_INFINITY;
     beforeLast = last;
     last = row;
   }

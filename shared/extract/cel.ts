@@ -2,6 +2,7 @@ import type { ASTNode, Environment } from '@marcbachmann/cel-js';
 import { KollectError } from '../errors.ts';
 import { createEnvironment } from './cel-environment.ts';
 import { CelFault, evaluationFailure } from './cel-fault.ts';
+import { celHint, readableTokens, unknownCall } from './cel-hints.ts';
 import { instrument } from './cel-instrument.ts';
 import { checkSyntax, objectChains } from './cel-syntax.ts';
 import { fromCel } from './cel-values.ts';
@@ -61,10 +62,12 @@ const maxLength = 4096;
 
 /** Built once: it is the same for all expressions and never changed. */
 const environment: Environment = createEnvironment();
+const { functions } = environment.getDefinitions();
 
 function compile(expression: string, { guard, budget: shared }: CelOptions): CompiledCel {
   const parsed = environment.parse(expression);
   checkSyntax(parsed.ast);
+  refuseUnknownCalls(parsed.ast, expression);
   const checked = parsed.check();
   if (!checked.valid) throw checked.error ?? new CelFault('the expression does not compile');
   const budget = shared ?? createBudget(stepsPerEvaluation);
@@ -95,6 +98,15 @@ function compile(expression: string, { guard, budget: shared }: CelOptions): Com
   };
 }
 
+/** Before the check, which would trip over the variable of a loop that is not known as one. */
+function refuseUnknownCalls(ast: ASTNode, expression: string): void {
+  const unknown = unknownCall(ast, functions);
+  if (unknown === undefined) return;
+  const { node, name, near } = unknown;
+  const where = position(expression.indexOf(name, node.start), expression);
+  throw new KollectError('KOL_EXTRACT_CEL', `the CEL expression does not compile: unknown function ${name.slice(0, 64)}()${where}${near === undefined ? '' : `; did you mean ${near}()?`}`);
+}
+
 function uniqueReads(ast: ASTNode): ReadPath[] {
   const reads = objectChains(ast).map((chain) => chain.read);
   return [...new Map(reads.map((read) => [JSON.stringify(read), read])).values()];
@@ -111,8 +123,10 @@ function compileFailure(error: unknown, expression: string): KollectError {
   if (error instanceof RangeError) return new KollectError('KOL_EXTRACT_CEL', 'the expression is nested too deeply');
   const { code, summary, range } = error as Located;
   const cause = summary ?? (error instanceof Error ? error.message : 'unknown cause');
-  const what = cause === 'Unexpected token: EOF' ? 'the CEL expression is not complete: something is missing' : `the CEL expression does not compile: ${cause}`;
-  const where = range === undefined ? '' : ` at character ${range.start + 1} of ${shown(expression)}`;
-  const fix = code === 'unknown_variable' ? '; the only variable is object' : '';
-  return new KollectError('KOL_EXTRACT_CEL', `${what}${where}${fix}`);
+  const what = cause === 'Unexpected token: EOF' ? 'the CEL expression is not complete: something is missing' : `the CEL expression does not compile: ${readableTokens(cause)}`;
+  return new KollectError('KOL_EXTRACT_CEL', `${what}${range === undefined ? '' : position(range.start, expression)}${celHint(code, cause, expression, functions)}`);
+}
+
+function position(start: number, expression: string): string {
+  return ` at character ${start + 1} of ${shown(expression)}`;
 }

@@ -55,8 +55,10 @@ function environment(): JSONPathEnvironment {
   return created;
 }
 
+const quoted = /"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'/g;
+
 function parse(expression: string): JSONPathQuery {
-  if (/\b(match|search)\s*\(/.test(expression.replace(/"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'/g, '""'))) {
+  if (/\b(match|search)\s*\(/.test(expression.replaceAll(quoted, '""'))) {
     throw refusal(expression, 'uses match() or search(), which are not supported', 'use matches() in CEL');
   }
   try {
@@ -65,8 +67,19 @@ function parse(expression: string): JSONPathQuery {
     if (!(error instanceof JSONPathError || error instanceof RangeError)) throw error;
     // The library appends its own position, which counts from a text that the user did not write.
     const what = error.message.replace(/\s*\(.*$/s, '');
-    throw refusal(expression, `is not valid: ${what}`, `write it as in ?(@.type=="Ready")`);
+    throw refusal(expression, `is not valid: ${what}`, filterFix(expression));
   }
+}
+
+/** What people write who know other languages. */
+function filterFix(expression: string): string {
+  const plain = expression.replaceAll(quoted, '""');
+  if (/=~/.test(plain)) return 'regular expressions are for CEL: use matches()';
+  if (/[^=!<>]=[^=]/.test(plain)) return 'compare with ==';
+  if (/\b(and|or|not)\b|[^&]&[^&]|[^|]\|[^|]/.test(plain)) return 'write && for and, || for or, ! for not';
+  if (/\bin\b/.test(plain)) return 'write one == for each value, with || between, or use "in" in CEL';
+  if (!plain.includes('@')) return 'write @. before the fields of an element, as in ?(@.type=="Ready")';
+  return 'write it as in ?(@.type=="Ready")';
 }
 
 interface EmbeddedPath {

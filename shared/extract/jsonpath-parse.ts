@@ -62,7 +62,7 @@ class Reader {
   private segment(): Segment {
     const char = this.peek();
     if (char === '[') return { descendant: false, selectors: this.bracket() };
-    if (char !== '.') throw this.error(`unexpected ${shown(char)}`, 'write "." or "[" between names');
+    if (char !== '.') throw this.error(`unexpected ${shown(char)}`, this.separatorFix());
     this.at++;
     const descendant = this.peek() === '.';
     if (descendant) this.at++;
@@ -74,6 +74,17 @@ class Reader {
       return { descendant, selectors: [{ kind: 'wildcard' }] };
     }
     return { descendant, selectors: [{ kind: 'name', name: this.name() }] };
+  }
+
+  private separatorFix(): string {
+    const before = this.path.slice(0, this.at);
+    if (/^(\$|\{ *\$?)$/.test(before)) return `write ${shown(`${before}.${this.path.slice(this.at)}`)}`;
+    return this.computingFix() ?? 'write "." or "[" between names';
+  }
+
+  /** For what looks like a pipe, an operator or a call. */
+  private computingFix(): string | undefined {
+    return /^\s*[|+*/<>=!?(]/.test(this.path.slice(this.at, this.at + 20)) ? 'a path only selects; compute in CEL, such as cel:size(object.spec.containers)' : undefined;
   }
 
   /** A name after a dot; a backslash takes the next character as it is. */
@@ -90,7 +101,7 @@ class Reader {
       } else if (char === '.' || char === '[') {
         break;
       } else {
-        throw this.error(`unexpected ${shown(char)} in a name`, `quote such a name: ['a name']`);
+        throw this.error(`unexpected ${shown(char)} in a name`, this.computingFix() ?? `quote such a name: ['a name']`);
       }
     }
     if (name === '') throw this.error('a name is missing after "."');
@@ -125,6 +136,9 @@ class Reader {
       return { kind: 'wildcard' };
     }
     if (/[-\d:]/.test(char)) return this.indexOrSlice();
+    if (char === ']') throw this.error('nothing in brackets', 'write [*] for all elements, or [0] for the first');
+    const word = /^[A-Za-z_][\w./-]*(?=\s*[\],])/.exec(this.path.slice(this.at, this.end))?.[0];
+    if (word !== undefined) throw this.error(`${shown(word)} in brackets is not quoted`, `write ['${word}']`);
     if (char === '(') throw this.error('script expressions are not supported', 'write a negative index, such as [-1]');
     throw this.error(`unexpected ${shown(char)} in brackets`, "quote a key, as in ['key'], or write a number, a slice, * or ?(…)");
   }

@@ -1,4 +1,5 @@
 import { KollectError } from '../errors.ts';
+import { nearestName } from '../nearest.ts';
 import { shown } from './shown.ts';
 
 /** A path is typed by a person; longer ones are a mistake or an attack. */
@@ -13,13 +14,17 @@ export function findPath(path: string): { start: number; end: number } {
   if (path.length > maxPathLength) {
     throw new KollectError('KOL_EXTRACT_PATH', `the path has ${path.length} characters, at most ${maxPathLength} are allowed`);
   }
+  if (path.startsWith('{{')) throw new KollectError('KOL_EXTRACT_PATH', `Go templates are not supported; write ${shown(`{${path.replaceAll(/[{}]/g, '').trim()}}`)}`);
   if (path.startsWith('{')) return braced(path);
+  if (path.startsWith('${')) throw textBefore(path, 1);
   if (path.startsWith('$')) return { start: 1, end: path.length };
   if (/^object\s*[.[]/.test(path)) {
     throw new KollectError('KOL_EXTRACT_PATH', `CEL needs the cel: prefix; write ${shown(`cel:${path}`)}`);
   }
   const brace = path.indexOf('{');
-  if (brace >= 0) throw multipart(path.slice(0, brace));
+  if (brace >= 0) throw textBefore(path, brace);
+  const prefix = /^(\w+)\s*:/.exec(path)?.[1];
+  if (prefix !== undefined) throw unknownPrefix(path, prefix);
   const rest = path.startsWith('.') || path.startsWith('[') ? path : `.${path}`;
   throw new KollectError('KOL_EXTRACT_PATH', `${shown(path)} is plain text, not a path; write ${shown(`$${rest}`)}`);
 }
@@ -49,6 +54,20 @@ function closingBrace(path: string): number {
     else if (char === '}') return i;
   }
   return -1;
+}
+
+/** What stands before the braces: an argument of kubectl, the `$` of the other spelling, or text. */
+function textBefore(path: string, brace: number): KollectError {
+  const before = path.slice(0, brace);
+  if (!/^(\$|.*\bjsonpath=["']?)$/.test(before)) return multipart(before);
+  return new KollectError('KOL_EXTRACT_PATH', `a path begins with "{" or "$", not ${shown(before)}; write ${shown(path.slice(brace).replace(/["']$/, ''))}`);
+}
+
+function unknownPrefix(path: string, prefix: string): KollectError {
+  const known = nearestName(prefix, ['cel', 'helm']);
+  const rest = path.slice(path.indexOf(':') + 1).trim();
+  if (known !== undefined) return new KollectError('KOL_EXTRACT_PATH', `${shown(`${prefix}:`)} is not a prefix of paths; write ${shown(`${known}:${rest}`)}`);
+  return new KollectError('KOL_EXTRACT_PATH', `${shown(`${prefix}:`)} is not a prefix of paths; known are cel: and helm:, and JSONPath needs none`);
 }
 
 function multipart(text: string): KollectError {

@@ -1,0 +1,74 @@
+import type { ASTNode } from '@marcbachmann/cel-js';
+import { nearestName } from '../nearest.ts';
+import { children } from './cel-syntax.ts';
+
+/** A function or method as it can be called: `size(string)`, `string.size()`. */
+export interface CelSignature {
+  name: string;
+  signature: string;
+}
+
+/** The first call of a function or method that CEL does not have, and the one that was likely meant; undefined when all are known. */
+export function unknownCall(root: ASTNode, functions: readonly CelSignature[]): { node: ASTNode; name: string; near: string | undefined } | undefined {
+  const names = new Set(functions.map(({ name }) => name));
+  const open: ASTNode[] = [root];
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    const name = node.op === 'call' || node.op === 'rcall' ? node.args[0] : undefined;
+    if (name !== undefined && !names.has(name)) return { node, name, near: nearestName(name, names) };
+    open.push(...children(node).reverse());
+  }
+  return undefined;
+}
+
+/** More ways to call one function than these help nobody. */
+const maxSignatures = 4;
+
+/**
+ * What to write instead, by what the parser or checker of cel-js said; `""` when there is nothing to add.
+ *
+ * @example celHint('unknown_variable', 'Unknown variable: obj', 'obj.a', functions) // '; did you mean object?'
+ */
+export function celHint(code: string | undefined, cause: string, expression: string, functions: readonly CelSignature[]): string {
+  if (code === 'unknown_variable') {
+    const near = nearestName(cause.split(': ').at(-1) ?? '', ['object']);
+    return near === undefined ? '; the only variable is object' : '; did you mean object?';
+  }
+  const called = /^found no matching overload for '(?:.*\.)?(\w+)\(/.exec(cause)?.[1];
+  if (called !== undefined) {
+    const forms = functions.filter(({ name }) => name === called).map(({ signature }) => readable(signature));
+    return `; known are ${forms.slice(0, maxSignatures).join(', ')}`;
+  }
+  if (!/^(Unexpected|Expected)/.test(cause)) return '';
+  const plain = expression.replaceAll(/"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'/g, '""');
+  if (/[^=!<>]=[^=]/.test(plain)) return '; compare with ==';
+  if (/\b(and|or|not)\b/.test(plain)) return '; write && for and, || for or, ! for not';
+  return '';
+}
+
+/** `list<dyn>.size(): int` as `list.size()`. */
+function readable(signature: string): string {
+  return signature.replace(/\): .*$/, ')').replaceAll(/<[^>]*>/g, '').replaceAll('google.protobuf.', '');
+}
+
+/** What cel-js calls the characters of an expression. */
+const tokens: Readonly<Record<string, string>> = {
+  EOF: 'its end',
+  LPAREN: '"("',
+  RPAREN: '")"',
+  LBRACKET: '"["',
+  RBRACKET: '"]"',
+  LBRACE: '"{"',
+  RBRACE: '"}"',
+  DOT: '"."',
+  COMMA: '","',
+  COLON: '":"',
+  QUESTION: '"?"',
+  IDENTIFIER: 'a name',
+  NUMBER: 'a number',
+  STRING: 'a text',
+};
+
+/** The words of the parser with the characters that people see. */
+export function readableTokens(cause: string): string {
+  return cause.replace(/^(Unexpected token: |Expected )([A-Z]+)/, (_, what: string, token: string) => `${what.toLowerCase()}${tokens[token] ?? token}`).replace(/, got ([A-Z]+)$/, (_, token: string) => `, not ${tokens[token] ?? token}`);
+}

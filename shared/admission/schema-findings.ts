@@ -60,6 +60,16 @@ function withoutChild(value: unknown, refused: Refused | undefined): unknown {
   return refused === undefined ? value : without(value, refused);
 }
 
+/**
+ * Whether a rule speaks of something that the schema refused already: of the field itself, or of one that is only missing because what was
+ * in it is refused.
+ */
+export function isSaidBy(refused: readonly Finding[]): (finding: Finding) => boolean {
+  const fields = new Set(refused.map(({ field }) => field));
+  const parents = new Set(refused.flatMap(({ field }) => Array.from(field.matchAll(/[.[]/g), ({ index }) => field.slice(0, index))));
+  return ({ field, type }) => fields.has(field) || (type === 'Required' && parents.has(field));
+}
+
 function translate(issue: Issue, root: unknown, at: string): Finding[] {
   const field = fieldPath(at, issue.path);
   const value = valueAt(root, issue.path);

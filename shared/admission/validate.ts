@@ -5,11 +5,11 @@ import type { AddressPolicy } from '../net/address-policy.ts';
 import { rememberingJudge } from './expressions.ts';
 import type { ExpressionJudge } from './expressions.ts';
 import { asWarning, invalid, required, sortFindings, tooMany } from './finding.ts';
-import type { Finding } from './finding.ts';
+import type { Finding, Report } from './finding.ts';
 import { isUnchangedSince } from './ratchet.ts';
 import type { RuleInput } from './rule.ts';
 import { rulesOf } from './rules/registry.ts';
-import { schemaFindings, withoutRefused } from './schema-findings.ts';
+import { isSaidBy, schemaFindings, withoutRefused } from './schema-findings.ts';
 
 /** What validation may know beside the object. All optional: left out, it judges as an installation without flags does. */
 export interface AdmissionContext {
@@ -34,17 +34,23 @@ export interface AdmissionContext {
  */
 export function validate(kind: string, object: unknown, context: AdmissionContext = {}): Finding[] {
   const definition = kindByName(kind);
-  if (definition === undefined) return [invalid('kind', kind, 'is not a kind of this API')];
-  if (!isObject(object)) return [required('spec', 'the object is empty')];
-  if (object.spec === undefined || object.spec === null) return [required('spec', '')];
-  if (isOversized(object.spec)) return [tooMany('spec', maxValues, `must have at most ${maxValues} values, at most ${maxDepth} levels deep`)];
+  if (definition === undefined) return [ofSchema(invalid('kind', kind, 'is not a kind of this API'))];
+  if (!isObject(object)) return [ofSchema(required('spec', 'the object is empty'))];
+  if (object.spec === undefined || object.spec === null) return [ofSchema(required('spec', ''))];
+  if (isOversized(object.spec)) return [ofSchema(tooMany('spec', maxValues, `must have at most ${maxValues} values and ${maxCharacters} characters, at most ${maxDepth} levels deep`))];
 
   const findings: Finding[] = [];
   const parsed: { success: boolean; error?: { issues: readonly z.core.$ZodIssue[] } } = definition.spec.safeParse(object.spec);
   const issues = parsed.error?.issues ?? [];
-  if (issues.length > 0) findings.push(...schemaFindings(issues, object.spec, 'spec').map((finding) => ({ ...finding, rule: 'schema' })));
-  const spec = issues.length > 0 ? withoutRefused(object.spec, issues) : object.spec;
-  if (isObject(spec)) applyRules(kind, object, spec, context, findings);
+  if (issues.length === 0) applyRules(kind, object, object.spec, context, (finding) => findings.push(finding));
+  else {
+    const refused = schemaFindings(issues, object.spec, 'spec').map(ofSchema);
+    const isSaid = isSaidBy(refused);
+    findings.push(...refused);
+    applyRules(kind, object, withoutRefused(object.spec, issues), context, (finding) => {
+      if (!isSaid(finding)) findings.push(finding);
+    });
+  }
 
   if (findings.length === 0) return findings;
   const refused = findings.some(({ severity }) => severity === 'error');
@@ -52,7 +58,12 @@ export function validate(kind: string, object: unknown, context: AdmissionContex
   return sortFindings(tolerated ? findings.map((finding) => (finding.severity === 'error' ? asWarning(finding) : finding)) : findings);
 }
 
-function applyRules(kind: string, object: Record<string, unknown>, spec: Record<string, unknown>, context: AdmissionContext, findings: Finding[]): void {
+function ofSchema(finding: Finding): Finding {
+  return { ...finding, rule: 'schema' };
+}
+
+function applyRules(kind: string, object: Record<string, unknown>, spec: unknown, context: AdmissionContext, report: Report): void {
+  if (!isObject(spec)) return;
   const metadata = isObject(object.metadata) ? object.metadata : {};
   const input: RuleInput<never> = {
     kind,
@@ -65,32 +76,31 @@ function applyRules(kind: string, object: Record<string, unknown>, spec: Record<
     expressions: context.expressions ?? rememberingJudge(),
     maxExportBytes: context.maxExportBytes,
   };
-  for (const { id, check } of rulesOf(kind)) check(input, (finding) => findings.push({ ...finding, rule: id }));
+  for (const { id, check } of rulesOf(kind)) check(input, (finding) => report({ ...finding, rule: id }));
 }
 
 /** Objects of these kinds have some dozens of values, a few levels deep. Whoever sends a million means to keep the process busy. */
 const maxValues = 20_000;
 const maxDepth = 64;
+/** The largest single text is a bundle of certificates of 64 KiB. */
+const maxCharacters = 524_288;
 
 function isOversized(root: unknown): boolean {
-  return count(root, maxValues, 0) < 0;
+  return count(root, { values: maxValues, characters: maxCharacters }, 0);
 }
 
-/** How many more values fit after these; below zero when they are too many or too deep. */
-function count(value: unknown, left: number, depth: number): number {
-  if (typeof value !== 'object' || value === null) return left;
-  if (depth > maxDepth) return -1;
-  let remaining = left;
-  if (Array.isArray(value)) {
-    remaining -= value.length;
-    for (let index = 0; remaining >= 0 && index < value.length; index++) remaining = count(value[index], remaining, depth + 1);
-    return remaining;
-  }
+/** Takes what a value holds from what is left; true when it is more, or too deep. */
+function count(value: unknown, left: { values: number; characters: number }, depth: number): boolean {
+  left.values--;
+  if (typeof value === 'string') left.characters -= value.length;
+  if (left.values < 0 || left.characters < 0 || depth > maxDepth) return true;
+  if (typeof value !== 'object' || value === null) return false;
+  if (Array.isArray(value)) return value.length > left.values || value.some((item) => count(item, left, depth + 1));
   for (const key in value) {
-    remaining = count((value as Record<string, unknown>)[key], remaining - 1, depth + 1);
-    if (remaining < 0) break;
+    left.characters -= key.length;
+    if (count((value as Record<string, unknown>)[key], left, depth + 1)) return true;
   }
-  return remaining;
+  return false;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

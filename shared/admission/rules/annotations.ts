@@ -15,9 +15,11 @@ export function annotationRule(known: AnnotationValues): Rule<unknown> {
 
 const prefix = 'kollect.dev/';
 
+/** Nobody has so many by mistake. */
+const maxWarnings = 20;
+
 function effectless(known: AnnotationValues, names: readonly string[], { kind, annotations }: RuleInput<unknown>, report: Report): void {
-  for (const [name, value] of Object.entries(annotations)) {
-    if (!name.startsWith(prefix)) continue;
+  for (const [name, value] of Object.entries(annotations).filter(([key]) => key.startsWith(prefix)).slice(0, maxWarnings)) {
     const field = `metadata.annotations[${name}]`;
     if (!Object.hasOwn(known, name)) report(warning(field, `has no effect on a ${kind}${suggestion(name, names)}`));
     else if (known[name] === 'true' && value !== 'true' && value !== 'false') report(warning(field, 'has no effect with this value; write "true", in quotes, or remove it'));

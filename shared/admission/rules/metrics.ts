@@ -35,52 +35,60 @@ function prometheusName(name: string): string {
 }
 
 type Metric = NonNullable<Loose<NonNullable<KollectProfileSpec['metrics']>[number]>>;
-type MetricCheck = (at: string, metric: Metric, attributes: ReadonlyMap<string, string | undefined>, report: Report) => void;
+/** The attributes of the profile, with the type that each declares. */
+interface Attributes {
+  types: ReadonlyMap<string, string | undefined>;
+  /** Names to compare a wrong one with. */
+  candidates: readonly string[];
+}
+
+/** Comparing each name of a metric with more attributes would take longer than people wait for a hint. */
+const maxComparisons = 5000;
+
+type MetricCheck = (at: string, metric: Metric, attributes: Attributes, report: Report) => void;
 
 /** Applies a check to all metrics, with the attributes and their types. */
 function eachMetric(check: MetricCheck): Rule<KollectProfileSpec>['check'] {
   return ({ spec }, report) => {
     if (spec.metrics === undefined) return;
-    const attributes = new Map((spec.attributes ?? []).flatMap((attribute) => (attribute?.name === undefined ? [] : [[attribute.name, attribute.type]])));
+    const types = new Map((spec.attributes ?? []).flatMap((attribute) => (attribute?.name === undefined ? [] : [[attribute.name, attribute.type]])));
+    const attributes: Attributes = { types, candidates: types.size * spec.metrics.length > maxComparisons ? [] : [...types.keys()] };
     for (const [index, metric] of spec.metrics.entries()) if (metric !== undefined) check(`spec.metrics[${index}]`, metric, attributes, report);
   };
 }
 
-function metricPath(at: string, { path }: Metric, attributes: ReadonlyMap<string, unknown>, report: Report): void {
+function metricPath(at: string, { path }: Metric, attributes: Attributes, report: Report): void {
   if (path === '') report(required(`${at}.path`, 'write the name of an attribute'));
-  else if (path !== undefined && !attributes.has(path)) report(invalid(`${at}.path`, path, noAttribute(path, attributes)));
+  else if (path !== undefined && !attributes.types.has(path)) report(invalid(`${at}.path`, path, noAttribute(path, attributes)));
 }
 
-function metricValue(at: string, { path = '' }: Metric, attributes: ReadonlyMap<string, string | undefined>, report: Report): void {
-  const type = parseAttributeType(attributes.get(path) ?? '');
+function metricValue(at: string, { path = '' }: Metric, attributes: Attributes, report: Report): void {
+  const type = parseAttributeType(attributes.types.get(path) ?? '');
   if (type === 'bool' || type === 'list' || type === 'map') report(warning(`${at}.path`, `the attribute is of type ${type}, which has no number to sum`));
 }
 
-function labelCount(at: string, { labels: names = [] }: Metric, _attributes: ReadonlyMap<string, unknown>, report: Report): void {
+function labelCount(at: string, { labels: names = [] }: Metric, _attributes: Attributes, report: Report): void {
   if (names.length > maxLabels) report(tooMany(`${at}.labels`, names.length, `must have at most ${maxLabels} items`));
 }
 
 /** What Kollect itself labels these series with. */
 const ownLabels = ['profile', 'gvk', 'series'];
 
-function labels(at: string, { labels: names = [] }: Metric, attributes: ReadonlyMap<string, unknown>, report: Report): void {
+function labels(at: string, { labels: names = [] }: Metric, attributes: Attributes, report: Report): void {
   // Of a list that has to be cut, the rest is not looked at.
   const kept = names.slice(0, maxLabels);
   for (const [index, label] of kept.entries()) {
     const field = `${at}.labels[${index}]`;
     if (label === undefined) continue;
     if (label === '') report(required(field, 'write the name of an attribute'));
-    else if (!attributes.has(label)) report(invalid(field, label, noAttribute(label, attributes)));
+    else if (!attributes.types.has(label)) report(invalid(field, label, noAttribute(label, attributes)));
     else if (!/^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/.test(label)) report(invalid(field, label, `an attribute that becomes a label needs a name of letters, digits and "_"; rename it, for example to ${JSON.stringify(prometheusName(label).replaceAll(':', '_').replace(/^_+/, '_'))}`));
     else if (ownLabels.includes(label)) report(invalid(field, label, 'the series have a label of this name already; rename the attribute'));
   }
   repeated(`${at}.labels`, kept, report);
 }
 
-/** Comparing with each of more attributes than these would take longer than people wait for a hint. */
-const maxCandidates = 200;
-
-function noAttribute(name: string, attributes: ReadonlyMap<string, unknown>): string {
-  const near = attributes.size > maxCandidates ? undefined : nearestName(name, attributes.keys());
+function noAttribute(name: string, attributes: Attributes): string {
+  const near = nearestName(name, attributes.candidates);
   return `must be the name of an attribute of this profile${near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`}`;
 }

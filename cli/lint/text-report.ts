@@ -22,7 +22,7 @@ export function textReport({ findings, objects, others }: LintResult, { hasColor
   for (const group of groups(findings)) {
     const [first] = group;
     if (first === undefined) continue;
-    lines.push(paint('1', first.object === undefined ? first.file : objectTitle(first.object)));
+    if (first.object !== undefined) lines.push(paint('1', printable(objectTitle(first.object))));
     const places = group.map(place);
     const placeWidth = Math.max(...places.map(({ length }) => length));
     const severityWidth = Math.max(...group.map(({ severity }) => severity.length));
@@ -30,7 +30,7 @@ export function textReport({ findings, objects, others }: LintResult, { hasColor
       const head = `  ${paint('36', (places[index] ?? '').padEnd(placeWidth))}  ${paint(severity === 'error' ? '31' : '33', severity.padEnd(severityWidth))}`;
       const indent = 2 + placeWidth + 2 + severityWidth + 2;
       const isNarrow = columns !== undefined && columns - indent < minTextColumns;
-      const texts = wrapAt(`${field === undefined ? '' : `${field}: `}${problem}  (${rule})`, columns, isNarrow ? narrowIndent : indent).map((text) => styled(text.trimEnd(), field, rule, paint));
+      const texts = wrapAt(printable(`${field === undefined ? '' : `${field}: `}${problem}  (${rule})`), columns, isNarrow ? narrowIndent : indent).map((text) => styled(text.trimEnd(), field, rule, paint));
       lines.push(isNarrow ? `${head}\n${' '.repeat(narrowIndent)}${texts.join(`\n${' '.repeat(narrowIndent)}`)}` : `${head}  ${texts.join(`\n${' '.repeat(indent)}`)}`);
     }
     lines.push('');
@@ -57,7 +57,12 @@ function objectTitle({ kind, namespace, name }: NonNullable<LintFinding['object'
 }
 
 function place({ file, region }: LintFinding): string {
-  return region === undefined ? file : `${file}:${region.line}:${region.column}`;
+  return printable(region === undefined ? file : `${file}:${region.line}:${region.column}`);
+}
+
+/** Keys and file names may hold what would command a terminal. */
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** The field stands out, the rule steps back. Only the first line has a field, only the last has the rule. */

@@ -52,6 +52,7 @@ t.test('on a cluster', async (t) => {
   t.teardown(() => database.close());
   const bin = t.testdir();
   symlinkSync(cluster.kubectlPath, join(bin, 'kubectl'));
+  symlinkSync(join(root, 'cli', 'kollect.mjs'), join(bin, 'kollect'));
   const run = (command: string) => shell(command, { KUBECONFIG: cluster.kubeconfig, PATH: `${bin}:${process.env['PATH']}` });
   const grant = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRoleBinding', metadata: { name: 'kollect-controller' }, roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'kollect-controller' }, subjects: [{ kind: 'User', name: 'kollect-controller' }] };
 

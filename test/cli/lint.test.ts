@@ -1,7 +1,9 @@
 import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t from 'tap';
 import { z } from 'zod';
+import { textReport } from '../../cli/lint/text-report.ts';
+import { lint } from '../../shared/lint/lint.ts';
 import { kubectlBinary } from '../servers/kubernetes/binaries.ts';
 import { obtain } from '../servers/obtain.ts';
 import { kollect, run } from './command.ts';
@@ -44,6 +46,12 @@ t.test('the samples are in order', async (t) => {
 
 t.test('all manifests of the project are in order', async (t) => {
   t.match(await kollect(['lint', '--quiet', 'manifests', 'certs']), { code: 0, stdout: /^\d+ objects, 0 errors, 0 warnings \(\d+ objects of other groups not judged\)\n$/, stderr: '' });
+});
+
+t.test('npx finds the command in a checkout, without a build and without a registry', async (t) => {
+  const { code, stdout, stderr } = await run('npm', ['exec', '--offline', '--', 'kollect', 'lint', '-q', 'manifests/samples'], { env: { npm_config_cache: t.testdir() } });
+  t.equal(code, 0, stderr);
+  t.match(stdout, /^\d+ objects, 0 errors/);
 });
 
 t.test('mistakes are told with their place, all at once', async (t) => {
@@ -131,6 +139,21 @@ t.test('flags of the webhook judge as the webhook with them', async (t) => {
   t.strictSame(await errorsOf('--allow-private-sinks=false', '--tenant-mode', '--max-export-bytes=1000'), ['spec.endpoint', 'kind', 'spec.maxExportBytes']);
 });
 
+t.test('on a terminal it is coloured and broken to its width, and nothing in a file commands the terminal', async (t) => {
+  const { findings } = lint([{ name: 'some/long/path/to/a/file.yaml', text: mistakes, isNamed: true }], { installation: { addresses: { allowPrivate: true, allowLoopback: false }, tenantMode: false }, namespace: 'default' });
+  const result = { findings, objects: 2, others: 1, isComplete: true };
+  for (const columns of [80, 120, 200]) {
+    const text = textReport(result, { hasColor: true, columns });
+    t.match(text, '\u001b[31merror\u001b[0m');
+    const plain = text.replaceAll(/\u001b\[\d+m/g, '');
+    t.ok(plain.split('\n').every((line) => line.length <= columns), `${columns} columns`);
+    t.equal(plain.replaceAll(/\s+/g, ' '), textReport(result, { hasColor: false }).replaceAll(/\s+/g, ' '), 'the same text');
+  }
+  const { stdout } = await kollect(['lint', '-'], { stdin: 'apiVersion: kollect.dev/v1alpha1\nkind: KollectTarget\nmetadata: {name: "a\\e[2J"}\nspec: {profileRef: p, "x\\e[2J\\n": 1}\n' });
+  t.match(stdout, /^KollectTarget default\/a\\u001b\[2J\n[^]*spec\[x\\u001b\[2J\\u000a\]: /);
+  t.notMatch(stdout, /\u001b/, 'and in a pipe there is no colour');
+});
+
 t.test('json has a stable shape', async (t) => {
   const { code, stdout } = await kollect(['lint', '-o', 'json', '-'], { stdin: mistakes });
   t.equal(code, 1);
@@ -216,6 +239,21 @@ t.test('help, version, and words that do not exist', async (t) => {
   t.match(await kollect(['lint', '--quite', 'x']), { code: 2, stdout: '', stderr: 'kollect lint: unknown flag --quite, did you mean --quiet?; --help lists all flags\n' });
   t.match(await kollect(['lint']), { code: 2, stderr: 'kollect lint: name files or folders, or - for standard input; --help shows examples\n' });
   t.match(await kollect(['lint', '-o', 'xml', 'x']), { code: 2, stderr: 'kollect lint: invalid value "xml" for flag --output: write one of text, json, sarif\n' });
+});
+
+t.test('the documentation shows the help as it is, and its commands work', async (t) => {
+  const root = join(import.meta.dirname, '..', '..');
+  const page = readFileSync(join(root, 'docs', 'kollect-lint.md'), 'utf8');
+  const blocks = (language: string) => [...page.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map(([, text = '']) => text);
+  t.strictSame(blocks('text'), [(await kollect(['lint', '--help'])).stdout], 'copy the output of kollect lint --help into docs/kollect-lint.md');
+
+  const { kubectl } = await obtain([kubectlBinary]);
+  const bin = t.testdir({ kubectl: t.fixture('symlink', kubectl), kollect: t.fixture('symlink', join(root, 'cli', 'kollect.mjs')) });
+  const env = { PATH: `${bin}:${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`, RUNNER_TEMP: bin };
+  const [example = ''] = blocks('console');
+  const [, command = '', expected] = /^\$ (.*)\n([^]*)$/.exec(example) ?? [];
+  t.equal((await run('bash', ['-c', command], { env })).stdout, expected, command);
+  for (const line of blocks('sh').join('').trim().split('\n')) t.match(await run('bash', ['-c', line], { env }), { code: 0, stderr: '' }, line);
 });
 
 t.test('an older Node hands over to that of the dependencies, and without one the error says what is missing', async (t) => {

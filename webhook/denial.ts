@@ -53,6 +53,11 @@ export function internalFault(request: AdmissionRequest): DenialStatus {
   return { code: 500, reason: 'InternalError', message: `${subject(request)} could not be judged: internal error of the Kollect webhook, see its log for uid ${request.uid}` };
 }
 
+/** Refuses because the cluster does not tell what the object has to be judged by. */
+export function lookupFault(request: AdmissionRequest, why: string): DenialStatus {
+  return { code: 500, reason: 'InternalError', message: `${subject(request)} could not be judged: ${why}; try again` };
+}
+
 /** Refuses because what the webhook waits for did not come in time. */
 export function lateFault(request: AdmissionRequest): DenialStatus {
   return { code: 500, reason: 'InternalError', message: `${subject(request)} could not be judged in time: the Kollect webhook waits for the API server; try again` };

@@ -1,4 +1,6 @@
 import { parseDuration } from '../shared/api/duration.ts';
+import { admissionFlags } from '../shared/admission-flags.ts';
+import { isDnsLabel } from '../shared/admission/rules/names.ts';
 import { parseBindAddress } from '../shared/bind-address.ts';
 import { logFormats, logLevels } from '../shared/log.ts';
 
@@ -9,15 +11,23 @@ export const webhookFlags = {
   'cert-name': { type: 'string', default: 'tls.crt', placeholder: 'file', help: 'Certificate chain in that directory, PEM.' },
   'cert-key': { type: 'string', default: 'tls.key', placeholder: 'file', help: 'Private key in that directory, PEM.' },
   'client-ca-path': { type: 'string', placeholder: 'file', help: 'Serve only clients with a certificate of these authorities, PEM. By default the API server has none.' },
+  kubeconfig: { type: 'string', default: '', placeholder: 'file', help: 'Kubeconfig of the cluster. Without it: $KUBECONFIG, the service account inside a cluster, else ~/.kube/config.' },
+  'watch-namespaces': { type: 'parsed', parse: parseNamespaces, default: '', placeholder: 'name,name', help: 'Judge only objects of these namespaces, and watch only there. All when unset. With --tenant-mode nothing of the whole cluster is watched.' },
+  'authorize-references': { type: 'boolean', default: true, help: 'Refuse objects that would make Kollect read what their writer may not: Secrets and sinks of other namespaces, objects beyond the own one.' },
   'health-probe-bind-address': { type: 'parsed', parse: parseBindAddress, default: ':8081', placeholder: 'address', help: 'Where /healthz and /readyz answer, HTTP. 0 switches them off.' },
   'metrics-bind-address': { type: 'parsed', parse: parseBindAddress, default: '0', placeholder: 'address', help: 'Where /metrics answers, HTTP, such as :8080. 0 switches it off.' },
-  'allow-private-sinks': { type: 'boolean', default: true, help: 'Accept sinks at RFC 1918 and unique local addresses. The controller needs the same value.' },
-  'allow-loopback-sinks': { type: 'boolean', default: false, help: 'Accept sinks at loopback addresses. For development: refused inside a cluster.' },
+  ...admissionFlags,
   'map-host': { type: 'list', placeholder: 'name:port=address:port', help: 'Where the controller finds a name. For development: refused inside a cluster.' },
-  'max-export-bytes': { type: 'integer', min: 1, help: 'Ceiling of every maxExportBytes. Unlimited when unset. The controller needs the same value.' },
-  'tenant-mode': { type: 'boolean', default: false, help: 'Refuse KollectClusterTarget and KollectClusterInventory. The controller needs the same value.' },
   'shutdown-delay': { type: 'parsed', parse: parseDuration, default: '5s', placeholder: 'duration', help: 'How long to keep serving after SIGTERM, until no endpoint names this pod any more.' },
   'log-level': { type: 'string', default: 'info', choices: logLevels, help: 'Least level that is written.' },
   'log-format': { type: 'string', default: 'json', choices: logFormats, help: 'One JSON object a line, or text for people.' },
   version: { type: 'boolean', default: false, help: 'Print the version and exit.' },
 } as const;
+
+/** Names with commas between them. */
+function parseNamespaces(text: string): string[] {
+  const names = text.split(',').map((name) => name.trim()).filter((name) => name !== '');
+  const wrong = names.find((name) => !isDnsLabel(name));
+  if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is not the name of a namespace; write names with commas between them, such as team-a,team-b`);
+  return names;
+}

@@ -1,19 +1,26 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { installationPolicy } from '../shared/admission-flags.ts';
 import { refuseDevelopmentFlagsInCluster } from '../shared/development-flags.ts';
 import { parseFlags } from '../shared/flags.ts';
 import type { FlagValues } from '../shared/flags.ts';
+import { KubeClient } from '../shared/kube/client.ts';
+import { loadConnection } from '../shared/kube/config.ts';
+import { Discovery } from '../shared/kube/discovery.ts';
 import { createLogger } from '../shared/log.ts';
 import type { Logger } from '../shared/log.ts';
 import { parseHostMap } from '../shared/net/host-map.ts';
 import { createHealthServer, createMetricsServer, listenAt, stopSignals } from '../shared/side-servers.ts';
-import { versionText } from '../shared/version.ts';
+import { userAgent, versionText } from '../shared/version.ts';
+import { createAuthorizer } from './authorizer.ts';
 import { webhookFlags } from './flags.ts';
 import { listenOnAll } from './listen.ts';
+import { WatchedObjects } from './lookups.ts';
 import { createMetrics } from './metrics.ts';
 import { createReviewer } from './reviewer.ts';
 import { buildServer, tlsDefaults } from './server.ts';
+import { registerStateMetrics } from './state-metrics.ts';
 import { firstCertificate, reloadCertificate } from './tls-reload.ts';
 
 type Flags = FlagValues<typeof webhookFlags>;
@@ -50,7 +57,11 @@ async function run(flags: Flags, log: Logger): Promise<void> {
   let state: 'starting' | 'serving' | 'stopping' = 'starting';
   const stop = stopSignals();
   const metrics = createMetrics();
-  const health = createHealthServer(() => (state === 'serving' ? undefined : state));
+  const client = new KubeClient(await loadConnection({ kubeconfig: flags.kubeconfig }), { userAgent: userAgent('webhook') });
+  const watched = new WatchedObjects({ client, namespaces: flags['watch-namespaces'], clusterKinds: !flags['tenant-mode'], log: log.child({ logger: 'watch' }) });
+  const { asked } = registerStateMetrics(metrics.registry, watched);
+  const authorize = flags['authorize-references'] ? createAuthorizer({ client, discovery: new Discovery(client), asked }) : undefined;
+  const health = createHealthServer(() => (state === 'serving' ? watched.notSynced : state));
   const side = [await listenAt(health, flags['health-probe-bind-address']), await listenAt(createMetricsServer(metrics.registry), flags['metrics-bind-address'])];
 
   const files = { directory: flags['cert-path'], certificateName: flags['cert-name'], keyName: flags['cert-key'], clientCa: flags['client-ca-path'] };
@@ -63,14 +74,7 @@ async function run(flags: Flags, log: Logger): Promise<void> {
     certificate,
     metrics,
     isStopping: () => state === 'stopping',
-    review: createReviewer({
-      log,
-      installation: {
-        addresses: { allowPrivate: flags['allow-private-sinks'], allowLoopback: flags['allow-loopback-sinks'] },
-        tenantMode: flags['tenant-mode'],
-        ...(flags['max-export-bytes'] === undefined ? {} : { maxExportBytes: flags['max-export-bytes'] }),
-      },
-    }),
+    review: createReviewer({ log, installation: installationPolicy(flags), state: watched, authorize, lookupFailed: metrics.lookupFailed }),
   });
   const stopReloading = reloadCertificate({
     files,
@@ -79,8 +83,11 @@ async function run(flags: Flags, log: Logger): Promise<void> {
     metrics,
     log: log.child({ logger: 'tls' }),
   });
+  watched.start();
   await listenOnAll(app, flags.port);
   state = 'serving';
+  // What needs no other object is answered from here on; ready it is when the rest can be judged, too.
+  void watched.synced.then(() => log.info('ready'));
   log.info('serving', { port: port(app.server), healthPort: side[0] && port(side[0]), metricsPort: side[1] && port(side[1]), certificateExpiresAt: certificate.expiresAt.toISOString() });
 
   const signal = await stop.first;
@@ -95,6 +102,8 @@ async function run(flags: Flags, log: Logger): Promise<void> {
   clearTimeout(overdue);
   stopReloading();
   closeAll(side);
+  await watched.stop();
+  await client.close();
   log.info('stopped');
 }
 

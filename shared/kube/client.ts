@@ -104,8 +104,8 @@ export class KubeClient {
     return (await this.#json({ method: 'GET', path, query })) as T;
   }
 
-  async create<T = KubeObject>(path: string, body: unknown, query?: Query): Promise<T> {
-    return (await this.#json({ method: 'POST', path, query, body })) as T;
+  async create<T = KubeObject>(path: string, body: unknown, query?: Query, signal?: AbortSignal): Promise<T> {
+    return (await this.#json({ method: 'POST', path, query, body, signal })) as T;
   }
 
   /** Patches an object. A server-side apply (`type: 'apply'`) needs `fieldManager` in the query. */

@@ -17,6 +17,8 @@ export interface ApiResource extends GroupVersionKind {
 
 /** A kind that was not there is asked for again after this time. */
 const missAgeMs = 5_000;
+/** Whoever writes profiles names versions, so there may be any number of them. Clusters with many CRDs have some hundreds. */
+const maxVersions = 1_000;
 
 /** Tells which resource serves a kind: plural names and scopes are the server's to know. */
 export class Discovery {
@@ -42,7 +44,10 @@ export class Discovery {
   #read(group: string, version: string): Promise<Map<string, ApiResource>> {
     const key = `${group}/${version}`;
     const resources = this.#fetch(group, version);
+    this.#versions.delete(key);
     this.#versions.set(key, { readAt: performance.now(), resources });
+    const [oldest] = this.#versions.keys();
+    if (this.#versions.size > maxVersions && oldest !== undefined) this.#versions.delete(oldest);
     resources.catch(() => this.#versions.delete(key));
     return resources;
   }

@@ -55,7 +55,8 @@ export class ObjectCache<T = KubeObject> implements ReflectorHandler {
   }
 
   *byNamespace(namespace: string): Generator<T> {
-    for (const [key, { object }] of this.#objects) if (key.startsWith(`${namespace}/`)) yield object;
+    const prefix = `${namespace}/`;
+    for (const [key, { object }] of this.#objects) if (key.startsWith(prefix)) yield object;
   }
 
   /** Calls back for every object that appears, changes or goes; returns how to end that. */

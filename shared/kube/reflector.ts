@@ -49,9 +49,9 @@ export interface ReflectorHandler {
   stateChanged(state: ReflectorState): void;
 }
 
-/** Counts of what happened, for metrics. */
+/** What happened, for metrics. A watch that is opened is `watch`, one that the API server has granted `watching`. */
 export type ReflectorObserver = (
-  event: 'list' | 'relist' | 'list-restart' | 'watch' | 'broken-line' | 'stale-event' | 'idle' | 'expired' | 'error' | 'handler-error',
+  event: 'list' | 'relist' | 'list-restart' | 'watch' | 'watching' | 'broken-line' | 'stale-event' | 'idle' | 'expired' | 'error' | 'handler-error',
 ) => void;
 
 export interface ReflectorOptions {
@@ -198,6 +198,7 @@ export class Reflector {
       };
       const stream = await client.watch(path, query, AbortSignal.any([signal, connection.signal]));
       if (signal.aborted) return;
+      observe?.('watching');
       if (this.#state.phase === 'Failed') {
         // Access is back. Whoever was told of the failure is told by a list what holds now.
         this.#resourceVersion = undefined;

@@ -100,8 +100,8 @@ async function assemble(cluster: Cluster, postgres: Postgres, options: KollectOp
   const controller = await controllerProcess(cluster.keeper, { kubeconfig: cluster.kubeconfig, flags: [...common, ...(options.controllerFlags ?? [])] });
   const withWebhook = options.webhook !== false;
 
-  const [database] = await Promise.all([postgres.createDatabase('kollect'), installCrds(cluster.kubectl), withWebhook ? webhook.start() : undefined]);
-  await done(cluster.kubectl(['create', 'namespace', 'kollect-system']));
+  const [database] = await Promise.all([postgres.createDatabase('kollect'), installCrds(cluster.kubectl)]);
+  await Promise.all([done(cluster.kubectl(['create', 'namespace', 'kollect-system'])), withWebhook ? webhook.start() : undefined]);
   if (withWebhook) await registerWebhook(cluster.kubectl, webhook);
   if (options.startController !== false) await controller.start();
 

@@ -27,13 +27,15 @@ export interface WebhookProcess extends KollectProcess {
 export interface WebhookOptions {
   /** Names and addresses that it is called by; 127.0.0.1 when unset. */
   hosts?: readonly string[];
+  /** Of the cluster that it judges for; that of the administrator of the keeper's own cluster when unset. */
+  kubeconfig?: string;
   flags?: readonly string[];
   afterwards?: ProcessCommand;
 }
 
 /** The webhook with a certificate of its own, not started yet. */
 export async function webhookProcess(keeper: Keeper, options: WebhookOptions = {}): Promise<WebhookProcess> {
-  const { hosts = ['127.0.0.1'], flags = [], afterwards } = options;
+  const { hosts = ['127.0.0.1'], kubeconfig = join(keeper.folder, 'admin.kubeconfig'), flags = [], afterwards } = options;
   const folder = join(keeper.folder, 'webhook-certificate');
   mkdirSync(folder);
   const authority = createAuthority('Kollect test authority');
@@ -42,7 +44,7 @@ export async function webhookProcess(keeper: Keeper, options: WebhookOptions = {
   writeFileSync(join(folder, 'tls.key'), key, { mode: 0o600 });
   const port = await freePort();
   // No endpoint has to forget it before it stops.
-  const own = [`--port=${port}`, `--cert-path=${folder}`, '--shutdown-delay=0s'];
+  const own = [`--port=${port}`, `--cert-path=${folder}`, `--kubeconfig=${kubeconfig}`, '--shutdown-delay=0s'];
   const process = kollectProcess(keeper, { name: 'webhook', flags: [...own, ...flags], healthPort: await freePort(), afterwards });
   const start: WebhookProcess['start'] = (others) => process.start(others && [...own, ...others]);
   return { ...process, start, port, url: `https://127.0.0.1:${port}`, caPem: authority.certificate };
@@ -87,14 +89,9 @@ export async function installCrds(kubectl: Kubectl, names: readonly string[] = c
   await untilEstablished(kubectl, names);
 }
 
-/** The rules that the API server holds by itself besides those of the CRDs. They act a moment later. */
-export async function installPolicies(kubectl: Kubectl): Promise<void> {
-  await done(kubectl(['apply', '--server-side', '-k', join(manifests, 'admission-policy')]));
-}
-
-/** Applies the admission policies, those of an overlay when one is named. They are in force a moment later. */
+/** The rules that the API server holds by itself besides those of the CRDs; those of an overlay when one is named. They act a moment later. */
 export async function installPolicies(kubectl: Kubectl, overlay = ''): Promise<void> {
-  await done(kubectl(['apply', '-k', join(crdFolder, '..', 'admission-policy', overlay)]));
+  await done(kubectl(['apply', '--server-side', '-k', join(manifests, 'admission-policy', overlay)]));
 }
 
 async function untilEstablished(kubectl: Kubectl, names: readonly string[]): Promise<void> {

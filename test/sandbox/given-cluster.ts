@@ -45,10 +45,9 @@ export async function givenCluster(kubeconfig: string, screen: Screen): Promise<
     const flags = ['--allow-loopback-sinks', `--map-host=${postgresHost(postgres.port)}`, '--log-format=text'];
     // From here on the cluster is cleaned, whatever happens.
     const afterwards = cleanUpCommand(keeper, [command, kubeconfig, cacheFolder]);
-    const webhook = await webhookProcess(keeper, { hosts: ['127.0.0.1', ...hosts], flags, afterwards });
-    await webhook.start();
-
+    const webhook = await webhookProcess(keeper, { hosts: ['127.0.0.1', ...hosts], kubeconfig, flags, afterwards });
     await install(kubectl, screen);
+    await webhook.start();
     screen.note('trying whether the API server can call the webhook on this machine');
     const registration = await registerReachable(kubectl, webhook, { hosts, namespace, label: ownLabel });
     if ('host' in registration) screen.good(`webhook, called over TLS with a certificate of this run, at https://${registration.host}:${webhook.port}`);

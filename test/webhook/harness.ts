@@ -6,9 +6,12 @@ import { join } from 'node:path';
 import { createAuthority, issueCertificate } from '../../certs/x509.ts';
 import type { Authority } from '../../certs/x509.ts';
 import type { InstallationPolicy } from '../../shared/admission/policy.ts';
+import { objectLookups } from '../../shared/admission/state/object-lookups.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { createLogger } from '../../shared/log.ts';
 import { createMetrics } from '../../webhook/metrics.ts';
 import { createReviewer } from '../../webhook/reviewer.ts';
+import type { State } from '../../webhook/reviewer.ts';
 import { buildServer } from '../../webhook/server.ts';
 import type { ServerOptions } from '../../webhook/server.ts';
 
@@ -53,7 +56,7 @@ export function pathOf(phase: 'validate' | 'mutate', kind: string): string {
 const authority = createAuthority('test authority');
 
 /** The admission server without a socket, and the lines that it logged. */
-export function testServer(installation: Partial<InstallationPolicy> = {}, more: Partial<ServerOptions> = {}) {
+export function testServer(installation: Partial<InstallationPolicy> = {}, { cluster = [], ...more }: Partial<ServerOptions> & { cluster?: readonly KubeObject[] | undefined } = {}) {
   const lines: Record<string, unknown>[] = [];
   const metrics = createMetrics();
   const log = createLogger({ level: 'info', format: 'json', name: 'webhook', write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) });
@@ -63,10 +66,16 @@ export function testServer(installation: Partial<InstallationPolicy> = {}, more:
     certificate: { cert, key },
     metrics,
     isStopping: () => stopping,
-    review: createReviewer({ log, installation: { addresses: { allowPrivate: true, allowLoopback: false }, tenantMode: false, ...installation } }),
+    review: createReviewer({ log, installation: { addresses: { allowPrivate: true, allowLoopback: false }, tenantMode: false, ...installation }, state: stateOf(cluster) }),
     ...more,
   });
   return { app, lines, metrics, authority, stopping: () => void (stopping = true) };
+}
+
+/** Objects of a cluster, known from the start. */
+export function stateOf(cluster: readonly KubeObject[]): State {
+  const current = objectLookups(cluster);
+  return { current, known: () => Promise.resolve(current) };
 }
 
 /** A directory with a serving certificate. */

@@ -4,7 +4,7 @@ import { invalidObject } from '../../webhook/denial.ts';
 import { answerWithinMs, readReview } from '../../webhook/protocol.ts';
 import type { AdmissionRequest } from '../../webhook/protocol.ts';
 import { objectOf, postgresSpec, profileSpec } from '../admission/objects.ts';
-import { pathOf, reviewOf, testServer } from './harness.ts';
+import { pathOf, reviewOf, stateOf, testServer } from './harness.ts';
 import type { Answer } from './harness.ts';
 
 const { app, lines, metrics, stopping } = testServer();
@@ -207,7 +207,7 @@ t.test('a fault of ours denies one object and names the log line', async (t) => 
   // What JSON cannot bring: an object that throws when it is looked at.
   const { createReviewer } = await import('../../webhook/reviewer.ts');
   const { createLogger } = await import('../../shared/log.ts');
-  const reviewer = createReviewer({ installation: { addresses: { allowPrivate: true, allowLoopback: false }, tenantMode: false }, log: createLogger({ level: 'info', format: 'json', name: 'w', write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) }) });
+  const reviewer = createReviewer({ installation: { addresses: { allowPrivate: true, allowLoopback: false }, tenantMode: false }, state: stateOf([]), log: createLogger({ level: 'info', format: 'json', name: 'w', write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) }) });
   const object = { get spec(): unknown { throw new Error('boom'); } };
   const response = reviewer('validate', { ...trap.request, userInfo: { username: 'jane', uid: '', groups: [], extra: {} }, name: 'sample', namespace: 'team-a', object, deadline: Infinity });
   t.match(response, { uid: trap.request.uid, allowed: false, status: { code: 500, reason: 'InternalError', message: new RegExp(trap.request.uid) } });

@@ -20,13 +20,19 @@ export interface AccessQuestion {
   field: string;
   verb: 'get' | 'list';
   /** A resource, or a kind of which discovery has to tell the resource. */
-  resource: { group: string; plural: string } | { kind: GroupVersionKind };
+  resource: { group: string; plural: string } | { kind: WholeKind };
   name?: string;
   /**
    * Where the user needs the right: in each of these. `cluster` is everywhere at once, which counts for every namespace as well. With an empty
    * list the right is needed only when the kind turns out to be cluster-scoped.
    */
   namespaces: readonly string[] | 'cluster';
+}
+
+interface WholeKind {
+  group: string;
+  version: string;
+  kind: string;
 }
 
 /** More namespaces than this are not asked for one by one: whoever collects from so many needs the right on the whole cluster. */
@@ -50,12 +56,12 @@ export function accessQuestions(kind: string, object: unknown, old: unknown, loo
 }
 
 interface Written {
-  metadata: { name: string; namespace?: string };
+  metadata?: { name?: string; namespace?: string } | null;
   spec: unknown;
 }
 
 function questionsOf(kind: string, { metadata, spec }: Written, lookups: Lookups): AccessQuestion[] {
-  const namespace = metadata.namespace ?? '';
+  const namespace = metadata?.namespace ?? '';
   switch (kind) {
     case 'KollectSnapshotSink':
     case 'KollectDatabaseSink':
@@ -74,7 +80,7 @@ function questionsOf(kind: string, { metadata, spec }: Written, lookups: Lookups
       return collected === undefined ? [] : [{ field: fieldOfReach(filter), verb: 'list', resource: { kind: collected }, namespaces: reach(filter, undefined) }];
     }
     case 'KollectProfile':
-      return targetsOf(metadata.name, namespace, spec, lookups);
+      return targetsOf(metadata?.name ?? '', namespace, spec, lookups);
     default:
       return [];
   }
@@ -175,7 +181,7 @@ function usesProfile(target: KnownTarget | KnownClusterTarget, namespace: string
   return target.spec.profileRef?.name === name && target.spec.profileRef.namespace === namespace;
 }
 
-function wholeKind(gvk: Loose<GroupVersionKind> | undefined): GroupVersionKind | undefined {
+function wholeKind(gvk: Loose<GroupVersionKind> | undefined): WholeKind | undefined {
   return gvk?.version === undefined || gvk.kind === undefined ? undefined : { group: gvk.group ?? '', version: gvk.version, kind: gvk.kind };
 }
 

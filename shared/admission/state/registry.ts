@@ -1,4 +1,5 @@
 import type { KollectClusterInventorySpec } from '../../api/kollect-cluster-inventory.ts';
+import { kinds } from '../../api/kinds.ts';
 import type { KollectInventorySpec } from '../../api/kollect-inventory.ts';
 import type { KnownSink } from '../lookups.ts';
 import { stateAdvice } from './advice.ts';
@@ -37,8 +38,14 @@ const pathRules: ReadonlyMap<string, StateRule<never>> = new Map<string, StateRu
   ['KollectSnapshotSink', sinkRule],
 ]);
 
+const rules: ReadonlyMap<string, readonly StateRule<never>[]> = new Map(
+  kinds.map(({ kind }) => {
+    const paths = pathRules.get(kind);
+    return [kind, [...(scopeRules.get(kind) ?? []), ...(paths === undefined ? [] : [paths]), ...(stateAdvice.get(kind) ?? []), ...(scopeAdvice.get(kind) ?? [])]];
+  }),
+);
+
 /** The rules of a kind that look at other objects of the cluster. */
 export function stateRulesOf(kind: string): readonly StateRule<never>[] {
-  const paths = pathRules.get(kind);
-  return [...(scopeRules.get(kind) ?? []), ...(paths === undefined ? [] : [paths]), ...(stateAdvice.get(kind) ?? []), ...(scopeAdvice.get(kind) ?? [])];
+  return rules.get(kind) ?? [];
 }

@@ -79,7 +79,9 @@ const defaultPorts: Readonly<Record<string, RegExp>> = { http: /:80$/, https: /:
 const bucketSchemes: ReadonlySet<string> = new Set(['s3', 'gs', 'gcs', 'azblob']);
 
 function withBranch(host: string, rest: string, isBucket: boolean): Address {
-  const [path = '', fragment = ''] = rest.split('#', 2);
+  const [beforeFragment = '', fragment = ''] = rest.split('#', 2);
+  // What follows may be a credential, and the place is quoted in messages.
+  const [path = ''] = beforeFragment.split('?', 1);
   const branch = /(?:^|&)branch=([^&]*)/.exec(fragment)?.[1];
   return { host: host.toLowerCase(), path: path.replaceAll(/^\/+|\/+$/g, ''), branch: branch || undefined, isBucket };
 }

@@ -20,8 +20,8 @@ export interface StateContext {
  * @example validateState('KollectInventory', inventory, { lookups: objectLookups([scope]) })
  */
 export function validateState(kind: string, object: unknown, { lookups, namespace, old }: StateContext): Finding[] {
-  const { metadata, spec } = object as { metadata: { name?: string; namespace?: string }; spec: unknown };
-  const input: StateInput<never> = { kind, name: metadata.name ?? '', namespace: namespace ?? metadata.namespace ?? '', spec: spec as never, lookups };
+  const { metadata, spec } = object as { metadata?: { name?: string; namespace?: string } | null; spec: unknown };
+  const input: StateInput<never> = { kind, name: metadata?.name ?? '', namespace: namespace ?? metadata?.namespace ?? '', spec: spec as never, lookups };
   const findings: Finding[] = [];
   for (const { id, check } of stateRulesOf(kind)) check(input, (finding) => findings.push({ ...finding, rule: id }));
   if (findings.length === 0) return findings;

@@ -18,7 +18,7 @@ export function parseHelmPath(path: string): string[] {
   }
   const field = path.slice(helmPrefix.length);
   const [head = '', ...rest] = field.split('.');
-  const keys = [...(aliases[head] ?? [head]), ...rest];
+  const keys = [...(aliases.get(head) ?? [head]), ...rest];
   if (keys.some((key) => key === '' || !/^[\w-]+$/.test(key))) {
     throw new KollectError('KOL_EXTRACT_PATH', `${shown(path)} names no field of a release; write names joined by dots, such as helm:release.chartVersion`);
   }
@@ -33,15 +33,15 @@ export function parseHelmPath(path: string): string[] {
 
 const helmPrefix = 'helm:release.';
 
-const aliases: Record<string, string[]> = {
-  releaseName: ['name'],
-  revision: ['version'],
-  chartName: ['chart', 'metadata', 'name'],
-  chartVersion: ['chart', 'metadata', 'version'],
-  appVersion: ['chart', 'metadata', 'appVersion'],
-  status: ['info', 'status'],
-  lastDeployed: ['info', 'last_deployed'],
-};
+const aliases: ReadonlyMap<string, readonly string[]> = new Map([
+  ['releaseName', ['name']],
+  ['revision', ['version']],
+  ['chartName', ['chart', 'metadata', 'name']],
+  ['chartVersion', ['chart', 'metadata', 'version']],
+  ['appVersion', ['chart', 'metadata', 'appVersion']],
+  ['status', ['info', 'status']],
+  ['lastDeployed', ['info', 'last_deployed']],
+]);
 
 /** What a release document has at the places where it is the same for all charts. */
 const fieldsOf: Readonly<Record<string, readonly string[]>> = {
@@ -59,9 +59,9 @@ function unknownField(head: string, keys: readonly string[]): string | undefined
     if (known === undefined) return undefined;
     if (known.includes(key)) continue;
     const written = index === 0 ? head : key;
-    const near = nearestName(written, index === 0 ? [...Object.keys(aliases), ...known] : known);
+    const near = nearestName(written, index === 0 ? [...aliases.keys(), ...known] : known);
     const what = `${parent === '' ? 'a release' : parent} has no field ${JSON.stringify(written.slice(0, 64))}`;
-    return near === undefined ? `${what}; known are ${(index === 0 ? [...Object.keys(aliases), 'config', 'info', 'chart.metadata'] : known).join(', ')}` : `${what}; did you mean ${JSON.stringify(near)}?`;
+    return near === undefined ? `${what}; known are ${(index === 0 ? [...aliases.keys(), 'config', 'info', 'chart.metadata'] : known).join(', ')}` : `${what}; did you mean ${JSON.stringify(near)}?`;
   }
   return undefined;
 }

@@ -5,13 +5,13 @@ import { build } from 'esbuild';
 import type { Plugin } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
-const outdir = join(root, 'dist');
+const outdir = process.argv[2] ?? join(root, 'dist');
 
 /** Some dependencies are CommonJS and call `require` at run time; an ES module has none. */
 const banner = "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);";
 
 /**
- * Bundles each process, and the command for people, into one entry file in `dist`, with what it loads on first use in files beside it. A controller that uses no
+ * Bundles each process, and the command for people, into one entry file in `dist`, or the folder that is named, with what it loads on first use in files beside it. A controller that uses no
  * BigQuery sink never reads that client from disk.
  */
 async function main(): Promise<void> {

@@ -26,7 +26,7 @@ for (const vectors of Map.groupBy(allVectors, ({ kind, installation, cluster }) 
   const [first] = vectors;
   if (first === undefined) continue;
   t.test(`${first.kind}${first.cluster === undefined ? '' : `, ${first.name}`}`, async (t) => {
-    const { app } = testServer(policyOf(first));
+    const { app } = testServer(policyOf(first), { cluster: first.cluster });
     t.teardown(() => app.close());
     const ask = async (phase: 'mutate' | 'validate', object: KubeObject) => {
       const { body } = await app.inject({ method: 'POST', url: pathOf(phase, object.kind), headers: { 'content-type': 'application/json' }, payload: JSON.stringify(reviewOf(object)) });

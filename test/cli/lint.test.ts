@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import t from 'tap';
 import { z } from 'zod';
 import { textReport } from '../../cli/lint/text-report.ts';
@@ -52,6 +53,17 @@ t.test('npx finds the command in a checkout, without a build and without a regis
   const { code, stdout, stderr } = await run('npm', ['exec', '--offline', '--', 'kollect', 'lint', '-q', 'manifests/samples'], { env: { npm_config_cache: t.testdir() } });
   t.equal(code, 0, stderr);
   t.match(stdout, /^\d+ objects, 0 errors/);
+});
+
+t.test('the package holds what the command needs', async (t) => {
+  const root = join(import.meta.dirname, '..', '..');
+  const { files, bin, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[]; bin: { kollect: string }; version: string };
+  t.strictSame([bin, files], [{ kollect: 'cli/kollect.mjs' }, ['cli/kollect.mjs', 'dist/kollect*.js']]);
+  const folder = t.testdir({ 'package.json': '{"type": "module"}', cli: { 'kollect.mjs': readFileSync(join(root, 'cli', 'kollect.mjs'), 'utf8') } });
+  t.match(await run(process.execPath, ['tools/build.ts', join(folder, 'dist')]), { code: 0 });
+  const packed = (...argv: string[]) => run(process.execPath, [join(folder, 'cli', 'kollect.mjs'), ...argv]);
+  t.match(await packed('--version'), { code: 0, stdout: new RegExp(`^${version} \\(commit `) });
+  t.match(await packed('lint', '-q', 'manifests/samples'), { code: 0, stdout: /^\d+ objects, 0 errors/ });
 });
 
 t.test('mistakes are told with their place, all at once', async (t) => {
@@ -145,13 +157,13 @@ t.test('on a terminal it is coloured and broken to its width, and nothing in a f
   for (const columns of [80, 120, 200]) {
     const text = textReport(result, { hasColor: true, columns });
     t.match(text, '\u001b[31merror\u001b[0m');
-    const plain = text.replaceAll(/\u001b\[\d+m/g, '');
+    const plain = stripVTControlCharacters(text);
     t.ok(plain.split('\n').every((line) => line.length <= columns), `${columns} columns`);
     t.equal(plain.replaceAll(/\s+/g, ' '), textReport(result, { hasColor: false }).replaceAll(/\s+/g, ' '), 'the same text');
   }
   const { stdout } = await kollect(['lint', '-'], { stdin: 'apiVersion: kollect.dev/v1alpha1\nkind: KollectTarget\nmetadata: {name: "a\\e[2J"}\nspec: {profileRef: p, "x\\e[2J\\n": 1}\n' });
   t.match(stdout, /^KollectTarget default\/a\\u001b\[2J\n[^]*spec\[x\\u001b\[2J\\u000a\]: /);
-  t.notMatch(stdout, /\u001b/, 'and in a pipe there is no colour');
+  t.notOk(stdout.includes('\u001b'), 'and in a pipe there is no colour');
 });
 
 t.test('json has a stable shape', async (t) => {
@@ -229,10 +241,9 @@ t.test('sarif is what code scanning reads', async (t) => {
 });
 
 t.test('help, version, and words that do not exist', async (t) => {
-  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8')) as { version: string };
   t.match(await kollect(['--help']), { code: 0, stdout: /^Usage: kollect <command> \[flags\]\n\nCommands:\n {2}lint +Judge/, stderr: '' });
   t.match(await kollect([]), { code: 2, stdout: '', stderr: /^Usage: kollect/ });
-  t.match(await kollect(['--version']), { code: 0, stdout: new RegExp(`^(${version}|dev) \\(commit `) });
+  t.match(await kollect(['--version']), { code: 0, stdout: /^dev \(commit / });
   t.match(await kollect(['lint', '--help']), { code: 0, stdout: /^Usage: kollect lint \[flags\] <file\|folder\|->\.\.\.\n[^]*--tenant-mode/ });
   t.match(await kollect(['lnit', 'x']), { code: 2, stdout: '', stderr: 'kollect: unknown command "lnit", did you mean "lint"?; --help lists all commands\n' });
   t.match(await kollect(['--quiet', 'lint']), { code: 2, stderr: 'kollect: unknown flag --quiet: flags of a command come after its name; --help lists all commands\n' });

@@ -1,26 +1,20 @@
-import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { installationPolicy } from '../shared/admission-flags.ts';
 import { refuseDevelopmentFlagsInCluster } from '../shared/development-flags.ts';
 import { parseFlags } from '../shared/flags.ts';
 import type { FlagValues } from '../shared/flags.ts';
-import { KubeClient } from '../shared/kube/client.ts';
-import { loadConnection } from '../shared/kube/config.ts';
-import { Discovery } from '../shared/kube/discovery.ts';
 import { createLogger } from '../shared/log.ts';
 import type { Logger } from '../shared/log.ts';
 import { parseHostMap } from '../shared/net/host-map.ts';
 import { createHealthServer, createMetricsServer, listenAt, stopSignals } from '../shared/side-servers.ts';
-import { userAgent, versionText } from '../shared/version.ts';
-import { createAuthorizer } from './authorizer.ts';
+import { versionText } from '../shared/version.ts';
+import { openCluster } from './cluster.ts';
 import { webhookFlags } from './flags.ts';
 import { listenOnAll } from './listen.ts';
-import { WatchedObjects } from './lookups.ts';
 import { createMetrics } from './metrics.ts';
 import { createReviewer } from './reviewer.ts';
 import { buildServer, tlsDefaults } from './server.ts';
-import { registerStateMetrics } from './state-metrics.ts';
 import { firstCertificate, reloadCertificate } from './tls-reload.ts';
 
 type Flags = FlagValues<typeof webhookFlags>;
@@ -57,18 +51,23 @@ async function run(flags: Flags, log: Logger): Promise<void> {
   let state: 'starting' | 'serving' | 'stopping' = 'starting';
   const stop = stopSignals();
   const metrics = createMetrics();
-  const client = new KubeClient(await loadConnection({ kubeconfig: flags.kubeconfig }), { userAgent: userAgent('webhook') });
-  const watched = new WatchedObjects({ client, namespaces: flags['watch-namespaces'], clusterKinds: !flags['tenant-mode'], log: log.child({ logger: 'watch' }) });
-  const { asked } = registerStateMetrics(metrics.registry, watched);
-  const authorize = flags['authorize-references'] ? createAuthorizer({ client, discovery: new Discovery(client), asked }) : undefined;
+  const { watched, authorize, close } = await openCluster(flags, { registry: metrics.registry, log });
   const health = createHealthServer(() => (state === 'serving' ? watched.notSynced : state));
   const side = [await listenAt(health, flags['health-probe-bind-address']), await listenAt(createMetricsServer(metrics.registry), flags['metrics-bind-address'])];
+
+  const end = async (): Promise<void> => {
+    for (const server of side) {
+      server?.close();
+      server?.closeAllConnections();
+    }
+    await close();
+  };
 
   const files = { directory: flags['cert-path'], certificateName: flags['cert-name'], keyName: flags['cert-key'], clientCa: flags['client-ca-path'] };
   const leaving = new AbortController();
   void stop.first.then(() => leaving.abort());
   const certificate = await firstCertificate(files, { log: log.child({ logger: 'tls' }), signal: leaving.signal });
-  if (certificate === undefined) return closeAll(side);
+  if (certificate === undefined) return end();
   metrics.certificateServed(certificate.expiresAt);
   const app = buildServer({
     certificate,
@@ -83,7 +82,6 @@ async function run(flags: Flags, log: Logger): Promise<void> {
     metrics,
     log: log.child({ logger: 'tls' }),
   });
-  watched.start();
   await listenOnAll(app, flags.port);
   state = 'serving';
   // What needs no other object is answered from here on; ready it is when the rest can be judged, too.
@@ -101,17 +99,8 @@ async function run(flags: Flags, log: Logger): Promise<void> {
   await app.close();
   clearTimeout(overdue);
   stopReloading();
-  closeAll(side);
-  await watched.stop();
-  await client.close();
+  await end();
   log.info('stopped');
-}
-
-function closeAll(servers: readonly (Server | undefined)[]): void {
-  for (const server of servers) {
-    server?.close();
-    server?.closeAllConnections();
-  }
 }
 
 function port(server: { address(): AddressInfo | string | null }): number | undefined {

@@ -12,6 +12,8 @@ import { X509Certificate } from 'node:crypto';
 import t from 'tap';
 import type { Test } from 'tap';
 import { createAuthority, issueCertificate } from '../../certs/x509.ts';
+import { installCrds } from '../kollect/installation.ts';
+import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 import { freePort } from '../servers/free-port.ts';
 import { listenOnAll } from '../../webhook/listen.ts';
@@ -21,6 +23,10 @@ import { certificateDirectory, pathOf, post, reviewOf } from './harness.ts';
 const main = join(import.meta.dirname, '../../webhook/main.ts');
 /** Generous: a guard against hanging, not a measurement. */
 const guardMs = 30_000;
+
+const cluster = await startCluster();
+t.teardown(() => cluster.stop());
+await installCrds(cluster.kubectl);
 
 interface Line {
   level: string;
@@ -34,7 +40,7 @@ interface Line {
 function start(test: Test, certificates: ReturnType<typeof certificateDirectory>, ...more: string[]) {
   const child = spawn(process.execPath, [main, '--port=0', `--cert-path=${certificates.directory}`, '--health-probe-bind-address=127.0.0.1:0', '--metrics-bind-address=127.0.0.1:0', ...more], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, KUBERNETES_SERVICE_HOST: '' },
+    env: { ...process.env, KUBERNETES_SERVICE_HOST: '', KUBECONFIG: cluster.kubeconfig },
   });
   const lines: Line[] = [];
   const waiting = new Set<() => void>();
@@ -172,6 +178,7 @@ t.test('SIGTERM: not ready at once, still serving for a while, requests under wa
   const ca = certificates.authority.certificate;
   const { child, line, exit } = start(t, certificates, '--shutdown-delay=1s');
   const { port = 0, healthPort } = await line('serving');
+  await line('ready');
   const health = `http://127.0.0.1:${healthPort}`;
   t.equal((await fetch(`${health}/readyz`)).status, 200);
   t.equal((await fetch(`${health}/healthz`)).status, 200);
@@ -230,7 +237,7 @@ t.test('a process that cannot serve says why and exits', async (t) => {
   const certificates = certificateDirectory();
   t.teardown(() => certificates.remove());
   const run = async (environment: Record<string, string>, ...argv: string[]) => {
-    const child = spawn(process.execPath, [main, ...argv], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, KUBERNETES_SERVICE_HOST: '', ...environment } });
+    const child = spawn(process.execPath, [main, ...argv], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, KUBERNETES_SERVICE_HOST: '', KUBECONFIG: cluster.kubeconfig, ...environment } });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
     const [code] = (await once(child, 'close')) as [number];
@@ -244,6 +251,8 @@ t.test('a process that cannot serve says why and exits', async (t) => {
   t.match(await run({}, '--map-host=nonsense'), { code: 2, output: /name:port=address:port/ });
   t.match(await run(inCluster, '--allow-loopback-sinks'), { code: 2, output: /--allow-loopback-sinks: for development outside a cluster/ });
   t.match(await run(inCluster, '--map-host=a:1=127.0.0.1:2'), { code: 2, output: /--map-host/ });
+  t.match(await run({}, '--watch-namespaces=team-a,Team_B'), { code: 2, output: /"Team_B" is not the name of a namespace/ });
+  t.match(await run({ KUBECONFIG: '', HOME: '/nowhere' }), { code: 1, output: /cannot serve.*\/nowhere\/\.kube\/config/ });
   const taken = createServer();
   taken.listen(0);
   await once(taken, 'listening');
@@ -272,6 +281,7 @@ t.test('a process that starts before its certificate is not ready, says once why
   writeFileSync(join(directory, 'tls.key'), pair.key);
   const { port = 0 } = await line('serving');
   t.equal((await served(port, authority.certificate)).serialNumber, new X509Certificate(pair.certificate).serialNumber);
+  await line('ready');
   t.equal((await fetch(`http://127.0.0.1:${healthPort}/readyz`)).status, 200);
   const problems = lines.filter(({ msg }) => msg === waiting).map(({ error }) => JSON.stringify(error));
   t.same(problems, [...new Set(problems)], 'each problem is said once');

@@ -27,17 +27,22 @@ function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return Number.POSITIVE_INFINITY;
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, index) => index);
+  let leastOfLast = 0;
   for (let i = 1; i <= a.length; i++) {
     const row = [i];
+    let least = i;
     for (let j = 1; j <= b.length; j++) {
       const replace = at(last, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1);
       let cost = Math.min(at(last, j) + 1, at(row, j - 1) + 1, replace);
       if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) cost = Math.min(cost, at(beforeLast, j - 2) + 1);
       row.push(cost);
+      least = Math.min(least, cost);
     }
-    if (Math.min(...row) >= limit && Math.min(...last) >= limit) return Number.POSITIVE_INFINITY;
+    // What follows builds upon these two rows alone, and never costs less.
+    if (least >= limit && leastOfLast >= limit) return Number.POSITIVE_INFINITY;
     beforeLast = last;
     last = row;
+    leastOfLast = least;
   }
   return at(last, b.length);
 }

@@ -3,6 +3,7 @@ import type { ASTNode } from '@marcbachmann/cel-js';
 import { treeSize, weight } from './step-budget.ts';
 import type { StepBudget } from './step-budget.ts';
 import { celFunctions } from './cel-functions.ts';
+import { CelFault } from './cel-fault.ts';
 import { compileRegex } from './cel-regex.ts';
 import type { CelRegex } from './cel-regex.ts';
 import { objectChains } from './cel-syntax.ts';
@@ -61,16 +62,19 @@ export interface Instrumentation {
  * - JSON integers enter as CEL ints, converted where the expression touches them;
  * - members that are read by name pass through `guard`.
  *
- * @throws CelFault when the literal pattern of a `matches()` is not valid
+ * @throws CelFault when the literal pattern of a `matches()` is not valid, or all of them are too large together
  */
 export function instrument(root: ASTNode, budget: StepBudget, guard: MemberGuard | undefined): Instrumentation {
   const conversions = convertIntegers(root, budget);
   const regexes = new Map<string, CelRegex>();
   const seen = new Set<CheckedNode>();
+  let patternSize = 0;
   const visit = (node: CheckedNode): void => {
     if (seen.has(node)) return;
     seen.add(node);
     for (const child of executed(node)) visit(child);
+    patternSize += literalPatternSize(node);
+    if (patternSize > maxPatternSize) throw new CelFault('the patterns of matches() are too large together; use smaller repeat counts');
     wrap(node, budget, guard, regexes);
   };
   visit(root as unknown as CheckedNode);
@@ -184,7 +188,6 @@ function chargeErrors(node: CheckedNode, budget: StepBudget): CheckedNode {
 
 function wrapCall(node: CheckedNode, budget: StepBudget, regexes: Map<string, CelRegex>): void {
   const [name] = node.args as [string, ...unknown[]];
-  if (name === 'matches') checkLiteralPattern(node);
   const isMethod = node.op === 'rcall';
   const base = isMethod && name.startsWith('get') ? timeZoneSteps : 2;
   const special = celFunctions[name];
@@ -199,11 +202,17 @@ function wrapCall(node: CheckedNode, budget: StepBudget, regexes: Map<string, Ce
   });
 }
 
-function checkLiteralPattern(node: CheckedNode): void {
+/** Instructions of all literal patterns of one expression: compiling so many takes a millisecond. */
+const maxPatternSize = 4000;
+
+/** Instructions of the pattern of a `matches()`, 0 for all other nodes and for patterns that depend on the object. */
+function literalPatternSize(node: CheckedNode): number {
+  if (node.op !== 'call' && node.op !== 'rcall') return 0;
   const args = node.args as unknown[];
+  if (args[0] !== 'matches') return 0;
   const operands = args.at(-1) as CheckedNode[];
   const pattern = operands.at(-1);
-  if (pattern?.op === 'value' && typeof pattern.args === 'string') compileRegex(pattern.args);
+  return pattern?.op === 'value' && typeof pattern.args === 'string' ? compileRegex(pattern.args).programSize : 0;
 }
 
 /** Converts at the end of each chain that starts at `object`, so that only what the expression touches is copied. */

@@ -122,10 +122,13 @@ function compileFailure(error: unknown, expression: string): KollectError {
   if (error instanceof KollectError) return error;
   if (error instanceof RangeError) return new KollectError('KOL_EXTRACT_CEL', 'the expression is nested too deeply');
   const { code, summary, range } = error as Located;
-  const cause = summary ?? (error instanceof Error ? error.message : 'unknown cause');
+  const cause = (summary ?? (error instanceof Error ? error.message : 'unknown cause')).slice(0, maxCauseLength);
   const what = cause === 'Unexpected token: EOF' ? 'the CEL expression is not complete: something is missing' : `the CEL expression does not compile: ${readableTokens(cause)}`;
   return new KollectError('KOL_EXTRACT_CEL', `${what}${range === undefined ? '' : position(range.start, expression)}${celHint(code, cause, expression, functions)}`);
 }
+
+/** It may repeat a name of any length. */
+const maxCauseLength = 200;
 
 function position(start: number, expression: string): string {
   return ` at character ${start + 1} of ${shown(expression)}`;

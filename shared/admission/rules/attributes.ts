@@ -4,7 +4,7 @@ import { attributeTypes, fittingType, parseAttributeType } from '../../extract/c
 import { forbidden, invalid, notSupported, required, tooMany, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Loose, Rule, RuleInput } from '../rule.ts';
-import { maxExpressionLength } from './expression-length.ts';
+import { expressionLengthOfAll, maxExpressionLength } from './expression-length.ts';
 import { isSecret } from './group-version-kind.ts';
 import { uniqueNames } from './lists.ts';
 
@@ -46,7 +46,7 @@ function eachPath(check: PathCheck): Rule<KollectProfileSpec>['check'] {
 }
 
 function pathLength({ spec }: Input): number {
-  return (spec.attributes ?? []).reduce((sum, attribute) => sum + (attribute?.path?.length ?? 0), 0);
+  return expressionLengthOfAll((spec.attributes ?? []).map((attribute) => attribute?.path));
 }
 
 function pathsInAll(input: Input, report: Report): void {

@@ -2,7 +2,7 @@ import { allowSecretExtraction } from '../../api/annotations.ts';
 import { forbidden, invalid, tooMany, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
-import { maxExpressionLength } from './expression-length.ts';
+import { expressionLengthOfAll, maxExpressionLength } from './expression-length.ts';
 import { groupVersionKind, isSecret, likelyGroupVersionKind } from './group-version-kind.ts';
 import type { LooseGroupVersionKind } from './group-version-kind.ts';
 import { labelSelector, selectorRule, selectsAll } from './label-selectors.ts';
@@ -76,7 +76,7 @@ function eachPolicy(check: PolicyCheck): Rule<CollectionFilter>['check'] {
 }
 
 function policyLength({ spec }: Input): number {
-  return (spec.resourceRules ?? []).reduce((sum, rule) => sum + (rule?.matchPolicy?.length ?? 0), 0);
+  return expressionLengthOfAll((spec.resourceRules ?? []).map((rule) => rule?.matchPolicy));
 }
 
 function policiesInAll(input: Input, report: Report): void {

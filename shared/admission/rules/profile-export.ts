@@ -3,7 +3,7 @@ import type { KollectProfileSpec } from '../../api/kollect-profile.ts';
 import { duplicate, forbidden, invalid, required, tooMany, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
-import { maxExpressionLength } from './expression-length.ts';
+import { expressionLengthOfAll, maxExpressionLength } from './expression-length.ts';
 import { isSecret } from './group-version-kind.ts';
 
 type Input = RuleInput<KollectProfileSpec>;
@@ -49,7 +49,7 @@ function prunePointers({ spec }: Input, report: Report): void {
 }
 
 function prunePathLength({ spec }: Input): number {
-  return (spec.export?.prune?.jsonPaths ?? []).reduce<number>((sum, path) => sum + (path?.length ?? 0), 0);
+  return expressionLengthOfAll(spec.export?.prune?.jsonPaths ?? []);
 }
 
 function prunePathsInAll(input: Input, report: Report): void {

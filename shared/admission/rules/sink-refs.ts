@@ -107,13 +107,15 @@ function once(defaultNamespace: (input: Input) => string | undefined): Rule<Sink
   };
 }
 
+/** Nobody has so many by mistake. */
+const maxUnknownFields = 20;
+
 const knownFields = ['name', 'namespace', 'exportMinInterval', 'maxExportBytes'];
 
 /** The API server keeps what it does not know in these items, as they may be strings or objects: nobody else would find the slip. */
 function unknownFields(at: string, ref: Ref, report: Report): void {
   if (ref.isString === true) return;
-  for (const key of Object.keys(ref)) {
-    if (knownFields.includes(key)) continue;
+  for (const key of Object.keys(ref).filter((name) => !knownFields.includes(name)).slice(0, maxUnknownFields)) {
     const near = nearestName(key, knownFields);
     report(invalid(`${at}.${key}`, key, `is not a known field; ${near === undefined ? `known are ${knownFields.join(', ')}` : `did you mean ${near}?`}`));
   }

@@ -48,7 +48,7 @@ const selection = (vector: typeof target): Vector[] => [
   vector('a policy with the prefix of paths', policy('cel:true'), { errors: [policyField], says: ['without the prefix'] }),
   vector('a policy of more than 4096 characters', policy(`${'true && '.repeat(600)}true`), { errors: [policyField] }),
   vector('a policy with a field that does not exist', policy('object.metadata.lables.app == "web"'), { warnings: [policyField], says: ['did you mean "labels"?'] }),
-  vector('policies that take too long to compile', { resourceRules: Array.from({ length: 10 }, (_, index) => ({ gvk: deployments, matchPolicy: `${index} == 0${' '.repeat(3500)}` })) }, { errors: ['spec.resourceRules'], says: ['Too many', '32768 characters'] }),
+  vector('policies that take too long to compile', { resourceRules: Array.from({ length: 10 }, (_, index) => ({ gvk: deployments, matchPolicy: `${index} == 0${' '.repeat(3500)}` })) }, { errors: ['spec.resourceRules'], says: ['Too many', '16384 characters'] }),
   vector('a policy on the labels of Secrets', policy('object.type == "helm.sh/release.v1" && object.metadata.labels["owner"] == "helm"', secrets)),
   vector('a policy on the data of Secrets', policy('object.data.password.startsWith("a")', secrets), { errors: [policyField], says: ['Forbidden', 'kollect.dev/allow-secret-extraction'] }),
   vector('a policy on the data of Secrets, in brackets', policy('object["data"]["password"] == "a"', secrets), { errors: [policyField] }),

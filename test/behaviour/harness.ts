@@ -3,6 +3,7 @@ import type { Test } from 'tap';
 import { controllerProcess, installCrds, postgresHost, webhookProcess } from '../kollect/installation.ts';
 import type { ControllerProcess, WebhookProcess } from '../kollect/installation.ts';
 import { registerWebhook } from '../kollect/registration.ts';
+import { webhookAccount } from '../kollect/service-account.ts';
 import { startCluster } from '../servers/cluster.ts';
 import type { Cluster, ClusterOptions } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
@@ -96,13 +97,15 @@ async function assemble(cluster: Cluster, postgres: Postgres, options: KollectOp
   const mapHosts = [postgresHost(postgres.port), ...(options.mapHosts ?? [])];
   // Everything of these tests is on this machine.
   const common = ['--allow-loopback-sinks', ...mapHosts.map((value) => `--map-host=${value}`)];
-  const webhook = await webhookProcess(cluster.keeper, { flags: [...common, ...(options.webhookFlags ?? [])] });
+  const [kubeconfig, database] = await Promise.all([webhookAccount(cluster), postgres.createDatabase('kollect'), installCrds(cluster.kubectl)]);
+  const webhook = await webhookProcess(cluster.keeper, { kubeconfig, flags: [...common, ...(options.webhookFlags ?? [])] });
   const controller = await controllerProcess(cluster.keeper, { kubeconfig: cluster.kubeconfig, flags: [...common, ...(options.controllerFlags ?? [])] });
   const withWebhook = options.webhook !== false;
 
-  const [database] = await Promise.all([postgres.createDatabase('kollect'), installCrds(cluster.kubectl)]);
-  await Promise.all([done(cluster.kubectl(['create', 'namespace', 'kollect-system'])), withWebhook ? webhook.start() : undefined]);
-  if (withWebhook) await registerWebhook(cluster.kubectl, webhook);
+  if (withWebhook) {
+    await webhook.start();
+    await registerWebhook(cluster.kubectl, webhook);
+  }
   if (options.startController !== false) await controller.start();
 
   const apply: Kollect['apply'] = (documents, { flags = [], ...rest } = {}) =>

@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
@@ -11,6 +10,7 @@ import type { CommandResult } from '../servers/kubernetes/kubectl.ts';
 import { mountSecret } from './mounted-secret.ts';
 import { kollectProcess } from './process.ts';
 import type { KollectProcess } from './process.ts';
+import { kubeconfigOf } from './service-account.ts';
 
 /** What kube-apiserver needs in order to call the endpoints of a Service: no proxy answers at its address here. */
 export const endpointRouting = '--enable-aggregator-routing=true';
@@ -66,15 +66,15 @@ export async function deployWebhook(cluster: Cluster, folder: string): Promise<D
   const certificates = join(cluster.folder, `${metadata.name}-certificate`);
   const secret = mountSecret(client, { namespace, name: pod.volumes[0].secret.secretName, folder: certificates });
   await secret.mounted;
-  const kubeconfig = await kubeconfigOf(cluster, namespace, pod.serviceAccountName);
+  const kubeconfig = await kubeconfigOf(cluster, { namespace, serviceAccount: pod.serviceAccountName });
 
   const replica = async (): Promise<Replica> => {
     const port = await freePort();
     // What differs on this machine; the rest is as shipped.
-    const here = [`--port=${port}`, `--cert-path=${certificates}`, '--metrics-bind-address=0'];
+    const here = [`--kubeconfig=${kubeconfig}`, `--port=${port}`, `--cert-path=${certificates}`, '--metrics-bind-address=0'];
     const replaced = new Set(['--health-probe-bind-address', ...here.map(flagName)]);
     const flags = [...pod.containers[0].args.filter((flag) => !replaced.has(flagName(flag))), ...here];
-    return { ...kollectProcess(cluster.keeper, { name: 'webhook', flags, environment: { KUBECONFIG: kubeconfig }, healthPort: await freePort() }), port };
+    return { ...kollectProcess(cluster.keeper, { name: 'webhook', flags, healthPort: await freePort() }), port };
   };
   const replicas = await Promise.all(Array.from({ length: spec.replicas }, replica));
   await Promise.all(replicas.map((one) => one.start()));
@@ -99,22 +99,6 @@ export async function deployWebhook(cluster: Cluster, folder: string): Promise<D
     await client.close();
   };
   return { namespace, replicas, folder: certificates, kubeconfig, route, stop };
-}
-
-/** Path of a kubeconfig with a token of a ServiceAccount. */
-export async function kubeconfigOf(cluster: Cluster, namespace: string, serviceAccount: string): Promise<string> {
-  const { stdout } = await done(cluster.kubectl(['create', 'token', serviceAccount, '--namespace', namespace]));
-  const path = join(cluster.folder, `${namespace}-${serviceAccount}.kubeconfig`);
-  const config = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'kollect', cluster: { server: cluster.url, 'certificate-authority': cluster.caFile } }],
-    users: [{ name: serviceAccount, user: { token: stdout.trim() } }],
-    contexts: [{ name: 'kollect', context: { cluster: 'kollect', user: serviceAccount, namespace } }],
-    'current-context': 'kollect',
-  };
-  writeFileSync(path, JSON.stringify(config), { mode: 0o600 });
-  return path;
 }
 
 /** Endpoints must not be loopback addresses. */

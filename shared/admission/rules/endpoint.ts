@@ -19,7 +19,7 @@ export type ReadEndpoint = (text: string) => readonly Destination[];
 export function readable(field: string, text: string, read: ReadEndpoint, report: Report): void {
   if (isLocal(text)) return;
   const problem = attempt(text, read);
-  if (typeof problem === 'string') report(invalid(field, text, problem));
+  if (typeof problem === 'string') report(invalid(field, shown(text), problem));
 }
 
 /** Files and folders are those of the machine that Kollect happens to run on, whatever they hold. */
@@ -41,7 +41,7 @@ export function allowedHosts(field: string, text: string, read: ReadEndpoint, po
 export function credentials(field: string, text: string | undefined, report: Report): void {
   if (text === undefined) return;
   if (holdsPassword(text)) report(forbidden(field, 'holds a password; put it into a Secret and name that in secretRef'));
-  else if (secretParameter(text)) report(forbidden(field, 'holds a token or signature behind the "?"; put it into a Secret and name that in secretRef'));
+  else if (holdsSecretParameter(text)) report(forbidden(field, 'holds a token or signature behind the "?"; put it into a Secret and name that in secretRef'));
 }
 
 /** The same where a user alone is a credential, or means nothing. */
@@ -64,7 +64,12 @@ function hasPassword(address: string): boolean {
   }
 }
 
-function secretParameter(text: string): boolean {
+/** An address as messages may show it. */
+export function shown(text: string): string {
+  return holdsPassword(text) || holdsSecretParameter(text) ? '***' : text;
+}
+
+function holdsSecretParameter(text: string): boolean {
   const [, query = ''] = /\?([^#]*)/.exec(text) ?? [];
   return query.split('&').some((parameter) => /^(?:sig|signature)$/i.test(nameOf(parameter)) || isSecretLike(nameOf(parameter)));
 }

@@ -5,6 +5,7 @@ import { KollectError } from '../../errors.ts';
 import { invalid, required, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
+import { shown } from './endpoint.ts';
 import { branchName, branchProblem } from './git-branch.ts';
 import { secretReference } from './names.ts';
 import { knownPlaceholders } from './path-template.ts';
@@ -46,7 +47,7 @@ function endpointBranch({ spec }: Input, report: Report): void {
   const branch = gitEndpoint(spec)?.branch;
   if (branch === undefined) return;
   const problem = branch.trim() === '' ? 'must name a branch' : branchProblem(branch);
-  if (problem !== undefined) report(invalid('spec.endpoint', spec.endpoint, `the branch behind #branch= ${problem}`));
+  if (problem !== undefined) report(invalid('spec.endpoint', shown(spec.endpoint ?? ''), `the branch behind #branch= ${problem}`));
 }
 
 function pushPolicy({ spec }: Input, report: Report): void {

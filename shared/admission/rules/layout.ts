@@ -8,7 +8,7 @@ import { tokensOf } from './template.ts';
 type Input = RuleInput<KollectSnapshotSinkSpec>;
 
 /** What stands for a part of the path of the file of a row. */
-const rowPlaceholders: ReadonlySet<string> = new Set(['cluster', 'namespace', 'name', 'targetNamespace', 'targetName', 'sourceNamespace', 'sourceName', 'group', 'kind', 'uid', 'generation', 'extension']);
+export const rowPlaceholders: ReadonlySet<string> = new Set(['cluster', 'namespace', 'name', 'targetNamespace', 'targetName', 'sourceNamespace', 'sourceName', 'group', 'kind', 'uid', 'generation', 'extension']);
 
 /** Which files rows become. */
 export const layoutRules: readonly Rule<KollectSnapshotSinkSpec>[] = [

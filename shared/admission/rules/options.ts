@@ -1,6 +1,6 @@
 import { sinkTypeFacts } from '../../api/sink-types.ts';
 import { nearestName } from '../../nearest.ts';
-import { forbidden, redact, warning } from '../finding.ts';
+import { forbidden, redact, tooMany, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
 import type { SinkSpec } from './sink.ts';
@@ -10,30 +10,44 @@ export const secretParts = /passw(?:or)?d|passphrase|secret|token|apikey|accessk
 /** These do so only as a whole word: they begin other words, as in `authMechanism` or `passive`. */
 export const secretWords: ReadonlySet<string> = new Set(['pass', 'pwd', 'auth', 'sas', 'dsn', 'bearer']);
 
+/** No type reads ten. Beyond this nobody wants to hear of each. */
+const maxOptions = 64;
+
 /** Free settings of a backend: no credentials, and only keys that do something. */
 export const optionRules: readonly Rule<SinkSpec>[] = [
+  { id: 'option-count', field: 'spec.options', asks: `Must have at most ${maxOptions} keys.`, check: count },
   { id: 'option-keys', field: 'spec.options', asks: 'Must have no keys that announce a credential.', check: keys },
   { id: 'option-values', field: 'spec.options', asks: 'Must have no values that hold a credential.', check: values },
   { id: 'option-names', field: 'spec.options', asks: 'Options that the type does not know have no effect.', advises: true, check: names },
 ];
 
-function keys({ spec }: RuleInput<SinkSpec>, report: Report): void {
-  for (const key of Object.keys(spec.options ?? {})) {
-    if (isSecretLike(key)) report(forbidden(at(key), 'options are stored in plain text; put credentials into a Secret and name it in secretRef or databaseRef'));
-  }
+/** The options, when they are not too many to judge. */
+function options({ spec }: RuleInput<SinkSpec>): [key: string, value: string | undefined][] {
+  const entries = Object.entries(spec.options ?? {});
+  return entries.length > maxOptions ? [] : entries;
 }
 
-function values({ spec }: RuleInput<SinkSpec>, report: Report): void {
-  for (const [key, value] of Object.entries(spec.options ?? {})) {
+function count({ spec }: RuleInput<SinkSpec>, report: Report): void {
+  const found = Object.keys(spec.options ?? {}).length;
+  if (found > maxOptions) report(tooMany('spec.options', found, `must have at most ${maxOptions} items`));
+}
+
+function keys(input: RuleInput<SinkSpec>, report: Report): void {
+  for (const [key] of options(input)) if (isSecretLike(key)) report(forbidden(at(key), 'options are stored in plain text; put credentials into a Secret and name it in secretRef or databaseRef'));
+}
+
+function values(input: RuleInput<SinkSpec>, report: Report): void {
+  for (const [key, value] of options(input)) {
     if (value !== undefined && !isSecretLike(key) && holdsCredential(value)) report(forbidden(at(key), 'the value holds a credential; put it into a Secret and name it in secretRef or databaseRef'));
   }
 }
 
-function names({ spec }: RuleInput<SinkSpec>, report: Report): void {
-  const known = sinkTypeFacts(spec.type)?.options;
+function names(input: RuleInput<SinkSpec>, report: Report): void {
+  const { type = '' } = input.spec;
+  const known = sinkTypeFacts(type)?.options;
   if (known === undefined) return;
-  for (const [key, value] of Object.entries(spec.options ?? {})) {
-    if (!known.includes(key) && !isSecretLike(key) && !holdsCredential(value ?? '')) report(warning(at(key), unknownOption(key, spec.type ?? '', known)));
+  for (const [key, value = ''] of options(input)) {
+    if (!known.includes(key) && !isSecretLike(key) && !holdsCredential(value)) report(warning(at(key), unknownOption(key, type, known)));
   }
 }
 
@@ -66,7 +80,10 @@ function holdsCredential(value: string): boolean {
 /** `scheme://user:password@`, anywhere in a word. In two steps, because one expression would try every beginning with every end. */
 function isUrlWithPassword(word: string): boolean {
   const user = /:\/\/[^/@:]*:/.exec(word);
-  return user !== null && word.indexOf('@', user.index + user[0].length) > user.index + user[0].length;
+  if (user === null) return false;
+  const rest = word.slice(user.index + user[0].length);
+  // A port, and whatever comes behind it.
+  return rest.indexOf('@') > 0 && !/^\d{1,5}[/?#]/.test(rest);
 }
 
 function unknownOption(key: string, type: string, known: readonly string[]): string {

@@ -39,18 +39,19 @@ export function parseGitEndpoint(text: string): GitEndpoint {
 export function parseGitLabEndpoint(text: string): GitEndpoint {
   const form = 'write https://<host>/<group>/<project>';
   if (!/^https?:\/\//i.test(text)) throw new KollectError('KOL_API_ENDPOINT', `must be an address of http or https; ${form}`);
-  const endpoint = parseGitEndpoint(text);
-  if (endpoint.path.replace(/\.git\/?$/, '').split('/').filter((part) => part !== '').length < 2) throw new KollectError('KOL_API_ENDPOINT', `must name a project with its group; ${form}`);
-  return endpoint;
+  const project = splitUrl(text).path.replace(/\.git\/?$/, '').split('/').filter((part) => part !== '');
+  if (project.length < 2) throw new KollectError('KOL_API_ENDPOINT', `must name a project with its group; ${form}`);
+  return parseGitEndpoint(text);
 }
 
-const shortForm = /^(?:([^\s@:/]*)@)?(\[[^\]\s@/]*\]|[^\s@:/[\]]+):([^#]*)(?:#(.*))?$/;
+const shortForm = /^(?:([^\s@:/]+)@)?(\[[^\]\s@/]*\]|[^\s@:/[\]]+):([^#]*)(?:#(.*))?$/;
 
 /** `[user@]host:path`; in brackets an IPv6 address, or a host with a port. */
 function parseShortForm(text: string): GitEndpoint {
   const match = shortForm.exec(text);
   const [, user, bracketed = '', path = '', fragment = ''] = match ?? [];
-  if (match === null || path === '' || path.startsWith(':') || /[\s\\\p{Cc}\p{Cf}]/u.test(text)) throw new KollectError('KOL_API_ENDPOINT', `is no address of a repository; ${forms}`);
+  // `https:/host/…` is a URL that lacks a slash, and `ext::…` a program for git to run.
+  if (match === null || path === '' || path.startsWith(':') || (path.startsWith('/') && /^(?:https?|ssh)$/i.test(bracketed)) || /[\s\\\p{Cc}\p{Cf}]/u.test(text)) throw new KollectError('KOL_API_ENDPOINT', `is no address of a repository; ${forms}`);
   refuseOptions(user ?? '', path);
   const [, host = bracketed, port] = /^\[([^:[\]]+):([^:[\]]*)\]$/.exec(bracketed) ?? [];
   return { scheme: 'ssh', user, host, port: port === undefined ? undefined : readPort(port), path, query: '', branch: branchOf(fragment) };

@@ -33,6 +33,7 @@ const forms: Readonly<Record<ObjectStoreType, { scheme: string; form: string }>>
 export function parseObjectStoreEndpoint(type: ObjectStoreType, text: string): ObjectStoreEndpoint {
   const { scheme: own, form } = forms[type];
   if (!hasScheme(text)) return { host: undefined, port: undefined, scheme: 'https', user: undefined, ...place(text, form) };
+  if (/:\/\/(?:\/|$)/.test(text)) throw new KollectError('KOL_API_ENDPOINT', `names no bucket; ${form}`);
   const { scheme, user, host, port, path, query, fragment } = splitUrl(text);
   if (query !== '' || fragment !== '') throw new KollectError('KOL_API_ENDPOINT', `must have nothing behind a "?" or "#"; ${form}`);
   if (scheme === own && port === undefined) return { host: undefined, port, scheme: 'https', user, ...place(host + path, form) };

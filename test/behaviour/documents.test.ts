@@ -11,7 +11,7 @@ import { startKollect } from './harness.ts';
 // What the documents say is run: examples are applied, commands answer what is printed below them, flags and metrics are those that exist.
 
 const root = join(import.meta.dirname, '..', '..');
-const documents = ['README.md', 'CONTRIBUTING.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)];
+const documents = ['README.md', 'CONTRIBUTING.md', ...readdirSync(join(root, 'docs'), { encoding: 'utf8', recursive: true }).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];
 const scripts = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }).scripts;
 
 /** Fenced blocks of a language. */

@@ -40,8 +40,7 @@ export function validate(kind: string, object: unknown, context: AdmissionContex
   if (isOversized(object.spec)) return [ofSchema(tooMany('spec', maxValues, `must have at most ${maxValues} values and ${maxCharacters} characters, at most ${maxDepth} levels deep`))];
 
   const findings: Finding[] = [];
-  const parsed: { success: boolean; error?: { issues: readonly z.core.$ZodIssue[] } } = definition.spec.safeParse(object.spec);
-  const issues = parsed.error?.issues ?? [];
+  const issues = schemaIssues(definition.spec, object.spec);
   if (issues.length === 0) applyRules(kind, object, object.spec, context, (finding) => findings.push(finding));
   else {
     const refused = schemaFindings(issues, object.spec, 'spec').map(ofSchema);
@@ -56,6 +55,16 @@ export function validate(kind: string, object: unknown, context: AdmissionContex
   const refused = findings.some(({ severity }) => severity === 'error');
   const tolerated = refused && context.old !== undefined && isUnchangedSince(context.old, kind, object);
   return sortFindings(tolerated ? findings.map((finding) => (finding.severity === 'error' ? asWarning(finding) : finding)) : findings);
+}
+
+function schemaIssues(schema: z.ZodType, spec: unknown): readonly z.core.$ZodIssue[] {
+  try {
+    return schema.safeParse(spec).error?.issues ?? [];
+  } catch {
+    // Where a text or a list is expected, the library compares the length of whatever is there, and a field of that name may hold what has no order.
+    const comparable = JSON.parse(JSON.stringify(spec, (key, value: unknown) => (key === 'length' && typeof value === 'object' ? true : value))) as unknown;
+    return schema.safeParse(comparable).error?.issues ?? [];
+  }
 }
 
 function ofSchema(finding: Finding): Finding {

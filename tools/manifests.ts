@@ -10,6 +10,7 @@ import { policies } from '../shared/crd/policies.ts';
 import type { Policy } from '../shared/crd/policy.ts';
 import { webhookConfigurations } from '../shared/crd/webhook-configurations.ts';
 import { errorCatalogue } from '../shared/errors.ts';
+import { admissionCatalogue } from './admission-catalogue.ts';
 
 const root = join(import.meta.dirname, '..');
 const crdFolder = 'manifests/crds';
@@ -30,6 +31,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ['manifests/webhook/early-validation.yaml', yaml(earlyValidation(validating))],
     ['manifests/webhook/mutating.yaml', yaml(mutating)],
     ['manifests/webhook/validating.yaml', yaml(validating)],
+    ['docs/admission-rules.md', admissionCatalogue(notice)],
     ['docs/errors.md', errorTable()],
   ]);
 }

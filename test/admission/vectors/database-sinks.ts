@@ -40,5 +40,6 @@ export const databaseSinkVectors: readonly Vector[] = [
   ...each('bigquery', 'the location', ['EU ROPE', '../x'], (location) => settings('bigquery', { location }), errors('spec.bigquery.location')),
   sinkVector('bigquery', 'blank names', { bigquery: { project: '   ', dataset: ' ', table: ' ' } }, { errors: ['spec.bigquery.dataset', 'spec.bigquery.project', 'spec.bigquery.table'], says: ['Required value'] }),
   sinkVector('bigquery', 'a Secret without a name', settings('bigquery', { secretRef: { name: '' } }), { errors: ['spec.bigquery.secretRef.name'], says: ['Required value'] }),
+  sinkVector('bigquery', 'a Secret with its namespace in the name', settings('bigquery', { secretRef: { name: 'a/b' } }), errors('spec.bigquery.secretRef.name')),
   sinkVector('mongodb', 'a database that is there already', { provisioning: { mode: 'existing' } }, warnings('spec.provisioning.mode')),
 ];

@@ -43,6 +43,7 @@ export const sinkCommonVectors: readonly Vector[] = [
   sinkVector('postgres', 'a path, which rows do not have', { pathTemplate: '{namespace}/{name}.json' }, { warnings: ['spec.pathTemplate'], says: ['has no effect'] }),
   sinkVector('kafka', 'a path, which events do not have', { pathTemplate: '{namespace}/{name}.json' }, { warnings: ['spec.pathTemplate'], says: ['has no effect'] }),
   sinkVector('mongodb', 'names of what is created', { provisioning: { naming: { template: '{namespace}_{name}' } } }),
+  sinkVector('mongodb', 'names of what is created, from a root', { provisioning: { naming: { template: '/{namespace}/{name}' } } }, errors('spec.provisioning.naming.template')),
   sinkVector('nats', 'names of what is created, with an unknown placeholder', { provisioning: { naming: { template: '{cluster}/{unsupported}/{name}' } } }, { errors: ['spec.provisioning.naming.template', 'spec.provisioning.naming.template'], says: ['{unsupported}', '{namespace}'] }),
 
   // Intervals.

@@ -24,12 +24,12 @@ export const secretConsent: Policy = {
   },
   findings: [
     {
-      rule: 'resource-mode',
+      rule: 'export-of-secrets',
       fields: `variables.isSecret && has(object.spec.export) && object.spec.export.mode == 'Resource' && !(${consents('object', allowFullResourceExport)}) ? ['spec.export.mode'] : []`,
-      says: `Resource would export whole Secrets; use mode Attributes, or set the annotation ${allowFullResourceExport}: "true"`,
+      says: `Resource would export whole Secrets; use mode Attributes, or set the annotation ${allowFullResourceExport}: "true" (their data is redacted all the same)`,
     },
     {
-      rule: 'attribute-path',
+      rule: 'attribute-path-of-secrets',
       fields: `variables.isSecret && !(${consents('object', allowSecretExtraction)}) ? variables.attributes.filter(a, a.path.trim().matches(r"""^(${readsData})""")).map(a, 'spec.attributes[' + a.name + '].path') : []`,
       says: `the path may read the data of Secrets; name another field, or set the annotation ${allowSecretExtraction}: "true" (the data itself is redacted all the same)`,
     },

@@ -5,8 +5,12 @@ import type { Policy } from '../policy.ts';
 const apart = secretParts.source.replaceAll(/[a-z]/g, '$&[^a-z0-9]*');
 const alone = `(^|[^a-z0-9])(${[...secretWords].join('|')})($|[^a-z0-9])`;
 
-const isSecretLike = `(k.trim().lowerAscii().matches(r'${apart}') || k.trim().lowerAscii().matches(r'${alone}'))`;
-const holdsCredential = String.raw`(variables.options[k].matches(r'://[^\s/@:]*:[^\s/@]+@') || variables.options[k].contains('-----BEGIN '))`;
+/** `dbPass`, not `passThrough`. */
+const last = `[a-z0-9](${[...secretWords].flatMap((word) => [`${word[0]?.toUpperCase()}${word.slice(1)}`, word.toUpperCase()]).join('|')})$`;
+
+const isSecretLike = `(k.trim().lowerAscii().matches(r'${apart}') || k.trim().lowerAscii().matches(r'${alone}') || k.trim().matches(r'${last}'))`;
+const credential = [String.raw`://[^\s/@:]*:[^\s/@]+@`, '-----BEGIN ', String.raw`(?i:passw(or)?d|pwd|secret|token|api_?key|access_?key|account_?key)\s*=\s*[^\s;&]`].join('|');
+const holdsCredential = `variables.options[k].matches(r'${credential}')`;
 
 const fieldsWhere = (condition: string) => `variables.options.filter(k, ${condition}).map(k, 'spec.options[' + k + ']')`;
 
@@ -17,8 +21,8 @@ export const sinkOptions: Policy = {
   kinds: ['KollectSnapshotSink', 'KollectDatabaseSink', 'KollectEventSink'],
   variables: { options: 'has(object.spec.options) ? object.spec.options : {}' },
   findings: [
-    { rule: 'options', fields: fieldsWhere(isSecretLike), says: 'options are stored in plain text; put credentials into a Secret and name it in secretRef or databaseRef' },
-    { rule: 'options', fields: fieldsWhere(`!${isSecretLike} && ${holdsCredential}`), says: 'the value holds a credential; put it into a Secret and name it in secretRef or databaseRef' },
+    { rule: 'option-keys', fields: fieldsWhere(isSecretLike), says: 'options are stored in plain text; put credentials into a Secret and name it in secretRef or databaseRef' },
+    { rule: 'option-values', fields: fieldsWhere(`!${isSecretLike} && ${holdsCredential}`), says: 'the value holds a credential; put it into a Secret and name it in secretRef or databaseRef' },
   ],
   unchanged: 'has(oldObject.spec.options) && oldObject.spec.options == variables.options',
 };

@@ -2,7 +2,7 @@ import { durationRule } from '../../api/duration.ts';
 import { maxSinkRefs } from '../../api/sink-ref.ts';
 import { dnsLabel, dnsSubdomain } from '../../api/text.ts';
 import type { Policy, PolicyFinding } from '../policy.ts';
-import { celPattern, namespaceHasItsField, sameNamespaceOnly } from '../validations/common.ts';
+import { celPattern, intervalBounds, namespaceHasItsField, sameNamespaceOnly } from '../validations/common.ts';
 
 const lists = ['snapshotSinkRefs', 'databaseSinkRefs', 'eventSinkRefs'];
 
@@ -21,7 +21,7 @@ const where = (condition: string, below = '') => `variables.named.filter(r, ${co
 const name = 'string(r.ref.name)';
 const interval = 'string(r.ref.exportMinInterval)';
 const isDuration = `size(${interval}) <= ${durationRule.maxLength} && ${interval}.matches(${celPattern(durationRule.pattern)})`;
-const isWithinADay = `duration(${interval}) >= duration('0s') && duration(${interval}) <= duration('24h')`;
+const { notNegative, atMostADay } = intervalBounds(interval);
 const isNumber = '(type(r.ref.maxExportBytes) == int || type(r.ref.maxExportBytes) == double)';
 const hasNamespace = (x: string) => `(has(${x}.ref.namespace) && type(${x}.ref.namespace) == string && string(${x}.ref.namespace).trim() != '')`;
 
@@ -32,31 +32,29 @@ const variables = {
   named: `variables.objects.filter(r, ${isText('name')} && ${name}.trim() != '')`,
 };
 
-type Finding = Omit<PolicyFinding, 'rule'>;
-
-const findings: readonly Finding[] = [
+const findings: readonly PolicyFinding[] = [
   {
+    rule: 'sink-refs-in-all',
     fields: `size(variables.references) > ${maxSinkRefs} ? ['spec'] : []`,
     says: `must have at most ${maxSinkRefs} items in snapshotSinkRefs, databaseSinkRefs and eventSinkRefs together; spread the sinks over several inventories`,
   },
-  { fields: `variables.references.filter(r, type(r.ref) != map).map(r, string(r.at))`, says: 'must be a string or an object' },
-  { fields: `variables.objects.filter(r, !(${isText('name')}) || ${name}.trim() == '').map(r, string(r.at))`, says: 'write the name of an object' },
-  { fields: where(`!${name}.contains('/') && !(size(${name}) <= ${dnsSubdomain.maxLength} && ${name}.matches(${celPattern(dnsSubdomain.pattern)}))`), says: dnsSubdomain.message },
-  { fields: where(`r.ref.exists(k, !(k in ${JSON.stringify(knownFields)}))`), says: `has a field that is not known; known are ${knownFields.join(', ')}` },
-  { fields: where(`${isText('exportMinInterval')} && !(${isDuration})`, '.exportMinInterval'), says: durationRule.message },
-  { fields: where(`${isText('exportMinInterval')} && ${isDuration} && !(${isWithinADay})`, '.exportMinInterval'), says: 'must be from 0s to 24h' },
-  { fields: where(`has(r.ref.maxExportBytes) && ${isNumber} && r.ref.maxExportBytes < 1`, '.maxExportBytes'), says: 'must be at least 1; leave it out for no limit' },
+  { rule: 'schema', fields: `variables.references.filter(r, type(r.ref) != map).map(r, string(r.at))`, says: 'must be a string or an object' },
+  { rule: 'schema', fields: `variables.objects.filter(r, !(${isText('name')}) || ${name}.trim() == '').map(r, string(r.at))`, says: 'write the name of an object' },
+  { rule: 'sink-ref-name', fields: where(`!${name}.contains('/') && !(size(${name}) <= ${dnsSubdomain.maxLength} && ${name}.matches(${celPattern(dnsSubdomain.pattern)}))`), says: dnsSubdomain.message },
+  { rule: 'sink-ref-fields', fields: where(`r.ref.exists(k, !(k in ${JSON.stringify(knownFields)}))`), says: `has a field that is not known; known are ${knownFields.join(', ')}` },
+  { rule: 'schema', fields: where(`${isText('exportMinInterval')} && !(${isDuration})`, '.exportMinInterval'), says: durationRule.message },
+  { rule: 'sink-ref-interval', fields: where(`${isText('exportMinInterval')} && ${isDuration} && !((${notNegative}) && (${atMostADay}))`, '.exportMinInterval'), says: 'must be from 0s to 24h' },
+  { rule: 'sink-ref-bytes', fields: where(`has(r.ref.maxExportBytes) && ${isNumber} && r.ref.maxExportBytes < 1`, '.maxExportBytes'), says: 'must be at least 1; leave it out for no limit' },
 ];
 
-const slash = (elsewhere: string): Finding => ({ fields: where(`${name}.contains('/')`), says: elsewhere });
+const slash = (elsewhere: string): PolicyFinding => ({ rule: 'sink-ref-name', fields: where(`${name}.contains('/')`), says: elsewhere });
 
 /** @param namespace CEL for the namespace of a reference */
-const repeated = (namespace: (x: string) => string): Finding => ({
+const repeated = (namespace: (x: string) => string): PolicyFinding => ({
+  rule: 'sink-ref-once',
   fields: where(`variables.named.filter(o, o.at == r.at && o.ref.name == r.ref.name && ${namespace('o')} == ${namespace('r')}).size() > 1`),
   says: 'each sink can be named once in a list',
 });
-
-const ofRule = (list: readonly Finding[]): PolicyFinding[] => list.map((finding) => ({ rule: 'sink-refs', ...finding }));
 
 /** Only whether the lists changed counts: the webhook may have turned strings into objects, and other fields have rules of their own. */
 const unchanged = `(${references('oldObject')}) == variables.references`;
@@ -72,12 +70,10 @@ export const sinkReferences: Policy = {
       fields: `request.namespace == 'cluster' ? ['metadata.namespace'] : []`,
       says: 'exported rows of the namespace "cluster" could not be told from those of cluster inventories; use another namespace',
     },
-    ...ofRule([
-      ...findings,
-      slash(sameNamespaceOnly),
-      { fields: where(hasNamespace('r'), '.namespace'), says: 'the sinks of a KollectInventory are in its own namespace; leave the field out' },
-      repeated(() => `''`),
-    ]),
+    ...findings,
+    slash(sameNamespaceOnly),
+    { rule: 'sink-ref-namespace', fields: where(hasNamespace('r'), '.namespace'), says: 'the sinks of a KollectInventory are in its own namespace; leave the field out' },
+    repeated(() => `''`),
   ],
   unchanged,
 };
@@ -89,14 +85,15 @@ export const clusterSinkReferences: Policy = {
   description: 'Cluster inventories name at most 20 sinks in valid namespaces, each once in its list.',
   kinds: ['KollectClusterInventory'],
   variables: { ...variables, sinkNamespace: `has(object.spec.sinkNamespace) && object.spec.sinkNamespace.trim() != '' ? object.spec.sinkNamespace.trim() : 'kollect-system'` },
-  findings: ofRule([
+  findings: [
     ...findings,
     slash(namespaceHasItsField),
     {
+      rule: 'sink-ref-namespace',
       fields: where(`${hasNamespace('r')} && !(size(string(r.ref.namespace)) <= ${dnsLabel.maxLength} && string(r.ref.namespace).matches(${celPattern(dnsLabel.pattern)}))`, '.namespace'),
       says: dnsLabel.message,
     },
     repeated(namespaceOf),
-  ]),
+  ],
   unchanged,
 };

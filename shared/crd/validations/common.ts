@@ -19,16 +19,35 @@ export function durationSyntax(at: string): CelCheck[] {
   return [ruledTextCheck(at, durationRule)];
 }
 
-/** An interval from 0s to 24h. What is no duration is left to `durationSyntax`. */
+/**
+ * Durations that no sum of 64 characters makes too long for CEL. An expression that fails, instead of being false, would refuse even updates that
+ * leave the field alone.
+ */
+const holds = Object.entries({ h: 5, m: 7, s: 9, ms: 12, '(us|µs|μs)': 15, ns: 18 }).map(([unit, digits]) => `0*[0-9]{0,${digits}}([.][0-9]*)?${unit}`);
+
+/**
+ * CEL for an interval from 0s to 24h, which what is no duration is, too: that is left to `durationSyntax`.
+ *
+ * @param text CEL for the text of the interval
+ */
+export function intervalBounds(text: string): { notNegative: string; atMostADay: string } {
+  const isDuration = `${text}.matches(${celPattern(durationRule.pattern)})`;
+  const fits = `${text}.matches(r'^[+-]?(0|(${holds.join('|')})+)$')`;
+  return {
+    notNegative: `!${isDuration} || !${fits} || duration(${text}) >= duration('0s')`,
+    atMostADay: `!${isDuration} || (${fits} && duration(${text}) <= duration('24h'))`,
+  };
+}
+
 export function interval(at: string): CelCheck[] {
-  const isDuration = `self.matches(${celPattern(durationRule.pattern)})`;
+  const { notNegative, atMostADay } = intervalBounds('self');
   return [
-    { at, expression: `!${isDuration} || duration(self) >= duration('0s')`, message: 'must not be negative' },
-    { at, expression: `!${isDuration} || duration(self) <= duration('24h')`, message: 'must be at most 24h' },
+    { at, expression: notNegative, message: 'must not be negative' },
+    { at, expression: atMostADay, message: 'must be at most 24h' },
   ];
 }
 
-const isBlank = "self.trim() == ''";
+export const isBlank = "self.trim() == ''";
 
 /**
  * The name of an object.
@@ -37,7 +56,7 @@ const isBlank = "self.trim() == ''";
  */
 export function objectName(at: string, elsewhere: string): CelCheck[] {
   return [
-    { at, expression: `self.trim() != ''`, message: 'write the name of an object', reason: 'FieldValueRequired' },
+    notBlank(at, 'write the name of an object'),
     { at, expression: `!self.contains('/')`, message: elsewhere },
     { at, expression: `${isBlank} || self.contains('/') || self.matches(${celPattern(dnsSubdomain.pattern)})`, message: dnsSubdomain.message },
   ];
@@ -46,6 +65,7 @@ export function objectName(at: string, elsewhere: string): CelCheck[] {
 export const sameNamespaceOnly = 'write only a name; objects of other namespaces cannot be referenced here';
 export const namespaceHasItsField = 'write only a name; the namespace goes into the field "namespace"';
 export const noNamespace = 'write only a name; cluster-scoped objects have no namespace';
+export const namesOnly = 'write only a name; namespaces have lists of their own';
 
 /** The name of a namespace, when one is written. */
 export function namespaceName(at: string): CelCheck[] {
@@ -54,7 +74,7 @@ export function namespaceName(at: string): CelCheck[] {
 
 /** Names of namespaces that must say something. */
 export function namespaceNames(at: string): CelCheck[] {
-  return [{ at, expression: `self.trim() != ''`, message: 'must not be empty' }, ...namespaceName(at)];
+  return [{ at, expression: `self.trim() != ''`, message: 'must not be empty; remove the item' }, ...namespaceName(at)];
 }
 
 /** A reference to a Secret, here or elsewhere. */
@@ -62,13 +82,17 @@ export function secretReference(at: string): CelCheck[] {
   return [...objectName(`${at}.name`, namespaceHasItsField), ...namespaceName(`${at}.namespace`)];
 }
 
-/** A reference of a cluster-scoped object, whose namespace cannot be left out. */
-export function namespacedReference(at: string): CelCheck[] {
+/** The namespace, which CEL writes with underscores, of a reference that a cluster-scoped object cannot leave out. */
+export function requiredNamespace(at: string): CelCheck[] {
   return [
-    ...objectName(`${at}.name`, namespaceHasItsField),
-    { at, expression: 'has(self.namespace)', message: 'write the namespace of the object; there is no default for cluster-scoped kinds', fieldPath: '.namespace', reason: 'FieldValueRequired' },
+    { at, expression: 'has(self.__namespace__)', message: 'write the namespace of the object; there is no default for cluster-scoped kinds', fieldPath: '.namespace', reason: 'FieldValueRequired' },
     { at: `${at}.namespace`, expression: `size(self) <= ${dnsLabel.maxLength} && self.matches(${celPattern(dnsLabel.pattern)})`, message: dnsLabel.message },
   ];
+}
+
+/** A text that says something. */
+export function notBlank(at: string, message: string): CelCheck {
+  return { at, expression: `self.trim() != ''`, message, reason: 'FieldValueRequired' };
 }
 
 /** A label selector: which operators have values. */
@@ -86,34 +110,36 @@ export function labelSelector(at: string): CelCheck[] {
     {
       at: requirement,
       expression: `!(self.operator in ['Exists', 'DoesNotExist']) || !has(self.values) || size(self.values) == 0`,
-      message: 'must be empty for the operators Exists and DoesNotExist',
-      messageExpression: `'must be empty for the operator ' + self.operator`,
+      message: 'must be empty for the operators Exists and DoesNotExist; use In or NotIn to compare values',
+      messageExpression: `'must be empty for the operator ' + self.operator + '; use In or NotIn to compare values'`,
       fieldPath: '.values',
       reason: 'FieldValueForbidden',
     },
   ];
 }
 
-/** The path of the document of an inventory. */
-export function pathTemplate(at: string): CelCheck[] {
-  return [
-    ...relativePath(at),
-    knownPlaceholders(at, [...placeholders]),
-    { at, expression: `${isBlank} || (self.contains('{namespace}') && self.contains('{name}'))`, message: 'must contain {namespace} and {name}, so that inventories do not overwrite each other' },
-  ];
+/**
+ * The path of the document of an inventory.
+ *
+ * @param id begins the names of the rules
+ */
+export function pathTemplate(id: string, at: string): Record<string, CelCheck[]> {
+  return {
+    [id]: [relativePath(at)],
+    [`${id}-placeholders`]: [knownPlaceholders(at, placeholders)],
+    [`${id}-identity`]: [{ at, expression: `${isBlank} || (self.contains('{namespace}') && self.contains('{name}'))`, message: 'must contain {namespace} and {name}, so that inventories do not overwrite each other' }],
+  };
 }
 
-export function relativePath(at: string): CelCheck[] {
-  return [
-    { at, expression: `!self.trim().startsWith('/')`, message: 'must be relative, without a leading "/"' },
-    { at, expression: `!self.contains('..')`, message: 'must not contain ".."' },
-  ];
+export function relativePath(at: string): CelCheck {
+  const wrong = [String.raw`[\\\p{Cc}]`, String.raw`[.][.]`, String.raw`(^|/)[.]?(/|$)`, String.raw`(^|/)[.][gG][iI][tT](/|$)`].join('|');
+  return { at, expression: `${isBlank} || !self.trim().matches(r'${wrong}')`, message: 'must be a relative path, without empty parts, ".", ".." and ".git", and with "/" between its parts' };
 }
 
-/** Behind each `{` comes a known name and `}`, or no `}` before the next `{`: then it is no placeholder. */
-export function knownPlaceholders(at: string, known: readonly string[]): CelCheck {
-  const pattern = new RegExp(String.raw`^[^{]*(\{((${known.join('|')})\}[^{]*|[^{}]*))*$`);
-  return { at, expression: `self.matches(${celPattern(pattern)})`, message: `unknown placeholder; known are ${known.map((name) => `{${name}}`).join(' ')}` };
+/** Braces belong to placeholders. */
+export function knownPlaceholders(at: string, known: Iterable<string>): CelCheck {
+  const names = [...known];
+  return { at, expression: String.raw`self.matches(r'^([^{}]|\{(${names.join('|')})\})*$')`, message: `unknown placeholder; known are ${names.map((name) => `{${name}}`).join(' ')}` };
 }
 
 export function groupVersionKind(at: string): CelCheck[] {

@@ -1,6 +1,6 @@
 import { namespaceRule } from '../../api/text.ts';
 import { validationsOf, type CrdValidation } from '../crd-validation.ts';
-import { durationSyntax, interval, labelSelector, namespaceName, namespacedReference, noNamespace, objectName, ruledTextCheck } from './common.ts';
+import { durationSyntax, interval, labelSelector, namespaceHasItsField, namespaceName, noNamespace, objectName, requiredNamespace, ruledTextCheck } from './common.ts';
 
 /** References to sinks may be strings or objects, which CRD rules cannot name: they are judged by a policy. */
 export const inventoryValidations: readonly CrdValidation[] = [
@@ -11,7 +11,8 @@ export const inventoryValidations: readonly CrdValidation[] = [
   ...validationsOf('KollectClusterInventory', {
     schema: [...durationSyntax('spec.exportMinInterval'), ruledTextCheck('spec.namespaces[]', namespaceRule)],
     'export-min-interval': interval('spec.exportMinInterval'),
-    'profile-ref': namespacedReference('spec.profileRef'),
+    'profile-ref-name': objectName('spec.profileRef.name', namespaceHasItsField),
+    'profile-ref-namespace': requiredNamespace('spec.profileRef'),
     'target-refs': objectName('spec.targetRefs[]', noNamespace),
     'target-selector': labelSelector('spec.targetSelector'),
     'namespace-selector': labelSelector('spec.namespaceSelector'),

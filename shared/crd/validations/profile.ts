@@ -1,10 +1,16 @@
 import { validationsOf, type CrdValidation } from '../crd-validation.ts';
-import { groupVersionKind } from './common.ts';
+import { groupVersionKind, notBlank } from './common.ts';
+
+/** `as` is a word of CEL, which names fields like that with underscores. */
+const exportsResource = `has(self.export) && self.export.mode == 'Resource'`;
 
 /** Whether a path compiles is beyond CEL; whether it can be one shows at its beginning. */
 export const profileValidations: readonly CrdValidation[] = validationsOf('KollectProfile', {
   'target-gvk': groupVersionKind('spec.targetGVK'),
-  'attribute-name': [{ at: 'spec.attributes[].name', expression: `self.trim() != ''`, message: 'write a name', reason: 'FieldValueRequired' }],
+  'attribute-name': [
+    notBlank('spec.attributes[].name', 'write a name'),
+    { at: 'spec.attributes[].name', expression: `self != '__proto__'`, message: 'cannot be the name of an attribute; choose another' },
+  ],
   'attribute-path': [
     {
       at: 'spec.attributes[].path',
@@ -21,10 +27,12 @@ export const profileValidations: readonly CrdValidation[] = validationsOf('Kolle
       reason: 'FieldValueRequired',
     },
   ],
-  'resource-mode': [
+  'export-as': [
+    { at: 'spec', expression: `!(${exportsResource}) || self.export.__as__.trim() != ''`, message: 'name the attribute that holds the object, such as resource', fieldPath: '.export.as', reason: 'FieldValueRequired' },
+    { at: 'spec', expression: `!(${exportsResource}) || self.export.__as__ != '__proto__'`, message: 'cannot be the name of an attribute; choose another', fieldPath: '.export.as' },
     {
       at: 'spec',
-      expression: `!has(self.export) || self.export.mode != 'Resource' || !has(self.attributes) || !self.attributes.exists(a, a.name == self.export.as)`,
+      expression: `!(${exportsResource}) || !has(self.attributes) || !self.attributes.exists(a, a.name == self.export.__as__)`,
       message: 'an attribute has this name; choose another',
       fieldPath: '.export.as',
       reason: 'FieldValueDuplicate',
@@ -37,9 +45,9 @@ export const profileValidations: readonly CrdValidation[] = validationsOf('Kolle
       message: 'must be a JSON Pointer such as /metadata/labels: it begins with "/", "~" is written ~0 and "/" inside a name ~1',
     },
   ],
-  'metric-name': [{ at: 'spec.metrics[].name', expression: `self.trim() != ''`, message: 'write a name', reason: 'FieldValueRequired' }],
-  metrics: [
-    { at: 'spec.metrics[].labels', expression: 'size(self) <= 5', message: 'must have at most 5 items' },
+  'prune-scrub-keys': [{ at: 'spec.export.prune.scrubKeys[]', expression: `self.trim() != ''`, message: 'must not be blank; write a key such as pin' }],
+  'metric-name': [{ at: 'spec.metrics[].name', expression: `self.matches(r'^[a-zA-Z_:][a-zA-Z0-9_:]*$')`, message: 'must be letters, digits, "_" and ":", not beginning with a digit' }],
+  'metric-path': [
     {
       at: 'spec',
       expression: `!has(self.metrics) || self.metrics.all(m, has(self.attributes) && self.attributes.exists(a, a.name == m.path))`,
@@ -47,4 +55,5 @@ export const profileValidations: readonly CrdValidation[] = validationsOf('Kolle
       fieldPath: '.metrics',
     },
   ],
+  'metric-labels': [{ at: 'spec.metrics[].labels', expression: 'size(self) <= 5', message: 'must have at most 5 items' }],
 });

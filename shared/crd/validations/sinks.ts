@@ -1,99 +1,82 @@
+import { sinkTypes } from '../../api/sink-types.ts';
+import type { SinkFamily } from '../../api/sink-ref.ts';
 import { validationsOf, type CelCheck, type CrdValidation } from '../crd-validation.ts';
 import { durationSyntax, interval, pathTemplate, secretReference } from './common.ts';
+import { databaseBackends } from './sinks-database.ts';
+import { eventBackends } from './sinks-event.ts';
+import { snapshotBackends } from './sinks-snapshot.ts';
 
 /** Fields that sinks of all families share. Options are judged by a policy: CRD rules cannot afford maps of any size. */
-const shared: readonly CelCheck[] = [
-  { at: 'spec.endpoint', expression: String.raw`!self.matches(r'://[^\s/@:]*:[^\s/]*@')`, message: 'the URL holds a password; put it into a Secret and name that in secretRef', reason: 'FieldValueForbidden' },
-  ...secretReference('spec.secretRef'),
-  { at: 'spec.tls', expression: '!(has(self.caBundle) && has(self.caSecretRef))', message: 'trust comes from one place: keep one of the two' },
-  ...secretReference('spec.tls.caSecretRef'),
-  ...secretReference('spec.tls.clientCertificateSecretRef'),
-  ...pathTemplate('spec.pathTemplate'),
-  ...interval('spec.exportMinInterval'),
-  ...pathTemplate('spec.provisioning.naming.template'),
-];
+const shared: Readonly<Record<string, readonly CelCheck[]>> = {
+  schema: durationSyntax('spec.exportMinInterval'),
+  'endpoint-credentials': [
+    { at: 'spec.endpoint', expression: String.raw`!self.matches(r'^([a-zA-Z][a-zA-Z0-9+.-]*://)?[^\s/?#@:]*:[^\s/@]+@')`, message: 'holds a password; put it into a Secret and name that in secretRef', reason: 'FieldValueForbidden' },
+  ],
+  'secret-ref': secretReference('spec.secretRef'),
+  'tls-trust': [{ at: 'spec.tls', expression: '!(has(self.caBundle) && has(self.caSecretRef))', message: 'trust comes from one place: keep one of the two' }],
+  'tls-ca-secret-ref': secretReference('spec.tls.caSecretRef'),
+  'tls-client-certificate': secretReference('spec.tls.clientCertificateSecretRef'),
+  ...pathTemplate('path-template', 'spec.pathTemplate'),
+  'export-min-interval': interval('spec.exportMinInterval'),
+  ...pathTemplate('naming-template', 'spec.provisioning.naming.template'),
+};
 
-const gitTypes = ['git', 'gitlab'];
-
-const layout = (types: readonly string[]): CelCheck => ({
-  at: 'spec',
-  expression: `!has(self.layout)${types.length > 0 ? ` || ${oneOf(types)}` : ''}`,
-  message: 'only sinks of the types git and gitlab have a layout',
-  messageExpression: `'only sinks of the types git and gitlab have a layout, not ' + self.type`,
-  fieldPath: '.layout',
-  reason: 'FieldValueForbidden',
-});
-
-/** The formats that each type can write beside `json`, which all can. */
-const format = (formats: Readonly<Record<string, readonly string[]>>): CelCheck => ({
-  at: 'spec',
-  expression: `!has(self.serialization) || !has(self.serialization.format) || self.serialization.format == 'json' || self.serialization.format in (${formatsByType(formats)})`,
-  message: 'the type of the sink cannot write this format',
-  messageExpression: `'a sink of the type ' + self.type + ' cannot write ' + self.serialization.format`,
-  fieldPath: '.serialization.format',
-});
-
-function formatsByType(formats: Readonly<Record<string, readonly string[]>>): string {
-  return Object.entries(formats).reduceRight((rest, [type, list]) => `self.type == '${type}' ? ${JSON.stringify(list).replaceAll('"', "'")} : ${rest}`, "['json']");
+/** Rules that follow from the facts of the types of a family. */
+function byType(family: SinkFamily): Record<string, CelCheck[]> {
+  const types = Object.entries(sinkTypes).filter(([, facts]) => facts.family === family);
+  const laidOut = types.filter(([, { hasLayout }]) => hasLayout).map(([type]) => type);
+  const blocks = Map.groupBy(types, ([, { block }]) => block);
+  const byFormats = (say: (formats: readonly string[]) => string) => types.reduceRight((rest, [type, { formats }]) => `self.type == '${type}' ? ${say(formats)} : ${rest}`, say(['json']));
+  return {
+    'type-block': [...blocks].flatMap(([block, users]) => typeBlock(block, users.map(([type]) => type), users.some(([, { isBlockRequired }]) => isBlockRequired))),
+    layout: [
+      {
+        at: 'spec',
+        expression: `!has(self.layout) || self.type in ${celList(laidOut)}`,
+        message: 'only sinks of the types git and gitlab have a layout',
+        messageExpression: `'only sinks of the types git and gitlab have a layout, not ' + self.type`,
+        fieldPath: '.layout',
+        reason: 'FieldValueForbidden',
+      },
+    ],
+    'serialization-format': [
+      {
+        at: 'spec',
+        expression: `!has(self.serialization) || !has(self.serialization.format) || self.serialization.format == 'json' || self.serialization.format in (${byFormats(celList)})`,
+        message: 'the type of the sink cannot write this format',
+        messageExpression: `'supported values: ' + (${byFormats((formats) => `'${formats.map((format) => JSON.stringify(format)).join(', ')}'`)})`,
+        fieldPath: '.serialization.format',
+      },
+    ],
+  };
 }
 
-/**
- * The block of a type is there, and those of others are not.
- *
- * @param types types that a block is for
- * @param isRequired whether those types need it
- */
-function block(name: string, types: readonly string[], isRequired: boolean): CelCheck[] {
+/** The block of a type is there if the type needs it, and those of others are not. */
+function typeBlock(block: string, types: readonly string[], isRequired: boolean): CelCheck[] {
   const needed: CelCheck = {
     at: 'spec',
-    expression: `!(${oneOf(types)}) || has(self.${name})`,
+    expression: `!(self.type in ${celList(types)}) || has(self.${block})`,
     message: `a sink of the type ${types.join(' or ')} needs this block`,
-    fieldPath: `.${name}`,
+    fieldPath: `.${block}`,
     reason: 'FieldValueRequired',
   };
   const foreign: CelCheck = {
     at: 'spec',
-    expression: `${oneOf(types)} || !has(self.${name})`,
-    message: `the block is for the type ${types.join(', ')}`,
-    messageExpression: `'the type of this sink is ' + self.type + '; remove the block, or set the type to ${types.join(', ')}'`,
-    fieldPath: `.${name}`,
+    expression: `self.type in ${celList(types)} || !has(self.${block})`,
+    message: `remove the block, or set the type to ${types.join(' or ')}`,
+    messageExpression: `'the type of this sink is ' + self.type + '; remove the block, or set the type to ${types.join(' or ')}'`,
+    fieldPath: `.${block}`,
     reason: 'FieldValueForbidden',
   };
   return isRequired ? [needed, foreign] : [foreign];
 }
 
-function oneOf(types: readonly string[]): string {
-  return types.length === 1 ? `self.type == '${types[0]}'` : `self.type in [${types.map((type) => `'${type}'`).join(', ')}]`;
+function celList(texts: readonly string[]): string {
+  return `[${texts.map((text) => `'${text}'`).join(', ')}]`;
 }
 
 export const sinkValidations: readonly CrdValidation[] = [
-  ...validationsOf('KollectSnapshotSink', {
-    schema: durationSyntax('spec.exportMinInterval'),
-    sink: [...shared, layout(gitTypes), format({ git: ['yaml', 'ndjson'], gitlab: ['yaml', 'ndjson'], s3: ['parquet', 'csv'], gcs: ['parquet', 'csv'], azureblob: ['parquet', 'csv'], http: ['ndjson'] })],
-    'type-block': [...block('git', ['git'], false), ...block('gitlab', ['gitlab'], false), ...block('objectStore', ['s3', 'gcs', 'azureblob'], false), ...block('http', ['http'], true)],
-  }),
-  ...validationsOf('KollectDatabaseSink', {
-    schema: durationSyntax('spec.exportMinInterval'),
-    sink: [...shared, layout([]), format({})],
-    'type-block': [...block('postgres', ['postgres'], true), ...block('mongodb', ['mongodb'], true), ...block('bigquery', ['bigquery'], true)],
-    postgres: [
-      ...secretReference('spec.postgres.databaseRef'),
-      { at: 'spec.postgres.table', expression: `self.trim() != ''`, message: 'write the name of a table', reason: 'FieldValueRequired' },
-      { at: 'spec.postgres.table', expression: `!self.contains('.')`, message: 'write only the name of the table; its schema goes into spec.postgres.schema' },
-      { at: 'spec.postgres.table', expression: 'size(bytes(self)) <= 63', message: 'must have at most 63 bytes' },
-      { at: 'spec.postgres.schema', expression: 'size(bytes(self)) <= 63', message: 'must have at most 63 bytes' },
-    ],
-    mongodb: [
-      ...secretReference('spec.mongodb.databaseRef'),
-      { at: 'spec.mongodb.database', expression: `self.trim() != ''`, message: 'write the name of a database', reason: 'FieldValueRequired' },
-      { at: 'spec.mongodb.collection', expression: `self.trim() != ''`, message: 'write the name of a collection', reason: 'FieldValueRequired' },
-      { at: 'spec.mongodb.collection', expression: `!self.contains('$') && !self.startsWith('system.')`, message: 'must not contain "$" nor begin with "system."' },
-    ],
-    bigquery: [...['project', 'dataset', 'table'].map((field): CelCheck => ({ at: `spec.bigquery.${field}`, expression: `self.trim() != ''`, message: 'must not be blank', reason: 'FieldValueRequired' })), ...secretReference('spec.bigquery.secretRef')],
-  }),
-  ...validationsOf('KollectEventSink', {
-    schema: durationSyntax('spec.exportMinInterval'),
-    sink: [...shared, layout([]), format({})],
-    'type-block': [...block('kafka', ['kafka'], true), ...block('nats', ['nats'], true)],
-  }),
+  ...validationsOf('KollectSnapshotSink', { ...shared, ...byType('snapshot'), ...snapshotBackends }),
+  ...validationsOf('KollectDatabaseSink', { ...shared, ...byType('database'), ...databaseBackends }),
+  ...validationsOf('KollectEventSink', { ...shared, ...byType('event'), ...eventBackends }),
 ];

@@ -1,33 +1,39 @@
 import { validationsOf, type CelCheck, type CrdValidation } from '../crd-validation.ts';
-import { groupVersionKind, labelSelector, namespacedReference, namespaceNames, objectName, sameNamespaceOnly } from './common.ts';
+import { groupVersionKind, labelSelector, namespaceHasItsField, namespaceNames, objectName, requiredNamespace, sameNamespaceOnly } from './common.ts';
 
 /** What both kinds of targets select by. Whether a policy compiles is beyond CEL. */
-const collectionFilter: readonly CelCheck[] = [
-  ...namespaceNames('spec.includedNamespaces[]'),
-  ...namespaceNames('spec.excludedNamespaces[]'),
-  ...labelSelector('spec.namespaceSelector'),
-  ...labelSelector('spec.namespaceExcludeSelector'),
-  ...groupVersionKind('spec.resourceRules[].gvk'),
-  ...labelSelector('spec.resourceRules[]'),
-  ...labelSelector('spec.resourceRules[].namespaceSelector'),
-  { at: 'spec.resourceRules[].matchPolicy', expression: `!self.trim().startsWith('cel:')`, message: 'is always CEL: write the expression without the prefix cel:' },
-];
+const collectionFilter: Readonly<Record<string, readonly CelCheck[]>> = {
+  'included-namespaces': namespaceNames('spec.includedNamespaces[]'),
+  'excluded-namespaces': namespaceNames('spec.excludedNamespaces[]'),
+  'namespace-selector': labelSelector('spec.namespaceSelector'),
+  'namespace-exclude-selector': labelSelector('spec.namespaceExcludeSelector'),
+  'rule-gvk': groupVersionKind('spec.resourceRules[].gvk'),
+  'rule-labels': labelSelector('spec.resourceRules[]'),
+  'rule-namespace-selector': labelSelector('spec.resourceRules[].namespaceSelector'),
+  'match-policy': [{ at: 'spec.resourceRules[].matchPolicy', expression: `!self.trim().startsWith('cel:')`, message: 'is always CEL: write the expression without the prefix cel:' }],
+};
+
+const chosen = ['matchLabels', 'matchExpressions'].map((field) => `(has(self.namespaceSelector.${field}) && size(self.namespaceSelector.${field}) > 0)`).join(' || ');
 
 export const targetValidations: readonly CrdValidation[] = [
   ...validationsOf('KollectTarget', {
+    ...collectionFilter,
     'profile-ref': objectName('spec.profileRef', sameNamespaceOnly),
-    'collection-filter': collectionFilter,
     'label-selector': labelSelector('spec.labelSelector'),
-    names: [{ at: 'spec.names[]', expression: `self.trim() != ''`, message: 'must not be empty' }],
+    names: [
+      { at: 'spec.names[]', expression: `self.trim() != ''`, message: 'must not be empty; remove the item' },
+      { at: 'spec.names[]', expression: `!self.contains('*')`, message: 'patterns are not supported; write a matchPolicy in resourceRules, such as object.metadata.name.startsWith("web-")' },
+    ],
   }),
   ...validationsOf('KollectClusterTarget', {
-    'profile-ref': namespacedReference('spec.profileRef'),
-    'collection-filter': collectionFilter,
-    'namespace-selector': [
+    ...collectionFilter,
+    'profile-ref-name': objectName('spec.profileRef.name', namespaceHasItsField),
+    'profile-ref-namespace': requiredNamespace('spec.profileRef'),
+    'namespaces-are-chosen': [
       {
         at: 'spec',
-        expression: `has(self.namespaceSelector) && ((has(self.namespaceSelector.matchLabels) && size(self.namespaceSelector.matchLabels) > 0) || (has(self.namespaceSelector.matchExpressions) && size(self.namespaceSelector.matchExpressions) > 0))`,
-        message: 'name at least one label; without it the target would collect from the whole cluster',
+        expression: `has(self.namespaceSelector) && (${chosen})`,
+        message: 'name a label of the namespaces; for all of them write matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists}]',
         fieldPath: '.namespaceSelector',
         reason: 'FieldValueRequired',
       },

@@ -38,7 +38,7 @@ export function judgeVector(vector: Vector): Judgement {
   if (refusal !== undefined) return { findings: [], refusal, stored };
 
   const old = storedObject(vector);
-  const update = old === undefined ? {} : { old: withDefaultsOfSchema(old) };
+  const update = old === undefined ? {} : { old: applyDefaults(kind, withDefaultsOfSchema(old), lookups) };
   const { maxExportBytes } = policy;
   const findings = validate(kind, stored, { policy: policy.addresses, ...(maxExportBytes === undefined ? {} : { maxExportBytes }), ...update });
   if (findings.some(({ severity }) => severity === 'error')) return { findings, stored };

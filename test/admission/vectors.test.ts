@@ -4,6 +4,7 @@ import { validate } from '../../shared/admission/validate.ts';
 import { judgeVector } from './judge-vector.ts';
 import { objectOf, postgresSpec, profileSpec, secretGvk } from './objects.ts';
 import { allVectors } from './vectors/all.ts';
+import { secretWord } from './vectors/vector.ts';
 
 t.test('every vector has a name of its own', async (t) => {
   const names = allVectors.map(({ name }) => name);
@@ -38,6 +39,19 @@ t.test('no finding shows a credential', async (t) => {
     t.not(rendered, '');
     t.notMatch(rendered, /canary/);
   }
+});
+
+t.test('credentials are among what vectors write, so that a test can miss them in what is said', async (t) => {
+  t.ok(allVectors.filter((vector) => JSON.stringify(vector).includes(secretWord)).length > 20);
+  for (const vector of allVectors) {
+    const said = judgeVector(vector).findings.map(renderFinding).join('\n');
+    if (said.includes(secretWord)) t.fail(`${vector.name}: ${said}`);
+  }
+});
+
+t.test('references are judged as strings, too, when nobody has made objects of them', async (t) => {
+  const fields = (spec: object) => validate('KollectInventory', objectOf('KollectInventory', spec)).map(({ field }) => field);
+  t.same(fields({ databaseSinkRefs: ['other/sink'], snapshotSinkRefs: [{ name: 'g' }, 'g'] }), ['spec.databaseSinkRefs[0]', 'spec.snapshotSinkRefs[1]']);
 });
 
 t.test('an unchanged spec is not refused for a rule that came later', async (t) => {

@@ -8,7 +8,8 @@ import type { Vector } from '../admission/vectors/vector.ts';
 import { renderFinding } from '../../shared/admission/finding.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { installCrds, installLaxCrds, installPolicies, webhookProcess } from '../kollect/installation.ts';
-import { isCalled, registerWebhook } from '../kollect/registration.ts';
+import { isCalled, registerWebhook, registrationFor } from '../kollect/registration.ts';
+import { webhookAccount } from '../kollect/service-account.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 
@@ -17,65 +18,91 @@ import { eventually } from '../servers/eventually.ts';
 const cluster = await startCluster();
 t.teardown(() => cluster.stop());
 const { kubectl } = cluster;
-const webhook = await webhookProcess(cluster.keeper);
+const webhook = await webhookProcess(cluster.keeper, { kubeconfig: await webhookAccount(cluster) });
 
-/** A vector as it is applied: under a name of its own, unless its name is what it is about, or what surrounds it names it. */
+const refused = vectorObject({ kind: 'KollectTarget', object: { metadata: { name: 'refused', namespace: 'default' }, spec: {} } });
+
+/**
+ * A vector as it is applied: under a name of its own, unless its name is what it is about or what surrounds it names it; an update in a namespace
+ * of its own, so that what is stored says nothing about others.
+ */
 const cases = allVectors.map((vector, index) => {
   const name = `v${String(index).padStart(4, '0')}`;
   const { metadata = {} } = vector.object;
   const keepsName = 'name' in metadata || 'generateName' in metadata || JSON.stringify(vector.cluster ?? []).includes('"sample"');
-  const named = (object: KubeObject): KubeObject => (keepsName ? object : { ...object, metadata: { ...object.metadata, name } });
+  const isAlone = vector.old !== undefined && vector.cluster === undefined && !('namespace' in metadata);
+  const placed = (object: KubeObject, more: object = {}): KubeObject => {
+    const { namespace, annotations } = object.metadata;
+    return { ...object, metadata: { ...object.metadata, ...(keepsName ? {} : { name }), ...(isAlone && namespace !== undefined ? { namespace: name } : {}), annotations: { ...annotations, ...more } } };
+  };
   const old = storedObject(vector);
-  return { vector, file: `${name}.json`, object: named(vectorObject(vector)), old: old && named(old) };
+  // Without any change kubectl would not even ask.
+  return { vector, file: `${name}.json`, object: placed(vectorObject(vector), old && { 'example.com/update': 'yes' }), old: old && placed(old) };
 });
 type Case = (typeof cases)[number];
 
 await installLaxCrds(kubectl);
-await apply([...namespaces(), ...cases.flatMap((one) => withStored(one))]);
-await beginDeletion(cases.filter(({ object }) => object.metadata.deletionTimestamp !== undefined));
-await installCrds(kubectl);
-await installPolicies(kubectl);
-// The schemas act with a delay, too.
-await eventually(async () => (await kubectl(['create', '--dry-run=server', '-f', '-'], { stdin: manifest([vectorObject({ kind: 'KollectTarget', object: { spec: {} } })]) })).code !== 0);
-await webhook.start();
-await registerWebhook(kubectl, webhook);
-
-for (const [installation, ofInstallation] of Map.groupBy(cases, ({ vector }) => JSON.stringify(vector.installation ?? {}))) {
-  t.test(`an installation with ${installation === '{}' ? 'no flags' : installation}`, async (t) => {
-    await webhook.kill();
-    await webhook.start(flags(ofInstallation[0]?.vector));
-    await eventually(() => isCalled(kubectl), { what: 'calls of the webhook with these flags' });
-    for (const [state, group] of Map.groupBy(ofInstallation, ({ vector }) => JSON.stringify(vector.cluster ?? []))) {
-      const objects = JSON.parse(state) as KubeObject[];
-      await apply(objects);
-      // What surrounds the objects reaches the webhook with a delay.
-      const problems = await eventually(async () => {
-        const found = await problemsOf(group);
-        return found.length === 0 || objects.length === 0 ? found : undefined;
-      }, { timeoutMs: 20_000, intervalMs: 300 }).catch(() => problemsOf(group));
-      t.strictSame(problems, [], `${group.length} vectors${objects.length === 0 ? '' : `, such as ${group[0]?.vector.name}`}`);
-      await remove(objects);
+await Promise.all([apply(namespaces()), webhook.start()]);
+// A stored KollectClusterScope bounds all others, and is warned about what it would stop.
+for (const round of Map.groupBy(cases, ({ vector }) => vector.kind === 'KollectClusterScope').values()) {
+  const lasting = round.filter(({ vector }) => vector.cluster === undefined);
+  t.test(`${round.length} vectors, ${lasting.filter(({ old }) => old !== undefined).length} of them updates of what an earlier version may have let in`, async (t) => {
+    await removeRules();
+    await store(lasting);
+    await installRules();
+    for (const [installation, group] of Map.groupBy(round, ({ vector }) => JSON.stringify(vector.installation ?? {}))) {
+      await webhook.kill();
+      await webhook.start(flags(group[0]?.vector));
+      await eventually(() => isCalled(kubectl), { what: 'calls of the webhook with these flags' });
+      t.strictSame(await problemsOf(group.filter(({ vector }) => vector.cluster === undefined)), [], `an installation with ${installation === '{}' ? 'no flags' : installation}`);
+      for (const surrounded of Map.groupBy(group.filter(({ vector }) => vector.cluster !== undefined), ({ vector, old, file }) => (old === undefined ? JSON.stringify(vector.cluster) : file)).values()) {
+        t.strictSame(await problemsWithin(surrounded), [], `${surrounded.map(({ vector }) => vector.name).join(', ')}`);
+      }
     }
+    await remove(lasting.flatMap((one) => withStored(one)));
   });
 }
 
-/**
- * What is stored before the request of a vector. What is being deleted waits for its finalizers, and is as bad as the request leaves it: that
- * it cannot become worse is up to the CRD.
- */
-function withStored({ old, object }: Case): KubeObject[] {
-  const { deletionTimestamp, finalizers } = object.metadata;
-  if (deletionTimestamp === undefined) return old === undefined ? [] : [old];
-  const { deletionTimestamp: _, ...metadata } = object.metadata;
-  return [{ ...object, metadata: { ...metadata, finalizers: finalizers ?? ['example.com/held'] } }];
+async function removeRules(): Promise<void> {
+  const { code, stderr } = await kubectl(['delete', '--ignore-not-found', '-f', '-'], { stdin: manifest(registrationFor(webhook) as KubeObject[]) });
+  if (code !== 0) throw new Error(stderr);
+  await installLaxCrds(kubectl);
+  await eventually(async () => (await kubectl(['create', '--dry-run=server', '-f', '-'], { stdin: manifest([refused]) })).code === 0, { what: 'no rule' });
 }
 
-async function beginDeletion(deleted: readonly Case[]): Promise<void> {
+async function installRules(): Promise<void> {
+  await installCrds(kubectl);
+  await installPolicies(kubectl);
+  // The schemas act with a delay, too.
+  await eventually(async () => (await kubectl(['create', '--dry-run=server', '-f', '-'], { stdin: manifest([refused]) })).code !== 0, { what: 'rules' });
+  await registerWebhook(kubectl, webhook);
+}
+
+/** Stores what updates are of; what is being deleted waits for its finalizers. */
+async function store(group: readonly Case[]): Promise<void> {
+  await apply(group.flatMap((one) => withStored(one)));
+  const deleted = group.filter(({ object }) => object.metadata.deletionTimestamp !== undefined);
   if (deleted.length === 0) return;
-  const { code, stderr } = await kubectl(['delete', '--wait=false', '-f', '-'], { stdin: manifest(deleted.flatMap((one) => withStored(one))) });
-  if (code !== 0) throw new Error(stderr);
+  await done(kubectl(['delete', '--wait=false', '-f', '-'], { stdin: manifest(deleted.flatMap((one) => withStored(one))) }));
   // The time is the API server's to set.
   for (const { object } of deleted) delete object.metadata.deletionTimestamp;
+}
+
+/** What is being deleted is as bad as the request leaves it: that it cannot become worse is up to the CRD. */
+function withStored({ vector, old, object }: Case): KubeObject[] {
+  if (vector.object.metadata?.['deletionTimestamp'] === undefined) return old === undefined ? [] : [old];
+  const { deletionTimestamp: _, ...metadata } = object.metadata;
+  return [{ ...object, metadata: { ...metadata, finalizers: metadata.finalizers ?? ['example.com/held'] } }];
+}
+
+/** The same among other objects, which reach the webhook with a delay. */
+async function problemsWithin(group: readonly Case[]): Promise<string[]> {
+  const others = group[0]?.vector.cluster ?? [];
+  await store(group);
+  await apply(others);
+  const problems = await eventually(async () => ((await problemsOf(group)).length === 0 ? [] : undefined), { timeoutMs: 20_000, intervalMs: 300 }).catch(() => problemsOf(group));
+  await remove([...group.flatMap((one) => withStored(one)), ...others]);
+  return problems;
 }
 
 /** What kubectl did that the vectors do not say. */
@@ -135,7 +162,6 @@ async function storedProblems(group: readonly Case[]): Promise<string[]> {
 
 async function dryRun(group: readonly Case[]): Promise<{ refusals: Map<string, string>; created: number; output: string }> {
   // With one refusal only, kubectl would say it without the name of the file.
-  const refused = vectorObject({ kind: 'KollectTarget', object: { metadata: { name: 'refused' }, spec: {} } });
   const folder = folderOf([...group, { file: 'refused1.json', object: refused }, { file: 'refused2.json', object: refused }]);
   const { stdout, stderr } = await kubectl(['apply', '--dry-run=server', '-f', folder]);
   const refusals = new Map<string, string>();
@@ -154,9 +180,7 @@ function folderOf(files: readonly { file: string; object: unknown }[]): string {
 }
 
 async function apply(objects: readonly KubeObject[]): Promise<void> {
-  if (objects.length === 0) return;
-  const { code, stderr } = await kubectl(['apply', '-f', '-'], { stdin: manifest(objects) });
-  if (code !== 0) throw new Error(stderr);
+  if (objects.length > 0) await done(kubectl(['apply', '-f', '-'], { stdin: manifest(objects) }));
 }
 
 /** Namespaces stay, without what was said about them: to end takes them long. */
@@ -164,12 +188,18 @@ async function remove(objects: readonly KubeObject[]): Promise<void> {
   const [kept, removed] = [objects.filter(({ kind }) => kind === 'Namespace'), objects.filter(({ kind }) => kind !== 'Namespace')];
   await apply(kept.map(({ apiVersion, kind, metadata: { name } }) => ({ apiVersion, kind, metadata: { name } })));
   if (removed.length === 0) return;
-  const { code, stderr } = await kubectl(['delete', '-f', '-'], { stdin: manifest(removed) });
+  const held = removed.filter(({ metadata }) => metadata.finalizers !== undefined);
+  for (const { kind, metadata: { name, namespace = 'default' } } of held) await done(kubectl(['patch', kind, name, '-n', namespace, '--type=merge', '-p', '{"metadata":{"finalizers":null}}']));
+  await done(kubectl(['delete', '--ignore-not-found', '-f', '-'], { stdin: manifest(removed) }));
+}
+
+async function done(command: ReturnType<typeof kubectl>): Promise<void> {
+  const { code, stderr } = await command;
   if (code !== 0) throw new Error(stderr);
 }
 
 function namespaces(): KubeObject[] {
-  const names = cases.flatMap(({ vector, object }) => [object, ...(vector.cluster ?? [])].map(({ metadata }) => metadata.namespace));
+  const names = cases.flatMap(({ vector, object }) => [object, refused, ...(vector.cluster ?? [])].map(({ metadata }) => metadata.namespace)).filter((name) => name !== 'default');
   return [...new Set(names)].filter((name) => name !== undefined).map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }));
 }
 

@@ -31,7 +31,7 @@ export function inventoryPaths(lookups: Lookups, inventory: AnyInventory, report
     if (other !== undefined) report(invalid(written.nameField, written.sink.name, `would write to ${placeText(written)}, as ${other.nameField} does already; give one of the sinks another pathTemplate, or remove the reference`));
     else taken.push(written);
   }
-  for (const written of writtenByOthers(lookups, inventory)) clash(written, taken, (ours) => ours.nameField, report);
+  for (const written of writtenByOthers(lookups, inventory)) clash(written, taken, { field: ({ nameField }) => nameField, value: ({ sink }) => sink.name }, report);
 }
 
 /** The same for a sink that is changed under the inventories that use it. */
@@ -42,20 +42,27 @@ export function sinkPaths(lookups: Lookups, namespace: string, name: string, spe
   const isOurs = ({ sink }: Written): boolean => sink.namespace === namespace && sink.name === name;
   const ours = all.filter(isOurs);
   const field = spec.layout?.pathTemplate !== undefined && ours.some(({ isTree }) => isTree) ? 'spec.layout.pathTemplate' : 'spec.pathTemplate';
+  const at: Place = { field: () => field, value: ({ path }) => path };
   const clashes: Parameters<Report>[0][] = [];
-  for (const [index, written] of ours.entries()) clash(written, ours.slice(index + 1), () => field, (finding) => clashes.push(finding));
-  for (const written of all) if (!isOurs(written)) clash(written, ours, () => field, (finding) => clashes.push(finding));
+  for (const [index, written] of ours.entries()) clash(written, ours.slice(index + 1), at, (finding) => clashes.push(finding));
+  for (const written of all) if (!isOurs(written)) clash(written, ours, at, (finding) => clashes.push(finding));
   // One of them explains what to do; a sink of many inventories would have as many.
   const first = clashes.find(({ severity }) => severity === 'error') ?? clashes[0];
   if (first !== undefined) report(first);
 }
 
-function clash(other: Written, ours: readonly Written[], field: (ours: Written) => string, report: Report): void {
+/** Where a clash is reported, and what of it is quoted. */
+interface Place {
+  field: (ours: Written) => string;
+  value: (ours: Written) => string;
+}
+
+function clash(other: Written, ours: readonly Written[], { field, value }: Place, report: Report): void {
   for (const written of ours) {
     if (!isSamePlace(other, written)) continue;
     const who = `${titled(other.inventory)}${other.inventory.metadata.namespace === undefined ? '' : ` in namespace ${JSON.stringify(other.inventory.metadata.namespace)}`}`;
     if (!written.isTree || isSameView(other.inventory, written.inventory)) {
-      report(invalid(field(written), written.path, `${placeText(written)} is written by ${who} through the sink ${JSON.stringify(other.sink.name)} already; two inventories there would overwrite each other. Use another pathTemplate, branch or destination`));
+      report(invalid(field(written), value(written), `${placeText(written)} is written by ${who} through the sink ${JSON.stringify(other.sink.name)} already; two inventories there would overwrite each other. Use another pathTemplate, branch or destination`));
     } else {
       report(warning(field(written), `${who} writes a tree of the same paths to ${written.place}: objects that both collect have one file for both; add {namespace} or {targetName} to layout.pathTemplate`));
     }

@@ -35,7 +35,7 @@ export function snapshotDestination({ spec }: Pick<KnownSink, 'spec'>, identity:
     case 'azureblob': {
       const [bucket = '', ...prefix] = (address.isBucket ? [address.host, address.path] : address.path.split('/')).filter((part) => part !== '');
       const path = render(spec.pathTemplate?.trim() || (formatOf(spec) === 'parquet' ? parquetTemplate : 'inventory/{namespace}/{name}.json'), spec, identity);
-      return { place: `${spec.type} ${address.isBucket ? '' : address.host}/${bucket}`, path: [...prefix, path].join('/'), isTree: false };
+      return { place: `${spec.type}://${address.isBucket ? '' : `${address.host}/`}${bucket}`, path: [...prefix, path].join('/'), isTree: false };
     }
     default:
       return undefined;

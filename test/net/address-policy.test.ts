@@ -24,7 +24,7 @@ t.test('what is never a sink is refused even where private and loopback addresse
     ['198.18.0.1', /benchmark/], ['198.19.255.255', /benchmark/], ['168.63.129.16', /metadata/], ['192.0.0.192', /reserved/],
     ['224.0.0.1', /multicast/], ['239.255.255.250', /multicast/], ['ff02::1', /multicast/], ['ff0e::1', /multicast/],
     ['240.0.0.1', /reserved/], ['255.255.255.255', /reserved/],
-    ['fd00:ec2::254', /metadata/], ['fd00:ec2::254%eth0', /metadata/], ['fd20:ce::254', /metadata/],
+    ['fd00:ec2::23', /metadata/], ['fd00:ec2::253', /metadata/], ['fd00:ec2::254', /metadata/], ['fd00:ec2::254%eth0', /metadata/], ['fd20:ce::254', /metadata/],
     ['metadata', /metadata/], ['metadata.google.internal', /metadata/], ['METADATA.google.internal.', /metadata/], ['metadata.goog', /metadata/], ['instance-data', /metadata/],
     ['instance-data.ec2.internal', /metadata/],
     ['::ffff:169.254.169.254', /metadata/], ['::ffff:a9fe:a9fe', /metadata/], ['::ffff:100.64.0.1', /provider network/], ['::ffff:0:169.254.169.254', /metadata/], ['::169.254.169.254', /metadata/],
@@ -54,9 +54,16 @@ t.test('private addresses are allowed unless the installation is strict', async 
 });
 
 t.test('text that is no host is refused', async (t) => {
-  for (const host of ['', '  ', '.', 'a b', 'a/b', 'user@host', 'host:1', '1.2.3.4.5', '256.1.1.1', '4294967296', '[::1', 'x%31', 'a\\b', '::1::', '12345::', 'gggg::', '1:2:3:4:5:6:7:8:9']) {
+  for (const host of ['', '  ', '.', 'a b', 'a/b', 'user@host', 'host:1', '1.2.3.4.5', '256.1.1.1', '4294967296', '[::1', 'x%31', 'a\\b', '::1::', '12345::', 'gggg::', '1:2:3:4:5:6:7:8:9',
+    '-oProxyCommand=x', '-a.example', 'a.-b.example', 'a..b', 'a,b', 'a;b', 'a=b', 'a+b', `${'a'.repeat(64)}.example`, `${'a.'.repeat(127)}com`, '%6cocalhost', '08.1.1.1', '127.0.0.1 x', '127.0.0.1\tx', 'x.0x7f000001x.1']) {
     t.match(checkHost(host, development) ?? 'allowed', /not a host name or an address/, JSON.stringify(host));
   }
+});
+
+t.test('a zone belongs to link-local addresses only', async (t) => {
+  t.match(checkHost('2606:4700::1111%eth0', development) ?? 'allowed', /zone/);
+  t.match(checkHost('[2606:4700::1111%25eth0]', development) ?? 'allowed', /zone/);
+  t.match(checkHost('fe80::1%eth0', development) ?? 'allowed', /link-local/);
 });
 
 t.test('resolved addresses are judged alike, and names are none', async (t) => {

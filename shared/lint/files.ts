@@ -64,7 +64,10 @@ async function readFolder(folder: string, skipped: { name: string; why: string }
   }
   if (files.length === 0) return [problem(folder, 'holds no file that ends with .yaml, .yml or .json')];
   for (const name of files.filter((file) => patches.has(file))) skipped.push({ name, why: 'a patch of a kustomization is a part of an object' });
-  return Promise.all(files.filter((file) => !patches.has(file)).toSorted().map((file) => readOne(file, false)));
+  // One after another: so many files at once are more than a process may have open.
+  const sources: Source[] = [];
+  for (const file of files.filter((name) => !patches.has(name)).toSorted()) sources.push(await readOne(file, false));
+  return sources;
 }
 
 function leftOut(entry: Dirent): string | undefined {

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { applyDefaults, mutate } from '../../shared/admission/mutate.ts';
+import { objectLookups } from '../../shared/admission/state/object-lookups.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { objectOf, postgresSpec } from './objects.ts';
 
 t.test('string references become objects, and only they', async (t) => {
@@ -23,6 +25,24 @@ t.test('what is left out is filled in', async (t) => {
   t.same(mutate('KollectEventSink', objectOf('KollectEventSink', { connectionTest: true })), []);
   t.same(applyDefaults('KollectSnapshotSink', objectOf('KollectSnapshotSink', { type: 'git' })).spec, { type: 'git', connectionTest: true, git: {} });
   t.same(applyDefaults('KollectSnapshotSink', objectOf('KollectSnapshotSink', { type: 's3' })).spec, { type: 's3', connectionTest: true });
+});
+
+t.test('an interval that is left out keeps the floor of the scope', async (t) => {
+  const scope = (minExportInterval: string, namespace = 'team-a', kind = 'KollectScope') => objectOf(kind, { minExportInterval }, { name: 'scope', ...(kind === 'KollectScope' ? { namespace } : {}) }) as KubeObject;
+  const filled = (kind: string, spec: unknown, ...cluster: KubeObject[]) => mutate(kind, objectOf(kind, spec), objectLookups(cluster)).map(({ value }) => value);
+  t.same(filled('KollectInventory', {}, scope('1m')), ['1m']);
+  t.same(filled('KollectInventory', {}, scope('30s')), ['30s']);
+  t.same(filled('KollectInventory', {}, scope('1s')), ['30s']);
+  t.same(filled('KollectInventory', {}, scope('nonsense')), ['30s']);
+  t.same(filled('KollectInventory', {}, scope('1h', 'team-b')), ['30s']);
+  t.same(filled('KollectInventory', { exportMinInterval: '1s' }, scope('1m')), [], 'what is written stays, for validation to judge');
+  t.same(filled('KollectClusterInventory', {}, scope('1m', 'kollect-system'), scope('2m', '', 'KollectClusterScope')), ['2m']);
+  t.same(filled('KollectClusterInventory', { sinkNamespace: 'team-a' }, scope('1h'), scope('1m', 'kollect-system')), ['1h']);
+  t.same(filled('KollectClusterInventory', { sinkNamespace: 7 }, scope('1m', 'kollect-system')), ['1m']);
+  const hostile = JSON.parse('{"metadata":{"namespace":"__proto__"},"spec":{"__proto__":{"exportMinInterval":"1s"},"constructor":{}}}') as unknown;
+  t.same(mutate('KollectInventory', hostile, objectLookups([scope('1m')])), [{ op: 'add', path: '/spec/exportMinInterval', value: '30s' }], 'names of prototypes are names');
+  const once = applyDefaults('KollectInventory', objectOf('KollectInventory', { databaseSinkRefs: ['a'] }), objectLookups([scope('1m')]));
+  t.same(mutate('KollectInventory', once, objectLookups([scope('2m')])), [], 'once filled in it stays');
 });
 
 t.test('other kinds and malformed objects are left alone', async (t) => {

@@ -20,12 +20,16 @@ export interface StateContext {
  * @example validateState('KollectInventory', inventory, { lookups: objectLookups([scope]) })
  */
 export function validateState(kind: string, object: unknown, { lookups, namespace, old }: StateContext): Finding[] {
-  const { metadata, spec } = object as { metadata?: { name?: string; namespace?: string } | null; spec: unknown };
-  const input: StateInput<never> = { kind, name: metadata?.name ?? '', namespace: namespace ?? metadata?.namespace ?? '', spec: spec as never, lookups };
+  const { metadata, spec } = object as { metadata?: { name?: unknown; namespace?: unknown } | null; spec: unknown };
+  const input: StateInput<never> = { kind, name: text(metadata?.name), namespace: namespace ?? text(metadata?.namespace), spec: spec as never, lookups };
   const findings: Finding[] = [];
   for (const { id, check } of stateRulesOf(kind)) check(input, (finding) => findings.push({ ...finding, rule: id }));
   if (findings.length === 0) return findings;
   const refused = findings.some(({ severity }) => severity === 'error');
   const tolerated = refused && old !== undefined && isUnchangedSince(old, kind, object);
   return sortFindings(tolerated ? findings.map((finding) => (finding.severity === 'error' ? asWarning(finding) : finding)) : findings);
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }

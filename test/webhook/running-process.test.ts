@@ -18,6 +18,7 @@ import { eventually } from '../servers/eventually.ts';
 import { freePort } from '../servers/free-port.ts';
 import { listenOnAll } from '../../webhook/listen.ts';
 import { objectOf } from '../admission/objects.ts';
+import { startBalancer } from './balancer.ts';
 import { certificateDirectory, pathOf, post, reviewOf } from './harness.ts';
 
 const main = join(import.meta.dirname, '../../webhook/main.ts');
@@ -141,14 +142,14 @@ t.test('a renewed certificate is served without a failed call, and a broken one 
   t.match(text, new RegExp(`kollect_webhook_cert_expiry_seconds ${new Date(new X509Certificate(next.certificate).validTo).getTime() / 1000}`));
   t.match(text, /kollect_webhook_cert_reloads_total\{result="refused"\} [1-9]/);
 
+  await eventually(() => kept.calls() > 20 && fresh.calls() > 10, { what: 'calls' });
   await kept.stop();
   await fresh.stop();
   t.same(kept.failures.concat(fresh.failures), []);
-  t.ok(kept.calls() > 20 && fresh.calls() > 10, `${kept.calls()} and ${fresh.calls()} calls were made`);
   t.notMatch(JSON.stringify(lines), /PRIVATE KEY/);
 });
 
-t.test('a mounted Secret is replaced by swapping a link', async (t) => {
+t.test('a mounted Secret is replaced by swapping a link, again and again, without a failed call', async (t) => {
   const certificates = certificateDirectory();
   const { directory, authority } = certificates;
   // As kubelet lays it out: files link to ..data, ..data to a dated directory.
@@ -165,12 +166,50 @@ t.test('a mounted Secret is replaced by swapping a link', async (t) => {
   }
   const { line } = start(t, certificates);
   const { port = 0 } = await line('serving');
-  const next = issueCertificate(authority, { hosts: ['localhost'] });
-  lay('..2', next);
-  symlinkSync('..2', join(directory, '..data_tmp'));
-  renameSync(join(directory, '..data_tmp'), join(directory, '..data'));
-  await line('serving a new certificate');
-  t.equal((await served(port, authority.certificate)).serialNumber, new X509Certificate(next.certificate).serialNumber);
+  const ca = authority.certificate;
+  const loads = [load(port, ca, { connections: 4, keepAlive: true }), load(port, ca, { connections: 4, keepAlive: false })];
+  for (const name of ['..2', '..3', '..4']) {
+    const next = issueCertificate(authority, { hosts: ['localhost'] });
+    lay(name, next);
+    symlinkSync(name, join(directory, '..data_tmp'));
+    renameSync(join(directory, '..data_tmp'), join(directory, '..data'));
+    const serial = new X509Certificate(next.certificate).serialNumber;
+    await eventually(async () => (await served(port, ca)).serialNumber === serial);
+    const calls = loads.map((each) => each.calls());
+    await eventually(() => loads.every((each, index) => each.calls() > (calls[index] ?? 0)), { what: 'calls after the renewal' });
+  }
+  for (const each of loads) await each.stop();
+  t.same(loads.flatMap(({ failures }) => failures), []);
+});
+
+t.test('both of two replicas are replaced under load without a failed call', { timeout: guardMs * 4 }, async (t) => {
+  const certificates = certificateDirectory();
+  const ca = certificates.authority.certificate;
+  const balancer = await startBalancer();
+  t.teardown(() => balancer.stop());
+  const join = async () => {
+    // Longer than the balancer takes to notice, as the delay of a pod is longer than its endpoints need.
+    const process = start(t, certificates, '--shutdown-delay=2s');
+    const { port = 0, healthPort = 0 } = await process.line('serving');
+    const replica = { port, healthPort };
+    balancer.add(replica);
+    await eventually(() => balancer.leadsTo(replica), { what: 'a ready replica' });
+    return { ...process, replica };
+  };
+  const old = [await join(), await join()];
+  const loads = [load(balancer.port, ca, { connections: 4, keepAlive: true }), load(balancer.port, ca, { connections: 4, keepAlive: false })];
+  for (const { child, exit, replica } of old) {
+    const next = await join();
+    child.kill('SIGTERM');
+    await eventually(() => !balancer.leadsTo(replica));
+    t.same(await exit, [0, null]);
+    balancer.remove(replica);
+    const calls = loads.map((each) => each.calls());
+    await eventually(() => loads.every((each, index) => each.calls() > (calls[index] ?? 0) + 10), { what: 'calls without the replica that left' });
+    t.ok(balancer.leadsTo(next.replica));
+  }
+  for (const each of loads) await each.stop();
+  t.same(loads.flatMap(({ failures }) => failures), []);
 });
 
 t.test('SIGTERM: not ready at once, still serving for a while, requests under way are answered, exit 0', async (t) => {

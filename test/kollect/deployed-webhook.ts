@@ -1,7 +1,5 @@
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { parseAllDocuments } from 'yaml';
-import { z } from 'zod';
 import { loadConnection } from '../../shared/kube/config.ts';
 import { KubeClient } from '../../shared/kube/client.ts';
 import type { Cluster } from '../servers/cluster.ts';
@@ -11,17 +9,10 @@ import { mountSecret } from './mounted-secret.ts';
 import { kollectProcess } from './process.ts';
 import type { KollectProcess } from './process.ts';
 import { kubeconfigOf } from './service-account.ts';
+import { webhookManifests } from './webhook-manifests.ts';
 
 /** What kube-apiserver needs in order to call the endpoints of a Service: no proxy answers at its address here. */
 export const endpointRouting = '--enable-aggregator-routing=true';
-
-const Pod = z.object({
-  serviceAccountName: z.string(),
-  containers: z.tuple([z.object({ args: z.array(z.string()), volumeMounts: z.tuple([z.object({ mountPath: z.string() })]) })]),
-  volumes: z.tuple([z.object({ secret: z.object({ secretName: z.string() }) })]),
-});
-const Deployment = z.object({ metadata: z.object({ name: z.string(), namespace: z.string() }), spec: z.object({ replicas: z.number(), template: z.object({ spec: Pod }) }) });
-const Service = z.object({ metadata: z.object({ name: z.string() }) });
 
 export interface DeployedWebhook {
   namespace: string;
@@ -41,12 +32,6 @@ export interface Replica extends KollectProcess {
   port: number;
 }
 
-/** The objects of a kustomization. */
-export async function kustomize(cluster: Cluster, folder: string): Promise<{ kind: string; metadata: { name: string; namespace?: string } }[]> {
-  const { stdout } = await done(cluster.kubectl(['kustomize', folder]));
-  return parseAllDocuments(stdout).map((document) => document.toJS() as { kind: string; metadata: { name: string } });
-}
-
 /**
  * Applies a kustomization of the webhook, and does for its Deployment what a cluster does: mounts the Secret of the certificate, starts a process for
  * each replica with the arguments and the ServiceAccount of the pod, and makes them endpoints of the Service. The namespace must exist, and the API
@@ -55,11 +40,11 @@ export async function kustomize(cluster: Cluster, folder: string): Promise<{ kin
  * @example const deployed = await deployWebhook(cluster, 'manifests/webhook');
  */
 export async function deployWebhook(cluster: Cluster, folder: string): Promise<DeployedWebhook> {
-  const objects = await kustomize(cluster, folder);
-  const { metadata, spec } = Deployment.parse(objects.find(({ kind }) => kind === 'Deployment'));
-  const service = Service.parse(objects.find(({ kind }) => kind === 'Service')).metadata.name;
+  const manifests = await webhookManifests(cluster, folder);
+  const { metadata, spec } = manifests.deployment;
   const { namespace } = metadata;
   const pod = spec.template.spec;
+  const service = manifests.service.metadata.name;
   await done(cluster.kubectl(['apply', '-k', folder]));
 
   const client = new KubeClient(await loadConnection({ kubeconfig: cluster.kubeconfig }));

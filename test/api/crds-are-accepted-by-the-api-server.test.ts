@@ -2,12 +2,14 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { kinds } from '../../shared/api/kinds.ts';
+import { policies } from '../../shared/crd/policies.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 
 const manifests = join(import.meta.dirname, '..', '..', 'config');
 const samples = readdirSync(join(manifests, 'samples')).filter((name) => name.startsWith('kollect_')).map((name) => join(manifests, 'samples', name));
-const cluster = await startCluster();
+// The controller manager checks the types in policies.
+const cluster = await startCluster({ controllerManager: true });
 t.teardown(() => cluster.stop());
 
 async function kubectl(args: readonly string[], stdin?: object): Promise<{ code: number | null; stdout: string; stderr: string }> {
@@ -134,4 +136,20 @@ t.test('kubectl explain describes fields', async (t) => {
     return true;
   });
   t.pass('published');
+});
+
+t.test('the policies are applied without a warning, and their types are right', async (t) => {
+  interface List {
+    items: { metadata: { name: string; generation: number }; status?: { observedGeneration?: number; typeChecking?: { expressionWarnings?: unknown[] }; conditions?: unknown[] } }[];
+  }
+  for (const folder of ['admission-policy', 'admission-policy/tenant']) {
+    const { code, stderr } = await kubectl(['apply', '--server-side', '-k', join(manifests, folder)]);
+    t.equal(code, 0, stderr);
+    t.equal(stderr, '', 'no warning');
+  }
+  const checked = await eventually(async () => {
+    const { items } = JSON.parse((await kubectl(['get', 'validatingadmissionpolicies', '-o', 'json'])).stdout) as List;
+    return items.every(({ metadata, status }) => status?.observedGeneration === metadata.generation && status.typeChecking !== undefined) && items;
+  });
+  t.strictSame(checked.map(({ metadata, status }) => [metadata.name, status?.typeChecking?.expressionWarnings, status?.conditions]), policies.map(({ name }) => [name, undefined, undefined]));
 });

@@ -1,3 +1,4 @@
+import { everyFieldVectors } from './every-field.ts';
 import { inventoryVectors } from './inventories.ts';
 import { profileVectors } from './profiles.ts';
 import { scopeVectors } from './scopes.ts';
@@ -7,4 +8,4 @@ import { targetVectors } from './targets.ts';
 import type { Vector } from './vector.ts';
 
 /** Every vector: what admission has to say about which object. */
-export const allVectors: readonly Vector[] = [...profileVectors, ...targetVectors, ...inventoryVectors, ...scopeVectors, ...sinkVectors, ...stateVectors];
+export const allVectors: readonly Vector[] = [...profileVectors, ...targetVectors, ...inventoryVectors, ...scopeVectors, ...sinkVectors, ...stateVectors, ...everyFieldVectors];

@@ -22,7 +22,7 @@ export const annotations = {
   grantTo: 'kollect.dev/grant-to',
 } as const;
 
-/** On a profile: `"true"` admits paths into Secret data. */
+/** On a profile or target: `"true"` admits paths, or policies, that reach into Secret data. */
 export const allowSecretExtraction = 'kollect.dev/allow-secret-extraction';
 /** On a profile: `"true"` admits `export.mode: Resource` for Secrets. */
 export const allowFullResourceExport = 'kollect.dev/allow-full-resource-export';

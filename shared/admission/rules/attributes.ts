@@ -33,14 +33,14 @@ function attributeNames({ spec }: Input, report: Report): void {
 }
 
 type Attribute = NonNullable<Loose<NonNullable<KollectProfileSpec['attributes']>[number]>>;
-type PathCheck = (at: string, path: string, attribute: Attribute, input: Input, report: Report) => void;
+type PathCheck = (index: number, path: string, attribute: Attribute, input: Input, report: Report) => void;
 
 /** Applies a check to all paths, as long as they can be compiled without keeping the process. */
 function eachPath(check: PathCheck): Rule<KollectProfileSpec>['check'] {
   return (input, report) => {
     if (pathLength(input) > maxExpressionLength) return;
     for (const [index, attribute] of (input.spec.attributes ?? []).entries()) {
-      if (attribute?.path !== undefined) check(`spec.attributes[${index}]`, attribute.path, attribute, input, report);
+      if (attribute?.path !== undefined) check(index, attribute.path, attribute, input, report);
     }
   };
 }
@@ -54,27 +54,27 @@ function pathsInAll(input: Input, report: Report): void {
   if (length > maxExpressionLength) report(tooMany('spec.attributes', length, `must hold at most ${maxExpressionLength} characters of paths in all; spread the attributes over several profiles`));
 }
 
-function attributePath(at: string, path: string, _attribute: Attribute, { expressions }: Input, report: Report): void {
+function attributePath(index: number, path: string, _attribute: Attribute, { expressions }: Input, report: Report): void {
   if (path === '') {
-    report(required(`${at}.path`, 'write a path such as $.metadata.name, {.metadata.name} or cel:object.metadata.name'));
+    report(required(`spec.attributes[${index}].path`, 'write a path such as $.metadata.name, {.metadata.name} or cel:object.metadata.name'));
     return;
   }
   const { problem } = expressions.path(path);
-  if (problem !== undefined) report(invalid(`${at}.path`, path, problem));
+  if (problem !== undefined) report(invalid(`spec.attributes[${index}].path`, path, problem));
 }
 
-function pathOfSecrets(at: string, path: string, _attribute: Attribute, { spec, annotations, expressions }: Input, report: Report): void {
+function pathOfSecrets(index: number, path: string, _attribute: Attribute, { spec, annotations, expressions }: Input, report: Report): void {
   if (!isSecret(spec.targetGVK) || annotations[allowSecretExtraction] === 'true' || expressions.path(path).mayReadSecretData !== true) return;
-  report(forbidden(`${at}.path`, `the path may read the data of Secrets; name another field, or set the annotation ${allowSecretExtraction}: "true" (the data itself is redacted all the same)`));
+  report(forbidden(`spec.attributes[${index}].path`, `the path may read the data of Secrets; name another field, or set the annotation ${allowSecretExtraction}: "true" (the data itself is redacted all the same)`));
 }
 
-function likelyPath(at: string, path: string, _attribute: Attribute, { expressions }: Input, report: Report): void {
+function likelyPath(index: number, path: string, _attribute: Attribute, { expressions }: Input, report: Report): void {
   const { slip } = expressions.path(path);
-  if (slip !== undefined) report(warning(`${at}.path`, slip));
+  if (slip !== undefined) report(warning(`spec.attributes[${index}].path`, slip));
 }
 
-function helmPath(at: string, path: string, _attribute: Attribute, { spec, expressions }: Input, report: Report): void {
-  if (!isSecret(spec.targetGVK) && expressions.path(path).language === 'helm') report(warning(`${at}.path`, 'releases of Helm are in Secrets: on objects of another kind the path gives nothing'));
+function helmPath(index: number, path: string, _attribute: Attribute, { spec, expressions }: Input, report: Report): void {
+  if (!isSecret(spec.targetGVK) && expressions.path(path).language === 'helm') report(warning(`spec.attributes[${index}].path`, 'releases of Helm are in Secrets: on objects of another kind the path gives nothing'));
 }
 
 function attributeType({ spec }: Input, report: Report): void {
@@ -84,7 +84,7 @@ function attributeType({ spec }: Input, report: Report): void {
   }
 }
 
-function typeFits(at: string, path: string, { type = '' }: Attribute, { expressions }: Input, report: Report): void {
+function typeFits(index: number, path: string, { type = '' }: Attribute, { expressions }: Input, report: Report): void {
   const wanted = parseAttributeType(type);
   const { problem, resultType = 'dyn', language } = expressions.path(path);
   if (wanted === undefined || problem !== undefined) return;
@@ -92,7 +92,7 @@ function typeFits(at: string, path: string, { type = '' }: Attribute, { expressi
   if (fitting === wanted) return;
   const what = language === 'cel' ? `the expression gives ${resultType}` : 'a path with a wildcard, slice, filter or ".." gives a list';
   const fix = language === 'cel' ? `write type ${fitting}` : `write type ${fitting}, or an index such as [0] in the path`;
-  report(invalid(`${at}.type`, type, `${what}; ${fix}`));
+  report(invalid(`spec.attributes[${index}].type`, type, `${what}; ${fix}`));
 }
 
 function attributesNeeded({ spec }: Input, report: Report): void {

@@ -160,6 +160,7 @@ export const profileVectors: readonly Vector[] = [
   vector('paths to prune that take too long to compile', profileSpec([], { export: { mode: 'Resource', prune: { jsonPaths: Array.from({ length: 10 }, () => `$.${'a'.repeat(4000)}`) } } }), { errors: ['spec.export.prune.jsonPaths'], says: ['Too many'] }),
   vector('a blank key to redact', profileSpec(['$.spec.a'], { export: { prune: { scrubKeys: ['pin', ' '] } } }), { errors: ['spec.export.prune.scrubKeys[1]'] }),
   vector('what is pruned from nothing', profileSpec(['$.spec.a'], { export: { prune: { jsonPaths: ['$.spec.a[*]'] } } }), { warnings: ['spec.export.prune'] }),
+  vector('conditions and paths that prune nothing', profileSpec(['$.spec.a'], { export: { prune: { cel: ['x'], jsonPaths: ['$.a[*]'] } } }), { warnings: ['spec.export.prune', 'spec.export.prune.cel[0]'] }),
   vector('conditions for pruning', profileSpec([], { export: { mode: 'Resource', prune: { cel: ['x'] } } }), { warnings: ['spec.export.prune.cel[0]'] }),
   vector('Resource on Secrets', onSecret([], { export: { mode: 'Resource' } }), { errors: ['spec.export.mode'], says: ['Forbidden', 'kollect.dev/allow-full-resource-export'] }),
   vector('Resource on Secrets with consent', onSecret([], { export: { mode: 'Resource' } }), { annotations: { 'kollect.dev/allow-full-resource-export': 'true' } }),

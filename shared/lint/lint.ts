@@ -118,12 +118,13 @@ class Run {
     this.#reportDuplicates();
     const judgeable = this.#candidates.flatMap((candidate) => this.#judgeable(candidate));
     const { installation } = this.#options;
-    const lookups = objectLookups(judgeable.map(({ object, schema }) => filledIn(object, schema)));
+    // What inventories leave out depends on scopes, which leave nothing out.
+    const scopes = objectLookups(judgeable.map(({ object }) => object));
+    const stored = judgeable.map(({ candidate, object, schema }) => ({ candidate, object: filledIn(object, schema, scopes) }));
+    const lookups = objectLookups(stored.map(({ object }) => object));
     const circumstances = { installation, lookups, expressions: rememberingJudge() };
-    for (const { candidate, object, schema } of judgeable) {
-      unknownFields(schema, candidate.place.value, '', (finding) => this.#add(candidate, 'unknown-field', finding));
-      for (const finding of judge(filledIn(object, schema, lookups), circumstances)) this.#add(candidate, finding.rule ?? 'schema', finding);
-    }
+    for (const { candidate, schema } of judgeable) unknownFields(schema, candidate.place.value, '', (finding) => this.#add(candidate, 'unknown-field', finding));
+    for (const { candidate, object } of stored) for (const finding of judge(object, circumstances)) this.#add(candidate, finding.rule ?? 'schema', finding);
     const order = new Map(sources.map(({ name }, index) => [name, index]));
     const findings = this.#findings.toSorted((a, b) => (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) || (a.region?.line ?? 0) - (b.region?.line ?? 0) || (a.region?.column ?? 0) - (b.region?.column ?? 0));
     return { findings, objects: this.#candidates.length, others: this.#others, isComplete: this.#isComplete };

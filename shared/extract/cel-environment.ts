@@ -1,7 +1,18 @@
 import { Environment } from '@marcbachmann/cel-js';
-import type { Duration } from '@marcbachmann/cel-js/evaluator';
+import type { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import { compileRegex } from './cel-regex.ts';
 import { CelFault } from './cel-fault.ts';
+import { isEqual } from './cel-library/equality.ts';
+import type { Library } from './cel-library/library-function.ts';
+import { listLibrary } from './cel-library/lists.ts';
+import { networkLibrary } from './cel-library/network.ts';
+import { optionalLibrary } from './cel-library/optionals.ts';
+import { quantityLibrary } from './cel-library/quantity.ts';
+import { regexLibrary } from './cel-library/regex.ts';
+import { semverLibrary } from './cel-library/semver.ts';
+import { setLibrary } from './cel-library/sets.ts';
+import { stringLibrary } from './cel-library/strings.ts';
+import { urlLibrary } from './cel-library/url.ts';
 import { durationNanoseconds, timestampText } from './cel-values.ts';
 
 /**
@@ -17,8 +28,37 @@ export function createEnvironment(): Environment {
   });
   environment.registerVariable('object', 'dyn');
   for (const [signature, handler] of Object.entries(functions)) environment.registerFunction(signature, handler);
+  for (const [operator, holds] of Object.entries(byteOrders)) environment.registerOperator(`bytes ${operator} bytes`, (left: Uint8Array, right: Uint8Array) => holds(Buffer.compare(left, right)));
+  for (const library of libraries) register(environment, library);
   return environment;
 }
+
+/** What Kubernetes adds to CEL. */
+const libraries: readonly Library[] = [listLibrary, networkLibrary, optionalLibrary, quantityLibrary, regexLibrary, semverLibrary, setLibrary, stringLibrary, urlLibrary];
+
+function register(environment: Environment, { functions: added, types = [], namespaces = [] }: Library): void {
+  for (const { name, ctor } of types) {
+    environment.registerType(name, { ctor: ctor as new () => object, fields: {} });
+    environment.registerOperator(`${name} == ${name}`, isEqual);
+  }
+  for (const namespace of namespaces) {
+    // A namespace is a constant whose methods are the functions.
+    const ctor = class {};
+    environment.registerType(namespaceType(namespace), ctor);
+    environment.registerConstant(namespace, namespaceType(namespace), new ctor());
+  }
+  for (const { signature, handler } of added) {
+    const [receiver = ''] = signature.split('.', 1);
+    const registered = namespaces.includes(receiver) ? signature.replace(receiver, namespaceType(receiver)) : signature;
+    environment.registerFunction(registered, handler as (...operands: unknown[]) => unknown);
+  }
+}
+
+function namespaceType(namespace: string): string {
+  return `Kubernetes${namespace}`;
+}
+
+const byteOrders: Record<string, (order: number) => boolean> = { '<': (order) => order < 0, '<=': (order) => order <= 0, '>': (order) => order > 0, '>=': (order) => order >= 0 };
 
 const timestampType = 'google.protobuf.Timestamp';
 const durationType = 'google.protobuf.Duration';
@@ -28,6 +68,7 @@ const functions: Record<string, (...args: never[]) => unknown> = {
   'matches(string, string): bool': (text: string, pattern: string) => compileRegex(pattern).test(text),
   [`string(${timestampType}): string`]: (timestamp: Date) => timestampText(timestamp),
   [`string(${durationType}): string`]: (duration: Duration) => durationText(duration),
+  'int(uint): int': (value: UnsignedInt) => value.value,
   [`int(${timestampType}): int`]: (timestamp: Date) => BigInt(Math.floor(timestamp.getTime() / 1000)),
   [`timestamp(${timestampType}): ${timestampType}`]: (timestamp: Date) => timestamp,
   [`duration(${durationType}): ${durationType}`]: (duration: Duration) => duration,

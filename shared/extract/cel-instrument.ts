@@ -118,6 +118,12 @@ function wrap(node: CheckedNode, budget: StepBudget, guard: MemberGuard | undefi
         return handle(left, right, ...rest);
       });
       break;
+    case '<':
+    case '<=':
+    case '>':
+    case '>=':
+      replaceHandle(node, (handle) => (left, right, ...rest) => (typeof left === 'string' && typeof right === 'string' ? inOrder(node.op, left, right) : handle(left, right, ...rest)));
+      break;
     case '==':
     case '!=':
     case 'in':
@@ -145,6 +151,12 @@ function guarded(guard: MemberGuard, parent: unknown, key: unknown, value: unkno
   if (parent instanceof Optional) return parent.hasValue() ? guarded(guard, parent.value(), key, value) : value;
   if (value instanceof Optional) return value.hasValue() ? Optional.of(guarded(guard, parent, key, value.value())) : value;
   return typeof key === 'string' && isJsonObject(parent) ? guard(key, value as Json, parent) : value;
+}
+
+/** CEL orders texts by their characters, JavaScript by UTF-16. */
+function inOrder(operator: string, left: string, right: string): boolean {
+  const order = compareUtf8(left, right);
+  return operator === '<' ? order < 0 : operator === '<=' ? order <= 0 : operator === '>' ? order > 0 : order >= 0;
 }
 
 function chargeComparison(op: string, left: unknown, right: unknown, budget: StepBudget): void {

@@ -1,4 +1,4 @@
-import { RE2JS } from '@bufbuild/re2';
+import { RE2JS } from 're2js';
 import { CelFault } from './cel-fault.ts';
 
 /** A compiled regular expression of the RE2 dialect, whose running time is linear in the text. */
@@ -6,6 +6,8 @@ export interface CelRegex {
   /** Instructions of the compiled program; a match costs at most this many steps per character. */
   programSize: number;
   test(text: string): boolean;
+  /** The first matches, all of them when `limit` is negative. */
+  findAll(text: string, limit: number): string[];
 }
 
 /** Longer patterns, or patterns that unfold to more instructions, take too long per character to run on every object. */
@@ -16,12 +18,19 @@ const maxProgramSize = 1000;
  * @throws CelFault when the pattern is not valid or too large; the message never holds the pattern, which may come from an object
  */
 export function compileRegex(pattern: string): CelRegex {
-  if (pattern.length > maxPatternLength) throw new CelFault(`the pattern of matches() is longer than ${maxPatternLength} characters`);
+  if (pattern.length > maxPatternLength) throw new CelFault(`the regular expression is longer than ${maxPatternLength} characters`);
   refuseSlowClasses(pattern);
   const compiled = compile(pattern);
   const programSize = compiled.re2Input.prog.numInst();
-  if (programSize > maxProgramSize) throw new CelFault('the pattern of matches() is too large; use smaller repeat counts');
-  return { programSize, test: (text) => compiled.test(text) };
+  if (programSize > maxProgramSize) throw new CelFault('the regular expression is too large; use smaller repeat counts');
+  return { programSize, test: (text) => compiled.test(text), findAll: (text, limit) => findAll(compiled, text, limit) };
+}
+
+function findAll(compiled: RE2JS, text: string, limit: number): string[] {
+  const found: string[] = [];
+  const matcher = compiled.matcher(text);
+  while (found.length !== limit && matcher.find()) found.push(matcher.group() ?? '');
+  return found;
 }
 
 /**
@@ -30,10 +39,10 @@ export function compileRegex(pattern: string): CelRegex {
  */
 function refuseSlowClasses(pattern: string): void {
   if (/^(?:[^\\]|\\[^pP])*\\[pP]/.test(pattern)) {
-    throw new CelFault('the pattern of matches() uses a Unicode class (\\p); write ranges, such as [a-zA-Zà-ÿ]');
+    throw new CelFault('the regular expression uses a Unicode class (\\p); write ranges, such as [a-zA-Zà-ÿ]');
   }
   if (/\(\?[a-zA-Z]*i/.test(pattern) && /\\x\{|[\u0080-\uffff]/.test(pattern)) {
-    throw new CelFault('the pattern of matches() ignores case beyond ASCII; write both cases, or use lowerAscii()');
+    throw new CelFault('the regular expression ignores case beyond ASCII; write both cases, or use lowerAscii()');
   }
 }
 
@@ -42,6 +51,6 @@ function compile(pattern: string): RE2JS {
     return RE2JS.compile(pattern);
   } catch (error) {
     const what = error instanceof Error ? error.message.replace(/: `[^]*$/, '') : 'error';
-    throw new CelFault(`the pattern of matches() is not valid: ${what.replace('error parsing regexp: ', '')}`);
+    throw new CelFault(`the regular expression is not valid: ${what.replace('error parsing regexp: ', '')}`);
   }
 }

@@ -58,9 +58,9 @@ function plainObject(value: object, budget: StepBudget): Json {
   throw new CelFault('the result is not a value that JSON can hold');
 }
 
-/** RFC 3339 in UTC; milliseconds only where there are some. */
+/** RFC 3339 in UTC, with no more digits of a second than there are. */
 export function timestampText(timestamp: Date): string {
-  return timestamp.toISOString().replace('.000Z', 'Z');
+  return timestamp.toISOString().replace(/\.(\d*?)0*Z$/, (_all, digits: string) => (digits === '' ? 'Z' : `.${digits}Z`));
 }
 
 /** A whole number of nanoseconds. */

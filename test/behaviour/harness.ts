@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Test } from 'tap';
-import { controllerProcess, installCrds, postgresHost, webhookProcess } from '../kollect/installation.ts';
+import { controllerProcess, installCrds, installPolicies, postgresHost, webhookProcess } from '../kollect/installation.ts';
 import type { ControllerProcess, WebhookProcess } from '../kollect/installation.ts';
 import { registerWebhook } from '../kollect/registration.ts';
 import { webhookAccount } from '../kollect/service-account.ts';
@@ -97,7 +97,7 @@ async function assemble(cluster: Cluster, postgres: Postgres, options: KollectOp
   const mapHosts = [postgresHost(postgres.port), ...(options.mapHosts ?? [])];
   // Everything of these tests is on this machine.
   const common = ['--allow-loopback-sinks', ...mapHosts.map((value) => `--map-host=${value}`)];
-  const [kubeconfig, database] = await Promise.all([webhookAccount(cluster), postgres.createDatabase('kollect'), installCrds(cluster.kubectl)]);
+  const [kubeconfig, database] = await Promise.all([webhookAccount(cluster), postgres.createDatabase('kollect'), installCrds(cluster.kubectl), installPolicies(cluster.kubectl)]);
   const webhook = await webhookProcess(cluster.keeper, { kubeconfig, flags: [...common, ...(options.webhookFlags ?? [])] });
   const controller = await controllerProcess(cluster.keeper, { kubeconfig: cluster.kubeconfig, flags: [...common, ...(options.controllerFlags ?? [])] });
   const withWebhook = options.webhook !== false;

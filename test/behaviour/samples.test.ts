@@ -18,6 +18,9 @@ const folder = join(import.meta.dirname, '..', '..', 'config', 'samples');
 const files = readdirSync(folder).filter((name) => name.startsWith('kollect_'));
 const samples = files.map((file) => ({ file, path: join(folder, file), object: parse(readFileSync(join(folder, file), 'utf8')) as KubeObject & { spec: { type?: string } } }));
 
+/** What is said of backends that are yet to come. */
+const unserved = /this version does not export to it/;
+
 t.test('there is a sample of every kind and of every type of sink', async (t) => {
   for (const { kind } of kinds) t.ok(samples.some(({ object }) => object.kind === kind), kind);
   for (const type of [...snapshotSinkTypes, ...databaseSinkTypes, ...eventSinkTypes]) t.ok(samples.some(({ object }) => object.spec.type === type), type);
@@ -33,7 +36,7 @@ t.test('`kollect lint` has nothing to say against them', async (t) => {
   const { findings } = lint(sources, { installation, namespace: 'default' });
   t.same(findings.filter(({ severity }) => severity === 'error'), []);
   // It is the sink of another sample once more, and its table is not to be created.
-  t.same(findings.map(({ file, field }) => [file, field]), [['kollect_v1alpha1_kollectdatabasesink_existing.yaml', 'metadata.name'], ['kollect_v1alpha1_kollectdatabasesink_existing.yaml', 'spec.provisioning.mode']]);
+  t.same(findings.filter(({ problem }) => !unserved.test(problem)).map(({ file, field }) => [file, field]), [['kollect_v1alpha1_kollectdatabasesink_existing.yaml', 'metadata.name'], ['kollect_v1alpha1_kollectdatabasesink_existing.yaml', 'spec.provisioning.mode']]);
 });
 
 t.test('on a cluster', async (t) => {
@@ -50,7 +53,7 @@ t.test('on a cluster', async (t) => {
       const { code, stdout, stderr } = await kubectl(['apply', '--dry-run=server', ...flags, ...samples.flatMap(({ path }) => ['-f', path])]);
       t.equal(code, 0, stderr);
       t.equal(stdout.trim().split('\n').length, samples.length, flags.join());
-      t.match(stderr, /^Warning: spec\.provisioning\.mode: existing: .*\n$/, 'the only warning is about a table that Kollect must not create');
+      t.match(stderr.split(/^/m).filter((line) => !unserved.test(line)).join(''), /^Warning: spec\.provisioning\.mode: existing: .*\n$/, 'the only warning is about a table that Kollect must not create');
     }
   });
 

@@ -9,7 +9,10 @@ export interface CrdValidation extends CelCheck {
 export interface CelCheck {
   /** Where it stands in the schema: `spec`, `spec.tls`, `spec.targetRefs[]`. */
   at: string;
-  /** True for what is admitted; `self` is the value. */
+  /**
+   * True for what is admitted; `self` is the value. It must not fail for any value that the schema takes: the API server forgives older objects what is
+   * false, but not what fails. Fields that are words of CEL are written with underscores, `self.__namespace__`: otherwise their length is taken for unbounded.
+   */
   expression: string;
   /** What is wrong and what to write instead, in the words of the rule. */
   message: string;

@@ -41,6 +41,18 @@ t.test('while the webhook is away nothing can be changed, but what is being dele
   t.match(await patch({ metadata: { finalizers: null } }), { code: 0 });
   t.equal(await kollect.get('kollectinventories', 'held', namespace), undefined);
 
+  // Who cannot wait for it lets the API server judge alone.
+  for (const configuration of ['mutatingwebhookconfiguration/kollect-mutating-webhook-configuration', 'validatingwebhookconfiguration/kollect-validating-webhook-configuration']) {
+    const stored = await kollect.kubectl(['get', configuration, '-o', 'json']);
+    const { webhooks } = JSON.parse(stored.stdout) as { webhooks: object[] };
+    const body = webhooks.map((_, index) => ({ op: 'replace', path: `/webhooks/${index}/failurePolicy`, value: 'Ignore' }));
+    t.match(await kollect.kubectl(['patch', configuration, '--type=json', '-p', JSON.stringify(body)]), { code: 0 });
+  }
+  const create = (name: string, spec: object) => kollect.kubectl(['create', '-f', '-'], { stdin: JSON.stringify({ ...inventory, metadata: { name, namespace }, spec }) });
+  await kollect.eventually(async () => (await create('alone', { databaseSinkRefs: ['pg'] })).code === 0);
+  t.match(await create('bad-interval', { exportMinInterval: '25h' }), { code: 1, stderr: /spec\.exportMinInterval: Invalid value: "25h": must be at most 24h/ });
+  t.match(await create('bad-refs', { databaseSinkRefs: ['a/b', 'c', 'c'] }), { code: 1, stderr: /kollect-sink-references.*spec\.databaseSinkRefs\[a\/b\]: write only a name.*; spec\.databaseSinkRefs\[c\]: each sink can be named once/ });
+
   await kollect.webhook.start();
   t.match(await kollect.kubectl(['create', '-f', '-'], { stdin: JSON.stringify({ ...inventory, metadata: { name: 'back', namespace } }) }), { code: 0 });
 });

@@ -28,7 +28,8 @@ export function likelyGroupVersionKind(field: string, gvk: LooseGroupVersionKind
   const { group = '', kind } = gvk ?? {};
   // A version with a slash holds the group, which is said already.
   if (kind === undefined || gvk?.version?.includes('/') || !builtInGroups.has(group)) return;
-  const meant = builtInKinds.get(kind.toLowerCase()) ?? builtInKinds.get(kind.toLowerCase().replace(/(?:es|s)$/, ''));
+  const lower = kind.toLowerCase();
+  const meant = [lower, lower.replace(/s$/, ''), lower.replace(/es$/, ''), lower.replace(/ies$/, 'y')].map((name) => builtInKinds.get(name)).find((known) => known !== undefined);
   if (meant === undefined) return;
   if (meant.kind !== kind) report(warning(`${field}.kind`, `kinds are written as in objects; did you mean ${JSON.stringify(meant.kind)}?`));
   else if (!meant.groups.includes(group)) report(warning(`${field}.group`, `${kind} is ${meant.groups[0] === '' ? 'in the core group: leave the group out' : `in the group ${meant.groups[0]}`}`));

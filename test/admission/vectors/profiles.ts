@@ -107,6 +107,8 @@ export const profileVectors: readonly Vector[] = [
   gvk('a core kind in another group', { group: 'apps', version: 'v1', kind: 'Pod' }, { warnings: ['spec.targetGVK.group'], says: ['leave the group out'] }),
   gvk('the core group by a name', { group: 'core', version: 'v1', kind: 'ConfigMap' }, { warnings: ['spec.targetGVK.group'], says: ['leave the group out'] }),
   gvk('a resource instead of a kind', { group: 'apps', version: 'v1', kind: 'deployments' }, { warnings: ['spec.targetGVK.kind'], says: ['did you mean "Deployment"?'] }),
+  gvk('another resource instead of a kind', { group: 'networking.k8s.io', version: 'v1', kind: 'networkpolicies' }, { warnings: ['spec.targetGVK.kind'], says: ['did you mean "NetworkPolicy"?'] }),
+  gvk('a resource of the core group', { version: 'v1', kind: 'services' }, { warnings: ['spec.targetGVK.kind'], says: ['did you mean "Service"?'] }),
   gvk('a kind of another group with the name of a known one', { group: 'serving.knative.dev', version: 'v1', kind: 'Service' }, {}),
   vector('no target at all', { attributes: [{ name: 'a', path: '$.spec.a' }] }, { errors: ['spec.targetGVK'], says: ['Required value'] }),
   vector('a mistake in the schema does not hide one in a rule', { targetGVK: 7, attributes: [{ name: 'a', path: 'nope' }] }, { errors: [firstPath, 'spec.targetGVK'] }),

@@ -1,3 +1,4 @@
+import { CleanObjects } from '../shared/admission/clean-objects.ts';
 import { rememberingJudge } from '../shared/admission/expressions.ts';
 import type { ExpressionJudge } from '../shared/admission/expressions.ts';
 import { renderFinding, sortFindings } from '../shared/admission/finding.ts';
@@ -45,12 +46,12 @@ type Answer = AdmissionResponse | Promise<AdmissionResponse>;
 
 /**
  * Answers admission requests: at once where everything is known, else as soon as it is. Never rejects. Has no side effect but the log, so `dryRun`
- * needs no case of its own, and no state but remembered expressions.
+ * needs no case of its own, and no state but what it remembers of expressions and of objects that are as they should be.
  *
  * @example createReviewer({ installation, state, log })('validate', request) // { uid: request.uid, allowed: true }
  */
 export function createReviewer(options: ReviewerOptions): (phase: Phase, request: AdmissionRequest) => Answer {
-  const judgement = { ...options, expressions: rememberingJudge() };
+  const judgement = { ...options, expressions: rememberingJudge(), clean: new CleanObjects() };
   return (phase, request) => {
     const fault = (error: unknown): AdmissionResponse => {
       if (error instanceof KollectError && error.code === 'KOL_ADMISSION_LOOKUP') {
@@ -70,7 +71,7 @@ export function createReviewer(options: ReviewerOptions): (phase: Phase, request
   };
 }
 
-type Judgement = ReviewerOptions & { expressions: ExpressionJudge };
+type Judgement = ReviewerOptions & { expressions: ExpressionJudge; clean: CleanObjects };
 
 function fillIn(request: AdmissionRequest, judgement: Judgement): Answer {
   if (isDeleting(request)) return admitted(request);
@@ -84,7 +85,7 @@ function fillIn(request: AdmissionRequest, judgement: Judgement): Answer {
 }
 
 function judge(request: AdmissionRequest, judgement: Judgement): Answer {
-  const { installation, expressions, state } = judgement;
+  const { installation, expressions, clean, state } = judgement;
   const { kind, operation, object, oldObject } = request;
   if (operation === 'DELETE') return admitted(request);
   if (kind.group !== GROUP || kindByName(kind.kind) === undefined) return refuse(request, judgement, badReview(`kind ${JSON.stringify(`${kind.kind}.${kind.group}`.slice(0, 300))} is not one of ${GROUP}`));
@@ -99,6 +100,7 @@ function judge(request: AdmissionRequest, judgement: Judgement): Answer {
   const findings = validate(kind.kind, object, {
     policy: installation.addresses,
     expressions,
+    clean,
     namespace: request.namespace,
     ...(installation.maxExportBytes === undefined ? {} : { maxExportBytes: installation.maxExportBytes }),
     ...(old === undefined ? {} : { old }),

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { kindByName } from '../api/kinds.ts';
 import { defaultAddressPolicy } from '../net/address-policy.ts';
 import type { AddressPolicy } from '../net/address-policy.ts';
+import type { CleanObjects } from './clean-objects.ts';
 import { rememberingJudge } from './expressions.ts';
 import type { ExpressionJudge } from './expressions.ts';
 import { asWarning, invalid, required, sortFindings, tooMany } from './finding.ts';
@@ -23,6 +24,8 @@ export interface AdmissionContext {
   old?: unknown;
   /** Judges paths and policies; left out, each is compiled once. */
   expressions?: ExpressionJudge;
+  /** Objects that were judged under the same policies before, and are as they should be. */
+  clean?: CleanObjects;
 }
 
 /**
@@ -39,19 +42,28 @@ export function validate(kind: string, object: unknown, context: AdmissionContex
   if (object.spec === undefined || object.spec === null) return [ofSchema(required('spec', ''))];
   if (isOversized(object.spec)) return [ofSchema(tooMany('spec', maxValues, `must have at most ${maxValues} values and ${maxCharacters} characters, at most ${maxDepth} levels deep`))];
 
+  const metadata = isObject(object.metadata) ? object.metadata : {};
+  const clean = isOversized(metadata.annotations) ? undefined : context.clean;
+  const [name, namespace] = [text(metadata.name), context.namespace ?? text(metadata.namespace)];
+  const form = clean && { identity: `${kind}/${namespace}/${name}`, content: JSON.stringify([kind, namespace, name, metadata.annotations, object.spec]) };
+  if (form !== undefined && clean?.recognises(form)) return [];
+
   const findings: Finding[] = [];
   const issues = schemaIssues(definition.spec, object.spec);
-  if (issues.length === 0) applyRules(kind, object, object.spec, context, (finding) => findings.push(finding));
+  if (issues.length === 0) applyRules(kind, metadata, object.spec, context, (finding) => findings.push(finding));
   else {
     const refused = schemaFindings(issues, object.spec, 'spec').map(ofSchema);
     const isSaid = isSaidBy(refused);
     findings.push(...refused);
-    applyRules(kind, object, withoutRefused(object.spec, issues), context, (finding) => {
+    applyRules(kind, metadata, withoutRefused(object.spec, issues), context, (finding) => {
       if (!isSaid(finding)) findings.push(finding);
     });
   }
 
-  if (findings.length === 0) return findings;
+  if (findings.length === 0) {
+    if (form !== undefined) clean?.remember(form);
+    return findings;
+  }
   const refused = findings.some(({ severity }) => severity === 'error');
   const tolerated = refused && context.old !== undefined && isUnchangedSince(context.old, kind, object);
   return sortFindings(tolerated ? findings.map((finding) => (finding.severity === 'error' ? asWarning(finding) : finding)) : findings);
@@ -71,9 +83,8 @@ function ofSchema(finding: Finding): Finding {
   return { ...finding, rule: 'schema' };
 }
 
-function applyRules(kind: string, object: Record<string, unknown>, spec: unknown, context: AdmissionContext, report: Report): void {
+function applyRules(kind: string, metadata: Record<string, unknown>, spec: unknown, context: AdmissionContext, report: Report): void {
   if (!isObject(spec)) return;
-  const metadata = isObject(object.metadata) ? object.metadata : {};
   const input: RuleInput<never> = {
     kind,
     name: text(metadata.name),

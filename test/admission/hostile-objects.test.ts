@@ -135,15 +135,15 @@ const body = fc.array(piece, { maxLength: 40 }).map((pieces) => pieces.join(''))
 const repeatedPiece = fc.tuple(piece, fc.nat(4000)).map(([text, length]) => filled(text === '' ? ' ' : text, length));
 const goodPath = fc.constantFrom('$.metadata.name', '{.spec.replicas}', "$.status.conditions[?(@.type=='Ready')].status", '$.spec.template.spec.containers[*].image', 'cel:size(object.spec.containers) > 2', 'cel:object.metadata.name.matches("^[a-z]{1,20}$")', 'cel:has(object.spec.a) ? object.spec.a : 0');
 const badPath = fc.oneof(body, repeatedPiece, ...['cel:', '$', '$.', '{.', 'helm:release.', 'cel:object.'].map((prefix) => fc.oneof(body, repeatedPiece).map((text) => prefix + text)));
-const path = fc.oneof({ weight: 4, arbitrary: goodPath }, { weight: 1, arbitrary: badPath });
+const path = fc.oneof({ weight: 9, arbitrary: goodPath }, { weight: 2, arbitrary: badPath });
 const name = fc.oneof(fc.constantFrom('a', 'b', '', ' ', '__proto__', 'constructor', 'resource', 'gvk'), fc.string({ maxLength: 80 }));
 const anything = fc.anything({ maxDepth: 3, maxKeys: 4, withBigInt: true });
 const some = <T>(arbitrary: fc.Arbitrary<T>) => fc.oneof({ weight: 60, arbitrary }, { weight: 1, arbitrary: anything }, { weight: 1, arbitrary: fc.constant(undefined) });
 const profile = fc.record({
-  targetGVK: some(fc.record({ group: fc.constantFrom('', 'apps', 'apps', 'core', '*'), version: fc.constantFrom('v1', 'v1', 'v1', '', 'apps/v1'), kind: fc.constantFrom('Deployment', 'ReplicaSet', 'Secret', 'Secret', 'secret', 'Pod', '') })),
-  attributes: some(fc.array(some(fc.record({ name: some(fc.oneof({ weight: 5, arbitrary: fc.string({ unit: fc.constantFrom(...'abcdef'), minLength: 4, maxLength: 9 }) }, { weight: 1, arbitrary: name })), path: some(path), type: fc.option(fc.constantFrom('string', 'int', 'list', 'map', 'x'), { nil: undefined, freq: 1 }), optional: some(fc.boolean()) })), { maxLength: 6 })),
-  export: fc.option(fc.record({ mode: some(fc.constantFrom('Attributes', 'Resource')), as: some(name), prune: some(fc.record({ jsonPointers: some(fc.array(some(body), { maxLength: 4 })), jsonPaths: some(fc.array(some(path), { maxLength: 4 })), scrubKeys: some(fc.array(some(name), { maxLength: 4 })), cel: some(fc.array(some(body), { maxLength: 2 })) })) }), { nil: undefined }),
-  metrics: fc.option(fc.array(some(fc.record({ name: some(name), path: some(name), labels: some(fc.array(some(name), { maxLength: 7 })) })), { maxLength: 4 }), { nil: undefined }),
+  targetGVK: fc.oneof({ weight: 6, arbitrary: fc.constantFrom(gvk, secretGvk) }, { weight: 1, arbitrary: some(fc.record({ group: fc.constantFrom('', 'apps', 'core', '*'), version: fc.constantFrom('v1', '', 'apps/v1'), kind: fc.constantFrom('Deployment', 'Secret', 'secret', '') })) }),
+  attributes: some(fc.array(some(fc.record({ name: some(fc.oneof({ weight: 5, arbitrary: fc.string({ unit: fc.constantFrom(...'abcdef'), minLength: 4, maxLength: 9 }) }, { weight: 1, arbitrary: name })), path: some(path), type: fc.oneof({ weight: 9, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.constantFrom('string', 'int', 'list', 'map', 'x') }), optional: fc.boolean() })), { maxLength: 6 })),
+  export: fc.option(fc.record({ mode: some(fc.constantFrom('Attributes', 'Resource')), as: some(name), prune: some(fc.record({ jsonPointers: some(fc.array(some(body), { maxLength: 4 })), jsonPaths: some(fc.array(some(path), { maxLength: 4 })), scrubKeys: some(fc.array(some(name), { maxLength: 4 })), cel: some(fc.array(some(body), { maxLength: 2 })) })) }), { nil: undefined, freq: 1 }),
+  metrics: fc.option(fc.array(some(fc.record({ name: some(name), path: some(name), labels: some(fc.array(some(name), { maxLength: 7 })) })), { maxLength: 4 }), { nil: undefined, freq: 1 }),
 });
 const metadata = fc.record({ name: fc.constant('x'), namespace: fc.constant('team-a'), annotations: some(fc.dictionary(fc.constantFrom('kollect.dev/allow-secret-extraction', 'kollect.dev/x', 'example.com/x'), some(fc.constantFrom('true', 'false', 'yes')), { maxKeys: 3 })) });
 

@@ -31,7 +31,7 @@ export const eventBackends: Readonly<Record<string, readonly CelCheck[]>> = {
       reason: 'FieldValueRequired',
     },
   ],
-  'nats-server-credentials': [{ at: 'spec.nats.url', expression: `!self.contains('@')`, message: 'holds a user, password or token before the "@"; put it into a Secret and name that in spec.nats.secretRef', reason: 'FieldValueForbidden' }],
+  'nats-server-credentials': [{ at: 'spec.nats.url', expression: `!self.contains('@')`, message: 'holds a user, password or token before the "@"; put it into a Secret and name that in secretRef', reason: 'FieldValueForbidden' }],
   'nats-subject': [
     notBlank('spec.nats.subject', 'write the subject to publish to, such as inventory.events'),
     { at: 'spec.nats.subject', expression: String.raw`${isBlank} || !self.matches(r'[\s\p{Cc}\p{Cf}]')`, message: 'must not contain blanks or control characters; write for example inventory.events' },

@@ -83,10 +83,10 @@ function translate(issue: Issue, root: unknown, at: string): Finding[] {
       return [notSupported(field, value, issue.values.map(String))];
     case 'too_small':
       if (value === '' && issue.minimum === 1) return [required(field, 'must not be empty')];
-      return [invalid(field, shown(value), `must ${bound(issue.origin)} ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${unit(issue.origin)}`)];
+      return [invalid(field, shown(value), `must ${bound(issue.origin)} ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${unit(issue.origin, issue.minimum)}`)];
     case 'too_big':
       if (Array.isArray(value)) return [tooMany(field, value.length, `must have at most ${issue.maximum} items`)];
-      return [invalid(field, shown(value), `must ${bound(issue.origin)} ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${unit(issue.origin)}`)];
+      return [invalid(field, shown(value), `must ${bound(issue.origin)} ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${unit(issue.origin, issue.maximum)}`)];
     case 'unrecognized_keys':
       return issue.keys.map((key) => invalid(`${field}.${key}`, shown(valueAt(value, [key])), 'is not a known field'));
     case 'invalid_union':
@@ -151,8 +151,9 @@ function bound(origin: string): string {
   return origin === 'string' || origin === 'array' ? 'have' : 'be';
 }
 
-function unit(origin: string): string {
-  return origin === 'string' ? ' characters' : origin === 'array' ? ' items' : '';
+function unit(origin: string, count: number | bigint): string {
+  const noun = origin === 'string' ? ' character' : origin === 'array' ? ' item' : '';
+  return noun === '' || Number(count) === 1 ? noun : `${noun}s`;
 }
 
 function oneOf(values: readonly unknown[]): string {

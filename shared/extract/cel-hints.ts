@@ -68,7 +68,18 @@ const tokens: Readonly<Record<string, string>> = {
   STRING: 'a text',
 };
 
+/** What cel-js calls the limits of an expression. */
+const limits: Readonly<Record<string, string>> = {
+  maxAstNodes: 'parts',
+  maxDepth: 'levels inside one another',
+  maxListElements: 'elements in a list',
+  maxMapEntries: 'entries in a map',
+  maxCallArguments: 'arguments of a function',
+};
+
 /** The words of the parser with the characters that people see. */
-export function readableTokens(cause: string): string {
+export function readableCause(cause: string): string {
+  const [, limit = '', count] = /^Exceeded (\w+) \((\d+)\)/.exec(cause) ?? [];
+  if (limits[limit] !== undefined) return `more than ${count} ${limits[limit]}`;
   return cause.replace(/^(Unexpected token: |Expected )([A-Z]+)/, (_, what: string, token: string) => `${what.toLowerCase()}${tokens[token] ?? token}`).replace(/, got ([A-Z]+)$/, (_, token: string) => `, not ${tokens[token] ?? token}`);
 }

@@ -51,6 +51,7 @@ function compile(pattern: string): RE2JS {
     return RE2JS.compile(pattern);
   } catch (error) {
     const what = error instanceof Error ? error.message.replace(/: `[^]*$/, '') : 'error';
-    throw new CelFault(`the regular expression is not valid: ${what.replace('error parsing regexp: ', '')}`);
+    const hint = what.includes('Perl syntax') ? '; look-around and back-references are not supported' : '';
+    throw new CelFault(`the regular expression is not valid: ${what.replace('error parsing regexp: ', '')}${hint}`);
   }
 }

@@ -2,7 +2,7 @@ import type { ASTNode, Environment } from '@marcbachmann/cel-js';
 import { KollectError } from '../errors.ts';
 import { createEnvironment } from './cel-environment.ts';
 import { CelFault, evaluationFailure } from './cel-fault.ts';
-import { celHint, readableTokens, unknownCall } from './cel-hints.ts';
+import { celHint, readableCause, unknownCall } from './cel-hints.ts';
 import { instrument } from './cel-instrument.ts';
 import { checkSyntax, objectChains } from './cel-syntax.ts';
 import { fromCel } from './cel-values.ts';
@@ -123,7 +123,7 @@ function compileFailure(error: unknown, expression: string): KollectError {
   if (error instanceof RangeError) return new KollectError('KOL_EXTRACT_CEL', 'the expression is nested too deeply');
   const { code, summary, range } = error as Located;
   const cause = (summary ?? (error instanceof Error ? error.message : 'unknown cause')).slice(0, maxCauseLength);
-  const what = cause === 'Unexpected token: EOF' ? 'the CEL expression is not complete: something is missing' : `the CEL expression does not compile: ${readableTokens(cause)}`;
+  const what = cause === 'Unexpected token: EOF' ? 'the CEL expression is not complete: something is missing' : `the CEL expression does not compile: ${readableCause(cause)}`;
   return new KollectError('KOL_EXTRACT_CEL', `${what}${range === undefined ? '' : position(range.start, expression)}${celHint(code, cause, expression, functions)}`);
 }
 

@@ -16,11 +16,17 @@ export function groupVersionKind(field: string, gvk: LooseGroupVersionKind | und
   else {
     if (group !== undefined && group !== '' && !isDnsSubdomain(group)) report(invalid(`${field}.group`, group, 'must be an API group such as apps or cert-manager.io, or empty for the core group'));
     if (version === '') report(required(`${field}.version`, 'write the version of the API, such as v1'));
-    else if (version?.includes('/')) report(invalid(`${field}.version`, version, 'write only the version; the group goes into the field "group"'));
+    else if (version?.includes('/')) report(invalid(`${field}.version`, version, withoutGroup(version)));
     else if (version !== undefined && !/^[a-z][a-z0-9]{0,62}$/.test(version)) report(invalid(`${field}.version`, version, 'must be the version of an API, such as v1 or v1beta1'));
     if (kind === '') report(required(`${field}.kind`, 'write the kind, such as Deployment'));
     else if (kind !== undefined && !/^[A-Za-z][A-Za-z0-9]{0,62}$/.test(kind)) report(invalid(`${field}.kind`, kind, 'must be a kind, such as Deployment'));
   }
+}
+
+/** `apps/v1` is how apiVersion writes it. */
+function withoutGroup(apiVersion: string): string {
+  const [group = '', version = ''] = apiVersion.split('/');
+  return group === '' || version === '' ? 'write only the version; the group goes into the field "group"' : `write ${JSON.stringify(version)}, and the group ${JSON.stringify(group)} into the field "group"`;
 }
 
 /** Advice on kinds of Kubernetes itself that stand in the wrong group, or in the spelling of resources. */

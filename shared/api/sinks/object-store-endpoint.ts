@@ -18,10 +18,10 @@ export interface ObjectStoreEndpoint {
 }
 
 /** The scheme that names a bucket of the provider, and what users write. */
-const forms: Readonly<Record<ObjectStoreType, { scheme: string; form: string }>> = {
-  s3: { scheme: 's3', form: 'write s3://<bucket>/<prefix>, or https://<host>/<bucket>/<prefix> for a store of your own' },
-  gcs: { scheme: 'gs', form: 'write gs://<bucket>/<prefix>, or https://storage.googleapis.com/<bucket>/<prefix>' },
-  azureblob: { scheme: 'azblob', form: 'write https://<account>.blob.core.windows.net/<container>/<prefix>' },
+const forms: Readonly<Record<ObjectStoreType, { scheme: string; noun: string; form: string }>> = {
+  s3: { scheme: 's3', noun: 'bucket', form: 'write s3://<bucket>/<prefix>, or https://<host>/<bucket>/<prefix> for a store of your own' },
+  gcs: { scheme: 'gs', noun: 'bucket', form: 'write gs://<bucket>/<prefix>, or https://storage.googleapis.com/<bucket>/<prefix>' },
+  azureblob: { scheme: 'azblob', noun: 'container', form: 'write https://<account>.blob.core.windows.net/<container>/<prefix>' },
 };
 
 /**
@@ -31,21 +31,21 @@ const forms: Readonly<Record<ObjectStoreType, { scheme: string; form: string }>>
  * @example parseObjectStoreEndpoint('s3', 'https://minio.example.com:9000/b/p') // { host: 'minio.example.com', port: 9000, bucket: 'b', prefix: 'p', … }
  */
 export function parseObjectStoreEndpoint(type: ObjectStoreType, text: string): ObjectStoreEndpoint {
-  const { scheme: own, form } = forms[type];
-  if (!hasScheme(text)) return { host: undefined, port: undefined, scheme: 'https', user: undefined, ...place(text, form) };
-  if (/:\/\/(?:\/|$)/.test(text)) throw new KollectError('KOL_API_ENDPOINT', `names no bucket; ${form}`);
+  const { scheme: own, noun, form } = forms[type];
+  if (!hasScheme(text)) return { host: undefined, port: undefined, scheme: 'https', user: undefined, ...place(text, noun, form) };
+  if (/:\/\/(?:\/|$)/.test(text)) throw new KollectError('KOL_API_ENDPOINT', `names no ${noun}; ${form}`);
   const { scheme, user, host, port, path, query, fragment } = splitUrl(text);
   if (query !== '' || fragment !== '') throw new KollectError('KOL_API_ENDPOINT', `must have nothing behind a "?" or "#"; ${form}`);
-  if (scheme === own && port === undefined) return { host: undefined, port, scheme: 'https', user, ...place(host + path, form) };
-  if (scheme !== 'http' && scheme !== 'https') throw new KollectError('KOL_API_ENDPOINT', `cannot be read as a bucket of the type ${type}; ${form}`);
-  return { host, port, scheme, user, ...place(path, form) };
+  if (scheme === own && port === undefined) return { host: undefined, port, scheme: 'https', user, ...place(host + path, noun, form) };
+  if (scheme !== 'http' && scheme !== 'https') throw new KollectError('KOL_API_ENDPOINT', `cannot be read as a ${noun} of the type ${type}; ${form}`);
+  return { host, port, scheme, user, ...place(path, noun, form) };
 }
 
-function place(path: string, form: string): { bucket: string; prefix: string } {
+function place(path: string, noun: string, form: string): { bucket: string; prefix: string } {
   const [bucket = '', ...prefix] = path.replaceAll(/^\/+|\/+$/g, '').split('/');
-  if (bucket === '') throw new KollectError('KOL_API_ENDPOINT', `names no bucket; ${form}`);
+  if (bucket === '') throw new KollectError('KOL_API_ENDPOINT', `names no ${noun}; ${form}`);
   // An address or a port would be a host without its scheme.
-  if (!/^[A-Za-z0-9$](?:[\w.-]*[A-Za-z0-9_])?$/.test(bucket) || bucket.includes('..') || /^\d+(?:\.\d+){3}$/.test(bucket)) throw new KollectError('KOL_API_ENDPOINT', `begins with what is no name of a bucket; ${form}`);
+  if (!/^[A-Za-z0-9$](?:[\w.-]*[A-Za-z0-9_])?$/.test(bucket) || bucket.includes('..') || /^\d+(?:\.\d+){3}$/.test(bucket)) throw new KollectError('KOL_API_ENDPOINT', `begins with what is no name of a ${noun}; ${form}`);
   if (prefix.some((part) => part === '' || part === '.' || part === '..') || /[\s\\?#\p{Cc}\p{Cf}]/u.test(path)) throw new KollectError('KOL_API_ENDPOINT', `must have a prefix without blanks, "?", "#" and without empty parts, "." and ".."; ${form}`);
   return { bucket, prefix: prefix.join('/') };
 }

@@ -1,7 +1,6 @@
 import { KollectError } from '../../errors.ts';
 import { checkHost } from '../../net/address-policy.ts';
 import type { AddressPolicy } from '../../net/address-policy.ts';
-import { splitUrl } from '../../net/endpoint.ts';
 import { forbidden, invalid } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import { isSecretLike } from './options.ts';
@@ -54,14 +53,17 @@ export function holdsPassword(text: string): boolean {
   return [text, ...text.split(',')].some((address) => hasPassword(address.trim()));
 }
 
+/** Judged without parsing, so that what no parser takes is judged too. */
 function hasPassword(address: string): boolean {
-  try {
-    return splitUrl(address).user?.includes(':') === true;
-  } catch (error) {
-    if (!(error instanceof KollectError)) throw error;
-    // No URL, or a broken one: what stands before an "@" with a ":" in it is taken for a password.
-    return /^[^\s/?#@]*:[^\s@]*@/.test(address.replace(/^[a-z][a-z0-9+.-]*:\/\//i, ''));
-  }
+  const rest = address.replace(/^[a-z][a-z0-9+.-]*:\/\//i, '');
+  const isUrl = rest !== address;
+  const [authority = ''] = /^[^/?#]*/.exec(rest) ?? [];
+  // Of a URL the last "@" ends the user; in `git@host:path` the first one does.
+  const end = isUrl ? authority.lastIndexOf('@') : authority.indexOf('@');
+  if (end >= 0) return authority.slice(0, end).includes(':');
+  // `user:pass/word@host` has its "@" behind a slash, as has the path of `host:8443/a@b`.
+  const [, port = ''] = /^(?:\[[^\]]*\]|[^:]*):(.*)$/.exec(authority) ?? [];
+  return port !== '' && !/^\d+$/.test(port) && rest.includes('@');
 }
 
 /** An address as messages may show it. */

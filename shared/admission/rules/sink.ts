@@ -48,17 +48,19 @@ function typeBlock({ kind, spec }: Input, report: Report): void {
   if (facts === undefined) return;
   const own = spec as Readonly<Record<string, unknown>>;
   if (facts.isBlockRequired && own[facts.block] === undefined) report(required(`spec.${facts.block}`, `a sink of the type ${spec.type} needs this block`));
-  for (const [block, types] of blocksOf(facts.family)) {
+  for (const [block, types] of blocks[facts.family]) {
     if (block !== facts.block && own[block] !== undefined) report(forbidden(`spec.${block}`, `the type of this ${kind} is ${spec.type}; remove the block, or set the type to ${types.join(' or ')}`));
   }
 }
 
 /** The blocks of a family, each with the types that it is for. */
 function blocksOf(family: SinkFamily): Map<string, string[]> {
-  const blocks = new Map<string, string[]>();
-  for (const [type, facts] of Object.entries(sinkTypes)) if (facts.family === family) blocks.set(facts.block, [...(blocks.get(facts.block) ?? []), type]);
-  return blocks;
+  const found = new Map<string, string[]>();
+  for (const [type, facts] of Object.entries(sinkTypes)) if (facts.family === family) found.set(facts.block, [...(found.get(facts.block) ?? []), type]);
+  return found;
 }
+
+const blocks: Readonly<Record<SinkFamily, ReadonlyMap<string, readonly string[]>>> = { snapshot: blocksOf('snapshot'), database: blocksOf('database'), event: blocksOf('event') };
 
 function layout({ spec }: Input, report: Report): void {
   if (spec.layout !== undefined && sinkTypeFacts(spec.type)?.hasLayout === false) report(forbidden('spec.layout', `only sinks of the types git and gitlab have a layout, not ${spec.type}`));

@@ -7,12 +7,13 @@ import { loadConnection } from '../../shared/kube/config.ts';
 import { KubeClient } from '../../shared/kube/client.ts';
 import { deployWebhook, endpointRouting } from '../kollect/deployed-webhook.ts';
 import type { Replica } from '../kollect/deployed-webhook.ts';
-import { installCrds } from '../kollect/installation.ts';
 import { isCalled } from '../kollect/registration.ts';
 import { start as startCertManager } from '../servers/cert-manager/index.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 import { pathOf, reviewOf } from '../webhook/harness.ts';
+import { commands } from './document-blocks.ts';
+import { administratorOf, shell } from './shell.ts';
 
 // The manifests as they are shipped, with the real cert-manager and its injector: a certificate, trust in it, and a change of both, which no user notices.
 
@@ -24,15 +25,14 @@ t.teardown(() => cluster.stop());
 const { kubectl } = cluster;
 const client = new KubeClient(await loadConnection({ kubeconfig: cluster.kubeconfig }));
 t.teardown(() => client.close());
-await Promise.all([installCrds(kubectl), startCertManager({ kubeconfig: cluster.kubeconfig, kubectl, keeper: cluster.keeper })]);
-await run('create', 'namespace', 'kollect-system');
-await run('apply', '-k', 'certs');
+await startCertManager({ kubeconfig: cluster.kubeconfig, kubectl, keeper: cluster.keeper });
+const administrator = administratorOf(cluster);
+await follow('Example');
 const deployed = await deployWebhook(cluster, 'manifests/webhook');
 t.teardown(deployed.stop);
 await eventually(() => isCalled(kubectl), { what: 'calls of the webhook through its Service' });
 
 t.test('an authority signs what the webhook serves', async (t) => {
-  await run('wait', '--for=condition=Ready', 'certificates', '--all', '--namespace=kollect-system', '--timeout=60s');
   const authority = new X509Certificate(await secret('kollect-webhook-ca', 'tls.crt'));
   const serving = new X509Certificate(await secret('webhook-server-cert', 'tls.crt'));
   t.ok(authority.ca && authority.checkIssued(authority));
@@ -86,6 +86,10 @@ t.test('under load certificate and authority are renewed and every pod is replac
     await deployed.route(deployed.replicas);
   }
 
+  // Another key of the authority, while pods still serve what the one before has signed.
+  await follow('Rotation', 4);
+  const another = new X509Certificate(await secret('webhook-server-cert', 'ca.crt'));
+  t.notOk(another.publicKey.equals(newAuthority.publicKey));
   await renewals(5);
   const last = new X509Certificate(await secret('webhook-server-cert', 'tls.crt'));
   for (const { port } of deployed.replicas) await eventually(async () => (await served(port)).serialNumber === last.serialNumber, { what: 'the last certificate' });
@@ -94,7 +98,21 @@ t.test('under load certificate and authority are renewed and every pod is replac
   t.strictSame(failures, []);
   t.ok(applied > 100 && reviewed > 100, `${applied} objects applied, ${reviewed} connections made`);
   for (const replica of deployed.replicas) t.notMatch(replica.logs(), /"level":"error"/);
+  t.ok((await caBundles(configurations[2])).every((bundle) => bundle.split('BEGIN CERTIFICATE').length === 4), 'all three are trusted until they expire');
+
+  await follow('Rotation', -1);
+  await eventually(async () => (await Promise.all(configurations.map(caBundles))).flat().every((bundle) => bundle.trim() === another.toString().trim()), { what: 'the last authority alone in all configurations' });
+  await eventually(() => isCalled(kubectl), { what: 'calls of the webhook' });
 });
+
+/** Types the commands below a heading of the page: the first `count`, the last with -1, all when unset. */
+async function follow(heading: string, count?: number): Promise<void> {
+  const all = commands('docs/webhook-certificates.md', heading);
+  for (const command of count === -1 ? all.slice(-1) : all.slice(0, count)) {
+    const { code, output } = await shell(command, administrator);
+    if (code !== 0) throw new Error(`${command}: ${output}`);
+  }
+}
 
 /** Applies objects all the time, and calls each replica over new connections, which trust what the API server trusts at that moment. */
 function underLoad() {

@@ -1,29 +1,21 @@
-import { execFile } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, symlinkSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
 import { postgresHost } from '../kollect/installation.ts';
 import { createInventoryDatabase } from '../sandbox/database.ts';
 import { freePort } from '../servers/free-port.ts';
+import { blocks, commands, documents } from './document-blocks.ts';
 import { startKollect } from './harness.ts';
+import { administratorOf, shell } from './shell.ts';
 
 // What the documents say is run: examples are applied, commands answer what is printed below them, flags and metrics are those that exist.
 
 const root = join(import.meta.dirname, '..', '..');
-const documents = ['README.md', 'CONTRIBUTING.md', ...readdirSync(join(root, 'docs'), { encoding: 'utf8', recursive: true }).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];
 const scripts = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }).scripts;
 
-/** Fenced blocks of a language. */
-function blocks(document: string, language: string): string[] {
-  const text = readFileSync(join(root, document), 'utf8');
-  return [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)].flatMap(([, found, content]) => (found === language && content !== undefined ? [content] : []));
-}
-
-/** Commands of a shell block, one a line. */
-function commands(document: string): string[] {
-  return blocks(document, 'sh').flatMap((block) => block.split('\n').flatMap((line) => line.split(' && ').map((part) => part.trim()))).filter((line) => line !== '');
-}
+/** What needs cert-manager is run by the tests of certificates. */
+const ofAnyCluster = documents.filter((document) => document !== 'docs/webhook-certificates.md');
 
 t.test('links and paths lead somewhere, and npm scripts exist', async (t) => {
   for (const document of documents) {
@@ -39,7 +31,7 @@ t.test('links and paths lead somewhere, and npm scripts exist', async (t) => {
 t.test('the flags are those of --help', async (t) => {
   const usages = blocks('docs/operations.md', 'text');
   for (const name of ['controller', 'webhook']) {
-    const { output } = await shell(`node ${name}/main.ts --help`, {});
+    const { output } = await shell(`node ${name}/main.ts --help`);
     t.ok(usages.includes(output), `${name}: copy the output of --help into docs/operations.md`);
   }
 });
@@ -50,10 +42,8 @@ t.test('on a cluster', async (t) => {
   const { cluster, postgres } = kollect;
   const database = await createInventoryDatabase(postgres);
   t.teardown(() => database.close());
-  const bin = t.testdir();
-  symlinkSync(cluster.kubectlPath, join(bin, 'kubectl'));
-  symlinkSync(join(root, 'cli', 'kollect.mjs'), join(bin, 'kollect'));
-  const run = (command: string) => shell(command, { KUBECONFIG: cluster.kubeconfig, PATH: `${bin}:${process.env['PATH']}` });
+  const administrator = administratorOf(cluster);
+  const run = (command: string) => shell(command, administrator);
   const grant = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRoleBinding', metadata: { name: 'kollect-controller' }, roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'kollect-controller' }, subjects: [{ kind: 'User', name: 'kollect-controller' }] };
 
   await t.test('every example is admitted', async (t) => {
@@ -99,7 +89,7 @@ t.test('on a cluster', async (t) => {
   });
 
   await t.test('shell commands work', async (t) => {
-    for (const document of documents) {
+    for (const document of ofAnyCluster) {
       for (const command of commands(document)) {
         const [program = '', ...args] = command.split(' ');
         const folder = /-k (\S+)/.exec(command)?.[1];
@@ -152,12 +142,4 @@ function dialogue(block: string): { command: string; expected: string }[] {
 /** Ages and widths of columns differ from run to run. */
 function plain(text: string): string {
   return text.replace(/\b\d+(ms|s|m|h)\b/g, '#').replace(/ +/g, ' ').trim();
-}
-
-function shell(command: string, environment: NodeJS.ProcessEnv): Promise<{ code: number; output: string }> {
-  return new Promise((resolve) => {
-    execFile('bash', ['-c', `exec 2>&1; ${command}`], { cwd: root, env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH']}`, ...environment } }, (error, stdout) =>
-      resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, output: stdout }),
-    );
-  });
 }

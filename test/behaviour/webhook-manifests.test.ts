@@ -1,6 +1,5 @@
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { execFileSync } from 'node:child_process';
 import t from 'tap';
 import { kinds } from '../../shared/api/kinds.ts';
 import { parseFlags } from '../../shared/flags.ts';
@@ -13,27 +12,36 @@ import { webhookManifests } from '../kollect/webhook-manifests.ts';
 import { start as startCertManager } from '../servers/cert-manager/index.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
+import { blocks, commands } from './document-blocks.ts';
+import { administratorOf, shell } from './shell.ts';
 
 // The manifests of the webhook as they are shipped: they agree with the process and with each other, the API server takes them, and they work.
 
 const root = join(import.meta.dirname, '..', '..');
+const page = 'docs/webhook-certificates.md';
 const cluster = await startCluster({ apiserverFlags: [endpointRouting] });
 t.teardown(() => cluster.stop());
 const { kubectl } = cluster;
 await Promise.all([installCrds(kubectl), startCertManager({ kubeconfig: cluster.kubeconfig, kubectl, keeper: cluster.keeper })]);
-const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted', 'pod-security.kubernetes.io/warn': 'restricted' };
-for (const name of ['kollect-system', 'team-a']) await run(['apply', '-f', '-'], { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: restricted } });
+const administrator = administratorOf(cluster);
 
-// Issued by hand, as for an installation without cert-manager.
-const manifests = join(t.testdir(), 'manifests');
-cpSync(join(root, 'manifests'), manifests, { recursive: true });
-const ownCertificate = join(manifests, 'overlays', 'webhook-own-certificate');
-execFileSync(process.execPath, [join(root, 'certs', 'development.ts'), '--out', ownCertificate, '--host=kollect-webhook-service.kollect-system.svc']);
+// A copy of what the commands of the page read and write.
+const copy = t.testdir();
+cpSync(join(root, 'manifests'), join(copy, 'manifests'), { recursive: true });
+symlinkSync(join(root, 'certs'), join(copy, 'certs'));
 
-const platform = { name: 'of a platform', folder: join(root, 'manifests', 'webhook'), namespace: 'kollect-system' };
-const team = { name: 'of a team', folder: join(root, 'manifests', 'overlays', 'webhook-team'), namespace: 'team-a' };
+const platform = { name: 'of a platform', folder: join(copy, 'manifests', 'webhook'), namespace: 'kollect-system' };
+const team = { name: 'of a team', folder: join(copy, 'manifests', 'overlays', 'webhook-team'), namespace: 'team-a' };
+const ownCertificate = { name: 'without cert-manager', folder: join(copy, 'manifests', 'overlays', 'webhook-own-certificate'), namespace: 'kollect-system' };
 
-for (const { name, folder, namespace } of [platform, team, { name: 'without cert-manager', folder: ownCertificate, namespace: 'kollect-system' }]) {
+for (const { namespace } of [platform, team]) {
+  await run(['create', 'namespace', namespace]);
+  await run(['label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted', 'pod-security.kubernetes.io/warn=restricted']);
+}
+await run(['create', 'namespace', 'elsewhere']);
+await follow('Your own authority', (command) => command.startsWith('node '));
+
+for (const { name, folder, namespace } of [platform, team, ownCertificate]) {
   t.test(`the installation ${name}`, async (t) => {
     const { objects, deployment, service, podDisruptionBudget, networkPolicy, rules, webhooks } = await webhookManifests(cluster, folder);
     const pod = deployment.spec.template;
@@ -89,11 +97,17 @@ t.test('a team is asked about its own objects alone', async (t) => {
   const taken = new Set((await webhookManifests(cluster, platform.folder)).objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`));
   t.same(objects.filter(({ kind, metadata }) => taken.has(`${kind} ${metadata.name}`)), [], 'no name is that of an object of the platform');
 
+  // A second namespace, as the page says.
+  edit(join(team.folder, 'watched-namespaces.yaml'), 'values: [team-a]', 'values: [team-a, team-a-dev]');
+  edit(join(team.folder, 'kustomization.yaml'), '--watch-namespaces=team-a', '--watch-namespaces=team-a,team-a-dev');
+  await follow('A webhook of one team', (command) => command !== 'kubectl create namespace team-a');
   const deployed = await deployWebhook(cluster, team.folder);
   t.teardown(deployed.stop);
-  await eventually(() => isCalled(kubectl, 'team-a'), { what: 'calls of the webhook of the team' });
-  t.match(await apply(inventory('default', 'not/a/name')), { code: 0 }, 'elsewhere it is not asked');
-  t.match(await apply(inventory('team-a', 'not/a/name')), { code: 1, stderr: /spec\.databaseSinkRefs\[0\]/ });
+  for (const namespace of ['team-a', 'team-a-dev']) {
+    await eventually(() => isCalled(kubectl, namespace), { what: `calls of the webhook of the team for ${namespace}` });
+    t.match(await apply(inventory(namespace, 'not/a/name')), { code: 1, stderr: /spec\.databaseSinkRefs\[0\]/ }, namespace);
+  }
+  t.match(await apply(inventory('elsewhere', 'not/a/name')), { code: 0 }, 'elsewhere it is not asked');
   await run(['apply', '-f', '-'], { apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectScope', metadata: { name: 'scope', namespace: 'team-a' }, spec: { minExportInterval: '10m' } });
   const dryRun = () => kubectl(['create', '--dry-run=server', '--output=jsonpath={.spec.exportMinInterval}', '-f', '-'], { stdin: JSON.stringify(inventory('team-a', 'pg')) });
   await eventually(async () => (await dryRun()).stdout === '10m', { what: 'the floor of a scope of its namespace' });
@@ -101,13 +115,14 @@ t.test('a team is asked about its own objects alone', async (t) => {
 });
 
 t.test('a certificate of an own authority is served and trusted, beside the installation of a team', async (t) => {
-  const deployed = await deployWebhook(cluster, ownCertificate);
+  await follow('Your own authority', (command) => command.startsWith('kubectl '));
+  const deployed = await deployWebhook(cluster, ownCertificate.folder);
   t.teardown(deployed.stop);
   await eventually(() => isCalled(kubectl), { what: 'calls of the webhook' });
-  t.match(await apply(inventory('default', 'no/name/either')), { code: 1, stderr: /spec\.databaseSinkRefs\[0\]/ });
+  t.match(await apply(inventory('elsewhere', 'no/name/either')), { code: 1, stderr: /spec\.databaseSinkRefs\[0\]/ });
   t.match(await apply(inventory('team-a', 'pg')), { code: 0, stderr: '' }, 'both are asked');
   for (const replica of deployed.replicas) t.notMatch(replica.logs(), /forbidden/i, 'no right is missing');
-  await run(['delete', '-k', ownCertificate]);
+  await run(['delete', '-k', ownCertificate.folder]);
 });
 
 t.test('each right that is granted is needed, and no other', async (t) => {
@@ -156,6 +171,29 @@ t.test('each right that is granted is needed, and no other', async (t) => {
   }), { code: 0 });
   t.notMatch(webhook.logs().slice(before), /forbidden/i);
 });
+
+t.test('images and the addresses of the API server are changed in a kustomization of the user', async (t) => {
+  const folder = join(copy, 'manifests', 'overlays', 'mine');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'kustomization.yaml'), blocks(page, 'yml')[0] ?? '');
+  const { deployment, networkPolicy } = await webhookManifests(cluster, folder);
+  t.match(deployment.spec.template.spec.containers, [{ image: 'registry.example.com/kollect/webhook:0.1.0' }]);
+  t.match(networkPolicy.spec.ingress[0], { from: [{ ipBlock: { cidr: '10.0.0.0/28' } }], ports: [{ port: 9443 }] });
+});
+
+/** Types commands of the page, in the copy. */
+async function follow(heading: string, wanted: (command: string) => boolean): Promise<void> {
+  for (const command of commands(page, heading).filter(wanted)) {
+    const { code, output } = await shell(command, administrator, copy);
+    if (code !== 0) throw new Error(`${command}: ${output}`);
+  }
+}
+
+function edit(path: string, from: string, to: string): void {
+  const text = readFileSync(path, 'utf8');
+  if (!text.includes(from)) throw new Error(`${path} has no ${from}`);
+  writeFileSync(path, text.replace(from, to));
+}
 
 function inventory(namespace: string, sink: string): object {
   return { apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectInventory', metadata: { name: 'inventory', namespace }, spec: { databaseSinkRefs: [sink] } };

@@ -28,6 +28,8 @@ export function mountSecret(client: KubeClient, options: { namespace: string; na
     while (!stopped) {
       const { metadata, data } = Secret.parse(await client.get(`/api/v1/namespaces/${namespace}/secrets/${name}`).catch(absent));
       if (metadata.resourceVersion !== current && data['tls.crt'] !== undefined) {
+        // What else follows the Secret is faster than kubelet, which looks once a minute.
+        if (current !== '') await pause(1_000);
         writeVersion(folder, metadata.resourceVersion, data);
         if (current !== '') rmSync(join(folder, `..${current}`), { recursive: true });
         current = metadata.resourceVersion;

@@ -32,7 +32,7 @@ const schemas = {
   }),
   Service: z.object({ metadata: Metadata, spec: z.object({ selector: Labels, ports: z.tuple([z.object({ name: z.string(), port: z.number(), targetPort: z.string() })]) }) }),
   PodDisruptionBudget: z.object({ spec: z.object({ minAvailable: z.number(), selector: Selector }) }),
-  NetworkPolicy: z.object({ spec: z.object({ podSelector: Selector, ingress: z.array(z.object({ ports: z.tuple([z.object({ port: z.number() })]) })) }) }),
+  NetworkPolicy: z.object({ spec: z.object({ podSelector: Selector, ingress: z.array(z.looseObject({ ports: z.tuple([z.object({ port: z.number() })]) })) }) }),
 };
 
 const Role = z.object({ rules: z.array(z.object({ apiGroups: z.tuple([z.string()]), resources: z.array(z.string()), verbs: z.array(z.string()) })) });

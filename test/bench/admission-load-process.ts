@@ -1,26 +1,44 @@
-// Sends one review over and over on keep-alive TLS connections, in a process of its own, and prints throughput and latency. It writes bytes made once
-// and looks only for the end of each answer: a client of Node's own costs more than the servers that it is to load.
+// Sends reviews over and over on keep-alive TLS connections, in a process of its own, and prints throughput and latency. It writes bytes made once,
+// but for some digits, and looks only for the end of each answer: a client of Node's own costs more than the servers that it is to load.
+//
+// Each review has a uid of its own. Each connection has an object of its own, which it applies again and again; or, with `fresh`, a new one each time.
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:tls';
+import { counterMarks } from './review.ts';
 
-const [address = '', caFile = '', bodyFile = '', seconds = '3', connections = '50'] = process.argv.slice(2);
+const [address = '', caFile = '', bodyFile = '', seconds = '3', connections = '50', which = 'again'] = process.argv.slice(2);
 const url = new URL(address);
 const body = readFileSync(bodyFile);
-const head = `POST ${url.pathname} HTTP/1.1\r\nHost: ${url.host}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
+const head = `POST ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
 const request = Buffer.concat([Buffer.from(head), body]);
-const { uid } = (JSON.parse(body.toString('utf8')) as { request: { uid: string } }).request;
+const uidPlaces = [request.indexOf(counterMarks.uid)];
+// In the request and in the object.
+const objectPlaces = [request.indexOf(counterMarks.object), request.lastIndexOf(counterMarks.object)];
+const digits = counterMarks.object.length;
+let counter = 0;
 const ca = readFileSync(caFile);
 const latencies: number[] = [];
 
 /** Sends the next review when the last was answered, until the time is over. */
-function converse(until: number): Promise<void> {
+function converse(until: number, object: number): Promise<void> {
+  // Its own copy: what it sent last has been read when it sends next.
+  const mine = Buffer.from(request);
+  const count = (places: readonly number[], value: number): string => {
+    const text = String(value).padStart(digits, '0');
+    for (const place of places) mine.write(text, place, 'latin1');
+    return text;
+  };
+  count(objectPlaces, object);
   return new Promise((resolve, reject) => {
     const socket = connect({ host: url.hostname, port: Number(url.port), ca }, next);
     let sent = 0;
+    let uid = '';
     let text = '';
     function next(): void {
+      uid = count(uidPlaces, counter++);
+      if (which === 'fresh') count(objectPlaces, 1_000_000 + counter);
       sent = performance.now();
-      socket.write(request);
+      socket.write(mine);
     }
     socket.on('data', (chunk: Buffer) => {
       text += chunk.toString('latin1');
@@ -42,7 +60,7 @@ function converse(until: number): Promise<void> {
 }
 
 const since = performance.now();
-await Promise.all(Array.from({ length: Number(connections) }, () => converse(since + Number(seconds) * 1000)));
+await Promise.all(Array.from({ length: Number(connections) }, (_, object) => converse(since + Number(seconds) * 1000, object)));
 const elapsed = (performance.now() - since) / 1000;
 latencies.sort((a, b) => a - b);
 console.log(JSON.stringify({ reviews: latencies.length, perSecond: latencies.length / elapsed, p99Ms: latencies[Math.floor(latencies.length * 0.99)] }));

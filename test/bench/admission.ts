@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { createAuthority, issueCertificate } from '../../certs/x509.ts';
+import { installCrds } from '../kollect/installation.ts';
 import { entryOf } from '../kollect/process.ts';
+import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 import { freePort } from '../servers/free-port.ts';
 import { median, ratioOf, type Figure } from './figures.ts';
@@ -16,11 +18,16 @@ import type { Measure, Scale } from './scale.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
-/** P1 and P2: the webhook beside a bare server that parses the review and echoes its uid. Both get the same core, the load another. */
+/**
+ * P1 and P2: the webhook, with a cluster of its own to look into, beside a bare server that parses the review and echoes its uid. Both get the same
+ * core, the load another.
+ */
 export async function benchAdmission(wanted: ReadonlySet<Measure>, scale: Scale, report: (line: string) => void): Promise<Figure[]> {
   const folder = mkdtempSync(join(tmpdir(), 'kollect-bench-'));
   const children: ChildProcess[] = [];
+  const cluster = await startCluster();
   try {
+    await installCrds(cluster.kubectl);
     const authority = createAuthority('Kollect bench authority');
     const { certificate, key } = issueCertificate(authority, { hosts: ['127.0.0.1'] });
     const file = (name: string, content: string): string => {
@@ -47,7 +54,7 @@ export async function benchAdmission(wanted: ReadonlySet<Measure>, scale: Scale,
         await once(webhook, 'exit');
       }
       const since = performance.now();
-      webhook = start([entryOf('webhook'), `--port=${port}`, `--cert-path=${folder}`, `--health-probe-bind-address=127.0.0.1:${healthPort}`]);
+      webhook = start([entryOf('webhook'), `--port=${port}`, `--cert-path=${folder}`, `--kubeconfig=${cluster.kubeconfig}`, `--health-probe-bind-address=127.0.0.1:${healthPort}`]);
       await eventually(async () => (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).ok, { intervalMs: 5 });
       coldStarts.push(performance.now() - since);
     }
@@ -57,30 +64,30 @@ export async function benchAdmission(wanted: ReadonlySet<Measure>, scale: Scale,
     const pinned = [webhook, bare].every(({ pid }) => pin(pid!, 0));
     if (!pinned) report('P1 without taskset or a second core: servers and load share the cores');
     /** A round of load on one server, and what it cost that server's process. */
-    const load = async ({ pid }: ChildProcess, url: string): Promise<Round> => {
-      const program = [process.execPath, join(import.meta.dirname, 'admission-load-process.ts'), url, files.ca, files.body, String(scale.secondsARound)];
+    const load = async ({ pid }: ChildProcess, url: string, which: 'again' | 'fresh' = 'again'): Promise<Round> => {
+      const program = [process.execPath, join(import.meta.dirname, 'admission-load-process.ts'), url, files.ca, files.body, String(scale.secondsARound), '50', which];
       const [command = '', ...args] = pinned ? ['taskset', '-c', '1', ...program] : program;
       const before = processFigures(pid!).cpuSeconds;
       const { reviews, perSecond, p99Ms } = JSON.parse((await promisify(execFile)(command, args)).stdout) as { reviews: number; perSecond: number; p99Ms: number };
       return { perSecond, p99Ms, cpuMicroseconds: ((processFigures(pid!).cpuSeconds - before) / reviews) * 1e6 };
     };
-    const ours: Round[] = [];
-    const others: Round[] = [];
+    const path = '/validate-kollect-dev-v1alpha1-kollectprofile?timeout=5s';
+    const rounds: Record<'again' | 'fresh' | 'bare', Round>[] = [];
     for (let round = 0; round <= scale.rounds; round++) {
-      const a = await load(webhook, `https://127.0.0.1:${port}/validate-kollect-dev-v1alpha1-kollectprofile`);
-      const b = await load(bare, `https://127.0.0.1:${barePort}/`);
-      report(`P1 round ${round === 0 ? '(warm-up)' : round}: ${a.perSecond.toFixed(0)}/s beside ${b.perSecond.toFixed(0)}/s`);
-      if (round === 0) continue;
-      ours.push(a);
-      others.push(b);
+      const again = await load(webhook, `https://127.0.0.1:${port}${path}`);
+      const beside = await load(bare, `https://127.0.0.1:${barePort}${path}`);
+      const fresh = await load(webhook, `https://127.0.0.1:${port}${path}`, 'fresh');
+      report(`P1 round ${round === 0 ? '(warm-up)' : round}: ${again.perSecond.toFixed(0)}/s, of new objects ${fresh.perSecond.toFixed(0)}/s, beside ${beside.perSecond.toFixed(0)}/s`);
+      if (round > 0) rounds.push({ again, fresh, bare: beside });
     }
     const rss = { ours: processFigures(webhook.pid!).rssMb, bare: processFigures(bare.pid!).rssMb };
     return [
-      ...(wanted.has('P1') ? loadFigures(ours, others) : []),
+      ...(wanted.has('P1') ? [...loadFigures('', rounds.map(({ again, bare }) => [again, bare])), ...loadFigures(' of new objects', rounds.map(({ fresh, bare }) => [fresh, bare]))] : []),
       ...(wanted.has('P2') ? startFigures(median(coldStarts), atRest, rss) : []),
     ];
   } finally {
     for (const child of children) child.kill('SIGKILL');
+    await cluster.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -91,15 +98,16 @@ function pin(pid: number, core: number): boolean {
   return spawnSync('taskset', ['-a', '-c', '-p', String(core), String(pid)], { stdio: 'ignore' }).status === 0;
 }
 
-function loadFigures(ours: readonly Round[], others: readonly Round[]): Figure[] {
+/** `of` says what is reviewed: objects that come again, or new ones. */
+function loadFigures(of: string, rounds: readonly (readonly [Round, Round])[]): Figure[] {
   const compare = (key: keyof Round): { ours: number; other: number; ratio: number; rounds: number[] } => {
-    const [a, b] = [ours.map((round) => round[key]), others.map((round) => round[key])];
+    const [a, b] = [rounds.map(([ours]) => ours[key]), rounds.map(([, others]) => others[key])];
     return { ours: median(a), other: median(b), ...ratioOf(a, b) };
   };
   const [throughput, p99, cpu] = [compare('perSecond'), compare('p99Ms'), compare('cpuMicroseconds')];
   return [
     {
-      measure: 'P1 admission, throughput on 50 connections',
+      measure: `P1 admission${of}, throughput on 50 connections`,
       ours: `${throughput.ours.toFixed(0)}/s`,
       beside: `${throughput.other.toFixed(0)}/s bare`,
       ratio: throughput.ratio,
@@ -108,7 +116,7 @@ function loadFigures(ours: readonly Round[], others: readonly Round[]): Figure[]
       met: throughput.ratio >= 0.85,
     },
     {
-      measure: 'P1 admission, 99th percentile',
+      measure: `P1 admission${of}, 99th percentile`,
       ours: `${p99.ours.toFixed(1)} ms`,
       beside: `${p99.other.toFixed(1)} ms bare`,
       ratio: p99.ratio,
@@ -118,7 +126,7 @@ function loadFigures(ours: readonly Round[], others: readonly Round[]): Figure[]
     },
     // The same as a cost, which other load on the machine disturbs less.
     {
-      measure: 'P1 admission, CPU of a review',
+      measure: `P1 admission${of}, CPU of a review`,
       ours: `${cpu.ours.toFixed(0)} µs`,
       beside: `${cpu.other.toFixed(0)} µs bare`,
       ratio: cpu.ratio,

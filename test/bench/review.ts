@@ -1,9 +1,12 @@
+/** Digits in the uid of the review and in the name of its object, for a client that counts them up. */
+export const counterMarks = { uid: '11111111', object: '22222222' } as const;
+
 /** A review of a profile, some 2 KB as the API server sends it. */
 export function review(): object {
   const profile = {
     apiVersion: 'kollect.dev/v1alpha1',
     kind: 'KollectProfile',
-    metadata: { name: 'deployments', namespace: 'default', uid: '0d9a4c1f-52cd-4a0e-8a53-8b7e1a907b02', generation: 1, annotations: { note: 'x'.repeat(300) } },
+    metadata: { name: `deployments-${counterMarks.object}`, namespace: 'default', uid: '0d9a4c1f-52cd-4a0e-8a53-8b7e1a907b02', generation: 1, annotations: { note: 'x'.repeat(300) } },
     spec: {
       targetGVK: { group: 'apps', version: 'v1', kind: 'Deployment' },
       attributes: [
@@ -21,12 +24,12 @@ export function review(): object {
     apiVersion: 'admission.k8s.io/v1',
     kind: 'AdmissionReview',
     request: {
-      uid: '7d1c0a3e-0001-4c53-9d57-6f1f2f6f0a01',
+      uid: `7d1c0a3e-0001-4c53-9d57-6f1f${counterMarks.uid}`,
       kind,
       resource,
       requestKind: kind,
       requestResource: resource,
-      name: 'deployments',
+      name: `deployments-${counterMarks.object}`,
       namespace: 'default',
       operation: 'CREATE',
       userInfo: { username: 'admin', uid: 'admin', groups: ['system:masters', 'system:authenticated'] },

@@ -10,7 +10,8 @@ const vectorOf = (prefix: string, kind: string, base: Record<string, unknown>) =
 });
 
 const target = vectorOf('target', 'KollectTarget', { profileRef: 'p' });
-const cluster = vectorOf('cluster target', 'KollectClusterTarget', { profileRef: { name: 'p', namespace: 'kollect-system' }, namespaceSelector: { matchLabels: { team: 'a' } } });
+const wide = { profileRef: { name: 'p', namespace: 'kollect-system' }, namespaceSelector: { matchLabels: { team: 'a' } } };
+const cluster = vectorOf('cluster target', 'KollectClusterTarget', wide);
 
 const deployments = { group: 'apps', version: 'v1', kind: 'Deployment' };
 const secrets = { version: 'v1', kind: 'Secret' };
@@ -96,4 +97,5 @@ export const targetVectors: readonly Vector[] = [
   cluster('a profile name that no object can have', { profileRef: { name: 'P', namespace: 'kollect-system' } }, { errors: ['spec.profileRef.name'] }),
   ...selection(cluster),
   cluster('tenant mode', {}, { installation: { tenantMode: true }, code: 403, says: ['KollectTarget'] }),
+  { name: 'cluster target: tenant mode while it is being deleted', kind: 'KollectClusterTarget', installation: { tenantMode: true }, old: { spec: wide }, object: { spec: wide, metadata: { deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: ['example.com/x'] } } },
 ];

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { forbidden, invalid, warning } from '../finding.ts';
+import { forbidden, invalid, required, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
 import { secretReference } from './names.ts';
@@ -24,9 +24,11 @@ function trust({ spec: { tls } }: Input, report: Report): void {
 const maxBundleBytes = 64 * 1024;
 
 function bundle({ spec: { tls } }: Input, report: Report): void {
+  const field = 'spec.tls.caBundle';
   const base64 = tls?.caBundle;
   if (base64 === undefined) return;
-  const field = 'spec.tls.caBundle';
+  // The API server takes no empty bytes.
+  if (base64 === '') return report(required(field, 'write the base64 of PEM certificates, or remove the field'));
   if (base64.length > Math.ceil(maxBundleBytes / 3) * 4) return report(invalid(field, `${base64.length} characters`, 'must be at most 64 KiB; put a larger bundle into a Secret and name it in caSecretRef'));
   const pem = Buffer.from(base64, 'base64').toString('latin1');
   if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem + base64)) return report(forbidden(field, 'holds a private key, which is now known to all who can read this object: replace it, and write certificates only'));

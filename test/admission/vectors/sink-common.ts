@@ -91,6 +91,7 @@ export const sinkCommonVectors: readonly Vector[] = [
   // Trust.
   sinkVector('git', 'an authority', { tls: { caBundle: authority } }),
   sinkVector('nats', 'an authority in a Secret, a certificate to log in with', { tls: { caSecretRef: { name: 'ca', namespace: 'kollect-system' }, clientCertificateSecretRef: { name: 'client' } } }),
+  sinkVector('git', 'an empty bundle', { tls: { caBundle: '' } }, { errors: ['spec.tls.caBundle'], says: ['Required value'] }),
   sinkVector('postgres', 'two sources of trust', { tls: { caBundle: authority, caSecretRef: { name: 'c' } } }, { errors: ['spec.tls'], says: ['keep one of the two'] }),
   sinkVector('s3', 'a bundle that is no certificate', { tls: { caBundle: base64('hello') } }, { errors: ['spec.tls.caBundle'], says: ['base64 -w0 ca.crt'] }),
   sinkVector('s3', 'a bundle of a certificate that cannot be read', { tls: { caBundle: base64('-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n') } }, { errors: ['spec.tls.caBundle'], says: ['certificate 1 of 1 cannot be read'] }),

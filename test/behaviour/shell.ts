@@ -15,7 +15,8 @@ export interface ShellResult {
 /** Runs a command line as a user types it, in the root of the project unless `cwd` says otherwise. */
 export function shell(command: string, environment: NodeJS.ProcessEnv = {}, cwd = root): Promise<ShellResult> {
   return new Promise((resolve) => {
-    const env = { ...plainEnvironment(), PATH: `${dirname(process.execPath)}:${process.env['PATH']}`, ...environment };
+    // What npm has to say about the machine it runs on is no part of the answer.
+    const env = { ...plainEnvironment(), npm_config_loglevel: 'error', PATH: `${dirname(process.execPath)}:${process.env['PATH']}`, ...environment };
     execFile('bash', ['-c', `exec 2>&1; ${command}`], { cwd, env }, (error, stdout) => resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, output: stdout }));
   });
 }

@@ -1,4 +1,5 @@
-import type { Dispatcher } from 'undici';
+import { textOf } from './transport.ts';
+import type { HttpAnswer } from './transport.ts';
 
 /** The `details` of a Status object. */
 export interface StatusDetails {
@@ -57,8 +58,8 @@ export function errorOfStatus(status: Status): KubeApiError {
 }
 
 /** The error that an HTTP answer tells of. Reads its body. */
-export async function errorOfAnswer(request: string, answer: Dispatcher.ResponseData): Promise<KubeApiError> {
-  const text = await answer.body.text().catch(() => '');
+export async function errorOfAnswer(request: string, answer: HttpAnswer): Promise<KubeApiError> {
+  const text = await textOf(answer).catch(() => '');
   const retryAfterMs = readRetryAfter(answer.headers['retry-after']);
   try {
     const { reason, message, details } = JSON.parse(text) as Status;

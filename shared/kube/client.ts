@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Agent, type Dispatcher } from 'undici';
 import type { KubeObject } from '../api/kube-object.ts';
 import { errorOfAnswer, KubeApiError } from './api-error.ts';
 import type { KubeConnection } from './config.ts';
 import { parseJson, stringifyJson } from './json.ts';
+import { textOf, Transport } from './transport.ts';
+import type { HttpAnswer } from './transport.ts';
 
 export { KubeApiError } from './api-error.ts';
 
@@ -12,6 +13,7 @@ const tokenAgeMs = 60_000;
 /** The API server itself gives up on a request after a minute. */
 const answerTimeoutMs = 60_000;
 const writeTimeoutMs = 30_000;
+const writingConnections = 4;
 const retriesWhenBusy = 4;
 /** Who is asked to stay away longer than this is told so instead of waiting inside a call. */
 const longestWaitMs = 30_000;
@@ -58,7 +60,7 @@ export interface KubeClientOptions {
 }
 
 interface Request {
-  method: Dispatcher.HttpMethod;
+  method: string;
   path: string;
   query?: Query | undefined;
   body?: unknown;
@@ -77,8 +79,8 @@ interface Request {
  */
 export class KubeClient {
   readonly connection: KubeConnection;
-  readonly #reading: Agent;
-  readonly #writing: Agent;
+  readonly #reading: Transport;
+  readonly #writing: Transport;
   readonly #userAgent: string;
   readonly #observe: ClientObserver;
   #token: { value: string | undefined; readAt: number } | undefined;
@@ -87,17 +89,8 @@ export class KubeClient {
     this.connection = connection;
     this.#userAgent = options.userAgent ?? 'kollect';
     this.#observe = options.observe ?? {};
-    const connect = {
-      ...(connection.ca === undefined ? {} : { ca: connection.ca }),
-      ...(connection.serverName === undefined ? {} : { servername: connection.serverName }),
-      ...connection.clientCertificate,
-      rejectUnauthorized: !connection.insecureSkipTlsVerify,
-      keepAlive: true,
-      keepAliveInitialDelay: 30_000,
-    };
-    const shared = { connect, allowH2: false, keepAliveTimeout: 60_000, headersTimeout: answerTimeoutMs, bodyTimeout: answerTimeoutMs };
-    this.#reading = new Agent(shared);
-    this.#writing = new Agent({ ...shared, connections: 4 });
+    this.#reading = new Transport(connection);
+    this.#writing = new Transport(connection, writingConnections);
   }
 
   async get<T = KubeObject>(path: string, query?: Query): Promise<T> {
@@ -164,12 +157,13 @@ export class KubeClient {
   /** Opens a watch and gives its bytes. The caller reads until the end, or aborts; how long it may be silent is his to say. */
   async watch(path: string, query: Query, signal: AbortSignal): Promise<AsyncIterable<Buffer>> {
     const request: Request = { method: 'GET', path, query: { ...query, watch: true }, signal };
-    const answer = await this.#renewingToken(request, { bodyTimeout: 0 });
+    const answer = await this.#renewingToken(request, 0);
     return answer.body;
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#reading.destroy(), this.#writing.destroy()]);
+    this.#reading.close();
+    this.#writing.close();
   }
 
   async #json(request: Request): Promise<unknown> {
@@ -182,7 +176,7 @@ export class KubeClient {
     for (let attempt = 0; ; attempt++) {
       try {
         const answer = await this.#renewingToken(started);
-        return await answer.body.text().catch((error: unknown) => {
+        return await textOf(answer).catch((error: unknown) => {
           throw unreachable(started, error);
         });
       } catch (error) {
@@ -198,16 +192,16 @@ export class KubeClient {
   }
 
   /** An answer that is a success. A token that is refused is read again, once. */
-  async #renewingToken(request: Request, timeouts: { bodyTimeout?: number } = {}): Promise<Dispatcher.ResponseData> {
+  async #renewingToken(request: Request, bodyTimeoutMs = answerTimeoutMs): Promise<HttpAnswer> {
     for (let attempt = 0; ; attempt++) {
-      const answer = await this.#send(request, timeouts, attempt > 0);
+      const answer = await this.#send(request, bodyTimeoutMs, attempt > 0);
       if (answer.statusCode < 300) return answer;
       const error = await errorOfAnswer(`${request.method} ${request.path}`, answer);
       if (error.status !== 401 || attempt > 0 || !this.connection.token) throw error;
     }
   }
 
-  async #send(request: Request, timeouts: { bodyTimeout?: number }, renewToken: boolean): Promise<Dispatcher.ResponseData> {
+  async #send(request: Request, bodyTimeoutMs: number, renewToken: boolean): Promise<HttpAnswer> {
     const { method, path, query, body, contentType, signal } = request;
     const url = new URL(this.connection.server + path);
     for (const [key, value] of Object.entries(query ?? {})) if (value !== undefined) url.searchParams.set(key, String(value));
@@ -216,14 +210,14 @@ export class KubeClient {
     try {
       const token = await this.#currentToken(renewToken);
       if (token) headers['authorization'] = `Bearer ${token}`;
-      const answer = await (method === 'GET' ? this.#reading : this.#writing).request({
-        ...timeouts,
-        origin: url.origin,
-        path: url.pathname + url.search,
+      const answer = await (method === 'GET' ? this.#reading : this.#writing).send({
         method,
+        url,
         headers,
-        body: body === undefined ? null : stringifyJson(body),
-        signal: signal ?? null,
+        body: body === undefined ? undefined : stringifyJson(body),
+        signal,
+        headTimeoutMs: answerTimeoutMs,
+        bodyTimeoutMs,
       });
       this.#observe.request?.(method, answer.statusCode);
       return answer;
@@ -261,7 +255,7 @@ function read({ method, path }: Request, text: string): unknown {
 /** Aborts keep their own error; anything else says what was asked and what went wrong. */
 function unreachable({ method, path, signal }: Request, error: unknown): unknown {
   if (signal?.aborted && signal.reason?.name !== 'TimeoutError') return signal.reason;
-  const { code, message } = error as Error & { code?: unknown };
+  const { code, message } = (signal?.aborted ? signal.reason : error) as Error & { code?: unknown };
   const what = typeof code === 'string' && !message.includes(code) ? `${code}: ${message}` : message;
   return new KubeApiError(0, 'Unreachable', `${method} ${path}: ${what}`, { cause: error });
 }

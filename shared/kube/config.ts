@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { KollectError } from '../errors.ts';
-import { readKubeconfig } from './kubeconfig.ts';
 
 const serviceAccountFolder = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -36,12 +35,18 @@ export interface ConnectionOptions {
  */
 export async function loadConnection(options: ConnectionOptions = {}): Promise<KubeConnection> {
   const { kubeconfig, environment = process.env, serviceAccount = serviceAccountFolder } = options;
-  if (kubeconfig) return readKubeconfig([kubeconfig]);
+  if (kubeconfig) return fromFiles([kubeconfig]);
   const files = (environment['KUBECONFIG'] ?? '').split(process.platform === 'win32' ? ';' : ':').filter((file) => file !== '');
-  if (files.length > 0) return readKubeconfig(files);
+  if (files.length > 0) return fromFiles(files);
   const host = environment['KUBERNETES_SERVICE_HOST'];
   if (host) return inCluster(host, environment['KUBERNETES_SERVICE_PORT'] ?? '443', serviceAccount);
-  return readKubeconfig([join(homedir(), '.kube', 'config')]);
+  return fromFiles([join(homedir(), '.kube', 'config')]);
+}
+
+/** Loaded when there is something to read: a pod has no kubeconfig, and can do without the YAML parser. */
+async function fromFiles(files: readonly string[]): Promise<KubeConnection> {
+  const { readKubeconfig } = await import('./kubeconfig.ts');
+  return readKubeconfig(files);
 }
 
 async function inCluster(host: string, port: string, folder: string): Promise<KubeConnection> {

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { KollectError } from '../errors.ts';
 import type { KubeConnection } from './config.ts';
@@ -54,7 +53,7 @@ export async function readKubeconfig(files: readonly string[]): Promise<KubeConn
       if (error.code === 'ENOENT' && files.length > 1) return undefined;
       throw broken(error.message, error);
     });
-    if (text !== undefined) loaded.push({ file, value: check(Kubeconfig, parseYaml(text, file), file, '') });
+    if (text !== undefined) loaded.push({ file, value: check(Kubeconfig, await parseYaml(text, file), file, '') });
   }
   const all = files.join(', ');
   const current = loaded.map(({ value }) => value['current-context']).find((name) => !!name);
@@ -76,7 +75,14 @@ export async function readKubeconfig(files: readonly string[]): Promise<KubeConn
   };
 }
 
-function parseYaml(text: string, file: string): unknown {
+/** JSON is YAML, and is read without the parser of the rest. */
+async function parseYaml(text: string, file: string): Promise<unknown> {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Then it is written as most are.
+  }
+  const { parse } = await import('yaml');
   try {
     return parse(text);
   } catch (error) {

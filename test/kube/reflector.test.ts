@@ -100,7 +100,7 @@ t.test('lists, then follows', async (t) => {
   await equal();
   t.equal(handler.lists, 1, 'one list is enough');
   t.strictSame(handler.states, ['Syncing', 'Synced']);
-  t.strictSame(events, ['list', 'watch']);
+  t.strictSame(events, ['list', 'watch', 'watching']);
 });
 
 const expired = JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' } });
@@ -178,7 +178,7 @@ t.test('a list whose version is forgotten in the middle begins anew, and what wa
   t.equal(handler.objects.size, 24, 'c0 was on the first page of the first attempt');
   await equal();
   t.equal(handler.lists, 2);
-  t.strictSame(events, ['list', 'list-restart', 'watch']);
+  t.strictSame(events, ['list', 'list-restart', 'watch', 'watching']);
   t.strictSame(handler.states, ['Syncing', 'Synced']);
   t.ok(proxy.requests.filter(({ url }) => isList(url)).every(({ url }) => url.searchParams.get('limit') === '10'));
 });
@@ -195,7 +195,7 @@ for (const refuse of [false, true]) {
     t.equal(handler.objects.size, 25);
     await write('c0', '2');
     await equal();
-    t.strictSame(events, ['list', 'list-restart', 'list-restart', 'watch']);
+    t.strictSame(events, ['list', 'list-restart', 'list-restart', 'watch', 'watching']);
     const whole = proxy.requests.filter(({ url }) => isList(url) && !url.searchParams.has('limit'));
     t.equal(whole.length, refuse ? 1 : 0);
   });

@@ -6,13 +6,14 @@ import type { Loose } from '../rule.ts';
 import { titled } from './known-scope.ts';
 import { overlaid } from './object-lookups.ts';
 import { sinkNamespaceOf, sinkReferences } from './sink-references.ts';
-import { snapshotDestination } from './snapshot-destination.ts';
-import type { SnapshotDestination } from './snapshot-destination.ts';
+import { snapshotPath, snapshotPlace } from './snapshot-destination.ts';
+import type { KnownAddresses, SnapshotPlace } from './snapshot-destination.ts';
 
 type AnyInventory = KnownInventory | KnownClusterInventory;
 
 /** An inventory writes a file through a sink. */
-interface Written extends SnapshotDestination {
+interface Written extends SnapshotPlace {
+  path: string;
   inventory: AnyInventory;
   sink: { namespace: string; name: string };
   nameField: string;
@@ -23,7 +24,8 @@ const maxInventories = 5_000;
 
 /** Two inventories at one path would overwrite each other in turn. The inventory that is judged must not join another one there. */
 export function inventoryPaths(lookups: Lookups, inventory: AnyInventory, report: Report): void {
-  const own = [...writtenBy(lookups, inventory)];
+  const addresses: KnownAddresses = new Map();
+  const own = [...writtenBy(lookups, inventory, addresses)];
   if (own.length === 0) return;
   const taken: Written[] = [];
   for (const written of own) {
@@ -31,14 +33,18 @@ export function inventoryPaths(lookups: Lookups, inventory: AnyInventory, report
     if (other !== undefined) report(invalid(written.nameField, written.sink.name, `would write to ${placeText(written)}, as ${other.nameField} does already; give one of the sinks another pathTemplate, or remove the reference`));
     else taken.push(written);
   }
-  for (const written of writtenByOthers(lookups, inventory)) clash(written, taken, { field: ({ nameField }) => nameField, value: ({ sink }) => sink.name }, report);
+  const places = new Set(taken.map(({ place }) => place));
+  for (const written of writtenByOthers(lookups, inventory, addresses, places)) clash(written, taken, { field: ({ nameField }) => nameField, value: ({ sink }) => sink.name }, report);
 }
 
 /** The same for a sink that is changed under the inventories that use it. */
 export function sinkPaths(lookups: Lookups, namespace: string, name: string, spec: KnownSink['spec'], report: Report): void {
   const changed: KnownSink = { kind: 'KollectSnapshotSink', metadata: { name, namespace }, spec };
   const after = overlaid(lookups, { sink: (family, where, which) => (family === 'snapshot' && where === namespace && which === name ? changed : lookups.sink(family, where, which)) });
-  const all = [...writtenByOthers(after, undefined)];
+  const addresses: KnownAddresses = new Map();
+  const place = snapshotPlace(changed, addresses)?.place;
+  if (place === undefined) return;
+  const all = [...writtenByOthers(after, undefined, addresses, new Set([place]))];
   const isOurs = ({ sink }: Written): boolean => sink.namespace === namespace && sink.name === name;
   const ours = all.filter(isOurs);
   const field = spec.layout?.pathTemplate !== undefined && ours.some(({ isTree }) => isTree) ? 'spec.layout.pathTemplate' : 'spec.pathTemplate';
@@ -83,22 +89,25 @@ function placeText({ place, path }: Written): string {
   return `${path} at ${place}`;
 }
 
-function* writtenByOthers(lookups: Lookups, own: AnyInventory | undefined): Generator<Written> {
+function* writtenByOthers(lookups: Lookups, own: AnyInventory | undefined, addresses: KnownAddresses, places: ReadonlySet<string>): Generator<Written> {
   let left = maxInventories;
   for (const inventory of lookups.inventories()) {
     if (left-- === 0) return;
     if (own !== undefined && inventory.kind === own.kind && inventory.metadata.name === own.metadata.name && inventory.metadata.namespace === own.metadata.namespace) continue;
-    yield* writtenBy(lookups, inventory);
+    if (inventory.spec.snapshotSinkRefs !== undefined) yield* writtenBy(lookups, inventory, addresses, places);
   }
 }
 
-function* writtenBy(lookups: Lookups, inventory: AnyInventory): Generator<Written> {
-  const { namespace: own, name } = inventory.metadata;
+/** @param places the only ones that count; all when unset. */
+function* writtenBy(lookups: Lookups, inventory: AnyInventory, addresses: KnownAddresses, places?: ReadonlySet<string>): Generator<Written> {
+  const { namespace: own = '', name } = inventory.metadata;
+  const isCluster = inventory.kind === 'KollectClusterInventory';
   for (const { name: sinkName, namespace, nameField } of sinkReferences(inventory.spec as Loose<KollectInventorySpec>, ['snapshot'])) {
-    const where = inventory.kind === 'KollectClusterInventory' ? (namespace ?? sinkNamespaceOf(inventory.spec)) : (own ?? '');
+    const where = isCluster ? (namespace ?? sinkNamespaceOf(inventory.spec)) : own;
     const sink = lookups.sink('snapshot', where, sinkName);
+    const place = sink && snapshotPlace(sink, addresses);
+    if (sink === undefined || place === undefined || places?.has(place.place) === false) continue;
     // Cluster inventories call themselves so wherever an inventory names its namespace.
-    const destination = sink && snapshotDestination(sink, { namespace: inventory.kind === 'KollectClusterInventory' ? 'cluster' : (own ?? ''), name });
-    if (destination !== undefined) yield { ...destination, inventory, sink: { namespace: where, name: sinkName }, nameField };
+    yield { ...place, path: snapshotPath(sink, place, { namespace: isCluster ? 'cluster' : own, name }), inventory, sink: { namespace: where, name: sinkName }, nameField };
   }
 }

@@ -6,40 +6,49 @@ export interface PathIdentity {
   name: string;
 }
 
-/** What a snapshot sink writes for one inventory. */
-export interface SnapshotDestination {
+/** Where a snapshot sink writes to. */
+export interface SnapshotPlace {
   /** Host, repository and branch, or host and bucket. */
   place: string;
-  /** The file of the inventory; for a tree the template of its files, with the placeholders of rows left in. */
-  path: string;
+  /** Folder below it that all paths begin with. */
+  folder: string;
   /** One file for each row: two inventories may share a template and still write different files. */
   isTree: boolean;
 }
 
-/** Where a snapshot sink writes an inventory; undefined where nothing can overlap, or where the sink does not say enough. */
-export function snapshotDestination({ spec }: Pick<KnownSink, 'spec'>, identity: PathIdentity): SnapshotDestination | undefined {
-  const address = spec.endpoint === undefined ? undefined : parseAddress(spec.endpoint);
+/** Addresses that were read already: the sinks of a cluster share a few. */
+export type KnownAddresses = Map<string, Address | undefined>;
+
+/** The place that a snapshot sink writes to; undefined where nothing can overlap, or where the sink does not say enough. */
+export function snapshotPlace({ spec }: Pick<KnownSink, 'spec'>, known: KnownAddresses): SnapshotPlace | undefined {
+  if (spec.endpoint === undefined || spec.type === 'http') return undefined;
+  const address = known.get(spec.endpoint) ?? parseAddress(spec.endpoint);
+  known.set(spec.endpoint, address);
   if (address === undefined) return undefined;
-  switch (spec.type) {
-    case 'git':
-    case 'gitlab': {
-      const branch = spec.git?.branch?.trim() || spec.gitlab?.mergeRequest?.targetBranch?.trim() || address.branch || 'main';
-      const place = `${address.host}/${address.path.replace(/\.git$/, '')}#${branch}`;
-      const mode = spec.layout?.mode;
-      const isTree = mode === 'perResource' || mode === 'split';
-      const template = isTree ? spec.layout?.pathTemplate?.trim() || '{cluster}/{sourceNamespace}/{kind}/{sourceName}{extension}' : spec.pathTemplate?.trim() || 'inventory/{namespace}/{name}{extension}';
-      return { place, path: render(template, spec, identity), isTree };
-    }
-    case 's3':
-    case 'gcs':
-    case 'azureblob': {
-      const [bucket = '', ...prefix] = (address.isBucket ? [address.host, address.path] : address.path.split('/')).filter((part) => part !== '');
-      const path = render(spec.pathTemplate?.trim() || (formatOf(spec) === 'parquet' ? parquetTemplate : 'inventory/{namespace}/{name}.json'), spec, identity);
-      return { place: `${spec.type}://${address.isBucket ? '' : `${address.host}/`}${bucket}`, path: [...prefix, path].join('/'), isTree: false };
-    }
-    default:
-      return undefined;
+  if (isGit(spec)) {
+    const branch = spec.git?.branch?.trim() || spec.gitlab?.mergeRequest?.targetBranch?.trim() || address.branch || 'main';
+    const mode = spec.layout?.mode;
+    return { place: `${address.host}/${address.path.replace(/\.git$/, '')}#${branch}`, folder: '', isTree: mode === 'perResource' || mode === 'split' };
   }
+  const [bucket = '', ...folder] = (address.isBucket ? [address.host, address.path] : address.path.split('/')).filter((part) => part !== '');
+  return { place: `${spec.type}://${address.isBucket ? '' : `${address.host}/`}${bucket}`, folder: folder.join('/'), isTree: false };
+}
+
+/** The file of an inventory; for a tree the template of its files, with the placeholders of rows left in. */
+export function snapshotPath({ spec }: Pick<KnownSink, 'spec'>, { folder, isTree }: SnapshotPlace, identity: PathIdentity): string {
+  return render(`${folder}/${templateOf(spec, isTree)}`, spec, identity);
+}
+
+function templateOf(spec: KnownSink['spec'], isTree: boolean): string {
+  if (isTree) return spec.layout?.pathTemplate?.trim() || '{cluster}/{sourceNamespace}/{kind}/{sourceName}{extension}';
+  const template = spec.pathTemplate?.trim();
+  if (template) return template;
+  if (isGit(spec)) return 'inventory/{namespace}/{name}{extension}';
+  return formatOf(spec) === 'parquet' ? parquetTemplate : 'inventory/{namespace}/{name}.json';
+}
+
+function isGit({ type }: KnownSink['spec']): boolean {
+  return type === 'git' || type === 'gitlab';
 }
 
 const parquetTemplate = 'inventory/cluster={cluster}/ns={namespace}/name={name}/generation={generation}.parquet';
@@ -47,11 +56,14 @@ const parquetTemplate = 'inventory/cluster={cluster}/ns={namespace}/name={name}/
 function render(template: string, spec: KnownSink['spec'], { namespace, name }: PathIdentity): string {
   const values: Readonly<Record<string, string>> = { namespace, name, cluster: spec.cluster?.trim() || 'default', extension: `.${formatOf(spec)}` };
   const path = template.replaceAll(/\{(namespace|name|cluster|extension)\}/g, (_token, key: string) => values[key] ?? '');
-  return path.split('/').filter((part) => part !== '' && part !== '.').join('/');
+  return tidy.test(path) ? path : path.split('/').filter((part) => part !== '' && part !== '.').join('/');
 }
 
+/** Neither empty parts nor single dots. */
+const tidy = /^(?!\.?\/)(?!.*\/\.?(?:\/|$))/;
+
 function formatOf(spec: KnownSink['spec']): string {
-  return spec.serialization?.format ?? (spec.type === 'git' || spec.type === 'gitlab' ? 'yaml' : (spec.objectStore?.format ?? 'json'));
+  return spec.serialization?.format ?? (isGit(spec) ? 'yaml' : (spec.objectStore?.format ?? 'json'));
 }
 
 interface Address {

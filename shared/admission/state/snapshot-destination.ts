@@ -36,7 +36,7 @@ export function snapshotPlace({ spec }: Pick<KnownSink, 'spec'>, known: KnownAdd
 
 /** The file of an inventory; for a tree the template of its files, with the placeholders of rows left in. */
 export function snapshotPath({ spec }: Pick<KnownSink, 'spec'>, { folder, isTree }: SnapshotPlace, identity: PathIdentity): string {
-  return render(`${folder}/${templateOf(spec, isTree)}`, spec, identity);
+  return render(`${folder === '' ? '' : `${folder}/`}${templateOf(spec, isTree)}`, spec, identity);
 }
 
 function templateOf(spec: KnownSink['spec'], isTree: boolean): string {

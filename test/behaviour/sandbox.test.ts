@@ -59,7 +59,7 @@ t.test('on the cluster of a kubeconfig', async (t) => {
     t.match(run.output(), /CustomResourceDefinitions: 11 installed/);
     t.match(run.output(), /changed {2}Deployment kollect-sandbox\/web: replicas 2 → 5\n {2}ok {2}exactly one row, \d+ ms after/);
     t.match(run.output(), /removed {2}Deployment kollect-sandbox\/cache\n {2}ok {2}exactly one row/);
-    t.match(run.output(), /5 of 5 refused; --dry-run=server says the same/);
+    t.match(run.output(), /6 of 6 refused; --dry-run=server says the same/);
     t.match(run.output(), /\nsandbox: ok \(\d+ s\)\n$/);
     t.notMatch(run.output(), '\u001b', 'no colours where no terminal is');
     t.equal(await leftIn(cluster), '');
@@ -99,6 +99,6 @@ t.test('where the API server cannot reach this machine, the controller finds mis
   const run = sandbox('--once', '--kubeconfig', cluster.kubeconfig);
   t.equal(await run.exited, 0, run.output());
   t.match(run.output(), /the API server cannot reach the webhook on this machine, so it is not\s+registered/);
-  t.match(run.output(), /ktgt\/bad-namespace[^]*spec\.includedNamespaces\[0\]: Invalid value: "Team_A"/);
+  t.match(run.output(), /ktgt\/policy-typo[^]*spec\.resourceRules\[0\]\.matchPolicy: Invalid value/);
   t.equal(await leftIn(cluster), '');
 });

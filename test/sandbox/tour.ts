@@ -98,7 +98,7 @@ export class Tour {
     if (refusal === undefined) return;
     const { title, file, field, fix, inStatus } = refusal;
     this.#screen.heading('5. Without the webhook mistakes are found by the controller, and are in the status');
-    this.#screen.line('It applies the same rules. kubectl itself is refused only what the schema forbids.');
+    this.#screen.line('It applies the same rules. kubectl itself is refused only what the API server can judge by the CustomResourceDefinitions.');
     this.#screen.line(`${title}:`);
     await this.#kubectl('apply', '-n', namespace, '-f', file);
     const read = ['get', '-n', namespace, inStatus ?? '', `-o=jsonpath={.status.conditions[?(@.type=="Degraded")].message}`];

@@ -211,6 +211,25 @@ t.test('a client that takes no answers is cut off or not read from any more, and
   stalled.destroy();
 });
 
+t.test('clients that leave before they are answered take nothing with them', async (t) => {
+  const waiting = Promise.withResolvers<{ uid: string; allowed: boolean }>();
+  let calls = 0;
+  const slow = testServer({}, { review: () => (calls++, waiting.promise) });
+  t.teardown(() => slow.app.close());
+  await slow.app.listen({ port: 0, host: 'localhost' });
+  const slowPort = (slow.app.server.address() as AddressInfo).port;
+  const reach = () => connect({ port: slowPort, host: 'localhost', ca: slow.authority.certificate });
+  const leaving = Array.from({ length: 10 }, reach);
+  for (const socket of leaving) socket.on('error', () => {}).once('secureConnect', () => socket.write(request()));
+  const half = reach().on('error', () => {});
+  half.once('secureConnect', () => half.write(request().subarray(0, -10)));
+  await eventually(() => calls === leaving.length);
+  for (const socket of [...leaving, half]) socket.destroy();
+  await eventually(async () => (await new Promise<number>((resolve) => slow.app.server.getConnections((_, count) => resolve(count)))) === 0);
+  waiting.resolve({ uid: 'u', allowed: true });
+  t.same((await exchange([request()], reach())).codes, [200]);
+});
+
 t.test('after all this the server answers as at the start', async (t) => {
   t.match((await exchange([request()])).text, /"allowed":true/);
   t.equal(await new Promise((resolve) => app.server.getConnections((_, count) => resolve(count))).then((count) => (count as number) < 5), true, 'no connection is left behind');

@@ -26,7 +26,8 @@ USER 65532:65532
 FROM runtime AS webhook
 COPY --from=build /src/dist/webhook*.js ./dist/
 EXPOSE 9443 8081
-ENTRYPOINT ["/usr/local/bin/node", "dist/webhook.js"]
+# As for the controller below.
+ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=8", "dist/webhook.js"]
 
 FROM runtime AS controller
 COPY --from=build /src/dist/controller*.js ./dist/

@@ -105,7 +105,7 @@ export function denied(request: AdmissionRequest, status: DenialStatus, warnings
 
 /** The body of the answer. */
 export function writeReview(response: AdmissionResponse): string {
-  return JSON.stringify({ apiVersion: admissionApiVersion, kind: 'AdmissionReview', response });
+  return `{"apiVersion":"${admissionApiVersion}","kind":"AdmissionReview","response":${JSON.stringify(response)}}`;
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { createAuthority, issueCertificate } from '../../certs/x509.ts';
 import { installCrds } from '../kollect/installation.ts';
-import { entryOf } from '../kollect/process.ts';
+import { entryOf, nodeFlags } from '../kollect/process.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 import { freePort } from '../servers/free-port.ts';
@@ -42,7 +42,8 @@ export async function benchAdmission(wanted: ReadonlySet<Measure>, scale: Scale,
     };
 
     const barePort = await freePort();
-    const bare = start([join(import.meta.dirname, 'bare-https-process.ts'), String(barePort), files.cert, files.key]);
+    // Node gets the same flags for both.
+    const bare = start([...nodeFlags.webhook, join(import.meta.dirname, 'bare-https-process.ts'), String(barePort), files.cert, files.key]);
     await once(bare.stdout!, 'data');
 
     const [port, healthPort] = [await freePort(), await freePort()];
@@ -54,7 +55,7 @@ export async function benchAdmission(wanted: ReadonlySet<Measure>, scale: Scale,
         await once(webhook, 'exit');
       }
       const since = performance.now();
-      webhook = start([entryOf('webhook'), `--port=${port}`, `--cert-path=${folder}`, `--kubeconfig=${cluster.kubeconfig}`, `--health-probe-bind-address=127.0.0.1:${healthPort}`]);
+      webhook = start([...nodeFlags.webhook, entryOf('webhook'), `--port=${port}`, `--cert-path=${folder}`, `--kubeconfig=${cluster.kubeconfig}`, `--health-probe-bind-address=127.0.0.1:${healthPort}`]);
       await eventually(async () => (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).ok, { intervalMs: 5 });
       coldStarts.push(performance.now() - since);
     }

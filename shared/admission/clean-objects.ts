@@ -19,7 +19,8 @@ export class CleanObjects {
   readonly #contents = new Map<string, string>();
   readonly #limit: number;
 
-  constructor(limit = 500) {
+  /** A hundred are forgotten before the garbage collector takes them for things that stay. */
+  constructor(limit = 100) {
     this.#limit = limit;
   }
 

@@ -47,7 +47,7 @@ const metadataNames: ReadonlySet<string> = new Set([
 ]);
 
 function isLoopbackName(name: string): boolean {
-  return name === 'localhost' || name === 'localhost.localdomain' || name.endsWith('.localhost') || name === 'ip6-localhost' || name === 'ip6-loopback';
+  return name === 'localhost' || name === 'localhost.localdomain' || name.endsWith('.localhost') || /^(?:ip6-localhost|ip6-loopback|localhost6(?:\.localdomain6)?|localhost4(?:\.localdomain4)?)$/.test(name);
 }
 
 /** Lower case, no dots at the ends, international names in ASCII and every notation of an IPv4 address in the usual one. */

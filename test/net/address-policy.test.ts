@@ -37,7 +37,7 @@ t.test('what is never a sink is refused even where private and loopback addresse
 
 t.test('loopback needs the switch for development', async (t) => {
   const hosts = [
-    'localhost', 'LOCALHOST.', 'a.localhost', 'localhost.localdomain', 'ip6-localhost', '127.0.0.1', '127.1.2.3', '::1', '[::1]', '0:0:0:0:0:0:0:1', '::ffff:127.0.0.1', '::7f00:1',
+    'localhost', 'LOCALHOST.', 'a.localhost', 'localhost.localdomain', 'ip6-localhost', 'localhost6', 'localhost6.localdomain6', '127.0.0.1', '127.1.2.3', '::1', '[::1]', '0:0:0:0:0:0:0:1', '::ffff:127.0.0.1', '::7f00:1',
     '2130706433', '0x7f.1', '0177.0.0.1', '127.1', '64:ff9b::127.0.0.1', '2002:7f00:1::', 'ⓛocalhost',
   ];
   for (const host of hosts) {

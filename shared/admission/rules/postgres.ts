@@ -1,5 +1,5 @@
 import type { KollectDatabaseSinkSpec } from '../../api/kollect-database-sink.ts';
-import { invalid, required } from '../finding.ts';
+import { invalid, required, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
 import { secretReference } from './names.ts';
@@ -10,6 +10,7 @@ export const postgresRules: readonly Rule<KollectDatabaseSinkSpec>[] = [
   { id: 'postgres-database-ref', field: 'spec.postgres.databaseRef', asks: 'Must name the Secret with the connection string.', check: ({ spec }, report) => secretReference('spec.postgres.databaseRef', spec.postgres?.databaseRef, report) },
   { id: 'postgres-schema', field: 'spec.postgres.schema', asks: 'Must be the name of a schema that users of PostgreSQL can have.', check: schema },
   { id: 'postgres-table', field: 'spec.postgres.table', asks: 'Must be the name of a table that PostgreSQL can have, without its schema.', check: table },
+  { id: 'postgres-plain-names', field: 'spec.postgres', asks: 'Schema and table should be of lower-case letters, digits and `_`; other names have to be quoted in every query.', advises: true, check: plainNames },
   { id: 'postgres-timeouts', field: 'spec.options', asks: 'Timeouts of PostgreSQL must be milliseconds without a unit.', check: timeouts },
 ];
 
@@ -39,6 +40,15 @@ function identifier(field: string, name: string, report: Report): void {
   else if (name.trim() !== name) report(invalid(field, name, 'must not begin or end with a blank'));
   else if (name.includes('"')) report(invalid(field, name, 'is quoted by Kollect; write it without quotes'));
   else if (Buffer.byteLength(name) > maxIdentifierBytes) report(invalid(field, name, `must have at most ${maxIdentifierBytes} bytes`));
+}
+
+function plainNames(input: Input, report: Report): void {
+  for (const [part, check] of [['schema', schema], ['table', table]] as const) {
+    const name = input.spec.postgres?.[part] ?? '';
+    let isRefused = false;
+    check(input, () => (isRefused = true));
+    if (name !== '' && !isRefused && !/^[a-z_][a-z0-9_$]*$/.test(name)) report(warning(`spec.postgres.${part}`, 'has to be quoted in every query; a name of lower-case letters, digits and "_" does not'));
+  }
 }
 
 /** A value that PostgreSQL refuses would refuse every login. */

@@ -50,8 +50,8 @@ const shortForm = /^(?:([^\s@:/]+)@)?(\[[^\]\s@/]*\]|[^\s@:/[\]]+):([^#]*)(?:#(.
 function parseShortForm(text: string): GitEndpoint {
   const match = shortForm.exec(text);
   const [, user, bracketed = '', path = '', fragment = ''] = match ?? [];
-  // `https:/host/…` is a URL that lacks a slash, and `ext::…` a program for git to run.
-  if (match === null || path === '' || path.startsWith(':') || (path.startsWith('/') && /^(?:https?|ssh)$/i.test(bracketed)) || /[\s\\\p{Cc}\p{Cf}]/u.test(text)) throw new KollectError('KOL_API_ENDPOINT', `is no address of a repository; ${forms}`);
+  // `https:host/…` is a URL that lacks its slashes, `C:/…` a file of Windows, and `ext::…` a program for git to run.
+  if (match === null || path === '' || path.startsWith(':') || /^(?:https?|ssh|file|ftps?|[a-z])$/i.test(bracketed) || /[\s\\\p{Cc}\p{Cf}]/u.test(text)) throw new KollectError('KOL_API_ENDPOINT', `is no address of a repository; ${forms}`);
   refuseOptions(user ?? '', path);
   const [, host = bracketed, port] = /^\[([^:[\]]+):([^:[\]]*)\]$/.exec(bracketed) ?? [];
   return { scheme: 'ssh', user, host, port: port === undefined ? undefined : readPort(port), path, query: '', branch: branchOf(fragment) };

@@ -16,7 +16,9 @@ const form = 'must be one address; write <host>:9092, an IPv6 address in bracket
  *
  * @example parseKafkaBroker('kafka.kollect-system.svc:9092') // { host: 'kafka.kollect-system.svc', port: 9092, user: undefined }
  */
-export function parseKafkaBroker(text: string): KafkaBroker {
+export function parseKafkaBroker(address: string): KafkaBroker {
+  // The names of Kafka's own protocols are no schemes: a URL has none with "_".
+  const text = address.replace(/^sasl_(?=(?:ssl|plaintext):\/\/)/i, '');
   if (text.includes(',') || /^[^[@]*:[^[@/]*:/.test(text)) throw new KollectError('KOL_API_ENDPOINT', form);
   const { scheme, user, host, port = 9092, path, query, fragment } = splitUrl(hasScheme(text) ? text : `kafka://${text}`);
   if (!['kafka', 'plaintext', 'ssl'].includes(scheme)) throw new KollectError('KOL_API_ENDPOINT', `has the scheme ${scheme}; ${form}`);

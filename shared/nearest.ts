@@ -19,7 +19,9 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
       found = candidate;
     }
   }
-  return found;
+  // A word that goes on where a candidate ends, as github does after git, begins with what was meant.
+  const [beginning] = [...candidates].filter((candidate) => candidate.length >= 3 && wanted.startsWith(candidate.toLowerCase())).sort((a, b) => b.length - a.length);
+  return best > 1 && beginning !== undefined ? beginning : found;
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`; infinite as soon as it is seen that they are `limit` or more. */

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { invalid, notSupported, required, tooMany } from './finding.ts';
 import type { Finding } from './finding.ts';
+import { describer, howToWrite } from './how-to-write.ts';
 
 type Issue = z.core.$ZodIssue;
 type Path = readonly PropertyKey[];
@@ -10,9 +11,11 @@ type Path = readonly PropertyKey[];
  *
  * @param root the value that was parsed, for the values that messages quote.
  * @param at its own path, such as `spec`.
+ * @param schema what refused it, for what it says of fields that are missing.
  */
-export function schemaFindings(issues: readonly Issue[], root: unknown, at: string): Finding[] {
-  return issues.flatMap((issue) => translate(issue, root, at));
+export function schemaFindings(issues: readonly Issue[], root: unknown, at: string, schema: z.ZodType): Finding[] {
+  const describe = describer(schema);
+  return issues.flatMap((issue) => translate(issue, root, at, describe));
 }
 
 /**
@@ -70,14 +73,16 @@ export function isSaidBy(refused: readonly Finding[]): (finding: Finding) => boo
   return ({ field, type }) => fields.has(field) || (type === 'Required' && parents.has(field));
 }
 
-function translate(issue: Issue, root: unknown, at: string): Finding[] {
+type Describe = (path: Path) => string | undefined;
+
+function translate(issue: Issue, root: unknown, at: string, describe: Describe): Finding[] {
   const field = fieldPath(at, issue.path);
   const value = valueAt(root, issue.path);
-  if (value === undefined) return [required(field, issue.code === 'invalid_value' ? oneOf(issue.values) : '')];
+  if (value === undefined) return [required(field, issue.code === 'invalid_value' ? oneOf(issue.values) : (describe(issue.path) ?? ''))];
   switch (issue.code) {
     case 'invalid_type':
       if (issue.expected === 'int' && typeof value === 'number') return [invalid(field, value, 'must be a whole number')];
-      return [invalid(field, shown(value), `must be ${article(issue.expected)}, not ${article(typeName(value))}`)];
+      return [invalid(field, shown(value), `must be ${article(issue.expected)}, not ${article(typeName(value))}${howToWrite(field, issue.expected, value)}`)];
     case 'invalid_value':
       if (value === '') return [required(field, oneOf(issue.values))];
       return [notSupported(field, value, issue.values.map(String))];
@@ -90,7 +95,7 @@ function translate(issue: Issue, root: unknown, at: string): Finding[] {
     case 'unrecognized_keys':
       return issue.keys.map((key) => invalid(`${field}.${key}`, shown(valueAt(value, [key])), 'is not a known field'));
     case 'invalid_union':
-      return translateUnion(issue, root, at, field, value);
+      return translateUnion(issue, { root, at, field, value, describe });
     default:
       // What our own schemas say is written for users; what the library says of a pattern is not.
       return [invalid(field, shown(value), issue.message.startsWith('Invalid string') && 'pattern' in issue ? `must match ${String(issue.pattern)}` : issue.message)];
@@ -98,10 +103,10 @@ function translate(issue: Issue, root: unknown, at: string): Finding[] {
 }
 
 /** Of the alternatives, the one that the value has the shape of is what the user meant. */
-function translateUnion(issue: Extract<Issue, { code: 'invalid_union' }>, root: unknown, at: string, field: string, value: unknown): Finding[] {
+function translateUnion(issue: Extract<Issue, { code: 'invalid_union' }>, { root, at, field, value, describe }: { root: unknown; at: string; field: string; value: unknown; describe: Describe }): Finding[] {
   const meant = issue.errors.filter((issues) => !issues.some(({ code, path }) => code === 'invalid_type' && path.length === 0));
   const [best] = meant.toSorted((a, b) => a.length - b.length);
-  if (best !== undefined) return best.flatMap((inner) => translate({ ...inner, path: [...issue.path, ...inner.path] }, root, at));
+  if (best !== undefined) return best.flatMap((inner) => translate({ ...inner, path: [...issue.path, ...inner.path] }, root, at, describe));
   const expected = issue.errors.flatMap((issues) => issues.flatMap((inner) => (inner.code === 'invalid_type' && inner.path.length === 0 ? [article(inner.expected)] : [])));
   return [invalid(field, shown(value), expected.length === 0 ? issue.message : `must be ${[...new Set(expected)].join(' or ')}`)];
 }

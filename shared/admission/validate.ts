@@ -52,7 +52,7 @@ export function validate(kind: string, object: unknown, context: AdmissionContex
   const issues = schemaIssues(definition.spec, object.spec);
   if (issues.length === 0) applyRules(kind, metadata, object.spec, context, (finding) => findings.push(finding));
   else {
-    const refused = schemaFindings(issues, object.spec, 'spec').map(ofSchema);
+    const refused = schemaFindings(issues, object.spec, 'spec', definition.spec).map(ofSchema);
     const isSaid = isSaidBy(refused);
     findings.push(...refused);
     applyRules(kind, metadata, withoutRefused(object.spec, issues), context, (finding) => {

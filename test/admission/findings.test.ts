@@ -45,20 +45,35 @@ const schema = z.object({
 });
 
 function findingsOf(value: unknown): string[] {
-  return schemaFindings(schema.safeParse(value).error?.issues ?? [], value, 'spec').map(renderFinding);
+  return schemaFindings(schema.safeParse(value).error?.issues ?? [], value, 'spec', schema).map(renderFinding);
 }
+
+t.test('a value of another type is told how to be written', async (t) => {
+  for (const [kind, spec, said] of [
+    ['KollectInventory', { exportMinInterval: 30 }, 'spec.exportMinInterval: Invalid value: 30: must be a string, not a number; write a duration such as "30s"'],
+    ['KollectInventory', { maxExportBytes: '10Mi' }, 'spec.maxExportBytes: Invalid value: "10Mi": must be a number, not a string; write 10485760'],
+    ['KollectInventory', { maxExportBytes: 'many' }, 'spec.maxExportBytes: Invalid value: "many": must be a number, not a string'],
+    ['KollectInventory', { databaseSinkRefs: 'pg' }, 'spec.databaseSinkRefs: Invalid value: "pg": must be a list, not a string; write ["pg"]'],
+    ['KollectClusterInventory', { namespaces: ['a'], profileRef: 'kollect-system/p' }, 'spec.profileRef: Invalid value: "kollect-system/p": must be an object, not a string; write {"name":"p","namespace":"kollect-system"}'],
+    ['KollectTarget', { profileRef: 'p', suspend: 'true' }, 'spec.suspend: Invalid value: "true": must be a boolean, not a string; write true without quotes'],
+    ['KollectProfile', { targetGVK: { version: 'v1' }, attributes: [{ name: 'a', path: '$.a' }] }, 'spec.targetGVK.kind: Required value: kind, such as Deployment'],
+    ['KollectSnapshotSink', { type: 'github', endpoint: 'https://github.com/a/b.git' }, 'spec.type: Unsupported value: "github": supported values: "git", "gitlab", "s3", "gcs", "azureblob", "http"; did you mean "git"?'],
+  ] as const) {
+    t.same(validate(kind, { metadata: { name: 'a', namespace: 'b' }, spec }).filter(({ severity }) => severity === 'error').map(renderFinding), [said]);
+  }
+});
 
 t.test('what a schema refuses becomes field errors', async (t) => {
   t.same(findingsOf({}), ['spec.name: Required value']);
   t.same(findingsOf({ name: '' }), ['spec.name: Required value: must not be empty']);
-  t.same(findingsOf({ name: 7 }), ['spec.name: Invalid value: 7: must be a string, not a number']);
+  t.same(findingsOf({ name: 7 }), ['spec.name: Invalid value: 7: must be a string, not a number; write it in quotes: "7"']);
   t.same(findingsOf({ name: 'x', mode: 'optin' }), ['spec.mode: Unsupported value: "optin": supported values: "All", "OptIn"; did you mean "OptIn"?']);
   t.same(findingsOf({ name: 'x', count: 0 }), ['spec.count: Invalid value: 0: must be at least 1']);
   t.same(findingsOf({ name: 'x', count: 1.5 }), ['spec.count: Invalid value: 1.5: must be a whole number']);
   t.same(findingsOf({ name: 'x', list: ['a', 'b', 'c'] }), ['spec.list: Too many: 3: must have at most 2 items']);
   t.same(findingsOf({ name: 'x', list: [7, {}] }), ['spec.list[0]: Invalid value: 7: must be a string or an object', 'spec.list[1].name: Required value']);
   t.same(findingsOf({ name: 'x', list: [{ name: 'a', nmae: 'b' }] }), ['spec.list[0].nmae: Invalid value: "b": is not a known field']);
-  t.same(findingsOf({ name: 'x', options: { 'a.b': 1 } }), ['spec.options[a.b]: Invalid value: 1: must be a string, not a number']);
+  t.same(findingsOf({ name: 'x', options: { 'a.b': 1 } }), ['spec.options[a.b]: Invalid value: 1: must be a string, not a number; write it in quotes: "1"']);
   t.same(findingsOf('x'), ['spec: Invalid value: "x": must be an object, not a string']);
 });
 

@@ -30,7 +30,7 @@ const maxBinaryNano = (2n ** 63n - 1n) * billion;
 const maxExponent = 400;
 
 /** @throws CelFault when the text is no quantity; the message does not repeat it */
-function parseQuantity(text: string): Quantity {
+export function parseQuantity(text: string): Quantity {
   const parts = /^([+-]?)0*(\d*)(?:\.(\d*))?(?:([eE])([+-]?\d+)|([KMGTPE]i|[numkMGTPE]?))$/.exec(text);
   if (parts === null || text === '' || text.length > 64) throw new CelFault('the text is not a quantity such as 500m or 1Gi');
   const [, sign, whole = '', fraction = '', exponential, exponentText, suffix = ''] = parts;

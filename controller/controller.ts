@@ -1,3 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { KollectClusterTargetSpec } from '../shared/api/kollect-cluster-target.ts';
+import type { KollectTargetSpec } from '../shared/api/kollect-target.ts';
+import type { KnownObject } from '../shared/admission/lookups.ts';
+import { knownObject } from '../shared/admission/state/object-lookups.ts';
 import { API_VERSION } from '../shared/api/group.ts';
 import type { KubeObject } from '../shared/api/kube-object.ts';
 import { KubeApiError, KubeClient } from '../shared/kube/client.ts';
@@ -11,7 +16,10 @@ import type { HostMap } from '../shared/net/host-map.ts';
 import { userAgent } from '../shared/version.ts';
 import { Collector } from './collect/collector.ts';
 import { RowStore } from './collect/row-store.ts';
-import type { NamespaceFacts } from './collect/selection.ts';
+import { CompiledProfiles } from './collect/compiled-profiles.ts';
+import { ScopeJudge } from './collect/scope-judge.ts';
+import type { NamespaceDefaults, NamespaceFacts } from './collect/selection.ts';
+import { clusterTargets, namespacedTargets } from './collect/target-kind.ts';
 import { TargetReconciler } from './collect/target-reconciler.ts';
 import { InventoryReconciler } from './inventory/inventory-reconciler.ts';
 import { ControllerMetrics } from './observe/metrics.ts';
@@ -23,6 +31,13 @@ export interface ControllerSettings {
   kubeconfig: string;
   policy: AddressPolicy;
   mapHosts: HostMap;
+  /** All when empty. */
+  watchNamespaces: readonly string[];
+  namespaceDefaults: NamespaceDefaults;
+  /** Keys to redact besides the built-in ones. */
+  scrubKeys: readonly string[];
+  /** No cluster kinds are worked on. */
+  tenantMode: boolean;
   /** Name of this process in events. */
   identity: string;
   logger: Logger;
@@ -30,17 +45,24 @@ export interface ControllerSettings {
 
 /** Namespaces created and deleted in one go are looked at once. */
 const namespaceDelayMs = 200;
+/** Scopes that cannot be read hold up the targets that they bound, and nothing else. */
+const scopeWaitMs = 5_000;
 
 /** The wiring of the process: who watches what, and who tells whom. */
 export class Controller {
   readonly metrics: ControllerMetrics;
   readonly server: string;
+  readonly rows = new RowStore();
   readonly #logger: Logger;
   readonly #client: KubeClient;
   readonly #caches: Record<'profiles' | 'targets' | 'inventories' | 'snapshot' | 'database' | 'event', ObjectCache<KubeObject>>;
   readonly #namespaces: ObjectCache<NamespaceFacts>;
+  /** Those of namespaces, and of the cluster unless in tenant mode. */
+  readonly #scopes: ObjectCache<KnownObject>[];
+  readonly #clusterTargetCache: ObjectCache<KubeObject> | undefined;
   readonly #collector: Collector;
-  readonly #targets: TargetReconciler;
+  readonly #targets: TargetReconciler<KollectTargetSpec>;
+  readonly #clusterTargets: TargetReconciler<KollectClusterTargetSpec> | undefined;
   readonly #inventories: InventoryReconciler;
   readonly #sinks: SinkReconciler;
   readonly #events: EventRecorder;
@@ -56,7 +78,7 @@ export class Controller {
     const { logger } = settings;
     this.#logger = logger;
     this.server = connection.server;
-    const store = new RowStore();
+    const store = this.rows;
     this.metrics = new ControllerMetrics({
       rows: () => store.count,
       rowBytes: () => [...store.targets()].reduce((sum, target) => sum + target.bytes, 0),
@@ -81,8 +103,12 @@ export class Controller {
       observe: { request: (method, status) => this.metrics.kube(`request ${method} ${status}`), bytes: (count) => this.metrics.kube('list bytes', count) },
     });
     this.#client = client;
+    const watched = settings.watchNamespaces.length === 0 ? undefined : new Set(settings.watchNamespaces);
+    const takes = ({ metadata: { namespace } }: KubeObject): boolean => watched === undefined || namespace === undefined || watched.has(namespace);
     const cache = (plural: string): ObjectCache<KubeObject> =>
-      new ObjectCache({ client, path: `/apis/${API_VERSION}/${plural}`, name: plural, logger, observe });
+      new ObjectCache({ client, path: `/apis/${API_VERSION}/${plural}`, name: plural, logger, observe, takes });
+    const scopeCache = (plural: string): ObjectCache<KnownObject> =>
+      new ObjectCache({ client, path: `/apis/${API_VERSION}/${plural}`, name: plural, logger, observe, takes, keep: (object) => knownObject(object)! });
     this.#caches = {
       profiles: cache('kollectprofiles'),
       targets: cache('kollecttargets'),
@@ -97,6 +123,7 @@ export class Controller {
       name: 'namespaces',
       logger,
       observe,
+      takes: ({ metadata: { name } }) => watched === undefined || watched.has(name),
       keep: ({ metadata: { name, labels, annotations } }) => ({ name, labels, annotations }),
     });
     this.#events = new EventRecorder({ client, component: 'kollect-controller', instance: settings.identity, logger });
@@ -110,19 +137,27 @@ export class Controller {
       observe,
       // Cluster-scoped objects are cached under `/<name>`.
       namespaces: { get: (name) => namespaces.get(`/${name}`), list: () => namespaces.list() },
-      onProgress: (namespace, name) => this.#targets.progressed(namespace, name),
+      namespaceDefaults: settings.namespaceDefaults,
+      onProgress: (namespace, name) => (namespace === '' ? this.#clusterTargets : this.#targets)?.progressed(namespace, name),
     });
-    this.#targets = new TargetReconciler({
+    const scopes = scopeCache('kollectscopes');
+    const clusterScopes = settings.tenantMode ? undefined : scopeCache('kollectclusterscopes');
+    this.#scopes = [scopes, ...(clusterScopes ? [clusterScopes] : [])];
+    const common = {
       client,
-      targets,
       profiles,
+      compiled: new CompiledProfiles({ scrubKeys: settings.scrubKeys }),
+      scopes: new ScopeJudge({ scopes, clusterScopes, profiles }),
       store,
       logger,
       events: this.#events,
       collector: this.#collector,
       discovery: new Discovery(client),
-      onProgress: (namespace) => this.#inventories.targetsChanged(namespace),
-    });
+      onProgress: (namespace: string) => this.#inventories.targetsChanged(namespace),
+    };
+    this.#targets = new TargetReconciler({ ...common, kind: namespacedTargets, targets });
+    this.#clusterTargetCache = settings.tenantMode ? undefined : cache(clusterTargets.plural);
+    this.#clusterTargets = this.#clusterTargetCache && new TargetReconciler({ ...common, kind: clusterTargets, targets: this.#clusterTargetCache });
     const readSecret = async (namespace: string, name: string): Promise<SecretObject | undefined> => {
       try {
         return await client.get<SecretObject>(`/api/v1/namespaces/${namespace}/secrets/${name}`);
@@ -155,9 +190,10 @@ export class Controller {
 
   /** Resolves when everything runs. */
   async start(): Promise<void> {
-    const caches = [...Object.values(this.#caches), this.#namespaces];
-    for (const cache of caches) cache.start();
+    const caches = this.#needed();
+    for (const cache of [...caches, ...this.#scopes]) cache.start();
     await Promise.all(caches.map((cache) => cache.synced));
+    await Promise.race([Promise.all(this.#scopes.map((cache) => cache.synced)), sleep(scopeWaitMs, undefined, { ref: false })]);
     if (this.#stopping) return;
     this.#namespaces.onChange(() => {
       this.#namespaceTimer ??= setTimeout(() => {
@@ -167,6 +203,7 @@ export class Controller {
     });
     // Targets first: an inventory must know all of its targets before it compares what a sink holds.
     this.#targets.start();
+    this.#clusterTargets?.start();
     this.#inventories.start();
     this.#sinks.start();
     this.#ready = true;
@@ -181,10 +218,15 @@ export class Controller {
   async stop(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#namespaceTimer);
-    await Promise.all([this.#targets.stop(), this.#inventories.stop(), this.#sinks.stop(), this.#collector.stop()]);
-    await Promise.all([...Object.values(this.#caches), this.#namespaces].map((cache) => cache.stop()));
+    await Promise.all([this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#sinks.stop(), this.#collector.stop()]);
+    await Promise.all([...this.#needed(), ...this.#scopes].map((cache) => cache.stop()));
     await this.#events.flush();
     await this.#client.close();
+  }
+
+  /** Without these there is nothing to do. */
+  #needed(): ObjectCache<unknown>[] {
+    return [...Object.values(this.#caches), this.#namespaces, ...(this.#clusterTargetCache ? [this.#clusterTargetCache] : [])] as ObjectCache<unknown>[];
   }
 }
 

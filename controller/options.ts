@@ -1,5 +1,6 @@
 import { parseBindAddress } from '../shared/bind-address.ts';
 import { logFormats, logLevels } from '../shared/log.ts';
+import { parseNames, parseNamespaces } from '../shared/name-list.ts';
 import { parseFlags, type FlagDefinitions, type FlagValues } from '../shared/flags.ts';
 
 const definitions = {
@@ -11,6 +12,11 @@ const definitions = {
   },
   'health-probe-bind-address': { type: 'parsed', parse: parseBindAddress, default: ':8081', placeholder: 'address', help: 'Where /healthz and /readyz answer, HTTP. 0 switches them off.' },
   'metrics-bind-address': { type: 'parsed', parse: parseBindAddress, default: '0', placeholder: 'address', help: 'Where /metrics answers, HTTP, such as :8080. 0 switches it off.' },
+  'watch-namespaces': { type: 'parsed', parse: parseNamespaces, default: '', placeholder: 'name,name', help: 'Work on the Kollect objects of these namespaces only, and collect from no others. All when unset.' },
+  'default-included-namespaces': { type: 'parsed', parse: parseNamespaces, default: '', placeholder: 'name,name', help: 'Where targets collect that have a namespaceSelector and no includedNamespaces; both must hold. Anywhere when unset.' },
+  'default-excluded-namespaces': { type: 'parsed', parse: parseNamespaces, default: '', placeholder: 'name,name', help: 'Where no target collects, whatever it says.' },
+  'scrub-keys': { type: 'parsed', parse: parseNames, default: '', placeholder: 'key,key', help: 'Keys whose values are redacted in every profile, besides the built-in ones.' },
+  'tenant-mode': { type: 'boolean', default: false, help: 'Leave KollectClusterTargets alone. The webhook needs the same value.' },
   'allow-private-sinks': { type: 'boolean', default: true, help: 'Export to sinks at RFC 1918 and unique local addresses. The webhook needs the same value.' },
   'allow-loopback-sinks': { type: 'boolean', default: false, help: 'Export to sinks at loopback addresses. For development: refused inside a cluster.' },
   'map-host': {

@@ -1,8 +1,8 @@
 import { parseDuration } from '../shared/api/duration.ts';
 import { admissionFlags } from '../shared/admission-flags.ts';
-import { isDnsLabel } from '../shared/admission/rules/names.ts';
 import { parseBindAddress } from '../shared/bind-address.ts';
 import { logFormats, logLevels } from '../shared/log.ts';
+import { parseNamespaces } from '../shared/name-list.ts';
 
 /** The command line of the webhook. */
 export const webhookFlags = {
@@ -23,11 +23,3 @@ export const webhookFlags = {
   'log-format': { type: 'string', default: 'json', choices: logFormats, help: 'One JSON object a line, or text for people.' },
   version: { type: 'boolean', default: false, help: 'Print the version and exit.' },
 } as const;
-
-/** Names with commas between them. */
-function parseNamespaces(text: string): string[] {
-  const names = text.split(',').map((name) => name.trim()).filter((name) => name !== '');
-  const wrong = names.find((name) => !isDnsLabel(name));
-  if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is not the name of a namespace; write names with commas between them, such as team-a,team-b`);
-  return names;
-}

@@ -1,4 +1,3 @@
-import type { KollectTargetSpec } from '../../shared/api/kollect-target.ts';
 import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
 import type { ApiResource } from '../../shared/kube/discovery.ts';
@@ -6,7 +5,7 @@ import type { ReflectorObserver, ReflectorState } from '../../shared/kube/reflec
 import type { Logger } from '../../shared/log.ts';
 import { ResourceWatch } from './resource-watch.ts';
 import type { RowStore } from './row-store.ts';
-import type { NamespaceFacts } from './selection.ts';
+import type { CollectionSpec, NamespaceCeiling, NamespaceDefaults, NamespaceFacts } from './selection.ts';
 import { Subscription } from './subscription.ts';
 
 /** Source of the cluster's namespaces, kept up to date by whoever owns it. */
@@ -17,9 +16,11 @@ export interface NamespaceSource {
 
 /** What a target collects, resolved: nothing in here can fail any more. */
 export interface CollectionPlan {
-  /** Changes exactly when collection must change: the generations of target and profile. */
+  /** Changes exactly when objects must be selected or read in another way: the generations of target and profile. */
   fingerprint: string;
-  spec: KollectTargetSpec;
+  spec: CollectionSpec;
+  /** What a scope leaves of the namespaces; all when unset. It may change while the fingerprint stays. */
+  ceiling?: NamespaceCeiling | undefined;
   profile: CompiledProfile;
   resource: ApiResource;
 }
@@ -28,6 +29,7 @@ export interface CollectorOptions {
   client: KubeClient;
   store: RowStore;
   namespaces: NamespaceSource;
+  namespaceDefaults?: NamespaceDefaults | undefined;
   logger: Logger;
   observe?: ReflectorObserver | undefined;
   /** Something about this target's collection changed: state, count or failures. */
@@ -39,7 +41,11 @@ export interface CollectionState {
   synced: boolean;
   watch: ReflectorState;
   resource: ApiResource;
+  /** What the spec selects, and what of it the scope allows. */
+  matchedNamespaces: readonly string[];
   effectiveNamespaces: readonly string[];
+  /** `KollectScope "team"`, when one bounds the namespaces. */
+  scope: string | undefined;
   lastFailure: string | undefined;
 }
 
@@ -54,6 +60,8 @@ export class Collector {
   readonly #options: CollectorOptions;
   readonly #collections = new Map<string, Collection>();
   readonly #watches = new Map<string, ResourceWatch>();
+  /** Targets that may collect nothing: it is known that they have no rows. */
+  readonly #denied = new Set<string>();
 
   constructor(options: CollectorOptions) {
     this.#options = options;
@@ -63,15 +71,22 @@ export class Collector {
   collect(namespace: string, name: string, plan: CollectionPlan): void {
     const key = `${namespace}/${name}`;
     const running = this.#collections.get(key);
-    if (running?.plan.fingerprint === plan.fingerprint) return;
+    this.#denied.delete(key);
+    if (running?.plan.fingerprint === plan.fingerprint) {
+      const isBoundAnew = running.plan.ceiling?.key !== plan.ceiling?.key;
+      running.plan = plan;
+      if (isBoundAnew) this.#resolve(running);
+      return;
+    }
     const subscription = new Subscription({
       rows: this.#options.store.open(namespace, name),
       spec: plan.spec,
       profile: plan.profile,
       namespaced: plan.resource.namespaced,
       namespaces: (namespaceName) => this.#options.namespaces.get(namespaceName),
+      defaults: this.#options.namespaceDefaults,
     });
-    subscription.resolveNamespaces(this.#options.namespaces.list());
+    subscription.resolveNamespaces(this.#options.namespaces.list(), plan.ceiling);
     const watch = this.#watchOf(plan.resource);
     this.#collections.set(key, { plan, subscription, watch });
     watch.add(subscription);
@@ -82,15 +97,24 @@ export class Collector {
   /** Stops collecting and keeps the rows as they are: nothing proves that they are gone. */
   freeze(namespace: string, name: string): void {
     const key = `${namespace}/${name}`;
-    const running = this.#collections.get(key);
-    if (!running) return;
-    this.#collections.delete(key);
-    this.#release(running);
+    const wasDenied = this.#denied.delete(key);
+    if (this.#end(key) || wasDenied) this.#options.onProgress(namespace, name);
+  }
+
+  /** Stops collecting and removes the rows: a scope does not allow any of them. */
+  deny(namespace: string, name: string): void {
+    const key = `${namespace}/${name}`;
+    const wasRunning = this.#end(key);
+    const isNew = !this.#denied.has(key);
+    this.#denied.add(key);
+    this.#options.store.open(namespace, name).clear();
+    if (wasRunning || isNew) this.#options.onProgress(namespace, name);
   }
 
   /** Stops collecting and forgets the rows: the target is gone. */
   forget(namespace: string, name: string): void {
-    this.freeze(namespace, name);
+    this.#end(`${namespace}/${name}`);
+    this.#denied.delete(`${namespace}/${name}`);
     this.#options.store.close(namespace, name);
   }
 
@@ -101,23 +125,23 @@ export class Collector {
         synced: running.subscription.synced,
         watch: running.watch.state,
         resource: running.plan.resource,
+        matchedNamespaces: running.subscription.matchedNamespaces,
+        scope: running.plan.ceiling?.scope,
         effectiveNamespaces: running.subscription.effectiveNamespaces,
         lastFailure: running.subscription.lastFailure,
       }
     );
   }
 
+  /** Whether the rows are all that there is. */
   isSynced(namespace: string, name: string): boolean {
-    return this.#collections.get(`${namespace}/${name}`)?.subscription.synced === true;
+    const key = `${namespace}/${name}`;
+    return this.#denied.has(key) || this.#collections.get(key)?.subscription.synced === true;
   }
 
   /** Namespaces were created, deleted or relabelled. */
   namespacesChanged(): void {
-    for (const { subscription, watch, plan } of this.#collections.values()) {
-      const { changed, left } = subscription.resolveNamespaces(this.#options.namespaces.list());
-      if (changed.length > 0 && plan.resource.namespaced) watch.relist(subscription);
-      if (changed.length > 0 || left.length > 0) this.#options.onProgress(subscription.rows.namespace, subscription.rows.name);
-    }
+    for (const collection of this.#collections.values()) this.#resolve(collection);
   }
 
   /** States of all watches, for metrics. */
@@ -147,6 +171,21 @@ export class Collector {
       this.#watches.set(path, watch);
     }
     return watch;
+  }
+
+  #resolve({ subscription, watch, plan }: Collection): void {
+    const { changed, left } = subscription.resolveNamespaces(this.#options.namespaces.list(), plan.ceiling);
+    if (changed.length > 0 && plan.resource.namespaced) watch.relist(subscription);
+    if (changed.length > 0 || left.length > 0) this.#options.onProgress(subscription.rows.namespace, subscription.rows.name);
+  }
+
+  /** True when it ran. */
+  #end(key: string): boolean {
+    const running = this.#collections.get(key);
+    if (!running) return false;
+    this.#collections.delete(key);
+    this.#release(running);
+    return true;
   }
 
   #release({ subscription, watch }: Collection): void {

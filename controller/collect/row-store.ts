@@ -114,6 +114,16 @@ export class TargetRows {
     return true;
   }
 
+  /** Namespaces of which there are rows. */
+  namespaces(): Iterable<string> {
+    return this.#namespaces.keys();
+  }
+
+  /** Removes all rows: something proves that the target may have none. */
+  clear(): void {
+    for (const namespace of this.#namespaces.keys()) this.removeNamespace(namespace);
+  }
+
   /** Removes the rows of a namespace that the target does not select any more. */
   removeNamespace(namespace: string): number {
     const rows = this.#namespaces.get(namespace);

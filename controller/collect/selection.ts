@@ -11,26 +11,54 @@ export interface NamespaceFacts {
   annotations: Record<string, string> | undefined;
 }
 
+/** What of either target kind selects objects. */
+export type CollectionSpec = Omit<KollectTargetSpec, 'profileRef'>;
+
+/** What the installation says of namespaces. */
+export interface NamespaceDefaults {
+  /** For targets with a selector that name no namespaces; any when empty. */
+  included: readonly string[];
+  /** For all targets, besides their own. */
+  excluded: readonly string[];
+}
+
+const noDefaults: NamespaceDefaults = { included: [], excluded: [] };
+
+/** What a scope leaves of the namespaces that a target selects. */
+export interface NamespaceCeiling {
+  /** Equal exactly when it allows the same. */
+  key: string;
+  /** `KollectScope "team"`, for messages. */
+  scope: string;
+  allows(namespace: string): boolean;
+}
+
 export type NamespaceLookup = (name: string) => NamespaceFacts | undefined;
 
 /**
- * The namespaces a target collects from, among those that exist. Without `namespaceSelector` and `includedNamespaces` it is the
- * target's own; an empty selector means all. An empty result collects nothing.
+ * The namespaces a target selects, among those that exist. Without `namespaceSelector` and `includedNamespaces` it is the target's own; an
+ * empty selector means all. An empty result collects nothing.
+ *
+ * @param own namespace of the target, `''` for cluster targets, which have none
  */
-export function effectiveNamespaces(spec: KollectTargetSpec, own: string, existing: Iterable<NamespaceFacts>): Set<string> {
-  const included = new Set(spec.includedNamespaces ?? []);
-  const excluded = new Set(spec.excludedNamespaces ?? []);
-  const unselected = spec.namespaceSelector === undefined && included.size === 0;
-  const effective = new Set<string>();
+export function matchedNamespaces(spec: CollectionSpec, own: string, existing: Iterable<NamespaceFacts>, defaults: NamespaceDefaults = noDefaults): Set<string> {
+  const selected = namesOrDefaults(spec, own, defaults);
+  const excluded = new Set([...(spec.excludedNamespaces ?? []), ...defaults.excluded]);
+  const matched = new Set<string>();
   for (const namespace of existing) {
-    if (unselected && namespace.name !== own) continue;
-    if (included.size > 0 && !included.has(namespace.name)) continue;
+    if (selected.size > 0 && !selected.has(namespace.name)) continue;
     if (spec.namespaceSelector && !matchesSelector(spec.namespaceSelector, namespace.labels)) continue;
     if (excluded.has(namespace.name)) continue;
     if (spec.namespaceExcludeSelector && matchesSelector(spec.namespaceExcludeSelector, namespace.labels)) continue;
-    effective.add(namespace.name);
+    matched.add(namespace.name);
   }
-  return effective;
+  return matched;
+}
+
+/** Defaults never lead a target beyond its own namespace that does not ask for others. */
+function namesOrDefaults(spec: CollectionSpec, own: string, defaults: NamespaceDefaults): Set<string> {
+  if (spec.includedNamespaces?.length) return new Set(spec.includedNamespaces);
+  return new Set(spec.namespaceSelector === undefined ? [own] : defaults.included);
 }
 
 /** Whether a target wants an object of its kind. The namespace gate is apart: it changes with the cluster, this changes with the spec. */
@@ -40,13 +68,13 @@ export type ObjectSelection = (object: KubeObject, namespace: NamespaceFacts | u
  * Compiles names, labels, resource rules and watch consent of a target into one predicate. With rules, `names` and `labelSelector`
  * do not count.
  */
-export function compileObjectSelection(spec: KollectTargetSpec): ObjectSelection {
+export function compileObjectSelection(spec: CollectionSpec): ObjectSelection {
   const wanted = spec.resourceRules?.length ? compileRules(spec.resourceRules) : compileNamesAndLabels(spec);
   const optIn = spec.watchMode === 'OptIn';
   return (object, namespace) => consents(object, namespace, optIn) && wanted(object, namespace);
 }
 
-function compileNamesAndLabels(spec: KollectTargetSpec): ObjectSelection {
+function compileNamesAndLabels(spec: CollectionSpec): ObjectSelection {
   const names = spec.names?.length ? new Set(spec.names) : undefined;
   const selector = spec.labelSelector;
   return (object) =>

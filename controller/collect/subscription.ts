@@ -1,29 +1,33 @@
 import { annotations, labels } from '../../shared/api/annotations.ts';
-import type { KollectTargetSpec } from '../../shared/api/kollect-target.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { canonicalRow } from '../../shared/extract/canonical-json.ts';
 import { KollectError } from '../../shared/errors.ts';
 import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
 import type { TargetRows } from './row-store.ts';
-import { compileObjectSelection, effectiveNamespaces, type NamespaceFacts, type NamespaceLookup, type ObjectSelection } from './selection.ts';
+import { compileObjectSelection, matchedNamespaces } from './selection.ts';
+import type { CollectionSpec, NamespaceCeiling, NamespaceDefaults, NamespaceFacts, NamespaceLookup, ObjectSelection } from './selection.ts';
 
 export interface SubscriptionOptions {
   rows: TargetRows;
-  spec: KollectTargetSpec;
+  spec: CollectionSpec;
   profile: CompiledProfile;
   /** Cluster-scoped kinds have no namespace gate. */
   namespaced: boolean;
   namespaces: NamespaceLookup;
+  defaults?: NamespaceDefaults | undefined;
 }
 
 /** What one target wants of one resource, and how an object becomes its row. */
 export class Subscription {
   readonly rows: TargetRows;
-  readonly #spec: KollectTargetSpec;
+  readonly #spec: CollectionSpec;
   readonly #profile: CompiledProfile;
   readonly #namespaced: boolean;
   readonly #lookup: NamespaceLookup;
+  readonly #defaults: NamespaceDefaults | undefined;
   readonly #selects: ObjectSelection;
+  /** Names only: what the spec selects, whatever the scope allows. */
+  #matched: ReadonlySet<string> = new Set();
   /** What of each namespace decides about its objects. */
   #effective: ReadonlyMap<string, string> = new Map();
   /** True once a list was completed for this subscription and while nothing says that its rows may be stale. */
@@ -37,24 +41,34 @@ export class Subscription {
     this.#profile = options.profile;
     this.#namespaced = options.namespaced;
     this.#lookup = options.namespaces;
+    this.#defaults = options.defaults;
     this.#selects = compileObjectSelection(options.spec);
   }
 
+  /** What the spec selects. */
+  get matchedNamespaces(): readonly string[] {
+    return [...this.#matched];
+  }
+
+  /** What of it the scope allows: where is collected. */
   get effectiveNamespaces(): readonly string[] {
     return [...this.#effective.keys()];
   }
 
   /**
-   * Recomputes the namespaces. Rows of namespaces that are not selected any more leave at once. `changed` holds those that joined, or whose labels or
-   * annotations may now select other objects: only a list can tell which.
+   * Recomputes the namespaces. Rows of namespaces that are not selected, or not allowed, any more leave at once. `changed` holds those that joined, or
+   * whose labels or annotations may now select other objects: only a list can tell which.
    */
-  resolveNamespaces(existing: Iterable<NamespaceFacts>): { changed: string[]; left: string[] } {
+  resolveNamespaces(existing: Iterable<NamespaceFacts>, ceiling: NamespaceCeiling | undefined): { changed: string[]; left: string[] } {
     const before = this.#effective;
-    const effective = effectiveNamespaces(this.#spec, this.rows.namespace, existing);
+    this.#matched = matchedNamespaces(this.#spec, this.rows.namespace, existing, this.#defaults);
+    const effective = new Set(this.#matched.values().filter((name) => ceiling === undefined || ceiling.allows(name)));
     const byRule = this.#spec.resourceRules?.some((rule) => rule.namespaceSelector !== undefined) === true;
     this.#effective = new Map([...effective].map((name) => [name, decidingFacts(this.#lookup(name), byRule)]));
     const changed = [...this.#effective].filter(([name, facts]) => before.get(name) !== facts).map(([name]) => name);
-    const left = [...before.keys()].filter((name) => !effective.has(name));
+    // Another subscription may have filled the rows before this one.
+    const held = this.#namespaced ? this.rows.namespaces() : [];
+    const left = [...new Set([...before.keys(), ...held])].filter((name) => !effective.has(name));
     for (const name of left) this.rows.removeNamespace(name);
     return { changed, left };
   }

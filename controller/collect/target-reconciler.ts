@@ -1,8 +1,6 @@
-import { finalizers } from '../../shared/api/annotations.ts';
-import type { KollectProfile } from '../../shared/api/kollect-profile.ts';
-import type { KollectTarget } from '../../shared/api/kollect-target.ts';
+import type { KollectTargetStatus } from '../../shared/api/kollect-target.ts';
+import type { Reason } from '../../shared/api/conditions.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
-import { compileProfile, type CompiledProfile } from '../../shared/extract/compile-profile.ts';
 import { KollectError } from '../../shared/errors.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
 import type { Discovery } from '../../shared/kube/discovery.ts';
@@ -15,7 +13,10 @@ import { checkObject } from '../object-check.ts';
 import { recordTransition } from '../observe/transitions.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
 import type { Collector } from './collector.ts';
+import type { CompiledProfiles } from './compiled-profiles.ts';
 import type { RowStore } from './row-store.ts';
+import type { ScopeJudge } from './scope-judge.ts';
+import type { TargetKind } from './target-kind.ts';
 import { targetStatus, type TargetOutcome } from './target-status.ts';
 
 /** A resource that the API server does not know may appear with a CRD. */
@@ -23,11 +24,14 @@ const unknownResourceRetryMs = 10_000;
 /** Rows come and go without an event of the target; its count follows at this pace. */
 const countRefreshMs = 10_000;
 
-export interface TargetReconcilerOptions {
+export interface TargetReconcilerOptions<Spec> {
+  kind: TargetKind<Spec>;
   client: KubeClient;
   discovery: Discovery;
   targets: ObjectCache<KubeObject>;
   profiles: ObjectCache<KubeObject>;
+  compiled: CompiledProfiles;
+  scopes: ScopeJudge;
   collector: Collector;
   store: RowStore;
   events: EventRecorder;
@@ -36,37 +40,38 @@ export interface TargetReconcilerOptions {
   onProgress: (namespace: string) => void;
 }
 
-/** Keeps the collection of every KollectTarget what its spec and profile say, and its status true. */
-export class TargetReconciler {
-  readonly #options: TargetReconcilerOptions;
+/** Keeps the collection of every target of a kind what its spec, profile and scope say, and its status true. */
+export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
+  readonly #options: TargetReconcilerOptions<Spec>;
   readonly #queue: WorkQueue<string>;
   readonly #status: StatusWriter;
-  /** Compiled once per generation. */
-  readonly #compiled = new Map<string, { version: string; profile: CompiledProfile | KollectError }>();
 
-  constructor(options: TargetReconcilerOptions) {
+  constructor(options: TargetReconcilerOptions<Spec>) {
     this.#options = options;
     this.#status = new StatusWriter({
       client: options.client,
-      plural: 'kollecttargets',
+      plural: options.kind.plural,
       logger: options.logger,
       onTransition: (object, before, after) => recordTransition(options.events, object, before, after),
     });
-    this.#queue = new WorkQueue({ name: 'kollecttarget', reconcile: (key) => this.#reconcile(key), logger: options.logger });
+    this.#queue = new WorkQueue({ name: options.kind.kind.toLowerCase(), reconcile: (key) => this.#reconcile(key), logger: options.logger });
   }
 
   start(): void {
-    const { targets, profiles } = this.#options;
+    const { kind, targets, profiles, compiled, scopes } = this.#options;
     targets.onChange((key, target) => {
       this.#announce(target);
       this.#queue.add(key);
     });
     profiles.onChange((key) => {
-      if (!profiles.get(key)) this.#compiled.delete(key);
-      const [namespace, name] = splitKey(key);
-      for (const target of targets.byNamespace(namespace)) {
-        if ((target['spec'] as { profileRef?: unknown } | undefined)?.profileRef === name) this.#queue.add(keyOf(target));
+      if (!profiles.get(key)) compiled.forget(key);
+      for (const target of targets.list()) {
+        const { namespace, name } = kind.profileOf(target);
+        if (`${namespace}/${name}` === key) this.#queue.add(keyOf(target));
       }
+    });
+    scopes.onChange(kind.kind, (namespace) => {
+      for (const target of namespace === undefined ? targets.list() : targets.byNamespace(namespace)) this.#queue.add(keyOf(target));
     });
     for (const target of targets.list()) {
       this.#announce(target);
@@ -94,45 +99,52 @@ export class TargetReconciler {
   }
 
   async #reconcile(key: string): Promise<void> {
-    const { targets, client, collector, store } = this.#options;
+    const { kind, targets, client, collector, store } = this.#options;
     const [namespace, name] = splitKey(key);
     const raw = targets.get(key);
     if (!raw || raw.metadata.deletionTimestamp) {
       collector.forget(namespace, name);
       if (raw) this.#status.forget(raw.metadata.uid ?? '');
-      if (raw) await removeFinalizer(client, 'kollecttargets', raw, finalizers.target);
+      if (raw) await removeFinalizer(client, kind.plural, raw, kind.finalizer);
       else this.#options.onProgress(namespace);
       return;
     }
-    await addFinalizer(client, 'kollecttargets', raw, finalizers.target);
+    await addFinalizer(client, kind.plural, raw, kind.finalizer);
     const rows = store.open(namespace, name);
     const outcome = await this.#arrange(raw, namespace, name);
-    const target = raw as unknown as KollectTarget;
-    const previous = this.#status.latest(raw) as KollectTarget['status'];
-    this.#status.submit(raw, targetStatus(target, previous, outcome, rows, new Date().toISOString()));
+    const previous = this.#status.latest(raw) as KollectTargetStatus | undefined;
+    this.#status.submit(raw, targetStatus(raw, previous, outcome, rows, new Date().toISOString()));
     this.#queue.addAfter(key, countRefreshMs);
   }
 
   /** Starts, changes or freezes the collection. */
   async #arrange(raw: KubeObject, namespace: string, name: string): Promise<TargetOutcome> {
-    const { collector, profiles, discovery } = this.#options;
-    const freeze = (reason: string, message: string): TargetOutcome => {
+    const { kind, collector, profiles, compiled, scopes, discovery } = this.#options;
+    const freeze = (reason: Reason, message: string): TargetOutcome => {
       collector.freeze(namespace, name);
       return { kind: 'degraded', reason, message };
     };
 
-    const checked = checkObject<KollectTarget>('KollectTarget', raw);
+    const checked = checkObject<{ spec: Spec }>(kind.kind, raw);
     if (!checked.object) return freeze('InvalidSpec', checked.message);
     const { spec } = checked.object;
+    // Before all else: what a scope denies does not stay because the target is suspended, or its profile is missing.
+    const verdict = scopes.judge(kind.kind, raw, spec);
+    if (verdict.kind === 'unknown') return freeze('ScopeLookupFailed', verdict.message);
+    if (verdict.kind === 'denied') {
+      collector.deny(namespace, name);
+      return { kind: 'degraded', reason: verdict.reason, message: verdict.message };
+    }
     if (spec.suspend) return freeze('Suspended', 'spec.suspend is true: rows stay as they are until it is removed');
 
-    const profileKey = `${namespace}/${spec.profileRef}`;
-    const rawProfile = profiles.get(profileKey);
-    if (!rawProfile) return freeze('ProfileNotFound', `no KollectProfile "${spec.profileRef}" in namespace "${namespace}"`);
-    const profile = this.#compile(profileKey, rawProfile);
-    if (profile instanceof KollectError) return freeze('InvalidProfile', `KollectProfile "${spec.profileRef}": ${profile.message}`);
+    const reference = kind.profileOf(raw);
+    const rawProfile = profiles.get(`${reference.namespace}/${reference.name}`);
+    if (!rawProfile) return freeze('ProfileNotFound', `no KollectProfile "${reference.name}" in namespace "${reference.namespace}"`);
+    const profile = compiled.of(rawProfile);
+    if (profile instanceof KollectError) return freeze('InvalidProfile', `KollectProfile "${reference.name}": ${profile.message}`);
+    const selection = kind.selectionOf(spec);
     const { gvk } = profile;
-    const foreign = spec.resourceRules?.findIndex((rule) => !sameKind(rule.gvk, gvk)) ?? -1;
+    const foreign = selection.resourceRules?.findIndex((rule) => !sameKind(rule.gvk, gvk)) ?? -1;
     if (foreign >= 0) {
       return freeze('InvalidSpec', `spec.resourceRules[${foreign}].gvk: rules can select only the kind of the profile, ${gvk.kind}`);
     }
@@ -147,31 +159,12 @@ export class TargetReconciler {
     }
     collector.collect(namespace, name, {
       fingerprint: [raw.metadata.uid, raw.metadata.generation, rawProfile.metadata.uid, rawProfile.metadata.generation, resource.path()].join(),
-      spec,
+      spec: selection,
+      ceiling: verdict.ceiling,
       profile,
       resource,
     });
     return { kind: 'collecting', state: collector.state(namespace, name)! };
-  }
-
-  #compile(key: string, raw: KubeObject): CompiledProfile | KollectError {
-    const version = `${raw.metadata.uid}/${raw.metadata.generation}/${JSON.stringify(raw.metadata.annotations ?? {})}`;
-    const known = this.#compiled.get(key);
-    if (known?.version === version) return known.profile;
-    const profile = compileChecked(raw);
-    this.#compiled.set(key, { version, profile });
-    return profile;
-  }
-}
-
-function compileChecked(raw: KubeObject): CompiledProfile | KollectError {
-  const checked = checkObject<KollectProfile>('KollectProfile', raw);
-  if (!checked.object) return new KollectError('KOL_EXTRACT_PATH', checked.message);
-  try {
-    return compileProfile(checked.object);
-  } catch (error) {
-    if (error instanceof KollectError) return error;
-    throw error;
   }
 }
 

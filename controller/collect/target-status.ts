@@ -1,4 +1,6 @@
-import type { KollectTarget, KollectTargetStatus } from '../../shared/api/kollect-target.ts';
+import type { Reason } from '../../shared/api/conditions.ts';
+import type { KollectTargetStatus } from '../../shared/api/kollect-target.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { conditionsOf, type Verdict } from '../observe/conditions.ts';
 import type { CollectionState } from './collector.ts';
 import type { TargetRows } from './row-store.ts';
@@ -8,12 +10,12 @@ const listedNamespaces = 100;
 
 /** Why a target does not collect, or how far it is. */
 export type TargetOutcome =
-  | { kind: 'degraded'; reason: string; message: string }
+  | { kind: 'degraded'; reason: Reason; message: string }
   | { kind: 'collecting'; state: CollectionState };
 
 /** Computes the whole status of a target. */
 export function targetStatus(
-  target: KollectTarget,
+  target: KubeObject,
   previous: KollectTargetStatus | undefined,
   outcome: TargetOutcome,
   rows: TargetRows,
@@ -33,14 +35,18 @@ export function targetStatus(
         }),
   };
   if (outcome.kind === 'collecting') {
-    const namespaces = [...outcome.state.effectiveNamespaces].sort();
-    status.effectiveNamespaces = namespaces.slice(0, listedNamespaces);
-    status.matchedNamespaces = status.effectiveNamespaces;
-    status.activeResourceRules = target.spec.resourceRules?.length ?? 0;
+    const { matchedNamespaces, effectiveNamespaces } = outcome.state;
+    status.matchedNamespaces = firstByName(matchedNamespaces);
+    status.effectiveNamespaces = firstByName(effectiveNamespaces);
+    status.activeResourceRules = (target['spec'] as { resourceRules?: unknown[] }).resourceRules?.length ?? 0;
     status.extractionFailures = rows.failing;
     if (status.extractionFailures > 0 && outcome.state.lastFailure) status.lastExtractionError = outcome.state.lastFailure;
   }
   return status;
+}
+
+function firstByName(names: readonly string[]): string[] {
+  return [...names].sort().slice(0, listedNamespaces);
 }
 
 function verdicts(outcome: TargetOutcome, rows: TargetRows): Verdict[] {
@@ -58,9 +64,7 @@ function verdicts(outcome: TargetOutcome, rows: TargetRows): Verdict[] {
       { type: 'Degraded', status: 'False', reason: 'AwaitingSync', message },
     ];
   }
-  const message = state.resource.namespaced
-    ? `collecting ${what} from ${state.effectiveNamespaces.length} namespace(s)`
-    : `collecting ${what}`;
+  const message = `collecting ${what}${state.resource.namespaced ? places(state) : ''}`;
   const ready: Verdict = { type: 'Ready', status: 'True', reason: 'Collecting', message };
   const fine: Verdict = { type: 'Degraded', status: 'False', reason: 'Collecting', message };
   if (rows.failing > 0) {
@@ -70,7 +74,13 @@ function verdicts(outcome: TargetOutcome, rows: TargetRows): Verdict[] {
   return [ready, { type: 'Synced', status: 'True', reason: 'Collecting', message }, fine];
 }
 
-function failed(reason: string, message: string): Verdict[] {
+function places({ matchedNamespaces, effectiveNamespaces, scope }: CollectionState): string {
+  const beyond = matchedNamespaces.length - effectiveNamespaces.length;
+  const others = beyond === 0 ? '' : `; ${scope} leaves out ${beyond} more`;
+  return ` from ${effectiveNamespaces.length} namespace(s)${others}`;
+}
+
+function failed(reason: Reason, message: string): Verdict[] {
   return [
     { type: 'Ready', status: 'False', reason, message },
     { type: 'Synced', status: 'False', reason, message },

@@ -9,6 +9,8 @@ export interface ObjectCacheOptions<T> {
   name: string;
   logger: Logger;
   observe?: ReflectorObserver | undefined;
+  /** Objects for which this is false do not exist for the cache. */
+  takes?: ((object: KubeObject) => boolean) | undefined;
   /** What is kept of an object; the object itself when unset. */
   keep?: (object: KubeObject) => T;
 }
@@ -19,6 +21,7 @@ type Listener<T> = (key: string, object: T | undefined) => void;
 export class ObjectCache<T = KubeObject> implements ReflectorHandler {
   readonly #reflector: Reflector;
   readonly #keep: (object: KubeObject) => T;
+  readonly #takes: (object: KubeObject) => boolean;
   readonly #objects = new Map<string, { object: T; uid: string | undefined; epoch: number }>();
   readonly #listeners = new Set<Listener<T>>();
   readonly #synced = Promise.withResolvers<void>();
@@ -26,6 +29,7 @@ export class ObjectCache<T = KubeObject> implements ReflectorHandler {
 
   constructor(options: ObjectCacheOptions<T>) {
     this.#keep = options.keep ?? ((object) => object as T);
+    this.#takes = options.takes ?? (() => true);
     this.#reflector = new Reflector({ ...options, handler: this });
   }
 
@@ -79,6 +83,7 @@ export class ObjectCache<T = KubeObject> implements ReflectorHandler {
   }
 
   changed(object: KubeObject): void {
+    if (!this.#takes(object)) return;
     const key = keyOf(object);
     const kept = this.#keep(object);
     this.#objects.set(key, { object: kept, uid: object.metadata.uid, epoch: this.#epoch });

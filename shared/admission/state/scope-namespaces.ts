@@ -19,10 +19,15 @@ export function ownNamespaceAllowed(namespace: string, scope: KnownScope | undef
   if (problem !== undefined) report(warning('spec.includedNamespaces', `without it the target collects from its own namespace, where it collects nothing: ${problem}`));
 }
 
+/** Whether a scope lets objects of a namespace be collected. */
+export function allowsNamespace({ spec }: KnownScope | KnownClusterScope, namespace: string): boolean {
+  const allowed = bounding(spec.allowedNamespaces);
+  return !spec.deniedNamespaces?.includes(namespace) && (allowed === undefined || allowed.includes(namespace));
+}
+
 function refusal(namespace: string, scope: KnownScope | KnownClusterScope): string | undefined {
+  if (allowsNamespace(scope, namespace)) return undefined;
   const { deniedNamespaces = [], allowedNamespaces } = scope.spec;
   if (deniedNamespaces.includes(namespace)) return `${JSON.stringify(namespace)} is among the deniedNamespaces of ${titled(scope)}`;
-  const allowed = bounding(allowedNamespaces);
-  if (allowed === undefined || allowed.includes(namespace)) return undefined;
-  return `${JSON.stringify(namespace)} is not among the allowedNamespaces of ${titled(scope)}: ${someOf(allowed)}`;
+  return `${JSON.stringify(namespace)} is not among the allowedNamespaces of ${titled(scope)}: ${someOf(bounding(allowedNamespaces) ?? [])}`;
 }

@@ -1,0 +1,84 @@
+import type { KubeObject } from '../../shared/api/kube-object.ts';
+import { renderFinding } from '../../shared/admission/finding.ts';
+import type { KnownObject, Lookups } from '../../shared/admission/lookups.ts';
+import { clusterScopeOf, scopeOf, titled } from '../../shared/admission/state/known-scope.ts';
+import { knownObject, lookupsOver } from '../../shared/admission/state/object-lookups.ts';
+import { allowsNamespace } from '../../shared/admission/state/scope-namespaces.ts';
+import { scopeRules } from '../../shared/admission/state/scope-rules.ts';
+import type { StateRule } from '../../shared/admission/state/state-rule.ts';
+import type { Reason } from '../../shared/api/conditions.ts';
+import type { ObjectCache } from '../../shared/kube/object-cache.ts';
+import type { NamespaceCeiling } from './selection.ts';
+import type { TargetKind } from './target-kind.ts';
+
+export interface ScopeJudgeOptions {
+  scopes: ObjectCache<KnownObject>;
+  /** Unset where no cluster kinds are worked on. */
+  clusterScopes: ObjectCache<KnownObject> | undefined;
+  profiles: ObjectCache<KubeObject>;
+}
+
+/** What the scope of a target says. `unknown`: the scopes were never read. */
+export type ScopeVerdict =
+  | { kind: 'unknown'; message: string }
+  | { kind: 'denied'; reason: Reason; message: string }
+  | { kind: 'allowed'; ceiling: NamespaceCeiling | undefined };
+
+/** Rules of admission that hold while collecting too. Namespaces are not among them: what a target selects beyond its scope is left out. */
+const reasonByRule: Readonly<Record<string, Reason>> = { 'scope-gvks': 'ScopeGVKDenied', 'static-ref-namespace': 'ScopeNamespaceDenied' };
+
+/** Holds targets to their scope, by the rules of admission. A scope may be written or changed after its targets. */
+export class ScopeJudge {
+  readonly #options: ScopeJudgeOptions;
+  readonly #lookups: Lookups;
+  readonly #read = new Set<ObjectCache<KnownObject>>();
+
+  constructor(options: ScopeJudgeOptions) {
+    this.#options = options;
+    const { scopes, clusterScopes, profiles } = options;
+    const profile = (raw: KubeObject | undefined): KnownObject | undefined => raw && knownObject(raw);
+    this.#lookups = lookupsOver({
+      get: (kind, namespace, name) => (kind === 'KollectProfile' ? profile(profiles.get(`${namespace}/${name}`)) : undefined),
+      list: (kind) => (kind === 'KollectClusterScope' ? (clusterScopes?.list() ?? []) : []),
+      inNamespace: (kind, namespace) => (kind === 'KollectScope' ? scopes.byNamespace(namespace) : []),
+    });
+  }
+
+  /** Calls back with the namespace of targets whose scope may have changed, `''` for cluster targets; undefined: all of the kind. */
+  onChange(kind: TargetKind['kind'], listener: (namespace: string | undefined) => void): void {
+    const cache = this.#cacheOf(kind);
+    cache?.onChange((key) => {
+      if (this.#read.has(cache)) listener(key.slice(0, key.indexOf('/')));
+    });
+    void cache?.synced.then(() => {
+      this.#read.add(cache);
+      listener(undefined);
+    });
+  }
+
+  /** @param spec of the target, found valid */
+  judge(kind: TargetKind['kind'], target: KubeObject, spec: object): ScopeVerdict {
+    const cache = this.#cacheOf(kind);
+    if (cache === undefined || !this.#read.has(cache)) {
+      const because = cache?.state.message ?? 'their first list is not complete';
+      return { kind: 'unknown', message: `the scopes that bound this target could not be read: ${because}` };
+    }
+    const { name, namespace = '' } = target.metadata;
+    for (const rule of (scopeRules.get(kind) ?? []) as readonly StateRule<object>[]) {
+      const reason = reasonByRule[rule.id];
+      if (reason === undefined) continue;
+      const findings: string[] = [];
+      rule.check({ kind, name, namespace, spec, lookups: this.#lookups }, (finding) => findings.push(renderFinding(finding)));
+      if (findings.length > 0) return { kind: 'denied', reason, message: findings.join('; ') };
+    }
+    const scope = kind === 'KollectTarget' ? scopeOf(this.#lookups, namespace) : clusterScopeOf(this.#lookups);
+    if (scope === undefined) return { kind: 'allowed', ceiling: undefined };
+    const { allowedNamespaces, deniedNamespaces } = scope.spec;
+    const key = JSON.stringify([scope.metadata.name, allowedNamespaces, deniedNamespaces]);
+    return { kind: 'allowed', ceiling: { key, scope: titled(scope), allows: (candidate) => allowsNamespace(scope, candidate) } };
+  }
+
+  #cacheOf(kind: TargetKind['kind']): ObjectCache<KnownObject> | undefined {
+    return kind === 'KollectTarget' ? this.#options.scopes : this.#options.clusterScopes;
+  }
+}

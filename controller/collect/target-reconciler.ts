@@ -133,7 +133,7 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     if (verdict.kind === 'unknown') return freeze('ScopeLookupFailed', verdict.message);
     if (verdict.kind === 'denied') {
       collector.deny(namespace, name);
-      return { kind: 'degraded', reason: verdict.reason, message: verdict.message };
+      return verdict;
     }
     if (spec.suspend) return freeze('Suspended', 'spec.suspend is true: rows stay as they are until it is removed');
 

@@ -8,9 +8,9 @@ import type { TargetRows } from './row-store.ts';
 /** Names listed in status; the rest is counted in the message. */
 const listedNamespaces = 100;
 
-/** Why a target does not collect, or how far it is. */
+/** Why a target does not collect, or how far it is. `degraded` keeps its rows, `denied` may have none. */
 export type TargetOutcome =
-  | { kind: 'degraded'; reason: Reason; message: string }
+  | { kind: 'degraded' | 'denied'; reason: Reason; message: string }
   | { kind: 'collecting'; state: CollectionState };
 
 /** Computes the whole status of a target. */
@@ -50,7 +50,7 @@ function firstByName(names: readonly string[]): string[] {
 }
 
 function verdicts(outcome: TargetOutcome, rows: TargetRows): Verdict[] {
-  if (outcome.kind === 'degraded') return failed(outcome.reason, outcome.message);
+  if (outcome.kind !== 'collecting') return failed(outcome.reason, outcome.message);
   const { state } = outcome;
   const what = `${state.resource.plural}${state.resource.group && `.${state.resource.group}`}`;
   if (state.watch.phase === 'Failed') {

@@ -57,6 +57,7 @@ t.test('a kind that the scope does not allow takes the rows along, and they come
   await apply(scope(home, 'team', { allowedGVKs: [{ group: 'apps', version: 'v1', kind: 'Deployment' }] }));
   t.match(await untilReady(home, 'maps', 'False ScopeGVKDenied'), /v1 ConfigMap is not among the allowedGVKs of KollectScope "team": apps\/v1 Deployment/);
   await untilNames(home, 'maps', []);
+  t.equal((await target(home, 'maps')).status?.collectedCount, 0);
   await apply(scope(home, 'team', { allowedGVKs: [{ group: '', version: 'v1', kind: 'configmap' }] }));
   await untilReady(home, 'maps', 'True Collecting');
   await untilNames(home, 'maps', [`${home}/x`]);

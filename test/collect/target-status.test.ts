@@ -1,0 +1,77 @@
+import t from 'tap';
+import type { CollectionState } from '../../controller/collect/collector.ts';
+import { RowStore } from '../../controller/collect/row-store.ts';
+import { targetStatus, type TargetOutcome } from '../../controller/collect/target-status.ts';
+import { conditions as allowed, type ConditionSet } from '../../shared/api/conditions.ts';
+import type { KollectTargetStatus } from '../../shared/api/kollect-target.ts';
+
+const [early, now] = ['2026-01-01T00:00:00.000Z', '2026-01-02T00:00:00.000Z'];
+const target = { apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectTarget', metadata: { name: 'web', namespace: 'shop', generation: 3 }, spec: { resourceRules: [{}, {}] } };
+const places = (count: number): string[] => Array.from({ length: count }, (_, index) => `ns-${String(index).padStart(3, '0')}`).reverse();
+
+function state(more: Partial<CollectionState> = {}): CollectionState {
+  const resource = { group: 'apps', version: 'v1', kind: 'Deployment', plural: 'deployments', namespaced: true, verbs: ['list'], path: () => '/apis/apps/v1/deployments' };
+  return { synced: true, watch: { phase: 'Synced', since: 0 }, resource, matchedNamespaces: ['shop'], effectiveNamespaces: ['shop'], scope: undefined, lastFailure: undefined, ...more };
+}
+
+function judged(outcome: TargetOutcome, { rows = 0, failing = 0, previous }: { rows?: number; failing?: number; previous?: KollectTargetStatus } = {}): KollectTargetStatus {
+  const held = new RowStore().open('shop', 'web');
+  for (let index = 0; index < rows; index++) held.upsert({ namespace: 'shop', name: `o${index}`, uid: `o${index}`, resourceVersion: '1', failures: index < failing ? 1 : 0, payload: String(index) });
+  return targetStatus(target, previous, outcome, held, now);
+}
+
+const collecting = (more: Partial<CollectionState> = {}): TargetOutcome => ({ kind: 'collecting', state: state(more) });
+
+/** `<type>=<status> <reason>`, the whole list. */
+const cases: Record<string, [outcome: TargetOutcome, wanted: string[], failing?: number]> = {
+  'all is well': [collecting(), ['Ready=True Collecting', 'Synced=True Collecting', 'Degraded=False Collecting']],
+  'some attributes fail': [collecting(), ['Ready=True Collecting', 'Synced=True PartialExtraction', 'Degraded=False Collecting'], 1],
+  'the first list is outstanding': [collecting({ synced: false }), ['Ready=False AwaitingSync', 'Synced=False AwaitingSync', 'Degraded=False AwaitingSync']],
+  'the watch fails': [
+    collecting({ synced: false, watch: { phase: 'Failed', since: 0, reason: 'Forbidden', message: 'no' } }),
+    ['Ready=False InformerRegistrationFailed', 'Synced=False InformerRegistrationFailed', 'Degraded=True InformerRegistrationFailed'],
+  ],
+  ...Object.fromEntries(
+    (['InvalidSpec', 'InvalidProfile', 'ProfileNotFound', 'Suspended', 'ScopeGVKDenied', 'ScopeNamespaceDenied', 'ScopeLookupFailed', 'InformerRegistrationFailed'] as const).map((reason) => [
+      reason,
+      [{ kind: 'degraded', reason, message: 'why' }, [`Ready=False ${reason}`, `Synced=False ${reason}`, `Degraded=True ${reason}`]] satisfies [TargetOutcome, string[]],
+    ]),
+  ),
+};
+
+for (const [title, [outcome, wanted, failing = 0]] of Object.entries(cases)) {
+  t.test(title, async (t) => {
+    const found = judged(outcome, { rows: 2, failing }).conditions ?? [];
+    t.strictSame(found.map(({ type, status, reason }) => `${type}=${status} ${reason}`), wanted);
+    for (const kind of ['KollectTarget', 'KollectClusterTarget'] as const) {
+      const reasons: ConditionSet = allowed[kind];
+      for (const { type, status, reason } of found) t.ok(reasons[type as keyof ConditionSet]?.[status]?.includes(reason as never), `${kind} ${type}=${status} ${reason} is documented`);
+    }
+    t.ok(found.every(({ observedGeneration, lastTransitionTime }) => observedGeneration === 3 && lastTransitionTime === now));
+  });
+}
+
+t.test('many namespaces: the first hundred by name, and how many there are', async (t) => {
+  const status = judged(collecting({ matchedNamespaces: places(250), effectiveNamespaces: places(120), scope: 'KollectScope "team"' }));
+  t.equal(status.effectiveNamespaces?.length, 100);
+  t.equal(status.matchedNamespaces?.length, 100);
+  t.strictSame([status.effectiveNamespaces?.[0], status.effectiveNamespaces?.[99]], ['ns-000', 'ns-099']);
+  t.equal(status.conditions?.[0]?.message, 'collecting deployments.apps from 120 namespace(s); KollectScope "team" leaves out 130 more');
+  t.equal(status.activeResourceRules, 2);
+});
+
+t.test('counts and times', async (t) => {
+  const before = judged(collecting(), { rows: 2, failing: 1 });
+  t.match(before, { collectedCount: 2, collectedCountUpdatedAt: now, extractionFailures: 1, observedGeneration: 3 });
+  const previous: KollectTargetStatus = { ...before, collectedCountUpdatedAt: early, conditions: before.conditions?.map((condition) => ({ ...condition, lastTransitionTime: early })) };
+
+  const same = judged(collecting(), { rows: 2, previous });
+  t.equal(same.collectedCountUpdatedAt, early, 'a number that stays keeps its time');
+  t.ok(same.conditions?.every(({ lastTransitionTime }) => lastTransitionTime === early), 'so does a condition, whatever its reason');
+
+  const frozen: TargetOutcome = { kind: 'degraded', reason: 'Suspended', message: 'why' };
+  t.match(judged(frozen, { previous }), { collectedCount: 2, collectedCountUpdatedAt: early }, 'never counted since the start: the old number');
+  t.match(judged({ ...frozen, kind: 'denied' }, { previous }), { collectedCount: 0, collectedCountUpdatedAt: now }, 'denied: there is none');
+  t.match(judged(collecting(), { previous }), { collectedCount: 0, collectedCountUpdatedAt: now }, 'counted as none');
+  t.notHas(judged(frozen, {}), { collectedCount: 0 });
+});

@@ -78,6 +78,23 @@ t.test('rows follow the cluster: one change is one row', async (t) => {
   t.match(await condition(namespace, 'ktgt/web', 'Ready'), /^Ready=True Collecting: collecting deployments.apps from 1 namespace/);
 });
 
+t.test('what a scope denies leaves the sink, also after a restart; what is suspended stays', async (t) => {
+  const namespace = await exported();
+  await kollect.kubectl(['patch', 'ktgt/web', '-n', namespace, '--type=merge', '-p', '{"spec":{"suspend":true}}']);
+  await eventually(namespace, 'ktgt/web', 'Ready', /^Ready=False Suspended/);
+  t.strictSame(await names(namespace), ['api', 'jobs', 'web']);
+
+  await kollect.controller.kill('SIGKILL');
+  await kollect.apply({ apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectScope', metadata: { name: 'team', namespace }, spec: { allowedGVKs: [{ version: 'v1', kind: 'Pod' }] } });
+  await kollect.controller.start();
+  await eventually(namespace, 'ktgt/web', 'Degraded', /^Degraded=True ScopeGVKDenied/);
+  await kollect.eventually(async () => same(await names(namespace), []));
+
+  await kollect.kubectl(['delete', 'kollectscope/team', '-n', namespace]);
+  await kollect.kubectl(['patch', 'ktgt/web', '-n', namespace, '--type=merge', '-p', '{"spec":{"suspend":false}}']);
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'jobs', 'web']));
+});
+
 t.test('a killed controller loses and removes nothing', async (t) => {
   const namespace = await exported();
   const before = await stored(namespace);

@@ -3,10 +3,13 @@ import type { KubeClient } from '../../shared/kube/client.ts';
 import type { ApiResource } from '../../shared/kube/discovery.ts';
 import type { ReflectorObserver, ReflectorState } from '../../shared/kube/reflector.ts';
 import type { Logger } from '../../shared/log.ts';
+import { AccessReviews } from './access-reviews.ts';
+import { ListSlots } from './list-slots.ts';
 import { ResourceWatch } from './resource-watch.ts';
 import type { RowStore } from './row-store.ts';
 import type { CollectionSpec, NamespaceCeiling, NamespaceDefaults, NamespaceFacts } from './selection.ts';
 import { Subscription } from './subscription.ts';
+import { WatchScopes } from './watch-scopes.ts';
 
 /** Source of the cluster's namespaces, kept up to date by whoever owns it. */
 export interface NamespaceSource {
@@ -34,6 +37,13 @@ export interface CollectorOptions {
   observe?: ReflectorObserver | undefined;
   /** Something about this target's collection changed: state, count or failures. */
   onProgress: (namespace: string, name: string) => void;
+  /** See `WatchScopesOptions`. */
+  clusterWide?: boolean | undefined;
+  denialGraceMs?: number | undefined;
+  /** Milliseconds that an answer about our rights holds, and so the time to notice new ones; 50,000 when unset. */
+  reviewAgeMs?: number | undefined;
+  /** See `BackfillOptions`. */
+  backfillDelayMs?: number | undefined;
 }
 
 /** How far a target is. */
@@ -52,19 +62,23 @@ export interface CollectionState {
 interface Collection {
   plan: CollectionPlan;
   subscription: Subscription;
-  watch: ResourceWatch;
+  scopes: WatchScopes;
 }
 
-/** Runs what targets want: one watch a resource, started when the first target needs it and stopped after the last. */
+/** Runs what targets want: the watches of a resource start when the first target needs them and stop after the last. */
 export class Collector {
   readonly #options: CollectorOptions;
   readonly #collections = new Map<string, Collection>();
-  readonly #watches = new Map<string, ResourceWatch>();
   /** Targets that may collect nothing: it is known that they have no rows. */
   readonly #denied = new Set<string>();
+  /** By path of the resource. */
+  readonly #resources = new Map<string, WatchScopes>();
+  readonly #reviews: AccessReviews;
+  readonly #slots = new ListSlots();
 
   constructor(options: CollectorOptions) {
     this.#options = options;
+    this.#reviews = new AccessReviews(options.client, options.reviewAgeMs);
   }
 
   /** Starts or changes the collection of a target. The same plan again costs nothing. */
@@ -87,11 +101,10 @@ export class Collector {
       defaults: this.#options.namespaceDefaults,
     });
     subscription.resolveNamespaces(this.#options.namespaces.list(), plan.ceiling);
-    const watch = this.#watchOf(plan.resource);
-    this.#collections.set(key, { plan, subscription, watch });
-    watch.add(subscription);
+    const scopes = this.#scopesOf(plan.resource);
+    this.#collections.set(key, { plan, subscription, scopes });
+    scopes.add(subscription);
     if (running) this.#release(running);
-    if (watch.state.phase === 'Pending') watch.start();
   }
 
   /** Stops collecting and keeps the rows as they are: nothing proves that they are gone. */
@@ -122,8 +135,8 @@ export class Collector {
     const running = this.#collections.get(`${namespace}/${name}`);
     return (
       running && {
-        synced: running.subscription.synced,
-        watch: running.watch.state,
+        synced: running.scopes.isSynced(running.subscription),
+        watch: running.scopes.state(running.subscription),
         resource: running.plan.resource,
         matchedNamespaces: running.subscription.matchedNamespaces,
         scope: running.plan.ceiling?.scope,
@@ -136,7 +149,8 @@ export class Collector {
   /** Whether the rows are all that there is. */
   isSynced(namespace: string, name: string): boolean {
     const key = `${namespace}/${name}`;
-    return this.#denied.has(key) || this.#collections.get(key)?.subscription.synced === true;
+    const running = this.#collections.get(key);
+    return this.#denied.has(key) || running?.scopes.isSynced(running.subscription) === true;
   }
 
   /** Namespaces were created, deleted or relabelled. */
@@ -146,37 +160,42 @@ export class Collector {
 
   /** States of all watches, for metrics. */
   *watches(): Generator<{ resource: ApiResource; state: ReflectorState }> {
-    for (const watch of this.#watches.values()) yield { resource: watch.resource, state: watch.state };
+    for (const scopes of this.#resources.values()) for (const state of scopes.states()) yield { resource: scopes.resource, state };
   }
 
   async stop(): Promise<void> {
     this.#collections.clear();
-    await Promise.all([...this.#watches.values()].map((watch) => watch.stop()));
-    this.#watches.clear();
+    await Promise.all([...this.#resources.values()].map((scopes) => scopes.stop()));
+    this.#resources.clear();
   }
 
-  #watchOf(resource: ApiResource): ResourceWatch {
+  #scopesOf(resource: ApiResource): WatchScopes {
     const path = resource.path();
-    let watch = this.#watches.get(path);
-    if (!watch) {
-      watch = new ResourceWatch({
-        client: this.#options.client,
+    let scopes = this.#resources.get(path);
+    if (!scopes) {
+      const { client, logger, observe, clusterWide, denialGraceMs, backfillDelayMs } = this.#options;
+      scopes = new WatchScopes({
         resource,
-        logger: this.#options.logger,
-        observe: this.#options.observe,
+        reviews: this.#reviews,
+        logger,
+        clusterWide,
+        denialGraceMs,
+        watch: (namespace, onChange) =>
+          new ResourceWatch({ client, resource, namespace, slots: this.#slots, logger, observe, backfillDelayMs, onChange }),
         onChange: (subscriptions) => {
           for (const { rows } of subscriptions) this.#options.onProgress(rows.namespace, rows.name);
         },
       });
-      this.#watches.set(path, watch);
+      this.#resources.set(path, scopes);
     }
-    return watch;
+    return scopes;
   }
 
-  #resolve({ subscription, watch, plan }: Collection): void {
+  #resolve({ subscription, scopes, plan }: Collection): void {
     const { changed, left } = subscription.resolveNamespaces(this.#options.namespaces.list(), plan.ceiling);
-    if (changed.length > 0 && plan.resource.namespaced) watch.relist(subscription);
-    if (changed.length > 0 || left.length > 0) this.#options.onProgress(subscription.rows.namespace, subscription.rows.name);
+    if (changed.length === 0 && left.length === 0) return;
+    scopes.namespacesChanged(subscription, changed);
+    this.#options.onProgress(subscription.rows.namespace, subscription.rows.name);
   }
 
   /** True when it ran. */
@@ -188,10 +207,10 @@ export class Collector {
     return true;
   }
 
-  #release({ subscription, watch }: Collection): void {
-    watch.remove(subscription);
-    if (!watch.idle) return;
-    this.#watches.delete(watch.resource.path());
-    void watch.stop();
+  #release({ subscription, scopes }: Collection): void {
+    scopes.remove(subscription);
+    if (!scopes.idle) return;
+    this.#resources.delete(scopes.resource.path());
+    void scopes.stop();
   }
 }

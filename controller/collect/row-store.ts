@@ -145,15 +145,14 @@ export class TargetRows {
   }
 
   /**
-   * The list is complete: what nobody saw since it began is gone, but for `spared` uids, which exist and could not be read. Does nothing
-   * when another list began meanwhile. Returns the number of rows removed.
+   * The list is complete: what nobody saw since it began is gone, but for `spared` uids, which exist and could not be read. A list of one
+   * namespace says so of that namespace only. Of several lists of the same, complete the one that began last. Returns the number of rows removed.
    */
-  completeList(epoch: number, spared?: ReadonlySet<string>): number {
-    if (epoch !== this.#epoch) return 0;
+  completeList(epoch: number, spared?: ReadonlySet<string>, namespace?: string): number {
     let swept = 0;
-    for (const [namespace, rows] of this.#namespaces) {
-      for (const row of rows.values()) {
-        if (row.epoch !== epoch && !spared?.has(row.uid) && this.remove(namespace, row.uid)) swept++;
+    for (const name of namespace === undefined ? this.#namespaces.keys() : [namespace]) {
+      for (const row of this.#namespaces.get(name)?.values() ?? []) {
+        if (row.epoch < epoch && !spared?.has(row.uid) && this.remove(name, row.uid)) swept++;
       }
     }
     return swept;

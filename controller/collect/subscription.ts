@@ -30,8 +30,6 @@ export class Subscription {
   #matched: ReadonlySet<string> = new Set();
   /** What of each namespace decides about its objects. */
   #effective: ReadonlyMap<string, string> = new Map();
-  /** True once a list was completed for this subscription and while nothing says that its rows may be stale. */
-  synced = false;
   /** Why the last attribute that failed did; holds no value of the object. */
   lastFailure: string | undefined;
 
@@ -43,6 +41,11 @@ export class Subscription {
     this.#lookup = options.namespaces;
     this.#defaults = options.defaults;
     this.#selects = compileObjectSelection(options.spec);
+  }
+
+  /** Whether objects of this namespace are wanted at all. */
+  includes(namespace: string): boolean {
+    return this.#effective.has(namespace);
   }
 
   /** What the spec selects. */

@@ -63,17 +63,19 @@ t.test('a complete list sweeps what it did not confirm, and nothing else', async
   t.strictSame(uids(rows), ['a', 'd']);
 });
 
-t.test('a list that another one overtook sweeps nothing', async (t) => {
+t.test('lists of single namespaces sweep these, whatever else is listed meanwhile', async (t) => {
   const { store } = storeWithJournal();
   const rows = store.open('shop', 'web');
-  rows.upsert(facts('a', 'a'));
-  const first = rows.beginList();
-  const second = rows.beginList();
-  t.equal(rows.completeList(first), 0);
-  t.strictSame(uids(rows), ['a']);
-  rows.upsert(facts('a', 'a'));
-  t.equal(rows.completeList(second), 0);
-  t.strictSame(uids(rows), ['a']);
+  for (const uid of ['a', 'b']) rows.upsert(facts(uid, uid, 'north'));
+  for (const uid of ['c', 'd']) rows.upsert(facts(uid, uid, 'south'));
+  const north = rows.beginList();
+  rows.upsert(facts('a', 'a', 'north'));
+  const south = rows.beginList();
+  rows.upsert(facts('c', 'c', 'south'));
+  t.equal(rows.completeList(north, undefined, 'north'), 1, 'b was not listed');
+  t.strictSame(uids(rows), ['a', 'c', 'd'], 'the other namespace is not touched');
+  t.equal(rows.completeList(south, new Set(['d']), 'south'), 0, 'd could not be read');
+  t.strictSame(uids(rows), ['a', 'c', 'd']);
 });
 
 t.test('rows with failed attributes are counted while they fail', async (t) => {

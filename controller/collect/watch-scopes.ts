@@ -1,0 +1,285 @@
+import type { ApiResource } from '../../shared/kube/discovery.ts';
+import type { ReflectorState } from '../../shared/kube/reflector.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { AccessReviews } from './access-reviews.ts';
+import type { ResourceWatch } from './resource-watch.ts';
+import type { Subscription } from './subscription.ts';
+
+/** How long a denial freezes rows before they leave: long enough to repair a role binding that somebody deleted by mistake. */
+const defaultDenialGraceMs = 3_600_000;
+const reviewsAtATime = 8;
+/** Scopes named in a message; the rest is counted. */
+const namedScopes = 3;
+
+export interface WatchScopesOptions {
+  resource: ApiResource;
+  reviews: AccessReviews;
+  logger: Logger;
+  /** False: every namespace is watched by itself, and a watch of all is never tried. */
+  clusterWide?: boolean | undefined;
+  /** Monotonic milliseconds that a denial has to hold before its rows leave; 3,600,000 when unset. */
+  denialGraceMs?: number | undefined;
+  /** Makes a watch of one namespace, or of all; it is not started. */
+  watch: (namespace: string | undefined, onChange: (subscriptions: Iterable<Subscription>) => void) => ResourceWatch;
+  onChange: (subscriptions: Iterable<Subscription>) => void;
+}
+
+/** One namespace, or all of them: watched, or denied. */
+interface Scope {
+  namespace: string | undefined;
+  watch?: ResourceWatch | undefined;
+  denial?: { verbs: readonly string[]; since: number; expelled: boolean } | undefined;
+}
+
+/**
+ * The watches of one resource for all targets that collect it: one of the whole cluster where we may, else one for each namespace that somebody wants.
+ * What is denied is asked for again until it is granted. Its rows stay as they are, and leave when the denial has held for the grace period.
+ */
+export class WatchScopes {
+  readonly resource: ApiResource;
+  readonly #options: WatchScopesOptions;
+  readonly #subscriptions = new Set<Subscription>();
+  readonly #scopes = new Map<string | undefined, Scope>();
+  #mode: 'cluster' | 'namespaces' | undefined;
+  #arranging: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: WatchScopesOptions) {
+    this.#options = options;
+    this.resource = options.resource;
+  }
+
+  get idle(): boolean {
+    return this.#subscriptions.size === 0;
+  }
+
+  add(subscription: Subscription): void {
+    this.#subscriptions.add(subscription);
+    // What runs already feeds it from now on.
+    for (const name of this.#mode === 'cluster' ? [undefined] : subscription.effectiveNamespaces) this.#scopes.get(name)?.watch?.add(subscription);
+    this.#arrange();
+  }
+
+  remove(subscription: Subscription): void {
+    this.#subscriptions.delete(subscription);
+    for (const { watch } of this.#scopes.values()) watch?.remove(subscription);
+    this.#arrange();
+  }
+
+  /** Namespaces joined, left, or select other objects than before. */
+  namespacesChanged(subscription: Subscription, changed: readonly string[]): void {
+    if (!this.resource.namespaced) return;
+    const everywhere = this.#scopes.get(undefined)?.watch;
+    if (everywhere && changed.length > 0) everywhere.relist(subscription, changed);
+    for (const name of changed) {
+      const watch = this.#scopes.get(name)?.watch;
+      if (watch?.subscriptions.has(subscription)) watch.relist(subscription, [name]);
+    }
+    if (!everywhere) this.#arrange();
+  }
+
+  /** The worst of what the watches of a subscription are in. */
+  state(subscription: Subscription): ReflectorState {
+    if (this.#mode === undefined) return { phase: 'Pending', since: 0 };
+    const scopes = this.#of(subscription);
+    if (!scopes) return { phase: 'Syncing', since: 0 };
+    const denied = scopes.filter(({ denial }) => denial !== undefined);
+    if (denied.length > 0) return { phase: 'Failed', reason: 'Forbidden', message: this.#denials(denied), since: Math.min(...denied.map(({ denial }) => denial!.since)) };
+    const states = scopes.map(({ watch }) => watch!.state);
+    return (
+      states.find(({ phase }) => phase === 'Failed') ??
+      states.find(({ phase }) => phase !== 'Synced') ??
+      states[0] ?? { phase: 'Synced', since: 0 }
+    );
+  }
+
+  /** Whether the rows are all that there is: every list is complete, or its rows have left for good. */
+  isSynced(subscription: Subscription): boolean {
+    return this.#of(subscription)?.every(({ watch, denial }) => (denial ? denial.expelled : watch!.isSynced(subscription))) === true;
+  }
+
+  /** States of all watches, and of those that are denied. */
+  *states(): Generator<ReflectorState> {
+    for (const { watch, denial } of this.#scopes.values()) {
+      if (denial) yield { phase: 'Failed', reason: 'Forbidden', since: denial.since };
+      else if (watch) yield watch.state;
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    const watches = [...this.#scopes.values()].map(({ watch }) => watch?.stop());
+    this.#scopes.clear();
+    this.#subscriptions.clear();
+    await Promise.all([...watches, this.#arranging]);
+  }
+
+  /** Undefined while it is not decided. */
+  #of(subscription: Subscription): Scope[] | undefined {
+    if (this.#mode === undefined) return undefined;
+    const scopes: Scope[] = [];
+    for (const name of this.#mode === 'cluster' ? [undefined] : subscription.effectiveNamespaces) {
+      const scope = this.#scopes.get(name);
+      if (!scope || (!scope.denial && !scope.watch?.subscriptions.has(subscription))) return undefined;
+      scopes.push(scope);
+    }
+    return scopes;
+  }
+
+  /** Makes the watches what is wanted and allowed; one pass at a time. */
+  #arrange(): void {
+    this.#again = true;
+    this.#arranging ??= this.#arrangeAll().finally(() => {
+      this.#arranging = undefined;
+      if (this.#again && !this.#stopped) this.#arrange();
+    });
+  }
+
+  async #arrangeAll(): Promise<void> {
+    while (this.#again && !this.#stopped) {
+      this.#again = false;
+      // Changes that come together are looked at once.
+      await Promise.resolve();
+      const mode = await this.#chooseMode();
+      const verdicts = await this.#ask(mode === 'cluster' ? [undefined] : this.#wantedNamespaces());
+      if (!this.#stopped) this.#apply(mode, verdicts);
+    }
+    if (!this.#stopped) this.#plan();
+  }
+
+  async #chooseMode(): Promise<'cluster' | 'namespaces'> {
+    if (!this.resource.namespaced) return 'cluster';
+    if (this.#options.clusterWide === false) return 'namespaces';
+    const verbs = await this.#denied(undefined);
+    return verbs === undefined ? (this.#mode ?? 'cluster') : verbs.length === 0 ? 'cluster' : 'namespaces';
+  }
+
+  async #ask(namespaces: Iterable<string | undefined>): Promise<Map<string | undefined, readonly string[]>> {
+    const verdicts = new Map<string | undefined, readonly string[]>();
+    const pending = [...namespaces];
+    const work = async (): Promise<void> => {
+      while (pending.length > 0 && !this.#stopped) {
+        const namespace = pending.pop();
+        const known = this.#scopes.get(namespace);
+        // A watch that runs is allowed until it is refused.
+        const verbs = known?.watch && !isForbidden(known.watch.state) ? [] : await this.#denied(namespace);
+        verdicts.set(namespace, verbs ?? known?.denial?.verbs ?? []);
+      }
+    };
+    await Promise.all(Array.from({ length: reviewsAtATime }, work));
+    return verdicts;
+  }
+
+  /** Undefined when the API server cannot tell. */
+  async #denied(namespace: string | undefined): Promise<readonly string[] | undefined> {
+    try {
+      return await this.#options.reviews.denied(this.resource, namespace);
+    } catch (error) {
+      this.#options.logger.warn('access could not be reviewed', { resource: this.resource.plural, namespace, error: String(error) });
+      return undefined;
+    }
+  }
+
+  #wantedNamespaces(): Set<string> {
+    const wanted = new Set<string>();
+    for (const subscription of this.#subscriptions) for (const name of subscription.effectiveNamespaces) wanted.add(name);
+    return wanted;
+  }
+
+  #apply(mode: 'cluster' | 'namespaces', verdicts: ReadonlyMap<string | undefined, readonly string[]>): void {
+    const before = this.#mode;
+    this.#mode = mode;
+    const wanted = mode === 'cluster' ? new Set([undefined]) : this.#wantedNamespaces();
+    // First, so that no subscription is ever fed by two watches: the older event would win.
+    for (const [name, { watch }] of this.#scopes) {
+      if (!this.idle && (wanted as Set<string | undefined>).has(name)) continue;
+      this.#scopes.delete(name);
+      void watch?.stop();
+    }
+    const affected = new Set<Subscription>(before === mode ? [] : this.#subscriptions);
+    for (const name of this.idle ? [] : wanted) {
+      const verbs = verdicts.get(name);
+      // Joined while others were asked for.
+      if (verbs === undefined) this.#again = true;
+      else for (const subscription of this.#applyScope(name, verbs)) affected.add(subscription);
+    }
+    if (affected.size > 0) this.#options.onChange(affected);
+  }
+
+  /** Gives those whose state changed. */
+  #applyScope(namespace: string | undefined, verbs: readonly string[]): Iterable<Subscription> {
+    let scope = this.#scopes.get(namespace);
+    if (!scope) this.#scopes.set(namespace, (scope = { namespace }));
+    const wanting = [...this.#subscriptions].filter((subscription) => namespace === undefined || subscription.includes(namespace));
+    if (verbs.length > 0) {
+      void scope.watch?.stop();
+      scope.watch = undefined;
+      const changed = scope.denial === undefined;
+      scope.denial = { since: performance.now(), expelled: false, ...scope.denial, verbs };
+      return this.#expel(scope, wanting) || changed ? wanting : [];
+    }
+    const healed = scope.denial !== undefined;
+    scope.denial = undefined;
+    const isNew = scope.watch === undefined;
+    const watch = (scope.watch ??= this.#options.watch(namespace, (subscriptions) => this.#watchChanged(namespace, subscriptions)));
+    const joined = wanting.filter((subscription) => !watch.subscriptions.has(subscription));
+    for (const subscription of watch.subscriptions) if (!wanting.includes(subscription)) watch.remove(subscription);
+    for (const subscription of joined) watch.add(subscription);
+    if (isNew) watch.start();
+    return healed ? wanting : joined;
+  }
+
+  /** True when rows left, or when nothing will come of this scope any more. */
+  #expel({ namespace, denial }: Scope, wanting: readonly Subscription[]): boolean {
+    if (!denial || performance.now() - denial.since < this.#graceMs) return false;
+    const first = !denial.expelled;
+    denial.expelled = true;
+    let rows = 0;
+    for (const subscription of wanting) rows += subscription.rows.removeNamespace(namespace ?? '');
+    if (rows > 0) this.#options.logger.warn('rows left because access was denied for too long', { resource: this.resource.plural, namespace, rows });
+    return first;
+  }
+
+  #watchChanged(namespace: string | undefined, subscriptions: Iterable<Subscription>): void {
+    const state = this.#scopes.get(namespace)?.watch?.state;
+    if (state && isForbidden(state)) {
+      this.#options.reviews.refused(this.resource, namespace);
+      this.#arrange();
+    }
+    this.#options.onChange(subscriptions);
+  }
+
+  get #graceMs(): number {
+    return this.#options.denialGraceMs ?? defaultDenialGraceMs;
+  }
+
+  /** The next look at what is denied: when the answers are old enough to be asked for again, or a grace period ends. */
+  #plan(): void {
+    clearTimeout(this.#timer);
+    const denials = [...this.#scopes.values()].flatMap(({ denial }) => (denial ? [denial] : []));
+    const confined = this.#mode === 'namespaces' && this.#options.clusterWide !== false;
+    if (this.idle || (denials.length === 0 && !confined)) return;
+    const now = performance.now();
+    const ends = denials.filter(({ expelled }) => !expelled).map(({ since }) => Math.max(0, since + this.#graceMs - now));
+    const delayMs = Math.min(this.#options.reviews.ageMs * (1 + Math.random() / 10), ...ends);
+    this.#timer = setTimeout(() => this.#arrange(), delayMs + 1);
+  }
+
+  #denials(scopes: readonly Scope[]): string {
+    const { plural, group, namespaced } = this.resource;
+    const verbs = [...new Set(scopes.flatMap(({ denial }) => denial?.verbs ?? []))].sort().join(' or ');
+    const names = scopes.map(({ namespace }) => namespace);
+    const rest = names.length - namedScopes;
+    const where = !namespaced
+      ? 'at cluster scope'
+      : `in namespace ${names.slice(0, namedScopes).map((name) => `"${name}"`).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+    return `Forbidden: the controller may not ${verbs} ${plural}${group && `.${group}`} ${where}`;
+  }
+}
+
+function isForbidden({ phase, reason }: ReflectorState): boolean {
+  return phase === 'Failed' && (reason === 'Forbidden' || reason === 'HTTP 403');
+}

@@ -14,7 +14,9 @@ import type { Logger } from '../shared/log.ts';
 import type { AddressPolicy } from '../shared/net/address-policy.ts';
 import type { HostMap } from '../shared/net/host-map.ts';
 import { userAgent } from '../shared/version.ts';
+import { AccessReviews } from './collect/access-reviews.ts';
 import { Collector } from './collect/collector.ts';
+import { Definitions } from './collect/definitions.ts';
 import { RowStore } from './collect/row-store.ts';
 import { CompiledProfiles } from './collect/compiled-profiles.ts';
 import { ScopeJudge } from './collect/scope-judge.ts';
@@ -61,6 +63,7 @@ export class Controller {
   readonly #scopes: ObjectCache<KnownObject>[];
   readonly #clusterTargetCache: ObjectCache<KubeObject> | undefined;
   readonly #collector: Collector;
+  readonly #definitions: Definitions;
   readonly #targets: TargetReconciler<KollectTargetSpec>;
   readonly #clusterTargets: TargetReconciler<KollectClusterTargetSpec> | undefined;
   readonly #inventories: InventoryReconciler;
@@ -130,9 +133,12 @@ export class Controller {
 
     const { targets, profiles, inventories, snapshot, database, event } = this.#caches;
     const namespaces = this.#namespaces;
+    const reviews = new AccessReviews(client);
     this.#collector = new Collector({
       client,
+      reviews,
       store,
+      clusterWide: watched === undefined,
       logger,
       observe,
       // Cluster-scoped objects are cached under `/<name>`.
@@ -143,6 +149,18 @@ export class Controller {
     const scopes = scopeCache('kollectscopes');
     const clusterScopes = settings.tenantMode ? undefined : scopeCache('kollectclusterscopes');
     this.#scopes = [scopes, ...(clusterScopes ? [clusterScopes] : [])];
+    const discovery = new Discovery(client);
+    this.#definitions = new Definitions({
+      client,
+      reviews,
+      logger,
+      observe,
+      onChange: (group) => {
+        discovery.invalidateGroup(group);
+        this.#targets.definitionsChanged(group);
+        this.#clusterTargets?.definitionsChanged(group);
+      },
+    });
     const common = {
       client,
       profiles,
@@ -152,7 +170,8 @@ export class Controller {
       logger,
       events: this.#events,
       collector: this.#collector,
-      discovery: new Discovery(client),
+      discovery,
+      definitions: this.#definitions,
       onProgress: (namespace: string) => this.#inventories.targetsChanged(namespace),
     };
     this.#targets = new TargetReconciler({ ...common, kind: namespacedTargets, targets });
@@ -202,6 +221,7 @@ export class Controller {
       }, namespaceDelayMs);
     });
     // Targets first: an inventory must know all of its targets before it compares what a sink holds.
+    this.#definitions.start();
     this.#targets.start();
     this.#clusterTargets?.start();
     this.#inventories.start();
@@ -218,7 +238,7 @@ export class Controller {
   async stop(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#namespaceTimer);
-    await Promise.all([this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#sinks.stop(), this.#collector.stop()]);
+    await Promise.all([this.#definitions.stop(), this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#sinks.stop(), this.#collector.stop()]);
     await Promise.all([...this.#needed(), ...this.#scopes].map((cache) => cache.stop()));
     await this.#events.flush();
     await this.#client.close();

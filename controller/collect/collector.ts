@@ -3,7 +3,7 @@ import type { KubeClient } from '../../shared/kube/client.ts';
 import type { ApiResource } from '../../shared/kube/discovery.ts';
 import type { ReflectorObserver, ReflectorState } from '../../shared/kube/reflector.ts';
 import type { Logger } from '../../shared/log.ts';
-import { AccessReviews } from './access-reviews.ts';
+import type { AccessReviews } from './access-reviews.ts';
 import { ListSlots } from './list-slots.ts';
 import { ResourceWatch } from './resource-watch.ts';
 import type { RowStore } from './row-store.ts';
@@ -30,6 +30,7 @@ export interface CollectionPlan {
 
 export interface CollectorOptions {
   client: KubeClient;
+  reviews: AccessReviews;
   store: RowStore;
   namespaces: NamespaceSource;
   namespaceDefaults?: NamespaceDefaults | undefined;
@@ -40,8 +41,6 @@ export interface CollectorOptions {
   /** See `WatchScopesOptions`. */
   clusterWide?: boolean | undefined;
   denialGraceMs?: number | undefined;
-  /** Milliseconds that an answer about our rights holds, and so the time to notice new ones; 50,000 when unset. */
-  reviewAgeMs?: number | undefined;
   /** See `BackfillOptions`. */
   backfillDelayMs?: number | undefined;
 }
@@ -73,12 +72,10 @@ export class Collector {
   readonly #denied = new Set<string>();
   /** By path of the resource. */
   readonly #resources = new Map<string, WatchScopes>();
-  readonly #reviews: AccessReviews;
   readonly #slots = new ListSlots();
 
   constructor(options: CollectorOptions) {
     this.#options = options;
-    this.#reviews = new AccessReviews(options.client, options.reviewAgeMs);
   }
 
   /** Starts or changes the collection of a target. The same plan again costs nothing. */
@@ -173,10 +170,10 @@ export class Collector {
     const path = resource.path();
     let scopes = this.#resources.get(path);
     if (!scopes) {
-      const { client, logger, observe, clusterWide, denialGraceMs, backfillDelayMs } = this.#options;
+      const { client, reviews, logger, observe, clusterWide, denialGraceMs, backfillDelayMs } = this.#options;
       scopes = new WatchScopes({
         resource,
-        reviews: this.#reviews,
+        reviews,
         logger,
         clusterWide,
         denialGraceMs,

@@ -14,6 +14,7 @@ import { recordTransition } from '../observe/transitions.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
 import type { Collector } from './collector.ts';
 import type { CompiledProfiles } from './compiled-profiles.ts';
+import type { Definitions } from './definitions.ts';
 import type { RowStore } from './row-store.ts';
 import type { ScopeJudge } from './scope-judge.ts';
 import type { TargetKind } from './target-kind.ts';
@@ -28,6 +29,7 @@ export interface TargetReconcilerOptions<Spec> {
   kind: TargetKind<Spec>;
   client: KubeClient;
   discovery: Discovery;
+  definitions: Pick<Definitions, 'isGone'>;
   targets: ObjectCache<KubeObject>;
   profiles: ObjectCache<KubeObject>;
   compiled: CompiledProfiles;
@@ -93,6 +95,16 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     this.#options.onProgress(namespace);
   }
 
+  /** Kinds of a group appeared, went, or are served in another way. */
+  definitionsChanged(group: string): void {
+    const { kind, targets, profiles } = this.#options;
+    for (const target of targets.list()) {
+      const { namespace, name } = kind.profileOf(target);
+      const spec = profiles.get(`${namespace}/${name}`)?.['spec'] as { targetGVK?: { group?: unknown } } | undefined;
+      if (spec?.targetGVK?.group === group) this.#queue.add(keyOf(target));
+    }
+  }
+
   async stop(): Promise<void> {
     await this.#queue.stop();
     this.#status.stop();
@@ -119,7 +131,7 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
 
   /** Starts, changes or freezes the collection. */
   async #arrange(raw: KubeObject, namespace: string, name: string): Promise<TargetOutcome> {
-    const { kind, collector, profiles, compiled, scopes, discovery } = this.#options;
+    const { kind, collector, profiles, compiled, scopes, discovery, definitions } = this.#options;
     const freeze = (reason: Reason, message: string): TargetOutcome => {
       collector.freeze(namespace, name);
       return { kind: 'degraded', reason, message };
@@ -154,6 +166,10 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     const resource = await discovery.resolve(gvk);
     if (!resource) {
       this.#queue.addAfter(`${namespace}/${name}`, unknownResourceRetryMs);
+      if (definitions.isGone(gvk)) {
+        collector.deny(namespace, name);
+        return { kind: 'degraded', reason: 'InformerRegistrationFailed', message: `the CustomResourceDefinition of ${gvk.kind} in ${gvk.group} was deleted` };
+      }
       const apiVersion = gvk.group ? `${gvk.group}/${gvk.version}` : gvk.version;
       return freeze('InformerRegistrationFailed', `the API server knows no ${gvk.kind} in ${apiVersion}; is its CustomResourceDefinition installed?`);
     }

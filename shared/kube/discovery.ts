@@ -41,6 +41,11 @@ export class Discovery {
     this.#versions.delete(`${group}/${version}`);
   }
 
+  /** Kinds of this group may be served in another way than before. */
+  invalidateGroup(group: string): void {
+    for (const key of this.#versions.keys()) if (key.startsWith(`${group}/`)) this.#versions.delete(key);
+  }
+
   #read(group: string, version: string): Promise<Map<string, ApiResource>> {
     const key = `${group}/${version}`;
     const resources = this.#fetch(group, version);

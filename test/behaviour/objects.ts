@@ -5,12 +5,15 @@ export interface PipelineOptions {
   dsn: string;
   /** Keys of the Secret; the DSN under `dsn` when unset. */
   secret?: Record<string, string>;
+  /** Deployments when unset. */
+  targetGVK?: { group: string; version: string; kind: string };
   attributes?: { name: string; path: string; optional?: boolean }[];
   targetSpec?: string;
   inventorySpec?: string;
   sinkSpec?: string;
 }
 
+const deployments = { group: 'apps', version: 'v1', kind: 'Deployment' };
 const defaultAttributes = [
   { name: 'image', path: '$.spec.template.spec.containers[0].image' },
   { name: 'replicas', path: 'cel:object.spec.replicas' },
@@ -25,12 +28,12 @@ export function secret({ namespace, dsn, secret: keys }: PipelineOptions): strin
   return manifest({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'dsn', namespace }, stringData: keys ?? { dsn } });
 }
 
-export function profile({ namespace, attributes = defaultAttributes }: PipelineOptions): string {
+export function profile({ namespace, targetGVK = deployments, attributes = defaultAttributes }: PipelineOptions): string {
   return manifest({
     apiVersion: 'kollect.dev/v1alpha1',
     kind: 'KollectProfile',
     metadata: { name: 'deployments', namespace },
-    spec: { targetGVK: { group: 'apps', version: 'v1', kind: 'Deployment' }, attributes },
+    spec: { targetGVK, attributes },
   });
 }
 

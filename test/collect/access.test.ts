@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap';
+import { AccessReviews } from '../../controller/collect/access-reviews.ts';
 import { Collector, type CollectorOptions } from '../../controller/collect/collector.ts';
 import { RowStore } from '../../controller/collect/row-store.ts';
 import type { NamespaceFacts } from '../../controller/collect/selection.ts';
@@ -59,11 +60,11 @@ async function collectAs(t: Test, user: string, options: Partial<CollectorOption
   const store = new RowStore();
   const collector = new Collector({
     client,
+    reviews: new AccessReviews(client, 500),
     store,
     namespaces: { get: (name) => namespaces.get(name), list: () => namespaces.values() },
     logger,
     onProgress: () => undefined,
-    reviewAgeMs: 500,
     backfillDelayMs: 200,
     ...options,
   });

@@ -1,24 +1,16 @@
 import t, { type Test } from 'tap';
-import { AccessReviews } from '../../controller/collect/access-reviews.ts';
-import { Collector, type CollectorOptions } from '../../controller/collect/collector.ts';
-import { RowStore } from '../../controller/collect/row-store.ts';
-import type { NamespaceFacts } from '../../controller/collect/selection.ts';
-import type { KollectTargetSpec } from '../../shared/api/kollect-target.ts';
-import { compileProfile } from '../../shared/extract/compile-profile.ts';
+import type { CollectorOptions } from '../../controller/collect/collector.ts';
 import { KubeClient } from '../../shared/kube/client.ts';
 import { loadConnection } from '../../shared/kube/config.ts';
-import { Discovery } from '../../shared/kube/discovery.ts';
-import { createLogger } from '../../shared/log.ts';
-import { WatchProxy } from '../faults/watch-proxy.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
+import { collectAs } from './collecting.ts';
 
 const users = ['reader-a', 'reader-b', 'reader-c', 'reader-d', 'reader-e'];
 const cluster = await startCluster({ users: users.map((name) => ({ name })) });
 t.teardown(() => cluster.stop());
 const admin = new KubeClient(await loadConnection({ kubeconfig: cluster.kubeconfig }));
 t.teardown(() => admin.close());
-const logger = createLogger({ level: 'error', format: 'text', name: 'test', write: () => undefined });
 
 const rbac = '/apis/rbac.authorization.k8s.io/v1';
 const ruleOf = (resource: string, verbs: string[]) => [{ apiGroups: [''], resources: [resource], verbs }];
@@ -44,75 +36,15 @@ function grants(user: string) {
   };
 }
 
-let made = 0;
-
-async function collectAs(t: Test, user: string, options: Partial<CollectorOptions> = {}) {
-  const id = made++;
-  const names = ['north', 'south', 'west'].map((name) => `${name}-${id}`);
-  const namespaces = new Map<string, NamespaceFacts>();
-  for (const name of names) {
-    await admin.create('/api/v1/namespaces', { metadata: { name } });
-    namespaces.set(name, { name, labels: undefined, annotations: undefined });
-  }
-  const proxy = new WatchProxy({ url: cluster.url, ca: cluster.caPem });
-  const connection = await loadConnection({ kubeconfig: cluster.kubeconfigOf(user) });
-  const client = new KubeClient({ ...connection, server: await proxy.start() });
-  const store = new RowStore();
-  const collector = new Collector({
-    client,
-    reviews: new AccessReviews(client, 500),
-    store,
-    namespaces: { get: (name) => namespaces.get(name), list: () => namespaces.values() },
-    logger,
-    onProgress: () => undefined,
-    backfillDelayMs: 200,
-    ...options,
-  });
-  t.teardown(async () => {
-    await collector.stop();
-    await client.close();
-    await proxy.stop();
-  });
-  const discovery = new Discovery(admin);
-  const resourceOf = async (kind: string) => (await discovery.resolve({ group: '', version: 'v1', kind }))!;
-  const collect = async (name: string, spec: Partial<KollectTargetSpec>, kind = 'ConfigMap'): Promise<void> => {
-    const profile = compileProfile({ spec: { targetGVK: { version: 'v1', kind }, attributes: [{ name: 'value', path: '$.data.value', optional: true }] } });
-    const full = { profileRef: 'p', labelSelector: kind === 'ConfigMap' ? { matchLabels: { test: 'yes' } } : undefined, ...spec } as KollectTargetSpec;
-    collector.collect(names[0]!, name, { fingerprint: JSON.stringify(full) + kind, spec: full, profile, resource: await resourceOf(kind) });
-  };
-  const write = (namespace: string, name: string, value: string): Promise<unknown> =>
-    admin.patch(`/api/v1/namespaces/${namespace}/configmaps/${name}`, {
-      type: 'apply',
-      query: { fieldManager: 'test', force: true },
-      body: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, labels: { test: 'yes' } }, data: { value } },
-    });
-  const rows = (name: string): string =>
-    [...(store.get(names[0]!, name)?.rows() ?? [])]
-      .map((row) => `${row.namespace.replace(/-\d+$/, '')}/${row.name}=${JSON.parse(row.payload).attributes.value}`)
-      .sort()
-      .join(' ');
-  const state = (name: string) => collector.state(names[0]!, name)!;
-  const shows = (name: string, expected: string): Promise<unknown> =>
-    eventually(() => {
-      if (rows(name) !== expected) throw new Error(`${rows(name)} instead of ${expected}; ${JSON.stringify(state(name))}`);
-      return true;
-    });
-  const phase = (name: string, expected: string): Promise<unknown> =>
-    eventually(() => {
-      const { phase, message } = state(name).watch;
-      if (phase !== expected) throw new Error(`${phase} ${message}`);
-      return true;
-    });
-  const synced = (name: string): Promise<unknown> => eventually(() => state(name).synced && state(name).watch.phase === 'Synced');
-  const asked = (path: RegExp): number => proxy.requests.filter(({ url }) => path.test(url.pathname)).length;
-  const [north, south, west] = names as [string, string, string];
-  return { ...grants(user), north, south, west, namespaces, collector, proxy, collect, write, rows, state, shows, phase, synced, asked };
-}
+const collecting = async (t: Test, user: string, options: Partial<CollectorOptions> = {}) => ({
+  ...grants(user),
+  ...(await collectAs(t, { cluster, admin, user }, options)),
+});
 
 t.jobs = 5;
 
 t.test('a watch without rights says which, and heals by itself', { buffered: true }, async (t) => {
-  const run = await collectAs(t, 'reader-a');
+  const run = await collecting(t, 'reader-a');
   await run.write(run.north, 'a', '1');
   await run.collect('web', {});
   await run.phase('web', 'Failed');
@@ -132,7 +64,7 @@ t.test('a watch without rights says which, and heals by itself', { buffered: tru
 });
 
 t.test('namespaces are watched one by one where only that is allowed, and together as soon as that is', { buffered: true }, async (t) => {
-  const run = await collectAs(t, 'reader-b');
+  const run = await collecting(t, 'reader-b');
   await run.grant('read-configmaps', run.north);
   await run.grant('read-configmaps', run.south);
   for (const namespace of [run.north, run.south, run.west]) await run.write(namespace, 'a', '1');
@@ -177,7 +109,7 @@ t.test('namespaces are watched one by one where only that is allowed, and togeth
 
 t.test('rows leave only when a denial holds', { buffered: true }, async (t) => {
   const graceMs = 4_000;
-  const run = await collectAs(t, 'reader-c', { denialGraceMs: graceMs });
+  const run = await collecting(t, 'reader-c', { denialGraceMs: graceMs });
   await run.grant('read-configmaps', run.north);
   await run.grant('read-configmaps', run.south);
   await run.write(run.north, 'a', '1');
@@ -208,7 +140,7 @@ t.test('rows leave only when a denial holds', { buffered: true }, async (t) => {
 });
 
 t.test('kinds without a namespace need rights to all of them', { buffered: true }, async (t) => {
-  const run = await collectAs(t, 'reader-d', { denialGraceMs: 1_500 });
+  const run = await collecting(t, 'reader-d', { denialGraceMs: 1_500 });
   await run.grant('read-namespaces');
   await run.collect('namespaces', {}, 'Namespace');
   await run.synced('namespaces');
@@ -225,7 +157,7 @@ t.test('kinds without a namespace need rights to all of them', { buffered: true 
 });
 
 t.test('a watch of the whole cluster is never tried when that is not wanted', { buffered: true }, async (t) => {
-  const run = await collectAs(t, 'reader-e', { clusterWide: false });
+  const run = await collecting(t, 'reader-e', { clusterWide: false });
   await run.grant('read-configmaps');
   await run.write(run.north, 'a', '1');
   await run.write(run.south, 'a', '1');

@@ -17,6 +17,8 @@ const resource: ApiResource = {
   path: () => root,
 };
 
+/** Definitions hold the schemas of all versions: more of them at a time would block the process. */
+const pageSize = 10;
 /** Those who have no right to definitions seldom get it. */
 const retryMs = 300_000;
 
@@ -50,7 +52,7 @@ export class Definitions {
   constructor(options: DefinitionsOptions) {
     this.#options = options;
     const { client, logger, observe } = options;
-    this.#cache = new ObjectCache<Definition>({ client, path: root, name: 'customresourcedefinitions', logger, observe, keep: (object) => definitionOf(object) });
+    this.#cache = new ObjectCache<Definition>({ client, path: root, name: 'customresourcedefinitions', logger, observe, pageSize, keep: (object) => definitionOf(object) });
     this.#cache.onChange((key, definition) => this.#changed(key, definition));
   }
 

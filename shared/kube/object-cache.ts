@@ -9,6 +9,8 @@ export interface ObjectCacheOptions<T> {
   name: string;
   logger: Logger;
   observe?: ReflectorObserver | undefined;
+  /** Objects a page; 500 when unset. */
+  pageSize?: number | undefined;
   /** Objects for which this is false do not exist for the cache. */
   takes?: ((object: KubeObject) => boolean) | undefined;
   /** What is kept of an object; the object itself when unset. */

@@ -6,7 +6,7 @@ import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 import { collectAs } from './collecting.ts';
 
-const users = ['reader-a', 'reader-b', 'reader-c', 'reader-d', 'reader-e'];
+const users = ['reader-a', 'reader-b', 'reader-c', 'reader-d', 'reader-e', 'reader-f'];
 const cluster = await startCluster({ users: users.map((name) => ({ name })) });
 t.teardown(() => cluster.stop());
 const admin = new KubeClient(await loadConnection({ kubeconfig: cluster.kubeconfig }));
@@ -177,4 +177,23 @@ t.test('a watch of the whole cluster is never tried when that is not wanted', { 
   await run.shows('web', `${late.replace(/-\d+$/, '')}/a=1`);
   await run.synced('web');
   t.equal(run.asked(/^\/api\/v1\/configmaps$/), 0);
+});
+
+t.test('a refusal by the API server counts like a review that denies', { buffered: true }, async (t) => {
+  const run = await collecting(t, 'reader-f');
+  await run.grant('read-configmaps');
+  await run.write(run.north, 'a', '1');
+  await run.write(run.south, 'a', '1');
+  // Both lists of the whole cluster and those of one namespace, and reviews that cannot be asked, as where nobody may create them.
+  const refused = { kind: 'status', code: 403 } as const;
+  run.proxy.break({ match: (url) => url.pathname === '/api/v1/configmaps', fault: refused, times: 1 });
+  run.proxy.break({ match: (url) => url.pathname === `/api/v1/namespaces/${run.south}/configmaps`, fault: refused, times: 2 });
+  run.proxy.break({ match: (url) => url.pathname.endsWith('/selfsubjectaccessreviews'), fault: refused, times: 1_000 });
+  await run.collect('web', { includedNamespaces: [run.north, run.south] });
+  await run.phase('web', 'Failed');
+  t.match(run.state('web').watch.message, `configmaps in namespace "${run.south}"`);
+  await run.shows('web', 'north/a=1');
+  t.ok(run.asked(/^\/api\/v1\/namespaces\/[^/]+\/configmaps$/) > 0, 'single namespaces are tried');
+  await run.synced('web');
+  await run.shows('web', 'north/a=1 south/a=1');
 });

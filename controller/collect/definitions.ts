@@ -111,7 +111,8 @@ function definitionOf(object: KubeObject): Definition {
     scope: string;
     versions: readonly { name: string; served: boolean }[];
   };
-  const { conditions = [] } = (object['status'] ?? {}) as { conditions?: readonly { type: string; status: string }[] };
+  // Null until the API server has looked at the definition.
+  const conditions = (object['status'] as { conditions?: readonly { type: string; status: string }[] | null } | undefined)?.conditions ?? [];
   const served = versions.filter((version) => version.served).map(({ name }) => name);
   const established = conditions.some(({ type, status }) => type === 'Established' && status === 'True');
   return { group, kind: names.kind, facts: JSON.stringify([names.plural, names.kind, scope, served, established]) };

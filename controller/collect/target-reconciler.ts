@@ -161,8 +161,8 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
       return freeze('InvalidSpec', `spec.resourceRules[${foreign}].gvk: rules can select only the kind of the profile, ${gvk.kind}`);
     }
 
-    // A path that vanished may have become another one: a definition was replaced.
-    if (collector.state(namespace, name)?.watch.reason === 'NotFound') discovery.invalidate(gvk.group, gvk.version);
+    // A path that vanished may have become another one: a definition was replaced. And the API server serves a kind some time longer than its definition exists.
+    if (collector.state(namespace, name)?.watch.reason === 'NotFound' || definitions.isGone(gvk)) discovery.invalidate(gvk.group, gvk.version);
     const resource = await discovery.resolve(gvk);
     if (!resource) {
       this.#queue.addAfter(`${namespace}/${name}`, unknownResourceRetryMs);

@@ -36,7 +36,13 @@ t.test('a kind that appears is collected, one that is served under another name 
       if (found !== expected) throw new Error(`"${found}", target ${await ready()}`);
       return true;
     });
-  await kollect.eventually(async () => /InformerRegistrationFailed.*knows no Gateway/.test(await ready()));
+  const says = (expected: RegExp): Promise<unknown> =>
+    kollect.eventually(async () => {
+      const found = await ready();
+      if (!expected.test(found)) throw new Error(found);
+      return true;
+    });
+  await says(/InformerRegistrationFailed.*knows no Gateway/);
 
   await kollect.apply(definition('gatewayz'));
   await kollect.kubectl(['wait', '--for=condition=Established', 'crd/gatewayz.shop.example', '--timeout=30s']);
@@ -45,7 +51,7 @@ t.test('a kind that appears is collected, one that is served under another name 
 
   await kollect.kubectl(['delete', 'crd', 'gatewayz.shop.example', '--timeout=60s']);
   await storedIs('');
-  await kollect.eventually(async () => /InformerRegistrationFailed.*was deleted/.test(await ready()));
+  await says(/InformerRegistrationFailed.*was deleted/);
 
   await kollect.apply(definition('gatewai'));
   await kollect.kubectl(['wait', '--for=condition=Established', 'crd/gatewai.shop.example', '--timeout=30s']);

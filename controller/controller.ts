@@ -25,6 +25,7 @@ import { clusterTargets, namespacedTargets } from './collect/target-kind.ts';
 import { TargetReconciler } from './collect/target-reconciler.ts';
 import { InventoryReconciler } from './inventory/inventory-reconciler.ts';
 import { ControllerMetrics } from './observe/metrics.ts';
+import { ProfileMetrics } from './observe/profile-metrics.ts';
 import { SinkReconciler } from './probe/sink-reconciler.ts';
 import { CachedSinkDirectory } from './sink-directory.ts';
 import { CountedResources } from './sinks/runtime/shared-resources.ts';
@@ -42,6 +43,8 @@ export interface ControllerSettings {
   tenantMode: boolean;
   /** Name of this process in events. */
   identity: string;
+  /** Least time between two computations of the metrics of a profile. */
+  metricsSampleIntervalMs: number;
   logger: Logger;
 }
 
@@ -100,6 +103,7 @@ export class Controller {
           lagSeconds: lag.ms / 1000,
         })),
     });
+    new ProfileMetrics({ store, registry: this.metrics.registry, intervalMs: settings.metricsSampleIntervalMs });
     const observe = (event: string): void => this.metrics.kube(event);
     const client = new KubeClient(connection, {
       userAgent: userAgent('controller'),

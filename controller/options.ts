@@ -1,3 +1,4 @@
+import { parseDuration } from '../shared/api/duration.ts';
 import { parseBindAddress } from '../shared/bind-address.ts';
 import { logFormats, logLevels } from '../shared/log.ts';
 import { parseNames, parseNamespaces } from '../shared/name-list.ts';
@@ -23,6 +24,13 @@ const definitions = {
     type: 'list',
     placeholder: 'name:port=address:port',
     help: 'Where a name is found. For development: refused inside a cluster.',
+  },
+  'collect-metrics-sample-interval': {
+    type: 'parsed',
+    parse: parseDuration,
+    default: '30s',
+    placeholder: 'duration',
+    help: 'Least time between two computations of the metrics that profiles ask for. They are computed when they are scraped, and never while their rows stay as they are.',
   },
   'log-level': { type: 'string', default: 'info', choices: logLevels, help: 'Least level that is written.' },
   'log-format': { type: 'string', default: 'json', choices: logFormats, help: 'One JSON object a line, or text for people.' },

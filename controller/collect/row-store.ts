@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
 import { SnapshotDigest } from './digest.ts';
 
 /**
@@ -47,6 +48,9 @@ export class TargetRows {
   readonly namespace: string;
   readonly name: string;
   readonly digest = new SnapshotDigest();
+  /** What the rows are made by; undefined until the target collects. Stays when collecting is suspended, as the rows do. */
+  profile: CompiledProfile | undefined;
+  #revision = 0;
   #count = 0;
   #bytes = 0;
   #failing = 0;
@@ -58,6 +62,11 @@ export class TargetRows {
     this.namespace = namespace;
     this.name = name;
     this.#notify = notify;
+  }
+
+  /** Another number after every change of a row. */
+  get revision(): number {
+    return this.#revision;
   }
 
   get count(): number {
@@ -163,6 +172,7 @@ export class TargetRows {
   }
 
   #account(before: StoredRow | undefined, after: StoredRow | undefined): void {
+    this.#revision++;
     if (before) {
       this.#count--;
       this.#failing -= sign(before.failures);

@@ -35,6 +35,7 @@ export class Subscription {
 
   constructor(options: SubscriptionOptions) {
     this.rows = options.rows;
+    this.rows.profile = options.profile;
     this.#spec = options.spec;
     this.#profile = options.profile;
     this.#namespaced = options.namespaced;

@@ -16,10 +16,12 @@ import type { StepBudget } from './step-budget.ts';
 
 /** The part of a KollectProfile that collection needs. */
 export interface ProfileSource {
+  metadata?: { name?: string | undefined } | undefined;
   spec: {
     targetGVK: { group?: string | undefined; version: string; kind: string };
     attributes?: readonly AttributeSource[] | undefined;
     export?: (ResourceExportSource & { mode?: string | undefined; as?: string | undefined; prune?: { scrubKeys?: readonly string[] | undefined } | undefined }) | undefined;
+    metrics?: readonly MetricSource[] | undefined;
   };
 }
 
@@ -28,6 +30,15 @@ export interface AttributeSource {
   path: string;
   type?: string | undefined;
   optional?: boolean | undefined;
+}
+
+/** The sum of the numbers of an attribute over all rows, or over those with equal labels. */
+export interface MetricSource {
+  name: string;
+  /** Name of the attribute that is summed. */
+  path: string;
+  /** Names of the attributes that become labels. */
+  labels?: readonly string[] | undefined;
 }
 
 export interface CompileProfileOptions {
@@ -44,7 +55,10 @@ export interface Extraction {
 }
 
 export interface CompiledProfile {
+  name: string;
   gvk: { group: string; version: string; kind: string };
+  attributes: readonly AttributeSource[];
+  metrics: readonly MetricSource[];
   /** @param object as JSON.parse gives it. Never throws; what fails is in `failures`. */
   extract(object: object): Extraction;
 }
@@ -57,7 +71,7 @@ export interface CompiledProfile {
  * @example compileProfile(profile).extract(deployment).attributes // { image: 'nginx:1.27', replicas: 3 }
  */
 export function compileProfile(profile: ProfileSource, options: CompileProfileOptions = {}): CompiledProfile {
-  const { targetGVK, attributes = [], export: exported } = profile.spec;
+  const { targetGVK, attributes = [], export: exported, metrics = [] } = profile.spec;
   const redactor = createRedactor([...(options.scrubKeys ?? []), ...(exported?.prune?.scrubKeys ?? [])]);
   const budget = createBudget(stepsPerObject);
   const releases = releaseOfOneObject();
@@ -67,7 +81,10 @@ export function compileProfile(profile: ProfileSource, options: CompileProfileOp
   const gvk = { group: targetGVK.group ?? '', version: targetGVK.version, kind: targetGVK.kind };
   const isSecret = (gvk.group === '' || gvk.group === 'core') && gvk.kind === 'Secret';
   return {
+    name: profile.metadata?.name ?? '',
     gvk,
+    attributes,
+    metrics,
     extract: (object) => {
       try {
         return extract(object as JsonObject, { attributes: compiled, redactor, budget, isSecret });

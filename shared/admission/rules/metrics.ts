@@ -72,7 +72,7 @@ function labelCount(at: string, { labels: names = [] }: Metric, _attributes: Att
 }
 
 /** What Kollect itself labels these series with. */
-const ownLabels = ['profile', 'gvk', 'series'];
+const ownLabels = ['target_namespace', 'target_name', 'profile', 'gvk', 'series'];
 
 function labels(at: string, { labels: names = [] }: Metric, attributes: Attributes, report: Report): void {
   // Of a list that has to be cut, the rest is not looked at.

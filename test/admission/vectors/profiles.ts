@@ -176,6 +176,7 @@ export const profileVectors: readonly Vector[] = [
   vector('an empty label', metric({ labels: [''] }), { errors: ['spec.metrics[0].labels[0]'], says: ['Required value'] }),
   vector('a label twice', metric({ labels: ['a1', 'a1'] }), { errors: ['spec.metrics[0].labels[1]'], says: ['Duplicate value'] }),
   vector('labels that Prometheus refuses or Kollect has', profileSpec([], { attributes: ['chart-version', '__x', 'gvk'].map((name) => ({ name, path: '$.spec.a' })), metrics: [{ name: 'm', path: 'gvk', labels: ['chart-version', '__x', 'gvk'] }] }), { errors: ['spec.metrics[0].labels[0]', 'spec.metrics[0].labels[1]', 'spec.metrics[0].labels[2]'], says: ['"chart_version"'] }),
+  vector('labels that say which target the sums are of', profileSpec([], { attributes: ['target_namespace', 'target_name'].map((name) => ({ name, path: '$.spec.a' })), metrics: [{ name: 'm', path: 'target_name', labels: ['target_namespace', 'target_name'] }] }), { errors: ['spec.metrics[0].labels[0]', 'spec.metrics[0].labels[1]'], says: ['rename the attribute'] }),
   vector('a metric name twice', profileSpec(['$.spec.a'], { metrics: [{ name: 'm', path: 'a0' }, { name: 'm', path: 'a0' }] }), { errors: ['spec.metrics[1].name'], says: ['Duplicate value'] }),
   vector('a metric name that Prometheus refuses', metric({ name: 'ready-replicas' }), { errors: ['spec.metrics[0].name'], says: ['"ready_replicas"'] }),
   vector('a metric without a name', metric({ name: '' }), { errors: ['spec.metrics[0].name'], says: ['Required value'] }),

@@ -1,0 +1,139 @@
+import t from 'tap';
+import { Registry } from 'prom-client';
+import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
+import { ProfileMetrics } from '../../controller/observe/profile-metrics.ts';
+import { sampleRows } from '../../controller/observe/row-sample.ts';
+import { canonicalRow } from '../../shared/extract/canonical-json.ts';
+import { compileProfile, type AttributeSource, type MetricSource } from '../../shared/extract/compile-profile.ts';
+import type { JsonObject } from '../../shared/extract/json.ts';
+
+const attribute = (name: string, type?: string): AttributeSource => ({ name, path: `$.spec.${name}`, type, optional: true });
+
+function profileOf(metrics: readonly MetricSource[] = [], attributes: readonly AttributeSource[] = ['replicas', 'team', 'tier'].map((name) => attribute(name))) {
+  return compileProfile({ metadata: { name: 'summary' }, spec: { targetGVK: { group: 'apps', version: 'v1', kind: 'Deployment' }, attributes, metrics } });
+}
+
+function put(rows: TargetRows, uid: string, attributes: JsonObject): void {
+  const payload = canonicalRow({ targetNamespace: rows.namespace, targetName: rows.name, namespace: 'shop', name: uid, group: 'apps', version: 'v1', kind: 'Deployment', uid, attributes });
+  rows.upsert({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
+}
+
+function scraped(intervalMs = 0) {
+  const store = new RowStore();
+  const registry = new Registry();
+  new ProfileMetrics({ store, registry, intervalMs });
+  /** Series and values of the target `team-a/web`, without the labels that all of them have. */
+  const scrape = async (): Promise<string[]> => {
+    const lines = (await registry.metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    return lines.map((line) => line.replace(',target_namespace="team-a",target_name="web",profile="summary",gvk="apps/v1/Deployment"', '').replace('target_namespace="team-a",target_name="web",profile="summary",gvk="apps/v1/Deployment",', '').replace('kollect_custom_resource_', '')).sort();
+  };
+  return { store, scrape };
+}
+
+t.test('a profile without metrics gives a sum for each attribute with numbers', async (t) => {
+  const { store, scrape } = scraped();
+  const rows = store.open('team-a', 'web');
+  t.strictSame(await scrape(), [], 'nothing before the target collects');
+  rows.profile = profileOf([], [attribute('replicas'), attribute('team'), attribute('cost', 'float'), attribute('size')]);
+  put(rows, 'a', { replicas: 3, team: 'red', size: ' 1.5e1 ' });
+  put(rows, 'b', { replicas: 2, team: true, size: '-1' });
+  put(rows, 'c', { replicas: { redacted: true }, team: '0x10', size: '' });
+  const own = 'target_namespace="team-a",target_name="web",profile="summary",gvk="apps/v1/Deployment"';
+  t.strictSame(await scrape(), [
+    `kollect_collected_objects{${own}} 3`,
+    'series{series="cost"} 0',
+    'series{series="object_count"} 3',
+    'series{series="replicas"} 5',
+    'series{series="size"} 14',
+  ]);
+});
+
+t.test('metrics sum what they name, by labels where they have some, and follow what is deleted', async (t) => {
+  const { store, scrape } = scraped();
+  const rows = store.open('team-a', 'web');
+  rows.profile = profileOf([{ name: 'pods', path: 'replicas' }, { name: 'pods_by_team', path: 'replicas', labels: ['tier', 'team'] }]);
+  put(rows, 'a', { replicas: 3, team: 'red', tier: 1 });
+  put(rows, 'b', { replicas: 2, team: 'red', tier: 1 });
+  put(rows, 'c', { replicas: 7, team: 'say "hi"\n', tier: null });
+  put(rows, 'd', { team: 'blue' });
+  const sums = async (): Promise<string[]> => (await scrape()).filter((line) => !line.startsWith('kollect_collected'));
+  t.strictSame(await sums(), [
+    'labeled_series{team="red",tier="1",series="pods_by_team"} 5',
+    'labeled_series{team="say \\"hi\\"\\n",tier="",series="pods_by_team"} 7',
+    'series{series="object_count"} 4',
+    'series{series="pods"} 12',
+  ]);
+  rows.remove('shop', 'c');
+  rows.remove('shop', 'b');
+  put(rows, 'a', { replicas: 1, team: 'green', tier: 1 });
+  t.strictSame(await sums(), [
+    'labeled_series{team="green",tier="1",series="pods_by_team"} 1',
+    'series{series="object_count"} 2',
+    'series{series="pods"} 1',
+  ]);
+  rows.profile = profileOf([{ name: 'object_count', path: 'replicas' }]);
+  t.strictSame(await sums(), ['series{series="object_count"} 1'], 'another profile counts at once, and its own name wins');
+  store.close('team-a', 'web');
+  t.strictSame(await scrape(), [], 'a target that is gone has no series');
+});
+
+t.test('targets with one profile have series of their own', async (t) => {
+  const { store, scrape } = scraped();
+  const profile = profileOf([{ name: 'pods', path: 'replicas' }]);
+  for (const [name, replicas] of [['web', 1], ['batch', 10]] as const) {
+    const rows = store.open('team-a', name);
+    rows.profile = profile;
+    put(rows, 'a', { replicas });
+  }
+  const lines = (await scrape()).filter((line) => line.includes('pods'));
+  t.match(lines, [/^series\{series="pods"\} 1$/, /target_name="batch".* 10$/]);
+});
+
+t.test('sums are computed again after the interval only; counts are never old', async (t) => {
+  const { store, scrape } = scraped(3_600_000);
+  const rows = store.open('team-a', 'web');
+  rows.profile = profileOf();
+  put(rows, 'a', { replicas: 1 });
+  t.ok((await scrape()).includes('series{series="replicas"} 1'));
+  put(rows, 'b', { replicas: 1 });
+  const lines = await scrape();
+  t.ok(lines.includes('series{series="replicas"} 1'), 'the sum waits');
+  t.ok(lines.includes('series{series="object_count"} 2'));
+  t.match(lines[0], /^kollect_collected_objects\{.*\} 2$/);
+});
+
+t.test('of many label sets the first in order are kept, with complete sums, and the rest is counted', async (t) => {
+  const { store, scrape } = scraped();
+  const rows = store.open('team-a', 'web');
+  rows.profile = profileOf([{ name: 'pods', path: 'replicas', labels: ['team'] }]);
+  // Each of 1,000 teams has three rows; 337 and 3,000 have no common factor, so that the order is mixed.
+  for (let index = 0; index < 3_000; index++) {
+    const team = ((index * 337) % 3_000) % 1_000;
+    put(rows, `u${index}`, { replicas: 1, team: `t${String(team).padStart(4, '0')}` });
+  }
+  const expected = Array.from({ length: 200 }, (_, team) => `labeled_series{team="t${String(team).padStart(4, '0')}",series="pods"} 3`);
+  t.strictSame((await scrape()).filter((line) => line.startsWith('labeled_series{')), expected);
+  const capped = async (): Promise<string | undefined> => (await scrape()).find((line) => line.startsWith('labeled_series_capped'));
+  t.equal(await capped(), 'labeled_series_capped_total{series="pods"} 1', 'nothing changed: nothing was computed');
+  put(rows, 'u0', { replicas: 2, team: 't0000' });
+  t.equal(await capped(), 'labeled_series_capped_total{series="pods"} 2');
+});
+
+t.test('many rows are summed in turns, and what changes meanwhile ends it nowhere', async (t) => {
+  const store = new RowStore();
+  const rows = store.open('team-a', 'web');
+  for (let index = 0; index < 50_000; index++) put(rows, `u${index}`, { replicas: 1 });
+  let turns = 0;
+  let running = true;
+  const count = (): void => {
+    turns++;
+    rows.remove('shop', `u${turns}`);
+    put(rows, `new${turns}`, { replicas: 1 });
+    if (running) setImmediate(count);
+  };
+  setImmediate(count);
+  const { plain } = await sampleRows(rows.rows(), profileOf([{ name: 'pods', path: 'replicas' }]));
+  running = false;
+  t.ok(turns > 3, `${turns} turns of others`);
+  t.ok(Math.abs(plain[0]!.value - 50_000) <= turns, 'only what changed may be missed or counted twice');
+});

@@ -17,6 +17,7 @@ import { userAgent } from '../shared/version.ts';
 import { AccessReviews } from './collect/access-reviews.ts';
 import { Collector } from './collect/collector.ts';
 import { Definitions } from './collect/definitions.ts';
+import { watchMemory, type MemoryWatermark } from './collect/memory-watermark.ts';
 import { RowStore } from './collect/row-store.ts';
 import { CompiledProfiles } from './collect/compiled-profiles.ts';
 import { ScopeJudge } from './collect/scope-judge.ts';
@@ -57,7 +58,8 @@ const scopeWaitMs = 5_000;
 export class Controller {
   readonly metrics: ControllerMetrics;
   readonly server: string;
-  readonly rows = new RowStore();
+  readonly #memory: MemoryWatermark = watchMemory();
+  readonly rows = new RowStore(this.#memory);
   readonly #logger: Logger;
   readonly #client: KubeClient;
   readonly #caches: Record<'profiles' | 'targets' | 'inventories' | 'snapshot' | 'database' | 'event', ObjectCache<KubeObject>>;
@@ -88,6 +90,8 @@ export class Controller {
     this.metrics = new ControllerMetrics({
       rows: () => store.count,
       rowBytes: () => [...store.targets()].reduce((sum, target) => sum + target.bytes, 0),
+      unchanged: () => store.unchanged,
+      refused: () => [...store.targets()].map(({ namespace, name, refused }) => ({ target_namespace: namespace, target_name: name, count: refused.count })),
       watches: () =>
         [...this.#collector.watches()].map(({ resource, state }) => ({
           group: resource.group,
@@ -242,6 +246,7 @@ export class Controller {
   async stop(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#namespaceTimer);
+    this.#memory.stop();
     await Promise.all([this.#definitions.stop(), this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#sinks.stop(), this.#collector.stop()]);
     await Promise.all([...this.#needed(), ...this.#scopes].map((cache) => cache.stop()));
     await this.#events.flush();

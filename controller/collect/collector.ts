@@ -1,3 +1,4 @@
+import type { Limits } from '../../shared/api/collection-filter.ts';
 import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
 import type { ApiResource } from '../../shared/kube/discovery.ts';
@@ -5,6 +6,7 @@ import type { ReflectorObserver, ReflectorState } from '../../shared/kube/reflec
 import type { Logger } from '../../shared/log.ts';
 import type { AccessReviews } from './access-reviews.ts';
 import { ListSlots } from './list-slots.ts';
+import { RefusalKeeper } from './refusal-keeper.ts';
 import { ResourceWatch } from './resource-watch.ts';
 import type { RowStore } from './row-store.ts';
 import type { CollectionSpec, NamespaceCeiling, NamespaceDefaults, NamespaceFacts } from './selection.ts';
@@ -26,6 +28,8 @@ export interface CollectionPlan {
   ceiling?: NamespaceCeiling | undefined;
   profile: CompiledProfile;
   resource: ApiResource;
+  /** The lowest of what target and scopes allow; those of the spec when unset. They are no part of the fingerprint. */
+  limits?: Limits | undefined;
 }
 
 export interface CollectorOptions {
@@ -73,15 +77,23 @@ export class Collector {
   /** By path of the resource. */
   readonly #resources = new Map<string, WatchScopes>();
   readonly #slots = new ListSlots();
+  readonly #refusals: RefusalKeeper;
 
   constructor(options: CollectorOptions) {
     this.#options = options;
+    this.#refusals = new RefusalKeeper({
+      collections: () => [...this.#collections.values()].map(({ subscription, scopes }) => ({ rows: subscription.rows, relist: () => scopes.relist(subscription) })),
+      onChange: ({ namespace, name }) => options.onProgress(namespace, name),
+    });
   }
 
   /** Starts or changes the collection of a target. The same plan again costs nothing. */
   collect(namespace: string, name: string, plan: CollectionPlan): void {
     const key = `${namespace}/${name}`;
     const running = this.#collections.get(key);
+    const rows = this.#options.store.open(namespace, name);
+    rows.limits = plan.limits ?? plan.spec.limits ?? {};
+    if (rows.refused.any) this.#refusals.look();
     this.#denied.delete(key);
     if (running?.plan.fingerprint === plan.fingerprint) {
       const isBoundAnew = running.plan.ceiling?.key !== plan.ceiling?.key;
@@ -90,7 +102,7 @@ export class Collector {
       return;
     }
     const subscription = new Subscription({
-      rows: this.#options.store.open(namespace, name),
+      rows,
       spec: plan.spec,
       profile: plan.profile,
       namespaced: plan.resource.namespaced,
@@ -161,6 +173,7 @@ export class Collector {
   }
 
   async stop(): Promise<void> {
+    this.#refusals.stop();
     this.#collections.clear();
     await Promise.all([...this.#resources.values()].map((scopes) => scopes.stop()));
     this.#resources.clear();

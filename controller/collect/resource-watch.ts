@@ -92,8 +92,8 @@ export class ResourceWatch implements ReflectorHandler {
     this.#backfill.forget(subscription);
   }
 
-  /** Namespaces joined, or select other objects than before: only a list can tell what the watch has already passed by. */
-  relist(subscription: Subscription, namespaces: readonly string[]): void {
+  /** Namespaces joined, or select other objects than before, all of them when unset: only a list can tell what the watch has already passed by. */
+  relist(subscription: Subscription, namespaces?: readonly string[]): void {
     this.#backfill.want(subscription, this.#synced.has(subscription) ? namespaces : undefined);
   }
 

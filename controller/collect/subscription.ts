@@ -86,6 +86,7 @@ export class Subscription {
       this.rows.remove(namespace, uid);
       return;
     }
+    if (!this.rows.admits(namespace, uid)) return;
     const { attributes, failures } = this.#profile.extract(object);
     if (failures.length > 0) {
       const { attribute, message } = failures[failures.length - 1]!;

@@ -3,7 +3,7 @@ import type { KollectTargetStatus } from '../../shared/api/kollect-target.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { conditionsOf, type Verdict } from '../observe/conditions.ts';
 import type { CollectionState } from './collector.ts';
-import type { TargetRows } from './row-store.ts';
+import type { Shortage, TargetRows } from './row-store.ts';
 
 /** Names listed in status; the rest is counted in the message. */
 const listedNamespaces = 100;
@@ -64,6 +64,7 @@ function verdicts(outcome: TargetOutcome, rows: TargetRows): Verdict[] {
       { type: 'Degraded', status: 'False', reason: 'AwaitingSync', message },
     ];
   }
+  if (rows.shortage) return failed('QuotaExceeded', quotaMessage(rows, rows.shortage));
   const message = `collecting ${what}${state.resource.namespaced ? places(state) : ''}`;
   const ready: Verdict = { type: 'Ready', status: 'True', reason: 'Collecting', message };
   const fine: Verdict = { type: 'Degraded', status: 'False', reason: 'Collecting', message };
@@ -78,6 +79,14 @@ function places({ matchedNamespaces, effectiveNamespaces, scope }: CollectionSta
   const beyond = matchedNamespaces.length - effectiveNamespaces.length;
   const others = beyond === 0 ? '' : `; ${scope} leaves out ${beyond} more`;
   return ` from ${effectiveNamespaces.length} namespace(s)${others}`;
+}
+
+function quotaMessage(rows: TargetRows, shortage: Shortage): string {
+  const { count, more } = rows.refused;
+  const left = `${more ? 'more than ' : ''}${count} object(s) are left out`;
+  if (shortage === 'memory') return `${left}, because this is the largest target and the controller is short of memory; select less, extract less, or give the controller more memory`;
+  const held = shortage === 'maxRows' ? `${rows.count} of at most ${rows.limits.maxRows} rows` : `${rows.bytes} of at most ${rows.limits.maxBytes} bytes`;
+  return `the target holds ${held}, and ${left}; select less, or raise ${shortage} in spec.limits of the target or its scope`;
 }
 
 function failed(reason: Reason, message: string): Verdict[] {

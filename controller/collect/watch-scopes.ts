@@ -80,6 +80,11 @@ export class WatchScopes {
     if (!everywhere) this.#arrange();
   }
 
+  /** A subscription wants what its watches have passed by. */
+  relist(subscription: Subscription): void {
+    for (const { watch } of this.#of(subscription) ?? []) watch?.relist(subscription);
+  }
+
   /** The worst of what the watches of a subscription are in. */
   state(subscription: Subscription): ReflectorState {
     if (this.#mode === undefined) return { phase: 'Pending', since: 0 };

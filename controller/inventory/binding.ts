@@ -196,10 +196,10 @@ export class Binding {
       plan.change.identity = this.#identity(opened.cluster);
       this.#tried = true;
       const result = await opened.sink.write(plan.change, this.#abort.signal);
-      const { targets, knownTargets } = plan;
+      const { targets, uncompared, knownTargets } = plan;
       if (drops === this.#drops) {
         view.confirm(reader, plan.revision, targets);
-        this.#cursor = { reader, fingerprint: opened.fingerprint, targets, knownTargets };
+        this.#cursor = { reader, fingerprint: opened.fingerprint, targets, uncompared, knownTargets };
       }
       const ms = performance.now() - started;
       // A pass that only removed the rows of targets that are gone says nothing of those that are awaited.
@@ -234,7 +234,7 @@ export class Binding {
     const cursor = this.#cursor;
     if (!cursor) return;
     const { rows } = await opened.sink.check(this.#identity(opened.cluster), this.#abort.signal);
-    const complete = [...view.targets].every((target) => cursor.targets.has(target));
+    const complete = cursor.uncompared.size === 0 && [...view.targets].every((target) => cursor.targets.has(target));
     const expected = this.state.rows ?? 0;
     // Of a row that was refused the destination may hold an older version, or none.
     const differs = rows !== undefined && (rows > expected || rows < expected - this.state.rejected.length);

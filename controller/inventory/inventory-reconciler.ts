@@ -299,6 +299,7 @@ export class InventoryReconciler {
         bindings: [...runtime.bindings.values()],
         removals: [...runtime.removals.values()],
         awaiting: awaiting.sort(),
+        incomplete: [...runtime.view.targets].filter((target) => target.refused.any).map((target) => target.name).sort(),
         blocked: runtime.blocked,
       },
       new Date().toISOString(),

@@ -22,6 +22,8 @@ export interface InventoryFacts {
   removals: readonly RemovalState[];
   /** Names of targets whose list is not complete. */
   awaiting: readonly string[];
+  /** Names of targets that leave out objects. */
+  incomplete: readonly string[];
   /** Why nothing is exported at all, such as a spec that breaks a rule. */
   blocked: { reason: string; message: string } | undefined;
 }
@@ -108,6 +110,15 @@ function verdicts(facts: InventoryFacts): Verdict[] {
       ...(exported.length > 0 ? [reachable(exported.length)] : []),
     ];
   }
+  if (facts.incomplete.length > 0) {
+    const message = `target(s) ${listed(facts.incomplete)} leave out objects; what they have is exported, and nothing of theirs is deleted by comparison`;
+    return [
+      { type: 'Ready', status: 'False', reason: 'TargetDegraded', message },
+      { type: 'Synced', status: 'False', reason: 'TargetDegraded', message },
+      { type: 'Degraded', status: 'True', reason: 'TargetDegraded', message },
+      reachable(exported.length),
+    ];
+  }
   const partial = bindings.find((binding) => binding.state.rejected.length > 0);
   const message = `all rows are in ${bindings.length} sink(s)`;
   return [
@@ -154,8 +165,12 @@ function reachable(count: number): Verdict {
 
 function waiting(names: readonly string[]): string {
   if (names.length === 0) return 'waiting for the first export';
+  return `waiting for the first complete list of target(s) ${listed(names)}; nothing of theirs is deleted meanwhile`;
+}
+
+function listed(names: readonly string[]): string {
   const more = names.length > listedTargets ? ` and ${names.length - listedTargets} more` : '';
-  return `waiting for the first complete list of target(s) ${names.slice(0, listedTargets).join(', ')}${more}; nothing of theirs is deleted meanwhile`;
+  return `${names.slice(0, listedTargets).join(', ')}${more}`;
 }
 
 function latest(times: readonly (string | undefined)[]): string | undefined {

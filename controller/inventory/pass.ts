@@ -11,8 +11,10 @@ export interface Cursor {
   reader: Reader;
   /** Where the rows are; a cursor means nothing at another destination. */
   fingerprint: string;
-  /** Targets whose rows the destination holds completely. */
+  /** Targets whose rows the destination holds. */
   targets: ReadonlySet<TargetRows>;
+  /** Those of them that were never compared with it, because they refused objects: it may hold older rows beside theirs. */
+  uncompared: ReadonlySet<TargetRows>;
   /** Names of all targets at that time: rows of others were removed. */
   knownTargets: readonly string[];
 }
@@ -22,6 +24,7 @@ export interface PassPlan {
   mode: 'delta' | 'reconcile';
   revision: number;
   targets: ReadonlySet<TargetRows>;
+  uncompared: ReadonlySet<TargetRows>;
   knownTargets: readonly string[];
   change: SinkChange;
   /** What `change` hands over in slices. */
@@ -42,23 +45,27 @@ export interface PassInput {
 
 /**
  * Decides what a binding has to do now; undefined when nothing. A target that has not completed its list contributes no deletions: it
- * takes part from the pass after its list on, and then as a whole.
+ * takes part from the pass after its list on, and then as a whole. One that refused objects is written, and nothing beside its rows is deleted until
+ * it refuses none.
  */
 export function planPass(input: PassInput): PassPlan | undefined {
   const { view, identity, cursor, isSynced } = input;
   const knownTargets = [...view.targets].map((target) => target.name).sort();
   const delta = cursor && view.changesSince(cursor.reader);
   const settled = new Set(delta ? [...cursor.targets].filter((target) => view.targets.has(target)) : []);
-  const complete = [...view.targets].filter((target) => !settled.has(target) && isSynced(target));
+  const listed = [...view.targets].filter((target) => isSynced(target) && (!settled.has(target) || cursor?.uncompared.has(target)));
+  const complete = listed.filter((target) => !target.refused.any);
+  const incomplete = listed.filter((target) => target.refused.any && !settled.has(target));
   const renamed = cursor === undefined || knownTargets.join() !== cursor.knownTargets.join();
 
   if (delta) {
-    if (delta.upserts.length + delta.deletes.length + complete.length === 0 && !renamed) return undefined;
-  } else if (complete.length === 0 && view.targets.size > 0 && !input.mayHoldRows) {
+    if (delta.upserts.length + delta.deletes.length + complete.length + incomplete.length === 0 && !renamed) return undefined;
+  } else if (listed.length === 0 && view.targets.size > 0 && !input.mayHoldRows) {
     return undefined;
   }
 
-  const targets = new Set([...settled, ...complete]);
+  const targets = new Set([...settled, ...complete, ...incomplete]);
+  const uncompared = new Set([...(cursor?.uncompared ?? []), ...incomplete]).intersection(targets).difference(new Set(complete));
   const digest = new SnapshotDigest();
   const upserts: Row[] = delta?.upserts ?? [];
   let rows = 0;
@@ -66,11 +73,12 @@ export function planPass(input: PassInput): PassPlan | undefined {
     digest.addAll(target.digest);
     rows += target.count;
   }
-  for (const target of complete) for (const row of target.rows()) upserts.push(row);
+  for (const target of [...complete, ...incomplete]) for (const row of target.rows()) upserts.push(row);
   return {
-    mode: complete.length === 0 && delta ? 'delta' : 'reconcile',
+    mode: complete.length + incomplete.length === 0 && delta ? 'delta' : 'reconcile',
     revision: view.revision,
     targets,
+    uncompared,
     knownTargets,
     rows,
     digest: digest.toString(),

@@ -9,6 +9,8 @@ const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
 export interface MetricsSource {
   rows(): number;
   rowBytes(): number;
+  unchanged(): number;
+  refused(): Iterable<{ target_namespace: string; target_name: string; count: number }>;
   watches(): Iterable<{ group: string; version: string; resource: string; phase: string }>;
   bindings(): Iterable<{ inventory: string; sink: string; lagRows: number; lagSeconds: number }>;
 }
@@ -67,6 +69,25 @@ export class ControllerMetrics implements BindingObserver, SinkProbeObserver {
     });
     new Gauge({ name: 'kollect_collect_items_total', help: 'Rows in memory.', registers, collect() { this.set(source.rows()); } });
     new Gauge({ name: 'kollect_collect_payload_characters', help: 'Length of all rows in memory.', registers, collect() { this.set(source.rowBytes()); } });
+    new Counter({
+      name: 'kollect_collect_unchanged_total',
+      help: 'Changes of objects that changed nothing of their rows, so that nothing was exported.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(source.unchanged());
+      },
+    });
+    new Gauge({
+      name: 'kollect_collect_refused_objects',
+      help: 'Objects without a row because a limit of their target, or of memory, was reached. Counts up to 10,000 of a target.',
+      labelNames: ['target_namespace', 'target_name'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { count, ...labels } of source.refused()) if (count > 0) this.set(labels, count);
+      },
+    });
     new Gauge({
       name: 'kollect_watch_state',
       help: 'One for the phase that a watch is in.',

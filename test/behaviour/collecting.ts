@@ -49,6 +49,7 @@ export async function startController(t: Test, cluster: Cluster, settings: Parti
     namespaceDefaults: { included: [], excluded: [] },
     scrubKeys: [],
     tenantMode: false,
+    metricsSampleIntervalMs: 0,
     identity: 'test',
     logger: createLogger({ level: 'error', format: 'text', name: 'controller' }),
     ...settings,

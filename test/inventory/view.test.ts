@@ -19,7 +19,9 @@ function setUp() {
   const synced = new Set<string>();
   const plan = (cursor?: Parameters<typeof planPass>[0]['cursor'], mayHoldRows = false) =>
     planPass({ view, identity, cursor, mayHoldRows, isSynced: (target) => synced.has(target.name) });
-  return { store, view, synced, plan, changed: () => changes };
+  /** The place of a reader that has confirmed a pass. */
+  const confirmed = ({ targets, uncompared, knownTargets }: NonNullable<ReturnType<typeof planPass>>) => ({ reader: view.read(targets), fingerprint: 'f', targets, uncompared, knownTargets });
+  return { store, view, synced, plan, confirmed, changed: () => changes };
 }
 
 const written = (upserts: Iterable<readonly ExportRow[]>) => [...upserts].flat().map((row) => `${row.targetName}/${row.payload}`).sort();
@@ -87,7 +89,7 @@ t.test('a target that has not listed yet never touches the sink', async (t) => {
 });
 
 t.test('synced targets are exported while others are awaited, and only their stale rows go', async (t) => {
-  const { store, synced, plan, view } = setUp();
+  const { store, synced, plan, confirmed } = setUp();
   store.open('shop', 'web').upsert(facts('a'));
   const jobs = store.open('shop', 'jobs');
   jobs.upsert(facts('j'));
@@ -98,7 +100,7 @@ t.test('synced targets are exported while others are awaited, and only their sta
   t.strictSame(written(first.change.upserts), ['web/a']);
   t.equal(first.rows, 1);
 
-  const cursor = { reader: view.read(first.targets), fingerprint: 'f', targets: first.targets, knownTargets: first.knownTargets };
+  const cursor = confirmed(first);
   jobs.upsert(facts('j', 'j2'));
   t.equal(plan(cursor), undefined, 'changes of the awaited target wait with it');
   synced.add('jobs');
@@ -108,12 +110,12 @@ t.test('synced targets are exported while others are awaited, and only their sta
 });
 
 t.test('one change is a delta of one row', async (t) => {
-  const { store, synced, plan, view } = setUp();
+  const { store, synced, plan, confirmed } = setUp();
   const web = store.open('shop', 'web');
   for (let index = 0; index < 100; index++) web.upsert(facts(`u${index}`));
   synced.add('web');
   const first = plan()!;
-  const cursor = { reader: view.read(first.targets), fingerprint: 'f', targets: first.targets, knownTargets: first.knownTargets };
+  const cursor = confirmed(first);
   t.equal(plan(cursor), undefined);
   web.upsert(facts('u5', 'scaled'));
   web.remove('shop', 'u6');
@@ -127,12 +129,53 @@ t.test('one change is a delta of one row', async (t) => {
   t.equal(delta.digest, web.digest.toString());
 });
 
+t.test('a target that refused objects is written and followed, and nothing beside its rows goes until it is complete', async (t) => {
+  const { store, synced, plan, confirmed } = setUp();
+  const web = store.open('shop', 'web');
+  web.limits = { maxRows: 1 };
+  for (const uid of ['a', 'b']) web.upsert(facts(uid));
+  synced.add('web');
+  const first = plan()!;
+  t.strictSame(first.change.completeTargets, [], 'what the destination has of b stays there');
+  t.strictSame(first.change.knownTargets, ['web']);
+  t.strictSame(written(first.change.upserts), ['web/a']);
+
+  const cursor = confirmed(first);
+  t.equal(plan(cursor), undefined);
+  web.upsert(facts('a', 'a2'));
+  const delta = plan(cursor)!;
+  t.equal(delta.mode, 'delta');
+  t.strictSame(written(delta.change.upserts), ['web/a2']);
+
+  const later = confirmed(delta);
+  web.remove('shop', 'b');
+  const compared = plan(later)!;
+  t.strictSame(compared.change.completeTargets, ['web'], 'nothing is refused any more: now older rows go');
+  t.strictSame(written(compared.change.upserts), ['web/a2']);
+  t.equal(plan(confirmed(compared)), undefined);
+});
+
+t.test('a target that refuses objects after it was compared goes on by deltas', async (t) => {
+  const { store, synced, plan, confirmed } = setUp();
+  const web = store.open('shop', 'web');
+  for (const uid of ['a', 'b']) web.upsert(facts(uid));
+  synced.add('web');
+  const cursor = confirmed(plan()!);
+  web.limits = { maxRows: 1 };
+  web.upsert(facts('c'));
+  t.equal(plan(cursor), undefined);
+  web.remove('shop', 'a');
+  t.strictSame(plan(cursor)?.change.deletes, [{ targetName: 'web', uid: 'a' }], 'a deleted object is a deleted row');
+  web.remove('shop', 'c');
+  t.strictSame(plan(cursor)?.change.completeTargets, [], 'it needs no other comparison');
+});
+
 t.test('a target that is gone is told by its absence, also when it comes back under the same name', async (t) => {
-  const { store, synced, plan, view } = setUp();
+  const { store, synced, plan, confirmed } = setUp();
   store.open('shop', 'web').upsert(facts('a'));
   synced.add('web');
   const first = plan()!;
-  const cursor = { reader: view.read(first.targets), fingerprint: 'f', targets: first.targets, knownTargets: first.knownTargets };
+  const cursor = confirmed(first);
   store.close('shop', 'web');
   const gone = plan(cursor)!;
   t.strictSame(gone.change.knownTargets, []);

@@ -1,0 +1,68 @@
+import type { TargetRows } from './row-store.ts';
+
+const lookMs = 5_000;
+/** A list for what was refused comes no sooner than this after another one. Unless there is room for all of it, each list doubles the time. */
+const firstGapMs = 30_000;
+const longestGapMs = 600_000;
+
+/** A target that is being collected. */
+export interface Refusing {
+  readonly rows: TargetRows;
+  /** Lists its objects again. */
+  relist(): void;
+}
+
+interface Incomplete {
+  limits: string;
+  gapMs: number;
+  /** When it was listed, in monotonic milliseconds. */
+  listedAt: number;
+}
+
+export interface RefusalKeeperOptions {
+  collections: () => Iterable<Refusing>;
+  /** A target became incomplete, or complete again. */
+  onChange: (rows: TargetRows) => void;
+}
+
+/** Brings back what targets refused, once rows left, memory is free or a limit was raised. */
+export class RefusalKeeper {
+  readonly #options: RefusalKeeperOptions;
+  readonly #incomplete = new Map<TargetRows, Incomplete>();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(options: RefusalKeeperOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => this.look(), lookMs).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Looks at all targets. Happens by itself every few seconds; to be called when limits changed. `now` is in monotonic milliseconds. */
+  look(now = performance.now()): void {
+    const seen = new Set<TargetRows>();
+    for (const { rows, relist } of this.#options.collections()) {
+      seen.add(rows);
+      if (!rows.refused.any) {
+        if (this.#incomplete.delete(rows)) this.#options.onChange(rows);
+        continue;
+      }
+      const limits = JSON.stringify(rows.limits);
+      let entry = this.#incomplete.get(rows);
+      if (!entry) this.#options.onChange(rows);
+      if (entry?.limits !== limits) {
+        entry = { limits, gapMs: firstGapMs, listedAt: entry ? -Infinity : now };
+        this.#incomplete.set(rows, entry);
+      }
+      const { room } = rows;
+      const forAll = room >= rows.refused.count && !rows.refused.more;
+      if (room === 0 || now < entry.listedAt + (forAll ? firstGapMs : entry.gapMs)) continue;
+      relist();
+      entry.listedAt = now;
+      entry.gapMs = Math.min(longestGapMs, entry.gapMs * 2);
+    }
+    for (const rows of this.#incomplete.keys()) if (!seen.has(rows)) this.#incomplete.delete(rows);
+  }
+}

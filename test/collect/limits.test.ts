@@ -1,0 +1,135 @@
+import t from 'tap';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { lowestLimits } from '../../controller/collect/limits.ts';
+import { memoryLevel, type MemoryLevel } from '../../controller/collect/memory-watermark.ts';
+import { RefusalKeeper } from '../../controller/collect/refusal-keeper.ts';
+import { RefusedObjects } from '../../controller/collect/refused-objects.ts';
+import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
+
+const facts = (uid: string, payload = uid, namespace = 'shop') => ({ namespace, name: uid, uid, payload, resourceVersion: '1', failures: 0 });
+
+t.test('the lowest of all limits holds, each for itself', async (t) => {
+  t.strictSame(lowestLimits([]), {});
+  t.strictSame(lowestLimits([undefined, { maxRows: 500 }, { maxRows: 200, maxBytes: 10 }, {}]), { maxRows: 200, maxBytes: 10 });
+});
+
+t.test('at the limit of rows known objects go on and new ones are refused', async (t) => {
+  const rows = new RowStore().open('shop', 'web');
+  rows.limits = { maxRows: 2 };
+  t.equal(rows.upsert(facts('a')), 'created');
+  t.equal(rows.upsert(facts('b')), 'created');
+  t.equal(rows.shortage, undefined, 'a target that is full and refused nothing is complete');
+  t.equal(rows.upsert(facts('c')), 'refused');
+  t.equal(rows.admits('shop', 'd'), false, 'before anything is extracted');
+  t.equal(rows.admits('shop', 'a'), true);
+  t.equal(rows.upsert(facts('a', 'a2')), 'updated');
+  t.match([rows.count, rows.refused.count, rows.shortage, rows.room], [2, 2, 'maxRows', 0]);
+
+  rows.limits = { maxRows: 1 };
+  t.equal(rows.upsert(facts('b', 'b2')), 'updated', 'a limit below what is there takes nothing away');
+  t.equal(rows.count, 2);
+});
+
+t.test('at the limit of bytes a smaller object may still come', async (t) => {
+  const rows = new RowStore().open('shop', 'web');
+  rows.limits = { maxBytes: 100 };
+  t.equal(rows.upsert(facts('a', 'x'.repeat(90))), 'created');
+  t.equal(rows.upsert(facts('b', 'x'.repeat(11))), 'refused');
+  t.equal(rows.upsert(facts('c', 'x'.repeat(10))), 'created');
+  t.equal(rows.upsert(facts('a', 'x'.repeat(200))), 'updated', 'known objects may grow beyond it');
+  t.match([rows.shortage, rows.bytes, rows.room], ['maxBytes', 210, 0]);
+  rows.limits = { maxBytes: 1_000 };
+  t.equal(rows.upsert(facts('b', 'x'.repeat(11))), 'created');
+  t.equal(rows.shortage, undefined);
+});
+
+t.test('what was refused is forgotten when it is gone, not wanted, or not listed any more', async (t) => {
+  const rows = new RowStore().open('shop', 'web');
+  rows.limits = { maxRows: 1 };
+  for (const uid of ['a', 'b', 'c', 'd']) rows.upsert(facts(uid, uid, uid === 'd' ? 'pay' : 'shop'));
+  t.equal(rows.refused.count, 3);
+  rows.remove('shop', 'b');
+  rows.removeNamespace('pay');
+  t.equal(rows.refused.count, 1);
+
+  const overtaken = rows.beginList();
+  const list = rows.beginList();
+  rows.upsert(facts('a'));
+  rows.upsert(facts('e'));
+  rows.completeList(overtaken);
+  t.equal(rows.refused.count, 2, 'an overtaken list says nothing');
+  rows.completeList(list);
+  t.equal(rows.refused.count, 1, 'c was not listed');
+  t.equal(rows.completeList(rows.beginList(), new Set(['a', 'e'])), 0);
+  t.equal(rows.refused.count, 1, 'what a list did not look at is as it was');
+});
+
+t.test('of very many refused objects it is only remembered that there are more', async (t) => {
+  const refused = new RefusedObjects();
+  for (let index = 0; index < 10_001; index++) refused.add(`u${index}`, 'shop', 1);
+  t.match([refused.count, refused.more], [10_000, true]);
+  for (let index = 0; index < 10_001; index++) refused.delete(`u${index}`);
+  t.match([refused.count, refused.any], [0, true], 'the one without a name may still be there');
+  refused.listed(2, undefined);
+  t.equal(refused.any, false);
+});
+
+t.test('when memory is scarce the largest target alone takes nothing new; when it is full, none does', async (t) => {
+  const memory: { level: MemoryLevel } = { level: 'enough' };
+  const store = new RowStore(memory);
+  const [small, large] = [store.open('a', 'small'), store.open('b', 'large')];
+  small.upsert(facts('a'));
+  for (const uid of ['a', 'b']) large.upsert(facts(uid));
+  memory.level = 'scarce';
+  t.equal(large.upsert(facts('c')), 'refused');
+  t.equal(large.upsert(facts('a', 'a2')), 'updated');
+  t.equal(small.upsert(facts('b')), 'created');
+  t.match([large.shortage, large.room, small.shortage], ['memory', 0, undefined]);
+  memory.level = 'full';
+  t.equal(small.upsert(facts('c')), 'refused');
+  t.equal(small.upsert(facts('a', 'a2')), 'updated');
+  memory.level = 'scarce';
+  store.close('b', 'large');
+  t.equal(small.upsert(facts('d')), 'refused', 'then another one is the largest');
+});
+
+t.test('the level of memory falls later than it rises', async (t) => {
+  t.strictSame([0.1, 0.8, 0.81, 0.91].map((share) => memoryLevel(share, 'enough')), ['enough', 'enough', 'scarce', 'full']);
+  t.strictSame([0.89, 0.76, 0.75].map((share) => memoryLevel(share, 'full')), ['scarce', 'scarce', 'enough']);
+});
+
+t.test('what was refused is listed again when there is room, ever more seldom while there is not enough', async (t) => {
+  const rows = new RowStore().open('shop', 'web');
+  const told: (string | undefined)[] = [];
+  let lists = 0;
+  const keeper = new RefusalKeeper({ collections: () => [{ rows, relist: () => lists++ }], onChange: (changed: TargetRows) => told.push(changed.shortage) });
+  t.teardown(() => keeper.stop());
+  const listsUntil = (from: number, to: number): number => {
+    const before = lists;
+    for (let second = from; second < to; second++) keeper.look(second * 1_000);
+    return lists - before;
+  };
+  rows.limits = { maxRows: 10 };
+  for (let index = 0; index < 20; index++) rows.upsert(facts(`u${index}`));
+  t.equal(listsUntil(0, 1_000), 0, 'no room, no list');
+  t.strictSame(told, ['maxRows']);
+  rows.remove('shop', 'u0');
+  const often = listsUntil(1_000, 4_600);
+  t.ok(often > 3 && often < 15, `${often} lists in an hour`);
+
+  rows.limits = { maxRows: 11 };
+  t.equal(listsUntil(4_600, 4_601), 1, 'a limit that was raised: at once');
+  rows.limits = { maxRows: 100 };
+  t.equal(listsUntil(4_601, 4_602), 1);
+  for (let index = 0; index < 20; index++) rows.upsert(facts(`u${index}`));
+  t.equal(listsUntil(4_602, 5_602), 0);
+  t.strictSame(told, ['maxRows', undefined], 'complete again');
+});
+
+t.test('a runaway target does not end a process with a small heap, and grows again when rows left', async (t) => {
+  const script = join(import.meta.dirname, 'memory-process.ts');
+  const { stdout } = await promisify(execFile)(process.execPath, ['--max-old-space-size=80', script]);
+  t.match(JSON.parse(stdout), { shortage: 'memory', known: 'updated', other: 'created', level: 'enough', again: 'created' });
+});

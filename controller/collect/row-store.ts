@@ -102,7 +102,7 @@ export class TargetRows {
     return this.refused.any ? this.#shortage : undefined;
   }
 
-  /** Length of all payloads in characters. */
+  /** Length of all payloads in UTF-8. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -121,7 +121,7 @@ export class TargetRows {
   upsert(facts: RowFacts): 'created' | 'updated' | 'unchanged' | 'refused' {
     let rows = this.#namespaces.get(facts.namespace);
     const before = rows?.get(facts.uid);
-    if (before === undefined && this.#refuses(facts.namespace, facts.uid, facts.payload.length)) return 'refused';
+    if (before === undefined && this.#refuses(facts.namespace, facts.uid, this.limits.maxBytes === undefined ? 0 : Buffer.byteLength(facts.payload))) return 'refused';
     if (!rows) this.#namespaces.set(facts.namespace, (rows = new Map()));
     if (before !== undefined && before.payload === facts.payload) {
       // A list tells of objects that did not change at all.
@@ -243,13 +243,13 @@ export class TargetRows {
     if (before) {
       this.#count--;
       this.#failing -= sign(before.failures);
-      this.#bytes -= before.payload.length;
+      this.#bytes -= Buffer.byteLength(before.payload);
       this.digest.subtract(before.hash);
     }
     if (after) {
       this.#count++;
       this.#failing += sign(after.failures);
-      this.#bytes += after.payload.length;
+      this.#bytes += Buffer.byteLength(after.payload);
       this.digest.add(after.hash);
     }
     this.#surroundings.notify(this, before, after);

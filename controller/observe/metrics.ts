@@ -68,7 +68,7 @@ export class ControllerMetrics implements BindingObserver, SinkProbeObserver {
       registers,
     });
     new Gauge({ name: 'kollect_collect_items_total', help: 'Rows in memory.', registers, collect() { this.set(source.rows()); } });
-    new Gauge({ name: 'kollect_collect_payload_characters', help: 'Length of all rows in memory.', registers, collect() { this.set(source.rowBytes()); } });
+    new Gauge({ name: 'kollect_collect_payload_bytes', help: 'Length of the JSON of all rows in memory.', registers, collect() { this.set(source.rowBytes()); } });
     new Counter({
       name: 'kollect_collect_unchanged_total',
       help: 'Changes of objects that changed nothing of their rows, so that nothing was exported.',

@@ -4,7 +4,7 @@ import { deployment, pipeline, type PipelineOptions } from './objects.ts';
 
 /** Stands in every DSN and must never be seen anywhere else. */
 const password = 'canary-7f3a9';
-const kollect = await startKollect({ databasePassword: password });
+const kollect = await startKollect({ databasePassword: password, controllerFlags: ['--collect-metrics-sample-interval=0s'] });
 t.teardown(() => kollect.stop());
 
 interface StoredRow {
@@ -222,6 +222,45 @@ t.test('consent that is withdrawn or given on the namespace takes effect', async
   await kollect.eventually(async () => same(await names(namespace), []));
   await kollect.kubectl(['label', 'namespace', namespace, 'kollect.dev/watch-']);
   await kollect.eventually(async () => same(await names(namespace), ['api', 'jobs', 'web']));
+  t.pass();
+});
+
+t.test('a limit leaves out new objects, deletes nothing, and what was left out comes when it is raised', async (t) => {
+  const namespace = await exported();
+  const limit = (maxRows: number) => kollect.kubectl(['patch', 'ktgt/web', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec: { limits: { maxRows } } })]);
+  await limit(2);
+  await kollect.apply(deployment(namespace, 'late'));
+  t.match(await eventually(namespace, 'ktgt/web', 'Degraded', /QuotaExceeded/), /3 of at most 2 rows, and 1 object\(s\) are left out/);
+  await kollect.kubectl(['scale', 'deployment/web', '-n', namespace, '--replicas=4']);
+  await kollect.eventually(async () => same((await stored(namespace)).map((row) => [row.name, row.replicas]), [['api', 1], ['jobs', 1], ['web', 4]]));
+
+  await kollect.controller.kill('SIGKILL');
+  await kollect.controller.start();
+  await eventually(namespace, 'ktgt/web', 'Degraded', /2 of at most 2 rows, and 2 object/);
+  t.match(await eventually(namespace, 'kinv/inventory', 'Degraded', /TargetDegraded/), /target\(s\) web leave out objects/);
+  t.strictSame(await names(namespace), ['api', 'jobs', 'web'], 'a process that may keep two rows does not delete the third');
+  await kollect.kubectl(['delete', 'deployment', 'api', '-n', namespace]);
+  await kollect.eventually(async () => same(await names(namespace), ['jobs', 'web']));
+
+  await limit(10);
+  await kollect.eventually(async () => same(await names(namespace), ['jobs', 'late', 'web']));
+  t.match(await eventually(namespace, 'kinv/inventory', 'Ready', /Ready=True/), /Exported/);
+});
+
+t.test('metrics that a profile asks for follow the rows', async (t) => {
+  const namespace = await exported();
+  const spec = { attributes: [{ name: 'app', path: '$.metadata.labels.app' }, { name: 'replicas', path: '$.spec.replicas' }], metrics: [{ name: 'by_app', path: 'replicas', labels: ['app'] }] };
+  await kollect.kubectl(['patch', 'kprof/deployments', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec })]);
+  const series = async (): Promise<string[]> => {
+    const text = await (await fetch(kollect.controller.metricsUrl)).text();
+    return text.split('\n').filter((line) => line.startsWith('kollect_custom_resource_') && line.includes(`"${namespace}"`)).map((line) => line.replace(/\{.*app="(\w+)".*\}/, ' $1').replace(/\{.*series="(\w+)"\}/, ' $1').replace('kollect_custom_resource_', ''));
+  };
+  await kollect.eventually(async () => same(await series(), ['series object_count 3', 'labeled_series api 1', 'labeled_series jobs 1', 'labeled_series web 1']));
+  await kollect.kubectl(['delete', 'deployment', 'jobs', '-n', namespace]);
+  await kollect.kubectl(['scale', 'deployment/web', '-n', namespace, '--replicas=4']);
+  await kollect.eventually(async () => same(await series(), ['series object_count 2', 'labeled_series api 1', 'labeled_series web 4']));
+  await kollect.kubectl(['delete', 'ktgt', 'web', '-n', namespace]);
+  await kollect.eventually(async () => same(await series(), []));
   t.pass();
 });
 

@@ -37,11 +37,13 @@ t.test('at the limit of bytes a smaller object may still come', async (t) => {
   rows.limits = { maxBytes: 100 };
   t.equal(rows.upsert(facts('a', 'x'.repeat(90))), 'created');
   t.equal(rows.upsert(facts('b', 'x'.repeat(11))), 'refused');
+  t.equal(rows.upsert(facts('d', 'é'.repeat(6))), 'refused', 'bytes, not characters');
   t.equal(rows.upsert(facts('c', 'x'.repeat(10))), 'created');
   t.equal(rows.upsert(facts('a', 'x'.repeat(200))), 'updated', 'known objects may grow beyond it');
   t.match([rows.shortage, rows.bytes, rows.room], ['maxBytes', 210, 0]);
   rows.limits = { maxBytes: 1_000 };
   t.equal(rows.upsert(facts('b', 'x'.repeat(11))), 'created');
+  t.equal(rows.upsert(facts('d', 'é'.repeat(6))), 'created');
   t.equal(rows.shortage, undefined);
 });
 

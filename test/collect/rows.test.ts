@@ -51,6 +51,18 @@ t.test('only real changes are told', async (t) => {
   t.equal(rows.digest.toString(), '0'.repeat(64));
 });
 
+t.test('changes that change no row are counted, lists that repeat an object are not', async (t) => {
+  const store = new RowStore();
+  const rows = store.open('shop', 'web');
+  rows.upsert(facts('a', 'x'));
+  rows.upsert(facts('a', 'x'));
+  rows.upsert({ ...facts('a', 'x'), resourceVersion: '2' });
+  rows.upsert({ ...facts('a', 'y'), resourceVersion: '3' });
+  t.equal(store.unchanged, 1);
+  store.close('shop', 'web');
+  t.equal(store.unchanged, 1, 'a counter never falls');
+});
+
 t.test('a complete list sweeps what it did not confirm, and nothing else', async (t) => {
   const { store } = storeWithJournal();
   const rows = store.open('shop', 'web');

@@ -1,5 +1,5 @@
 import { KollectError } from '../errors.ts';
-import { compileCel } from '../extract/cel.ts';
+import { compileCel, compileMemberCondition } from '../extract/cel.ts';
 import { compilePath } from '../extract/compile-path.ts';
 import { maxPathLength } from '../extract/jsonpath-spelling.ts';
 import { likelySlip } from '../extract/path-slips.ts';
@@ -31,10 +31,12 @@ export interface PolicyVerdict {
   mayReadSecretData?: boolean;
 }
 
-/** What admission needs to know of a path to prune. */
+/** What admission needs to know of a path to prune, or of a condition for it. */
 export interface PruneVerdict {
-  /** Why the path does not compile. */
+  /** Why it does not compile. */
   problem?: string;
+  /** Static type of a condition, `dyn` where it depends on the value. */
+  resultType?: string;
 }
 
 /** Compiles the expressions that objects carry. */
@@ -42,6 +44,7 @@ export interface ExpressionJudge {
   path(text: string): PathVerdict;
   policy(text: string): PolicyVerdict;
   prune(text: string): PruneVerdict;
+  pruneCondition(text: string): PruneVerdict;
 }
 
 /** Judges by compiling each time. */
@@ -62,6 +65,7 @@ const compilingJudge: ExpressionJudge = {
       prunePath(text);
       return {};
     }),
+  pruneCondition: (text) => attempt(() => ({ resultType: compileMemberCondition(text).resultType })),
 };
 
 /**
@@ -69,7 +73,12 @@ const compilingJudge: ExpressionJudge = {
  * objects come again with the same ones: at every apply, dry run and status update.
  */
 export function rememberingJudge(limit = 500): ExpressionJudge {
-  return { path: remember(compilingJudge.path, limit), policy: remember(compilingJudge.policy, limit), prune: remember(compilingJudge.prune, limit) };
+  return {
+    path: remember(compilingJudge.path, limit),
+    policy: remember(compilingJudge.policy, limit),
+    prune: remember(compilingJudge.prune, limit),
+    pruneCondition: remember(compilingJudge.pruneCondition, limit),
+  };
 }
 
 function attempt<V>(judge: () => V): V | { problem: string } {

@@ -22,7 +22,7 @@ const Prune = z.object({
   jsonPointers: strings('Parts to leave out, as RFC 6901 pointers such as /metadata/annotations.'),
   jsonPaths: strings('Parts to leave out, as paths such as $.spec.template.metadata.'),
   scrubKeys: strings('Keys whose values are redacted, at any depth, in any case.'),
-  cel: strings('Reserved; has no effect yet.'),
+  cel: strings('Parts to leave out, as CEL over path, key and value of a member of a map, such as key.startsWith("internal."). Without the prefix cel:.'),
 });
 
 export const KollectProfileSpec = z.object({

@@ -15,18 +15,27 @@ import { stringLibrary } from './cel-library/strings.ts';
 import { urlLibrary } from './cel-library/url.ts';
 import { durationNanoseconds, timestampText } from './cel-values.ts';
 
+/** The variables of an expression. */
+export interface CelVariables {
+  /** What it is about, of dynamic type. */
+  readonly subject: string;
+  /** Others, which are strings. */
+  readonly texts: readonly string[];
+}
+
 /**
- * The CEL environment of all expressions: one variable `object` of dynamic type, the standard functions and macros, optionals, and the string
+ * The CEL environment of expressions: their variables, the standard functions and macros, optionals, and the string
  * functions of Kubernetes. Any other variable or function is refused when an expression is compiled.
  */
-export function createEnvironment(): Environment {
+export function createEnvironment({ subject, texts }: CelVariables): Environment {
   const environment = new Environment({
     unlistedVariablesAreDyn: false,
     enableOptionalTypes: true,
     homogeneousAggregateLiterals: false,
     limits: { maxAstNodes: 1500, maxDepth: 60, maxListElements: 500, maxMapEntries: 500, maxCallArguments: 8 },
   });
-  environment.registerVariable('object', 'dyn');
+  environment.registerVariable(subject, 'dyn');
+  for (const text of texts) environment.registerVariable(text, 'string');
   for (const [signature, handler] of Object.entries(functions)) environment.registerFunction(signature, handler);
   for (const [operator, holds] of Object.entries(byteOrders)) environment.registerOperator(`bytes ${operator} bytes`, (left: Uint8Array, right: Uint8Array) => holds(Buffer.compare(left, right)));
   for (const library of libraries) register(environment, library);

@@ -1,5 +1,6 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { nearestName } from '../nearest.ts';
+import type { CelVariables } from './cel-environment.ts';
 import { children } from './cel-syntax.ts';
 
 /** A function or method as it can be called: `size(string)`, `string.size()`. */
@@ -26,12 +27,14 @@ const maxSignatures = 4;
 /**
  * What to write instead, by what the parser or checker of cel-js said; `""` when there is nothing to add.
  *
- * @example celHint('unknown_variable', 'Unknown variable: obj', 'obj.a', functions) // '; did you mean object?'
+ * @example celHint('unknown_variable', 'Unknown variable: obj', 'obj.a', { functions, variables }) // '; did you mean object?'
  */
-export function celHint(code: string | undefined, cause: string, expression: string, functions: readonly CelSignature[]): string {
+export function celHint(code: string | undefined, cause: string, expression: string, { functions, variables }: { functions: readonly CelSignature[]; variables: CelVariables }): string {
   if (code === 'unknown_variable') {
-    const near = nearestName(cause.split(': ').at(-1) ?? '', ['object']);
-    return near === undefined ? '; the only variable is object' : '; did you mean object?';
+    const names = [...variables.texts, variables.subject];
+    const near = nearestName(cause.split(': ').at(-1) ?? '', names);
+    if (near !== undefined) return `; did you mean ${near}?`;
+    return names.length === 1 ? `; the only variable is ${names[0]}` : `; the variables are ${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
   }
   const called = /^found no matching overload for '(?:.*\.)?(\w+)\(/.exec(cause)?.[1];
   if (called !== undefined) {

@@ -6,7 +6,7 @@ import { celFunctions } from './cel-functions.ts';
 import { CelFault } from './cel-fault.ts';
 import { compileRegex } from './cel-regex.ts';
 import type { CelRegex } from './cel-regex.ts';
-import { objectChains } from './cel-syntax.ts';
+import { fixedChains } from './cel-syntax.ts';
 import { toCel } from './cel-values.ts';
 import { compareUtf8 } from './compare-utf8.ts';
 import { isJsonObject } from './json.ts';
@@ -53,6 +53,13 @@ export interface Instrumentation {
   release(): void;
 }
 
+interface InstrumentOptions {
+  budget: StepBudget;
+  guard: MemberGuard | undefined;
+  /** The variable that holds JSON. */
+  subject: string;
+}
+
 /**
  * Makes a checked tree safe and exact, by wrapping the functions on its nodes:
  *
@@ -64,8 +71,8 @@ export interface Instrumentation {
  *
  * @throws CelFault when the literal pattern of a `matches()` is not valid, or all of them are too large together
  */
-export function instrument(root: ASTNode, budget: StepBudget, guard: MemberGuard | undefined): Instrumentation {
-  const conversions = convertIntegers(root, budget);
+export function instrument(root: ASTNode, { budget, guard, subject }: InstrumentOptions): Instrumentation {
+  const conversions = convertIntegers(root, budget, subject);
   const regexes = new Map<string, CelRegex>();
   const seen = new Set<CheckedNode>();
   let patternSize = 0;
@@ -227,10 +234,10 @@ function literalPatternSize(node: CheckedNode): number {
   return pattern?.op === 'value' && typeof pattern.args === 'string' ? compileRegex(pattern.args).programSize : 0;
 }
 
-/** Converts at the end of each chain that starts at `object`, so that only what the expression touches is copied. */
-function convertIntegers(root: ASTNode, budget: StepBudget): Instrumentation {
+/** Converts at the end of each chain that starts at the variable with JSON, so that only what the expression touches is copied. */
+function convertIntegers(root: ASTNode, budget: StepBudget, subject: string): Instrumentation {
   const caches: { source: unknown; converted: unknown }[] = [];
-  for (const { node, read } of objectChains(root)) {
+  for (const { node, read } of fixedChains(root, subject)) {
     if (read.extent === 'presence') continue;
     const checked = node as unknown as CheckedNode;
     const evaluate = checked.meta.evaluate;

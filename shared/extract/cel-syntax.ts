@@ -52,17 +52,17 @@ export function checkSyntax(root: ASTNode): void {
 }
 
 /** A maximal chain such as `object.spec.containers[0]` whose steps are all fixed by the text. */
-export interface ObjectChain {
+export interface FixedChain {
   /** The node that gives the value at the end of the chain. */
   node: ASTNode;
   read: ReadPath;
 }
 
-/** All places where the expression reads the variable `object`, each as far as its text fixes the place. */
-export function objectChains(root: ASTNode): ObjectChain[] {
-  const chains: ObjectChain[] = [];
+/** All places where the expression reads the variable that it is about, each as far as its text fixes the place. */
+export function fixedChains(root: ASTNode, subject: string): FixedChain[] {
+  const chains: FixedChain[] = [];
   const visit = (node: ASTNode): void => {
-    const prefix = fixedChain(node);
+    const prefix = fixedChain(node, subject);
     if (prefix !== undefined) {
       chains.push({ node, read: { prefix, extent: 'subtree' } });
       // Index expressions of the chain are literals: nothing more to find below.
@@ -70,7 +70,7 @@ export function objectChains(root: ASTNode): ObjectChain[] {
     }
     if (node.op === 'call' && node.args[0] === 'has') {
       const argument = node.args[1][0];
-      const presence = argument === undefined ? undefined : fixedChain(argument);
+      const presence = argument === undefined ? undefined : fixedChain(argument, subject);
       if (presence !== undefined) {
         chains.push({ node, read: { prefix: presence, extent: 'presence' } });
         return;
@@ -82,16 +82,16 @@ export function objectChains(root: ASTNode): ObjectChain[] {
   return chains;
 }
 
-/** Steps from `object` to this node, or undefined when the node is no such chain. */
-export function fixedChain(node: ASTNode): (string | number)[] | undefined {
-  if (node.op === 'id') return node.args === 'object' ? [] : undefined;
+/** Steps from the variable to this node, or undefined when the node is no such chain. */
+function fixedChain(node: ASTNode, subject: string): (string | number)[] | undefined {
+  if (node.op === 'id') return node.args === subject ? [] : undefined;
   if (node.op === '.' || node.op === '.?') {
-    const before = fixedChain(node.args[0]);
+    const before = fixedChain(node.args[0], subject);
     return before === undefined ? undefined : [...before, node.args[1]];
   }
   if (node.op !== '[]' && node.op !== '[?]') return undefined;
   const [left, index] = node.args;
-  const before = fixedChain(left);
+  const before = fixedChain(left, subject);
   if (before === undefined || index.op !== 'value') return undefined;
   if (typeof index.args === 'string') return [...before, index.args];
   return typeof index.args === 'bigint' ? [...before, Number(index.args)] : undefined;

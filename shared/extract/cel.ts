@@ -1,10 +1,10 @@
 import type { ASTNode, Environment } from '@marcbachmann/cel-js';
 import { KollectError } from '../errors.ts';
-import { createEnvironment } from './cel-environment.ts';
+import { createEnvironment, type CelVariables } from './cel-environment.ts';
 import { CelFault, evaluationFailure } from './cel-fault.ts';
-import { celHint, readableCause, unknownCall } from './cel-hints.ts';
+import { celHint, readableCause, unknownCall, type CelSignature } from './cel-hints.ts';
 import { instrument } from './cel-instrument.ts';
-import { checkSyntax, objectChains } from './cel-syntax.ts';
+import { checkSyntax, fixedChains } from './cel-syntax.ts';
 import { fromCel } from './cel-values.ts';
 import type { ReadPath } from './read-path.ts';
 import type { Json } from './json.ts';
@@ -47,43 +47,109 @@ export interface CelOptions {
  * @example compileCel('object.spec.replicas > 1').resultType // "bool"
  */
 export function compileCel(expression: string, options: CelOptions = {}): CompiledCel {
+  const { resultType, reads, run } = compileOver(objectScope(), expression, options);
+  return { resultType, reads, evaluate: (object) => run({ object }) };
+}
+
+/** A condition on one member of a map. */
+export interface CompiledMemberCondition {
+  /** `bool`, or `dyn` where it depends on the value; anything else never holds. */
+  resultType: string;
+  /**
+   * Whether the expression gives true; what cannot be evaluated on a member does not hold for it.
+   *
+   * @param path RFC 6901 pointer of the member
+   * @throws KollectError KOL_EXTRACT_EVALUATE when the budget is spent
+   */
+  holds(path: string, key: string, value: Json): boolean;
+}
+
+/**
+ * Compiles a CEL expression over a member of a map: `path` is its JSON Pointer, `key` its name, `value` its value.
+ *
+ * @throws KollectError KOL_EXTRACT_CEL
+ * @example compileMemberCondition('key.startsWith("internal.")', { budget }).holds('/metadata/labels/internal.x', 'internal.x', '1') // true
+ */
+export function compileMemberCondition(expression: string, { budget = createBudget(stepsPerEvaluation) }: Pick<CelOptions, 'budget'> = {}): CompiledMemberCondition {
+  const { resultType, run } = compileOver(memberScope(), expression, { budget });
+  return {
+    resultType,
+    holds: (path, key, value) => {
+      budget.charge(stepsPerMember);
+      try {
+        return run({ path, key, value }) === true;
+      } catch (error) {
+        if (budget.exhausted()) throw error;
+        budget.charge(stepsPerFailure);
+        return false;
+      }
+    },
+  };
+}
+
+/** Evaluating a short expression, and catching an error. */
+const stepsPerMember = 20;
+const stepsPerFailure = 100;
+
+function compileOver(scope: Scope, expression: string, options: CelOptions): Compiled {
   if (expression.trim() === '') throw new KollectError('KOL_EXTRACT_CEL', 'the expression is empty; write for example object.metadata.name');
   if (expression.length > maxLength) {
     throw new KollectError('KOL_EXTRACT_CEL', `the expression has ${expression.length} characters, at most ${maxLength} are allowed`);
   }
   try {
-    return compile(expression, options);
+    return compile(scope, expression, options);
   } catch (error) {
-    throw compileFailure(error, expression);
+    throw compileFailure(error, scope, expression);
   }
 }
 
 const maxLength = 4096;
 
-/** Built once: it is the same for all expressions and never changed. */
-const environment: Environment = createEnvironment();
-const { functions } = environment.getDefinitions();
+/** Where an expression is evaluated. Built once: it is the same for all expressions and never changed. */
+interface Scope {
+  environment: Environment;
+  functions: readonly CelSignature[];
+  variables: CelVariables;
+}
 
-function compile(expression: string, { guard, budget: shared }: CelOptions): CompiledCel {
+function scopeOf(variables: CelVariables): () => Scope {
+  let scope: Scope | undefined;
+  return () => {
+    if (scope === undefined) {
+      const environment = createEnvironment(variables);
+      scope = { environment, functions: environment.getDefinitions().functions, variables };
+    }
+    return scope;
+  };
+}
+
+const objectScope = scopeOf({ subject: 'object', texts: [] });
+const memberScope = scopeOf({ subject: 'value', texts: ['path', 'key'] });
+
+interface Compiled {
+  resultType: string;
+  reads: readonly ReadPath[];
+  run(variables: Readonly<Record<string, unknown>>): Json | undefined;
+}
+
+function compile({ environment, functions, variables: { subject } }: Scope, expression: string, { guard, budget: shared }: CelOptions): Compiled {
   const parsed = environment.parse(expression);
   checkSyntax(parsed.ast);
-  refuseUnknownCalls(parsed.ast, expression);
+  refuseUnknownCalls(parsed.ast, functions, expression);
   const checked = parsed.check();
   if (!checked.valid) throw checked.error ?? new CelFault('the expression does not compile');
   const budget = shared ?? createBudget(stepsPerEvaluation);
-  const instrumentation = instrument(parsed.ast, budget, guard);
-  const variables: { object: unknown } = { object: null };
+  const instrumentation = instrument(parsed.ast, { budget, guard, subject });
   return {
     resultType: checked.type ?? 'dyn',
-    reads: uniqueReads(parsed.ast),
-    evaluate: (object) => {
+    reads: uniqueReads(parsed.ast, subject),
+    run: (values) => {
       if (shared === undefined) budget.reset();
-      variables.object = object;
       // Nobody sees the stack of an evaluation error, and taking it costs more than the evaluation.
       const { stackTraceLimit } = Error;
       Error.stackTraceLimit = 0;
       try {
-        const result = fromCel(parsed(variables), budget);
+        const result = fromCel(parsed(values), budget);
         // A logical operator may have swallowed the error; its result would depend on where the steps ran out.
         if (budget.exhausted()) throw budget.fault;
         return result;
@@ -91,7 +157,6 @@ function compile(expression: string, { guard, budget: shared }: CelOptions): Com
         throw evaluationFailure(budget.exhausted() ? budget.fault : error);
       } finally {
         Error.stackTraceLimit = stackTraceLimit;
-        variables.object = null;
         instrumentation.release();
       }
     },
@@ -99,7 +164,7 @@ function compile(expression: string, { guard, budget: shared }: CelOptions): Com
 }
 
 /** Before the check, which would trip over the variable of a loop that is not known as one. */
-function refuseUnknownCalls(ast: ASTNode, expression: string): void {
+function refuseUnknownCalls(ast: ASTNode, functions: readonly CelSignature[], expression: string): void {
   const unknown = unknownCall(ast, functions);
   if (unknown === undefined) return;
   const { node, name, near } = unknown;
@@ -107,8 +172,8 @@ function refuseUnknownCalls(ast: ASTNode, expression: string): void {
   throw new KollectError('KOL_EXTRACT_CEL', `the CEL expression does not compile: unknown function ${name.slice(0, 64)}()${where}${near === undefined ? '' : `; did you mean ${near}()?`}`);
 }
 
-function uniqueReads(ast: ASTNode): ReadPath[] {
-  const reads = objectChains(ast).map((chain) => chain.read);
+function uniqueReads(ast: ASTNode, subject: string): ReadPath[] {
+  const reads = fixedChains(ast, subject).map((chain) => chain.read);
   return [...new Map(reads.map((read) => [JSON.stringify(read), read])).values()];
 }
 
@@ -118,13 +183,13 @@ interface Located {
   range?: { start: number };
 }
 
-function compileFailure(error: unknown, expression: string): KollectError {
+function compileFailure(error: unknown, { functions, variables }: Scope, expression: string): KollectError {
   if (error instanceof KollectError) return error;
   if (error instanceof RangeError) return new KollectError('KOL_EXTRACT_CEL', 'the expression is nested too deeply');
   const { code, summary, range } = error as Located;
   const cause = (summary ?? (error instanceof Error ? error.message : 'unknown cause')).slice(0, maxCauseLength);
   const what = cause === 'Unexpected token: EOF' ? 'the CEL expression is not complete: something is missing' : `the CEL expression does not compile: ${readableCause(cause)}`;
-  return new KollectError('KOL_EXTRACT_CEL', `${what}${range === undefined ? '' : position(range.start, expression)}${celHint(code, cause, expression, functions)}`);
+  return new KollectError('KOL_EXTRACT_CEL', `${what}${range === undefined ? '' : position(range.start, expression)}${celHint(code, cause, expression, { functions, variables })}`);
 }
 
 /** It may repeat a name of any length. */

@@ -124,8 +124,8 @@ function compileAttribute({ name, path, type, optional = false }: AttributeSourc
 }
 
 function wholeObject(name: string, source: ResourceExportSource, budget: StepBudget): CompiledAttribute {
-  const resource = compileResourceExport(source);
-  return { name, read: (view) => resource(view, budget), optional: false, type: undefined, sensitive: false };
+  const resource = compileResourceExport(source, budget);
+  return { name, read: (view) => resource(view), optional: false, type: undefined, sensitive: false };
 }
 
 /** Several paths read one release; unpacking it, or finding that it cannot be unpacked, costs more than all of them. */

@@ -76,10 +76,11 @@ function without(value: Json, steps: readonly Step[], at: number, depth: number,
       if (child !== undefined) changes.set(key, without(child, steps, at, depth + 1, budget));
     }
   }
-  return replace(value, changes);
+  return replaceMembers(value, changes);
 }
 
-function replace(value: Json[] | { [key: string]: Json }, changes: ReadonlyMap<string | number, Json | undefined>): Json {
+/** A value with other members: undefined takes one out. The same value where nothing is another one. */
+export function replaceMembers(value: Json[] | { [key: string]: Json }, changes: ReadonlyMap<string | number, Json | undefined>): Json {
   const changed = [...changes].some(([key, child]) => (value as Record<string | number, Json>)[key] !== child);
   if (!changed) return value;
   if (Array.isArray(value)) return value.map((item, index) => (changes.has(index) ? (changes.get(index) ?? null) : item));

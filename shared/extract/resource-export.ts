@@ -2,33 +2,35 @@ import { KollectError } from '../errors.ts';
 import type { Json, JsonObject } from './json.ts';
 import { prunePath, prunePointer } from './prune.ts';
 import type { Prune } from './prune.ts';
+import { pruneMembers } from './prune-members.ts';
 import type { StepBudget } from './step-budget.ts';
 
 /** The `export` block of a profile, as far as whole objects need it. */
 export interface ResourceExportSource {
   include?: string | undefined;
   dedupeIdentity?: boolean | undefined;
-  prune?: { defaults?: boolean | undefined; jsonPointers?: readonly string[] | undefined; jsonPaths?: readonly string[] | undefined } | undefined;
+  prune?: { defaults?: boolean | undefined; jsonPointers?: readonly string[] | undefined; jsonPaths?: readonly string[] | undefined; cel?: readonly string[] | undefined } | undefined;
 }
 
 /** What a row keeps of a whole object; shares what it keeps with the object, which stays as it is. */
-export type ResourceExport = (object: JsonObject, budget: StepBudget) => Json;
+export type ResourceExport = (object: JsonObject) => Json;
 
 /**
  * Compiles `export.mode: Resource`: parts of the object by `include`, then without its identity, without what changes for no reason that
- * anybody wants to see, and without what the profile prunes, in this order. Redaction is the caller's.
+ * anybody wants to see, and without what the profile prunes, in this order. Redaction is the caller's, and so is the reset of the budget.
  *
- * @throws KollectError KOL_EXTRACT_PATH naming the path that cannot be pruned
+ * @throws KollectError KOL_EXTRACT_PATH or KOL_EXTRACT_CEL naming the field that cannot be pruned by
  */
-export function compileResourceExport({ include = 'SpecAndStatus', dedupeIdentity = true, prune = {} }: ResourceExportSource): ResourceExport {
+export function compileResourceExport({ include = 'SpecAndStatus', dedupeIdentity = true, prune = {} }: ResourceExportSource, budget: StepBudget): ResourceExport {
   const steps: Prune[] = [
     ...(dedupeIdentity ? identity : []).map(prunePointer),
     ...((prune.defaults ?? true) ? churn : []).map(prunePointer),
     ...(prune.jsonPointers ?? []).map(prunePointer),
-    ...(prune.jsonPaths ?? []).map(namedPrunePath),
+    ...(prune.jsonPaths ?? []).map((path) => named('jsonPaths', () => prunePath(path))),
+    ...(prune.cel?.length ? [named('cel', () => pruneMembers(prune.cel ?? [], budget))] : []),
   ];
   const kept = parts[include];
-  return (object, budget) => {
+  return (object) => {
     const start: JsonObject = kept === undefined ? object : Object.fromEntries(kept.flatMap((key): [string, Json][] => (Object.hasOwn(object, key) ? [[key, object[key] as Json]] : [])));
     return steps.reduce<Json>((value, step) => step(value, budget), start);
   };
@@ -54,11 +56,11 @@ const churn = [
   '/metadata/annotations/argocd.argoproj.io~1tracking-id',
 ];
 
-function namedPrunePath(path: string): Prune {
+function named(field: string, compile: () => Prune): Prune {
   try {
-    return prunePath(path);
+    return compile();
   } catch (error) {
     if (!(error instanceof KollectError)) throw error;
-    throw new KollectError(error.code, `export.prune.jsonPaths: ${error.message}`, { cause: error });
+    throw new KollectError(error.code, `export.prune.${field}: ${error.message}`, { cause: error });
   }
 }

@@ -152,3 +152,51 @@ t.test('pruning by path', async (t) => {
   }
   t.throws(() => prunePath('$..b')({ a: Array.from({ length: 100 }, () => ({ b: 1 })) }, createBudget(50)), { code: 'KOL_EXTRACT_EVALUATE', message: /too many steps/ });
 });
+
+function withoutUndefined(value: Json): Json {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(withoutUndefined);
+  return Object.fromEntries(Object.entries(value).flatMap(([key, member]) => (member === undefined ? [] : [[key, withoutUndefined(member)]])));
+}
+
+t.test('conditions take out members by path, key and value, at any depth', async (t) => {
+  const object = (cel: readonly string[], prune: Record<string, unknown> = {}): Json | undefined => exported({ as: 'object', include: 'SpecOnly', prune: { cel, ...prune } }, tree()).attributes['object'];
+  const tree = (): Record<string, Json> => ({
+    apiVersion: 'demo.io/v1',
+    kind: 'Shop',
+    spec: { 'a/b~c': 1, size: 9_007_199_254_740_993n, empty: {}, list: [{ keep: 1, drop: { drop: 2 } }, 'text', { 'internal.x': true }], nested: { drop: null, size: 2, on: false } },
+  });
+  const spec = (change: Record<string, Json | undefined>): Json => ({ apiVersion: 'demo.io/v1', kind: 'Shop', spec: { ...(tree()['spec'] as object), ...change } as Json });
+  const without = (...names: string[]): Json => ({ apiVersion: 'demo.io/v1', kind: 'Shop', spec: Object.fromEntries(Object.entries(tree()['spec'] as object).filter(([name]) => !names.includes(name))) });
+  for (const [expression, expected] of [
+    ['key == "none"', spec({})],
+    ['path == "/spec/a~1b~0c"', without('a/b~c')],
+    ['path == "/spec/list"', without('list')],
+    ['path.matches("^/spec/list/0/")', spec({ list: [{}, 'text', { 'internal.x': true }] })],
+    ['key == "drop"', spec({ list: [{ keep: 1 }, 'text', { 'internal.x': true }], nested: { size: 2, on: false } })],
+    ['key.startsWith("internal.")', spec({ list: [{ keep: 1, drop: { drop: 2 } }, 'text', {}] })],
+    ['value == 9007199254740993', without('size')],
+    ['value > 1', spec({ size: undefined, list: [{ keep: 1, drop: {} }, 'text', { 'internal.x': true }], nested: { drop: null, on: false } })],
+    ['value == null || value == false', spec({ nested: { size: 2 } })],
+    ['value == {}', without('empty')],
+    ['has(value.size) && value.size == 2', without('nested')],
+    ['value', spec({ list: [{ keep: 1, drop: { drop: 2 } }, 'text', {}] })],
+    ['size(value) == 3 && key != "spec"', without('list', 'nested')],
+  ] as const) {
+    t.strictSame(object([expression]), withoutUndefined(expected), expression);
+  }
+  t.strictSame(object(['key == "drop"', 'key == "list"'], { jsonPaths: ['$.spec.nested'] }), without('list', 'nested'), 'several, after the paths');
+  t.strictSame(object(['true']), {}, 'all of it');
+  t.strictSame(object([]), spec({}));
+  t.throws(() => exported({ prune: { cel: ['nope'] } }), { code: 'KOL_EXTRACT_CEL', message: /^export\.prune\.cel: .*the variables are path, key and value/ });
+});
+
+t.test('conditions on a large object end within the budget of the object, and see no data of a Secret', async (t) => {
+  const large = { apiVersion: 'v1', kind: 'X', spec: Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`k${index}`, { a: index }])) };
+  const loops = Array.from({ length: 20 }, (_, index) => `value == {"a": ${index}} || key.matches("(k${index}|x+)+$")`);
+  t.match(exported({ prune: { cel: loops } }, large), { attributes: { resource: null }, failures: [{ message: /too many steps/ }] });
+  t.same(exported({ prune: { cel: ['key == "k1"'] } }, large).failures, []);
+  const secret = { apiVersion: 'v1', kind: 'Secret', data: { a: 'c2VjcmV0' }, type: 'Opaque' };
+  const onSecret = (cel: string): unknown => exported({ include: 'All', prune: { cel: [cel] } }, secret, { version: 'v1', kind: 'Secret' }).attributes['resource'];
+  t.strictSame(onSecret('value == "c2VjcmV0"'), onSecret('false'), 'a condition cannot be used to guess');
+});

@@ -17,7 +17,8 @@ export const profileExportRules: readonly Rule<KollectProfileSpec>[] = [
   { id: 'prune-paths-in-all', field: 'spec.export.prune.jsonPaths', asks: `Must hold at most ${maxExpressionLength} characters in all.`, check: prunePathsInAll },
   { id: 'prune-paths', field: 'spec.export.prune.jsonPaths[]', asks: 'Must be JSONPaths that compile.', check: prunePaths },
   { id: 'prune-scrub-keys', field: 'spec.export.prune.scrubKeys[]', asks: 'Must not be blank.', check: scrubKeys },
-  { id: 'prune-cel', field: 'spec.export.prune.cel[]', asks: 'Is reserved and prunes nothing in this version.', advises: true, check: pruneCel },
+  { id: 'prune-cel-in-all', field: 'spec.export.prune.cel', asks: `Must hold at most ${maxExpressionLength} characters in all.`, check: pruneCelInAll },
+  { id: 'prune-cel', field: 'spec.export.prune.cel[]', asks: 'Must be CEL over path, key and value that compiles and gives true or false.', check: pruneCel },
 ];
 
 function exportAs({ spec }: Input, report: Report): void {
@@ -36,8 +37,8 @@ function exportOfSecrets({ spec, annotations }: Input, report: Report): void {
 
 function pruneNeedsResource({ spec }: Input, report: Report): void {
   if (spec.export === undefined || spec.export.mode === 'Resource') return;
-  const { jsonPointers = [], jsonPaths = [] } = spec.export.prune ?? {};
-  if (jsonPointers.length + jsonPaths.length > 0) report(warning('spec.export.prune', 'only prunes whole objects; set export.mode to Resource, or remove it'));
+  const { jsonPointers = [], jsonPaths = [], cel = [] } = spec.export.prune ?? {};
+  if (jsonPointers.length + jsonPaths.length + cel.length > 0) report(warning('spec.export.prune', 'only prunes whole objects; set export.mode to Resource, or remove it'));
 }
 
 function prunePointers({ spec }: Input, report: Report): void {
@@ -48,18 +49,23 @@ function prunePointers({ spec }: Input, report: Report): void {
   }
 }
 
-function prunePathLength({ spec }: Input): number {
-  return expressionLengthOfAll(spec.export?.prune?.jsonPaths ?? []);
+function prunePathsInAll({ spec }: Input, report: Report): void {
+  inAll('jsonPaths', spec.export?.prune?.jsonPaths, report);
 }
 
-function prunePathsInAll(input: Input, report: Report): void {
-  const length = prunePathLength(input);
-  if (length > maxExpressionLength) report(tooMany('spec.export.prune.jsonPaths', length, `must hold at most ${maxExpressionLength} characters in all`));
+function pruneCelInAll({ spec }: Input, report: Report): void {
+  inAll('cel', spec.export?.prune?.cel, report);
+}
+
+function inAll(field: string, expressions: readonly (string | undefined)[] = [], report: Report): void {
+  const length = expressionLengthOfAll(expressions);
+  if (length > maxExpressionLength) report(tooMany(`spec.export.prune.${field}`, length, `must hold at most ${maxExpressionLength} characters in all`));
 }
 
 function prunePaths(input: Input, report: Report): void {
-  if (prunePathLength(input) > maxExpressionLength) return;
-  for (const [index, path] of (input.spec.export?.prune?.jsonPaths ?? []).entries()) {
+  const paths = input.spec.export?.prune?.jsonPaths ?? [];
+  if (expressionLengthOfAll(paths) > maxExpressionLength) return;
+  for (const [index, path] of paths.entries()) {
     if (path === undefined) continue;
     const { problem } = input.expressions.prune(path);
     if (problem !== undefined) report(invalid(`spec.export.prune.jsonPaths[${index}]`, path, problem));
@@ -72,6 +78,14 @@ function scrubKeys({ spec }: Input, report: Report): void {
   }
 }
 
-function pruneCel({ spec }: Input, report: Report): void {
-  for (const index of (spec.export?.prune?.cel ?? []).keys()) report(warning(`spec.export.prune.cel[${index}]`, 'is reserved and prunes nothing in this version'));
+function pruneCel(input: Input, report: Report): void {
+  const conditions = input.spec.export?.prune?.cel ?? [];
+  if (expressionLengthOfAll(conditions) > maxExpressionLength) return;
+  for (const [index, condition] of conditions.entries()) {
+    if (condition === undefined) continue;
+    const field = `spec.export.prune.cel[${index}]`;
+    const { problem, resultType } = input.expressions.pruneCondition(condition);
+    if (problem !== undefined) report(invalid(field, condition, problem));
+    else if (resultType !== 'bool' && resultType !== 'dyn') report(invalid(field, condition, `gives ${resultType}, but a condition must give true or false; compare it with something`));
+  }
 }

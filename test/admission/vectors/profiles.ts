@@ -18,6 +18,7 @@ const onSecret = (paths: readonly string[], more: Record<string, unknown> = {}) 
 const secretPath = (what: string, text: string): Vector => vector(`Secret: ${what}`, onSecret([text]), { errors: [firstPath], says: ['Forbidden', 'kollect.dev/allow-secret-extraction'] });
 const attribute = (more: Record<string, unknown>) => profileSpec([], { attributes: [{ name: 'a', path: '$.spec.a', ...more }] });
 const typed = (what: string, text: string, type: string, says: string): Vector => vector(what, attribute({ path: text, type }), { errors: [firstType], says: [says] });
+const pruning = (cel: readonly string[]) => profileSpec([], { export: { mode: 'Resource', prune: { cel } } });
 const metric = (more: Record<string, unknown>) => profileSpec(['$.spec.a', '$.spec.b'], { metrics: [{ name: 'm', path: 'a0', ...more }] });
 const gvk = (what: string, targetGVK: unknown, expected: Expected): Vector => vector(what, profileSpec(['$.spec.a'], { targetGVK }), expected);
 const consent = { 'kollect.dev/allow-secret-extraction': 'true' };
@@ -162,8 +163,14 @@ export const profileVectors: readonly Vector[] = [
   vector('paths to prune that take too long to compile', profileSpec([], { export: { mode: 'Resource', prune: { jsonPaths: Array.from({ length: 10 }, () => `$.${'a'.repeat(4000)}`) } } }), { errors: ['spec.export.prune.jsonPaths'], says: ['Too many'] }),
   vector('a blank key to redact', profileSpec(['$.spec.a'], { export: { prune: { scrubKeys: ['pin', ' '] } } }), { errors: ['spec.export.prune.scrubKeys[1]'] }),
   vector('what is pruned from nothing', profileSpec(['$.spec.a'], { export: { prune: { jsonPaths: ['$.spec.a[*]'] } } }), { warnings: ['spec.export.prune'] }),
-  vector('conditions and paths that prune nothing', profileSpec(['$.spec.a'], { export: { prune: { cel: ['x'], jsonPaths: ['$.a[*]'] } } }), { warnings: ['spec.export.prune', 'spec.export.prune.cel[0]'] }),
-  vector('conditions for pruning', profileSpec([], { export: { mode: 'Resource', prune: { cel: ['x'] } } }), { warnings: ['spec.export.prune.cel[0]'] }),
+  vector('conditions and paths that prune nothing', profileSpec(['$.spec.a'], { export: { prune: { cel: ['key == "x"'], jsonPaths: ['$.a[*]'] } } }), { warnings: ['spec.export.prune'] }),
+  vector('conditions alone that prune nothing', profileSpec(['$.spec.a'], { export: { prune: { cel: ['key == "x"'] } } }), { warnings: ['spec.export.prune'] }),
+  vector('conditions for pruning', pruning(['key.startsWith("internal.")', 'path == "/spec/paused" && value == false', 'value', 'has(value.x) && value.x > 1', 'key in ["a", "b"]'])),
+  vector('a condition for pruning over the object', pruning(['key == "a"', 'object.spec.a == 1']), { errors: ['spec.export.prune.cel[1]'], says: ['the variables are path, key and value'] }),
+  vector('a condition for pruning with a slip', pruning(['vale == 1']), { errors: ['spec.export.prune.cel[0]'], says: ['did you mean value?'] }),
+  vector('conditions for pruning that give no truth', pruning(['size(key)', 'path', 'key == 1']), { errors: ['spec.export.prune.cel[0]', 'spec.export.prune.cel[1]', 'spec.export.prune.cel[2]'], says: ['gives int, but a condition must give true or false'] }),
+  vector('a condition for pruning that ends early', pruning(['', 'key ==']), { errors: ['spec.export.prune.cel[0]', 'spec.export.prune.cel[1]'], says: ['empty', 'not complete'] }),
+  vector('conditions for pruning that take too long to compile', pruning(Array.from({ length: 10 }, () => `key == "${'a'.repeat(4000)}"`)), { errors: ['spec.export.prune.cel'], says: ['Too many'] }),
   vector('Resource on Secrets', onSecret([], { export: { mode: 'Resource' } }), { errors: ['spec.export.mode'], says: ['Forbidden', 'kollect.dev/allow-full-resource-export'] }),
   vector('Resource on Secrets with consent', onSecret([], { export: { mode: 'Resource' } }), { annotations: { 'kollect.dev/allow-full-resource-export': 'true' } }),
 

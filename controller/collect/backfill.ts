@@ -2,6 +2,7 @@ import type { KubeObject } from '../../shared/api/kube-object.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
 import type { ApiResource } from '../../shared/kube/discovery.ts';
 import { listOnce } from '../../shared/kube/list.ts';
+import { objectKey } from '../../shared/kube/object-key.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ListSlots } from './list-slots.ts';
 import type { Subscription } from './subscription.ts';
@@ -64,7 +65,7 @@ export class Backfill {
 
   /** The watch tells of an object what no page can know. */
   overtake(object: KubeObject): void {
-    this.#run?.newer.add(object.metadata.uid ?? '');
+    this.#run?.newer.add(objectKey(object));
   }
 
   /** A list of the watch itself serves everybody. */
@@ -147,7 +148,7 @@ export class Backfill {
     };
     onRestart();
     await listOnce(client, resource.path(namespace), { signal: abort.signal, onRestart }, (object) => {
-      const uid = object.metadata.uid ?? '';
+      const uid = objectKey(object);
       if (newer.has(uid)) return;
       try {
         apply(object, subscriptions);

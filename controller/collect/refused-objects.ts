@@ -6,8 +6,8 @@ const remembered = 10_000;
  */
 export class RefusedObjects {
   readonly #objects = new Map<string, { namespace: string; epoch: number }>();
-  /** The list during which objects were refused that are not remembered. */
-  #furtherSince: number | undefined;
+  /** Namespaces with refused objects that are not remembered, and the last list that refused some. */
+  readonly #further = new Map<string, number>();
 
   /** Objects known to be refused; `more` when there are others. */
   get count(): number {
@@ -15,7 +15,7 @@ export class RefusedObjects {
   }
 
   get more(): boolean {
-    return this.#furtherSince !== undefined;
+    return this.#further.size > 0;
   }
 
   get any(): boolean {
@@ -24,7 +24,7 @@ export class RefusedObjects {
 
   add(key: string, namespace: string, epoch: number): void {
     if (this.#objects.size < remembered || this.#objects.has(key)) this.#objects.set(key, { namespace, epoch });
-    else this.#furtherSince = epoch;
+    else this.#further.set(namespace, epoch);
   }
 
   /** The object has a row now, is gone, or is not wanted any more. */
@@ -34,15 +34,18 @@ export class RefusedObjects {
 
   clear(): void {
     this.#objects.clear();
+    this.#further.clear();
   }
 
   deleteNamespace(namespace: string): void {
+    this.#further.delete(namespace);
     for (const [key, object] of this.#objects) if (object.namespace === namespace) this.#objects.delete(key);
   }
 
-  /** A list is complete: it refused again what still has to be, but for the `spared`, which it did not look at. */
-  listed(epoch: number, spared: ReadonlySet<string> | undefined): void {
-    for (const [key, object] of this.#objects) if (object.epoch !== epoch && !spared?.has(key)) this.#objects.delete(key);
-    if (this.#furtherSince !== epoch) this.#furtherSince = undefined;
+  /** A list of everything, or of one namespace, is complete: it refused again what still has to be, but for the `spared`, which it did not look at. */
+  listed(epoch: number, spared: ReadonlySet<string> | undefined, namespace?: string): void {
+    const covers = (object: { namespace: string; epoch: number }): boolean => object.epoch < epoch && (namespace === undefined || object.namespace === namespace);
+    for (const [key, object] of this.#objects) if (covers(object) && !spared?.has(key)) this.#objects.delete(key);
+    for (const [name, since] of this.#further) if (covers({ namespace: name, epoch: since })) this.#further.delete(name);
   }
 }

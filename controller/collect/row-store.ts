@@ -198,7 +198,7 @@ export class TargetRows {
    * namespace says so of that namespace only. Of several lists of the same, complete the one that began last. Returns the number of rows removed.
    */
   completeList(epoch: number, spared?: ReadonlySet<string>, namespace?: string): number {
-    this.refused.listed(epoch, spared);
+    this.refused.listed(epoch, spared, namespace);
     let swept = 0;
     for (const name of namespace === undefined ? this.#namespaces.keys() : [namespace]) {
       for (const row of this.#namespaces.get(name)?.values() ?? []) {

@@ -3,6 +3,7 @@ import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { canonicalRow } from '../../shared/extract/canonical-json.ts';
 import { KollectError } from '../../shared/errors.ts';
 import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
+import { objectKey } from '../../shared/kube/object-key.ts';
 import type { TargetRows } from './row-store.ts';
 import { compileObjectSelection, matchedNamespaces } from './selection.ts';
 import type { CollectionSpec, NamespaceCeiling, NamespaceDefaults, NamespaceFacts, NamespaceLookup, ObjectSelection } from './selection.ts';
@@ -81,7 +82,7 @@ export class Subscription {
   apply(object: KubeObject): void {
     const { metadata } = object;
     const namespace = metadata.namespace ?? '';
-    const uid = metadata.uid ?? '';
+    const uid = objectKey(object);
     if (!this.#wants(object, namespace)) {
       this.rows.remove(namespace, uid);
       return;
@@ -109,7 +110,7 @@ export class Subscription {
 
   /** The object is gone. */
   remove(object: KubeObject): void {
-    this.rows.remove(object.metadata.namespace ?? '', object.metadata.uid ?? '');
+    this.rows.remove(object.metadata.namespace ?? '', objectKey(object));
   }
 
   #wants(object: KubeObject, namespace: string): boolean {

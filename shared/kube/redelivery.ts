@@ -1,6 +1,7 @@
 import type { KubeObject } from '../api/kube-object.ts';
 import type { Logger } from '../log.ts';
 import type { KubeClient } from './client.ts';
+import { objectKey } from './object-key.ts';
 
 const firstDelayMs = 500;
 const lastDelayMs = 300_000;
@@ -27,7 +28,7 @@ interface Untaken {
 }
 
 /**
- * Objects whose handler threw, by uid. They are read again, with growing pauses, and handed over until the handler takes them, or until something
+ * Objects whose handler threw, by key. They are read again, with growing pauses, and handed over until the handler takes them, or until something
  * newer of the same object was taken.
  */
 export class Redelivery {
@@ -41,20 +42,20 @@ export class Redelivery {
   }
 
   add({ apiVersion, kind, metadata }: KubeObject, how: Untaken['how']): void {
-    const { name, namespace, uid = '', resourceVersion } = metadata;
-    const kept = { name, uid, ...(namespace === undefined ? {} : { namespace }), ...(resourceVersion === undefined ? {} : { resourceVersion }) };
-    this.#untaken.set(uid, { how, object: { apiVersion, kind, metadata: kept } });
+    const { name, namespace, uid, resourceVersion } = metadata;
+    const kept = { name, ...(uid === undefined ? {} : { uid }), ...(namespace === undefined ? {} : { namespace }), ...(resourceVersion === undefined ? {} : { resourceVersion }) };
+    this.#untaken.set(objectKey({ metadata }), { how, object: { apiVersion, kind, metadata: kept } });
     this.#arm();
   }
 
   /** Something of this object was taken; what was not before is outdated. */
   taken(object: KubeObject): void {
-    if (this.#untaken.size > 0) this.#untaken.delete(object.metadata.uid ?? '');
+    if (this.#untaken.size > 0) this.#untaken.delete(objectKey(object));
   }
 
   /** A complete list told everything else. */
   retain(untaken: ReadonlySet<string>): void {
-    for (const uid of this.#untaken.keys()) if (!untaken.has(uid)) this.#untaken.delete(uid);
+    for (const key of this.#untaken.keys()) if (!untaken.has(key)) this.#untaken.delete(key);
   }
 
   stop(): void {
@@ -72,16 +73,16 @@ export class Redelivery {
     this.#delayMs = Math.min(lastDelayMs, this.#delayMs * 2);
     const many = this.#untaken.size > listAbove;
     if (many) relist();
-    for (const [uid, entry] of many ? [] : this.#untaken) {
+    for (const [key, entry] of many ? [] : this.#untaken) {
       try {
         const present = entry.how === 'deleted' ? undefined : await this.#read(entry.object);
         // Stopped, or overtaken by the watch while it was read.
-        if (this.#untaken.get(uid) !== entry) continue;
+        if (this.#untaken.get(key) !== entry) continue;
         if (entry.how === 'deleted') this.#options.handler.deleted(entry.object);
-        else if (present?.metadata.uid === uid) this.#options.handler.changed(present);
-        this.#untaken.delete(uid);
+        else if (present && objectKey(present) === key) this.#options.handler.changed(present);
+        this.#untaken.delete(key);
       } catch (error) {
-        if (this.#untaken.get(uid) !== entry) continue;
+        if (this.#untaken.get(key) !== entry) continue;
         logger.error('an object could not be handed over again, will be repeated', { resource: name, object: entry.object.metadata.name, error });
       }
     }

@@ -4,6 +4,7 @@ import { KubeApiError } from './api-error.ts';
 import type { KubeClient, Query } from './client.ts';
 import { splitLines } from './lines.ts';
 import { inSlices, listPages } from './list.ts';
+import { objectKey } from './object-key.ts';
 import { Redelivery } from './redelivery.ts';
 import { readWatchEvent } from './watch-event.ts';
 
@@ -38,7 +39,7 @@ export interface ReflectorState {
  * An object that was deleted and created again under its name comes as `deleted` with the old uid and `changed` with the new one, so keep by uid.
  *
  * Handlers do not throw. If one does, it is logged, the stream goes on, and the object is read again and handed over until it is taken, so that no key
- * is lost. `listCompleted` names the uids that were listed and not taken: they exist, so spare them in a sweep.
+ * is lost. `listCompleted` names the keys (`objectKey`) of what was listed and not taken: they exist, so spare them in a sweep.
  */
 export interface ReflectorHandler {
   listStarted(epoch: number): void;
@@ -170,7 +171,7 @@ export class Reflector {
       }
       resourceVersion = page.resourceVersion;
       await inSlices(page.items, signal, (object) => {
-        if (!this.#hand(signal, object, 'changed', () => handler.listed(object, epoch))) untaken.add(object.metadata.uid ?? '');
+        if (!this.#hand(signal, object, 'changed', () => handler.listed(object, epoch))) untaken.add(objectKey(object));
       });
     }
     if (signal.aborted) return;

@@ -66,6 +66,7 @@ const bombs: readonly [what: string, kind: string, spec: unknown][] = [
   ['paths of braces', 'KollectProfile', attributes(4, (index) => `${index}${'{'.repeat(4000)}`)],
   ['a path of 500,000 characters', 'KollectProfile', profileSpec([`$${'.a'.repeat(250_000)}`])],
   ['paths to prune', 'KollectProfile', profileSpec([], { export: { mode: 'Resource', prune: { jsonPaths: times(1000, (index) => `$.a${index}[?@.b]`), jsonPointers: times(1000, () => '/a'.repeat(200)), scrubKeys: times(1000, (index) => `k${index}`) } } })],
+  ['conditions for pruning', 'KollectProfile', profileSpec([], { export: { mode: 'Resource', prune: { cel: times(1000, (index) => `key == "${index}"`) } } })],
   ['pointers of tildes', 'KollectProfile', profileSpec([], { export: { mode: 'Resource', prune: { jsonPointers: times(100, () => `${'/~0'.repeat(1300)}~`) } } })],
   ['100 metrics of 1,000 attributes', 'KollectProfile', { ...attributes(1000, () => '$.spec.a'), metrics: times(100, (index) => ({ name: `m${index}`, path: `b${index}`, labels: times(100, (label) => `l${label}`) })) }],
   ['100 metrics of 50 attributes with long names', 'KollectProfile', { targetGVK: gvk, attributes: times(50, (index) => ({ name: `${'a'.repeat(60)}${String(index).padStart(4, 'b')}`, path: '$.spec.a' })), metrics: times(100, (index) => ({ name: `m${index}`, path: `${'a'.repeat(60)}cccc`, labels: times(5, (label) => `${'a'.repeat(59)}${label}cccc`) })) }],

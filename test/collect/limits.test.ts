@@ -74,7 +74,9 @@ t.test('of very many refused objects it is only remembered that there are more',
   t.match([refused.count, refused.more], [10_000, true]);
   for (let index = 0; index < 10_001; index++) refused.delete(`u${index}`);
   t.match([refused.count, refused.any], [0, true], 'the one without a name may still be there');
-  refused.listed(2, undefined);
+  refused.listed(2, undefined, 'other');
+  t.equal(refused.any, true, 'a list of another namespace says nothing');
+  refused.listed(2, undefined, 'shop');
   t.equal(refused.any, false);
 });
 

@@ -1,6 +1,10 @@
 import t from 'tap';
 import { createHash } from 'node:crypto';
 import { SnapshotDigest } from '../../controller/collect/digest.ts';
+import { compileProfile } from '../../shared/extract/compile-profile.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
+import { objectKey } from '../../shared/kube/object-key.ts';
+import { Subscription } from '../../controller/collect/subscription.ts';
 import { RowStore, type Row, type TargetRows } from '../../controller/collect/row-store.ts';
 
 const facts = (uid: string, payload: string, namespace = 'shop') => ({ namespace, name: uid, uid, payload, resourceVersion: '1', failures: 0 });
@@ -109,6 +113,24 @@ t.test('a target that is closed and opened again is another one', async (t) => {
   t.not(store.open('shop', 'web'), first);
   t.equal(store.count, 0);
   t.strictSame(journal, ['open web', 'web ->x', 'close web', 'open web']);
+});
+
+t.test('objects that are served without a uid are kept by namespace and name', async (t) => {
+  const rows = new RowStore().open('shop', 'web');
+  const profile = compileProfile({ spec: { targetGVK: { group: 'metrics.k8s.io', version: 'v1beta1', kind: 'PodMetrics' }, attributes: [{ name: 'cpu', path: '$.cpu' }] } });
+  const subscription = new Subscription({ rows, spec: { watchMode: 'All' }, profile, namespaced: false, namespaces: () => undefined });
+  const object = (name: string, cpu: number, namespace = 'shop', uid?: string): KubeObject => ({ apiVersion: 'metrics.k8s.io/v1beta1', kind: 'PodMetrics', metadata: { namespace, name, ...(uid === undefined ? {} : { uid }) }, cpu });
+  for (const metrics of [object('a', 1), object('b', 1), object('a', 1, 'pay'), object('c', 1, 'shop', 'u-c')]) subscription.apply(metrics);
+  t.strictSame(uids(rows), ['pay/a', 'shop/a', 'shop/b', 'u-c']);
+  subscription.apply(object('a', 2));
+  t.equal(rows.count, 4, 'a change is a change');
+  t.match([...rows.rows()].find(({ uid }) => uid === 'shop/a')?.payload, /"uid":"shop\/a","attributes":\{"cpu":2\}/);
+  subscription.remove(object('b', 1));
+  const list = rows.beginList();
+  subscription.apply(object('a', 1, 'pay'));
+  rows.completeList(list, new Set([objectKey(object('a', 2))]));
+  t.strictSame(uids(rows), ['pay/a', 'shop/a'], 'one was listed, one exists and could not be read');
+  t.equal(objectKey({ metadata: { name: 'node' } }), '/node');
 });
 
 function uids(rows: TargetRows): string[] {

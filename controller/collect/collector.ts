@@ -92,8 +92,7 @@ export class Collector {
     const key = `${namespace}/${name}`;
     const running = this.#collections.get(key);
     const rows = this.#options.store.open(namespace, name);
-    rows.limits = plan.limits ?? plan.spec.limits ?? {};
-    if (rows.refused.any) this.#refusals.look();
+    this.#refusals.limit(rows, plan.limits ?? plan.spec.limits ?? {});
     this.#denied.delete(key);
     if (running?.plan.fingerprint === plan.fingerprint) {
       const isBoundAnew = running.plan.ceiling?.key !== plan.ceiling?.key;

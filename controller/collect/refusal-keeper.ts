@@ -1,3 +1,4 @@
+import type { Limits } from '../../shared/api/collection-filter.ts';
 import type { TargetRows } from './row-store.ts';
 
 const lookMs = 5_000;
@@ -40,7 +41,14 @@ export class RefusalKeeper {
     clearInterval(this.#timer);
   }
 
-  /** Looks at all targets. Happens by itself every few seconds; to be called when limits changed. `now` is in monotonic milliseconds. */
+  /** Sets the limits of a target. When they are other ones, what it refused is listed again at once. */
+  limit(rows: TargetRows, limits: Limits): void {
+    if (rows.refused.any) this.look();
+    rows.limits = limits;
+    if (rows.refused.any) this.look();
+  }
+
+  /** Looks at all targets. Happens by itself every few seconds. `now` is in monotonic milliseconds. */
   look(now = performance.now()): void {
     const seen = new Set<TargetRows>();
     for (const { rows, relist } of this.#options.collections()) {

@@ -6,6 +6,7 @@ import { knownObject, lookupsOver } from '../../shared/admission/state/object-lo
 import { allowsNamespace } from '../../shared/admission/state/scope-namespaces.ts';
 import { scopeRules } from '../../shared/admission/state/scope-rules.ts';
 import type { StateRule } from '../../shared/admission/state/state-rule.ts';
+import type { Limits } from '../../shared/api/collection-filter.ts';
 import type { Reason } from '../../shared/api/conditions.ts';
 import type { ObjectCache } from '../../shared/kube/object-cache.ts';
 import type { NamespaceCeiling } from './selection.ts';
@@ -22,7 +23,7 @@ export interface ScopeJudgeOptions {
 export type ScopeVerdict =
   | { kind: 'unknown'; message: string }
   | { kind: 'denied'; reason: Reason; message: string }
-  | { kind: 'allowed'; ceiling: NamespaceCeiling | undefined };
+  | { kind: 'allowed'; ceiling: NamespaceCeiling | undefined; limits: Limits | undefined };
 
 /** Rules of admission that hold while collecting too. Namespaces are not among them: what a target selects beyond its scope is left out. */
 const reasonByRule: Readonly<Record<string, Reason>> = { 'scope-gvks': 'ScopeGVKDenied', 'static-ref-namespace': 'ScopeNamespaceDenied' };
@@ -72,10 +73,10 @@ export class ScopeJudge {
       if (findings.length > 0) return { kind: 'denied', reason, message: findings.join('; ') };
     }
     const scope = kind === 'KollectTarget' ? scopeOf(this.#lookups, namespace) : clusterScopeOf(this.#lookups);
-    if (scope === undefined) return { kind: 'allowed', ceiling: undefined };
-    const { allowedNamespaces, deniedNamespaces } = scope.spec;
+    if (scope === undefined) return { kind: 'allowed', ceiling: undefined, limits: undefined };
+    const { allowedNamespaces, deniedNamespaces, limits } = scope.spec;
     const key = JSON.stringify([scope.metadata.name, allowedNamespaces, deniedNamespaces]);
-    return { kind: 'allowed', ceiling: { key, scope: titled(scope), allows: (candidate) => allowsNamespace(scope, candidate) } };
+    return { kind: 'allowed', ceiling: { key, scope: titled(scope), allows: (candidate) => allowsNamespace(scope, candidate) }, limits };
   }
 
   #cacheOf(kind: TargetKind['kind']): ObjectCache<KnownObject> | undefined {

@@ -13,6 +13,7 @@ import { checkObject } from '../object-check.ts';
 import { recordTransition } from '../observe/transitions.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
 import type { Collector } from './collector.ts';
+import { lowestLimits } from './limits.ts';
 import type { CompiledProfiles } from './compiled-profiles.ts';
 import type { Definitions } from './definitions.ts';
 import type { RowStore } from './row-store.ts';
@@ -177,6 +178,7 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
       fingerprint: [raw.metadata.uid, raw.metadata.generation, rawProfile.metadata.uid, rawProfile.metadata.generation, resource.path()].join(),
       spec: selection,
       ceiling: verdict.ceiling,
+      limits: lowestLimits([selection.limits, verdict.limits]),
       profile,
       resource,
     });

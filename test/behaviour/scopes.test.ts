@@ -50,6 +50,16 @@ t.test('of several scopes the first by name holds', async () => {
   await untilNames(home, 'maps', [`${home}/x`]);
 });
 
+t.test('the lower of the limits of scope and target holds, and lifting it brings what was left out', async (t) => {
+  const { home } = await pair();
+  await apply(configMap(home, 'y'), configMap(home, 'z'), scope(home, 'team', { limits: { maxRows: 2 } }), targetOf(home, { limits: { maxRows: 10 } }));
+  t.match(await untilReady(home, 'maps', 'False QuotaExceeded'), /2 of at most 2 rows, and 1 object\(s\) are left out/);
+  t.equal(names(home, 'maps').length, 2);
+  await apply(scope(home, 'team', { limits: { maxRows: 20 } }));
+  await untilNames(home, 'maps', [`${home}/x`, `${home}/y`, `${home}/z`]);
+  await untilReady(home, 'maps', 'True Collecting');
+});
+
 t.test('a kind that the scope does not allow takes the rows along, and they come back with it', async (t) => {
   const { home } = await pair();
   await apply(targetOf(home));

@@ -56,16 +56,17 @@ t.test('what was refused is forgotten when it is gone, not wanted, or not listed
   rows.removeNamespace('pay');
   t.equal(rows.refused.count, 1);
 
-  const overtaken = rows.beginList();
   const list = rows.beginList();
   rows.upsert(facts('a'));
   rows.upsert(facts('e'));
-  rows.completeList(overtaken);
-  t.equal(rows.refused.count, 2, 'an overtaken list says nothing');
+  rows.completeList(list, undefined, 'pay');
+  t.equal(rows.refused.count, 2, 'a list of another namespace says nothing');
   rows.completeList(list);
   t.equal(rows.refused.count, 1, 'c was not listed');
   t.equal(rows.completeList(rows.beginList(), new Set(['a', 'e'])), 0);
   t.equal(rows.refused.count, 1, 'what a list did not look at is as it was');
+  rows.clear();
+  t.equal(rows.refused.any, false);
 });
 
 t.test('of very many refused objects it is only remembered that there are more', async (t) => {

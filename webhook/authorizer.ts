@@ -87,7 +87,9 @@ export function createAuthorizer({ client, discovery, asked }: AuthorizerOptions
 
   async function judge(user: UserInfo, question: AccessQuestion): Promise<Finding | undefined> {
     const served = 'kind' in question.resource ? await discovery.resolve(question.resource.kind) : undefined;
-    const namespaces = served?.namespaced === false ? 'cluster' : question.namespaces;
+    // What is not served yet may turn out to be cluster-scoped, and nobody would ask again.
+    const mayBeWide = 'kind' in question.resource && question.namespaces.length === 0 && served === undefined;
+    const namespaces = served?.namespaced === false || mayBeWide ? 'cluster' : question.namespaces;
     if (namespaces !== 'cluster' && namespaces.length === 0) return undefined;
     const attributes = attributesOf(question, served);
     if (namespaces === 'cluster') return (await isAllowed(user, attributes)) ? undefined : denial(user, question, attributes, served, 'cluster');

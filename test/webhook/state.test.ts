@@ -184,6 +184,7 @@ t.test('who writes an object must be allowed what Kollect will read for it', asy
   await asks('an administrator', { object: sink('other', 'kollect-system'), user: 'root', groups: ['system:masters'] }, undefined);
   await asks('how often, not where to', { object: sink('other', 'kollect-system', { exportMinInterval: '5m' }), old: sink('other', 'kollect-system') }, undefined);
   await asks('the same Secret, sent to another server', { object: sink('other', 'kollect-system', { tls: { insecureSkipVerify: true } }), old: sink('other', 'kollect-system') }, { field: secretField, says: /secrets "other"/ });
+  await asks('the same Secret, written elsewhere in the repository', { object: sink('other', 'kollect-system', { pathTemplate: '.github/workflows/{namespace}-{name}.yml' }), old: sink('other', 'kollect-system') }, { field: secretField, says: /secrets "other"/ });
   await asks('one reference more', { object: sink('other', 'kollect-system', { tls: { caSecretRef: { name: 'ca', namespace: 'team-b' } } }), old: sink('other', 'kollect-system', { tls: { caSecretRef: { name: 'ca' } } }) }, { field: 'spec.tls.caSecretRef', says: /secrets "ca" in the namespace "team-b"/ });
 
   const target = (spec: object, name = 'sample') => objectOf('KollectTarget', spec, { name });
@@ -194,7 +195,7 @@ t.test('who writes an object must be allowed what Kollect will read for it', asy
   await asks('a namespace more', { object: target({ profileRef: 'deployments', includedNamespaces: ['team-b', 'default', 'kube-public'] }), old: target({ profileRef: 'deployments', includedNamespaces: ['default'] }) }, { field: 'spec.includedNamespaces', says: /in the namespace "kube-public"/ });
   await asks('fewer namespaces', { object: target({ profileRef: 'deployments', includedNamespaces: ['default'] }), old: target({ profileRef: 'deployments', includedNamespaces: ['default', 'kube-public'] }) }, undefined);
   await asks('a cluster-scoped kind', { object: target({ profileRef: 'namespaces' }) }, { field: 'spec.profileRef', says: /list namespaces on the whole cluster/ });
-  await asks('a kind that is not served, in its own namespace', { object: target({ profileRef: 'widgets' }) }, undefined);
+  await asks('a kind that is not served, in its own namespace', { object: target({ profileRef: 'widgets' }) }, { field: 'spec.profileRef', says: /does not serve example\.com\/v1 Widget yet/ });
   await asks('a kind that is not served, elsewhere', { object: target({ profileRef: 'widgets', includedNamespaces: ['team-b'] }) }, { field: 'spec.includedNamespaces', says: /does not serve example\.com\/v1 Widget yet/ });
   await asks('a profile that is missing', { object: target({ profileRef: 'shared', namespaceSelector: {} }) }, undefined);
   await asks('a profile that comes after its targets, jane may read what they reach', { object: objectOf('KollectProfile', profileSpec(['$.metadata.name']), { name: 'shared' }) }, undefined);

@@ -24,7 +24,7 @@ export interface AccessQuestion {
   name?: string;
   /**
    * Where the user needs the right: in each of these. `cluster` is everywhere at once, which counts for every namespace as well. With an empty
-   * list the right is needed only when the kind turns out to be cluster-scoped.
+   * list the right is needed only when the kind is cluster-scoped, or not served yet, so that it may turn out to be.
    */
   namespaces: readonly string[] | 'cluster';
 }
@@ -86,8 +86,8 @@ function questionsOf(kind: string, { metadata, spec }: Written, lookups: Lookups
   }
 }
 
-/** What of a sink says how and when to write, not where to. */
-const harmless = ['exportMinInterval', 'connectionTest', 'cluster', 'pathTemplate', 'serialization', 'layout'];
+/** What of a sink says when to write, not where to and what: a path may be that of a pipeline, a layout prunes what is beside it. */
+const harmless = ['exportMinInterval', 'connectionTest'];
 
 /**
  * Whether a change gives new meaning to what was allowed before: a profile that reads more of what its targets collect, a sink that sends its

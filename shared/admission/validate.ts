@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { kindByName } from '../api/kinds.ts';
 import { defaultAddressPolicy } from '../net/address-policy.ts';
 import type { AddressPolicy } from '../net/address-policy.ts';
@@ -11,6 +10,7 @@ import { isUnchangedSince } from './ratchet.ts';
 import type { RuleInput } from './rule.ts';
 import { rulesOf } from './rules/registry.ts';
 import { isSaidBy, schemaFindings, withoutRefused } from './schema-findings.ts';
+import { schemaIssues } from './schema-issues.ts';
 
 /** What validation may know beside the object. All optional: left out, it judges as an installation without flags does. */
 export interface AdmissionContext {
@@ -67,16 +67,6 @@ export function validate(kind: string, object: unknown, context: AdmissionContex
   const refused = findings.some(({ severity }) => severity === 'error');
   const tolerated = refused && context.old !== undefined && isUnchangedSince(context.old, kind, object);
   return sortFindings(tolerated ? findings.map((finding) => (finding.severity === 'error' ? asWarning(finding) : finding)) : findings);
-}
-
-function schemaIssues(schema: z.ZodType, spec: unknown): readonly z.core.$ZodIssue[] {
-  try {
-    return schema.safeParse(spec).error?.issues ?? [];
-  } catch {
-    // Where a text or a list is expected, the library compares the length of whatever is there, and a field of that name may hold what has no order.
-    const comparable = JSON.parse(JSON.stringify(spec, (key, value: unknown) => (key === 'length' && typeof value === 'object' ? true : value))) as unknown;
-    return schema.safeParse(comparable).error?.issues ?? [];
-  }
 }
 
 function ofSchema(finding: Finding): Finding {

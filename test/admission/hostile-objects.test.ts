@@ -5,6 +5,7 @@ import { renderFinding } from '../../shared/admission/finding.ts';
 import { mutate } from '../../shared/admission/mutate.ts';
 import { validate } from '../../shared/admission/validate.ts';
 import { kinds } from '../../shared/api/kinds.ts';
+import { objectLookups } from '../../shared/admission/state/object-lookups.ts';
 import { compilePath } from '../../shared/extract/compile-path.ts';
 import { objectOf, postgresSpec, profileSpec, secretGvk } from './objects.ts';
 import { allVectors } from './vectors/all.ts';
@@ -199,6 +200,13 @@ function exchange(root: object, at: number, value: unknown): void {
   const place = places[at % places.length];
   if (place !== undefined) place[0][place[1]] = value;
 }
+
+t.test('an object of any shape may stand among those that are known', async (t) => {
+  const length = { toString: 1, valueOf: 1 };
+  for (const { kind } of kinds) {
+    for (const spec of [{ length }, { name: { length }, profileRef: { length }, endpoint: { length }, resourceRules: { length } }]) t.doesNotThrow(() => objectLookups([objectOf(kind, spec)]), kind);
+  }
+});
 
 /** Ways to the data of a Secret, and around it. */
 const step = fc.constantFrom('.data', '["data"]', "['data']", '.dat\\a', '[*]', '..', '.*', '.password', '["pass" + "word"]', '.metadata', '.annotations', '.name', '.type', '.stringData', '[?(@.password)]', '[0]', '.?data', '.filter(k, true)', '.map(k, object[k])', '.orValue("")', '.size()');

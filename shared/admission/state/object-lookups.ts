@@ -3,6 +3,7 @@ import { kindByName } from '../../api/kinds.ts';
 import { sinkKinds } from '../lookups.ts';
 import type { Known, KnownObject, Lookups } from '../lookups.ts';
 import { withoutRefused } from '../schema-findings.ts';
+import { schemaIssues } from '../schema-issues.ts';
 
 /**
  * Lookups over objects that are at hand, such as those of files.
@@ -69,8 +70,8 @@ export function overlaid(lookups: Lookups, answers: Partial<Lookups>): Lookups {
 export function knownObject({ kind, metadata, spec }: KubeObject): KnownObject | undefined {
   const definition = kindByName(kind);
   if (definition === undefined) return undefined;
-  const { error } = definition.spec.safeParse(spec);
-  const kept = error === undefined ? spec : withoutRefused(spec, error.issues);
+  const issues = schemaIssues(definition.spec, spec);
+  const kept = issues.length === 0 ? spec : withoutRefused(spec, issues);
   const known: Known<string, unknown> = { kind, metadata: { name: metadata.name, namespace: metadata.namespace }, spec: (kept ?? {}) as object };
   return known as KnownObject;
 }

@@ -74,8 +74,10 @@ export function createReviewer(options: ReviewerOptions): (phase: Phase, request
 type Judgement = ReviewerOptions & { expressions: ExpressionJudge; clean: CleanObjects };
 
 function fillIn(request: AdmissionRequest, judgement: Judgement): Answer {
-  if (isDeleting(request)) return admitted(request);
+  if (request.operation === 'DELETE' || isDeleting(request)) return admitted(request);
   const { kind, object } = request;
+  // Filling in would need objects that may be out of sight where the kind is refused; judging says why it is.
+  if (policyRefusal(kind.kind, judgement.installation) !== undefined) return admitted(request);
   const fill = (lookups?: Lookups): AdmissionResponse => {
     const patch = mutate(kind.kind, object, lookups);
     if (patch.length === 0) return admitted(request);

@@ -197,6 +197,8 @@ t.test('the installation limits what is accepted', async (t) => {
   t.teardown(() => strict.app.close());
   const ask = async (object: ReturnType<typeof objectOf>) => (await strict.app.inject({ method: 'POST', url: pathOf('validate', object.kind), payload: reviewOf(object) })).json<Answer>().response;
   t.match(await ask(objectOf('KollectClusterInventory', { targetRefs: ['a/b'] })), { allowed: false, status: { code: 403, reason: 'Forbidden', message: /^KollectClusterInventory\.kollect\.dev "sample" is forbidden: .*tenant mode/ } });
+  const filled = (await strict.app.inject({ method: 'POST', url: pathOf('mutate', 'KollectClusterInventory'), payload: reviewOf(objectOf('KollectClusterInventory', {})) })).json<Answer>().response;
+  t.match(filled, { allowed: true, patch: undefined }, 'needs no other objects, which such an installation may not see');
   t.match(await ask(objectOf('KollectClusterInventory', {}, { deletionTimestamp: '2026-01-01T00:00:00Z' })), { allowed: true });
   t.match(await ask(inventory({ maxExportBytes: 101 })), { allowed: false, status: { code: 422, message: /at most 100/ } });
 });

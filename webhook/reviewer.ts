@@ -146,7 +146,7 @@ function withState(request: AdmissionRequest, { state, lookupFailed }: Judgement
 function answer(request: AdmissionRequest, judgement: Judgement, findings: readonly Finding[]): AdmissionResponse {
   if (findings.length === 0) return admitted(request);
   const errors = findings.filter(({ severity }) => severity === 'error');
-  const warnings = findings.filter(({ severity }) => severity === 'warning').map((finding) => shorten(renderFinding(finding)));
+  const warnings = bounded(findings.filter(({ severity }) => severity === 'warning').map((finding) => shorten(renderFinding(finding))));
   if (errors.length > 0) return refuse(request, judgement, invalidObject(request, errors), warnings, errors[0]?.field);
   return { ...admitted(request), warnings };
 }
@@ -172,8 +172,15 @@ function identify(request: AdmissionRequest) {
   return { uid: request.uid, kind: request.kind.kind, namespace: request.namespace, name: objectName(request) };
 }
 
-/** The API server may cut longer warnings off, and drops all of them above 4096 characters. */
+/** The API server may cut longer warnings off, and drops all of them above this many characters together, those of other webhooks included. */
 const maxWarningLength = 256;
+const maxWarningsLength = 3500;
+
+function bounded(warnings: string[]): string[] {
+  let left = maxWarningsLength;
+  const fitting = warnings.filter((warning) => (left -= warning.length) >= 0);
+  return fitting.length === warnings.length ? warnings : [...fitting, `and ${warnings.length - fitting.length} more warnings; kollect lint shows all`];
+}
 
 function shorten(text: string): string {
   return text.length > maxWarningLength ? `${text.slice(0, maxWarningLength - 1)}…` : text;

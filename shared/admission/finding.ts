@@ -131,6 +131,14 @@ function displayValue(value: unknown): string {
   return text.length > maxDisplayLength ? `${text.slice(0, maxDisplayLength)}…` : text;
 }
 
+const maxKeyLength = 100;
+
+/** A key of the user's own making, as it may stand in a path. */
+export function shownKey(key: string): string {
+  const text = redact(key.slice(0, 10 * maxKeyLength));
+  return text.length > maxKeyLength || key.length > 10 * maxKeyLength ? `${text.slice(0, maxKeyLength)}…` : text;
+}
+
 /** Hides what looks like a credential inside a text: the user part of addresses, `password=…`, PEM blocks, tokens by their form. */
 export function redact(text: string): string {
   if (text.includes('-----BEGIN ')) return '***';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { invalid, notSupported, required, tooMany } from './finding.ts';
+import { invalid, notSupported, required, shownKey, tooMany } from './finding.ts';
 import type { Finding } from './finding.ts';
 import { describer, howToWrite } from './how-to-write.ts';
 
@@ -93,7 +93,7 @@ function translate(issue: Issue, root: unknown, at: string, describe: Describe):
       if (Array.isArray(value)) return [tooMany(field, value.length, `must have at most ${issue.maximum} items`)];
       return [invalid(field, shown(value), `must ${bound(issue.origin)} ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${unit(issue.origin, issue.maximum)}`)];
     case 'unrecognized_keys':
-      return issue.keys.map((key) => invalid(`${field}.${key}`, shown(valueAt(value, [key])), 'is not a known field'));
+      return issue.keys.map((key) => invalid(`${field}.${shownKey(key)}`, shown(valueAt(value, [key])), 'is not a known field'));
     case 'invalid_union':
       return translateUnion(issue, { root, at, field, value, describe });
     default:
@@ -113,7 +113,10 @@ function translateUnion(issue: Extract<Issue, { code: 'invalid_union' }>, { root
 
 function fieldPath(at: string, path: Path): string {
   let field = at;
-  for (const key of path) field += typeof key === 'number' ? `[${key}]` : /^[A-Za-z_]\w*$/.test(String(key)) ? `.${String(key)}` : `[${String(key)}]`;
+  for (const key of path) {
+    const text = shownKey(String(key));
+    field += typeof key !== 'number' && /^[A-Za-z_]\w*$/.test(text) ? `.${text}` : `[${text}]`;
+  }
   return field;
 }
 

@@ -50,6 +50,22 @@ t.test('a denial tells field, rule and fix, once for people and once for program
   t.match(lines, [{ level: 'info', msg: 'denied', uid: response.uid, kind: 'KollectDatabaseSink', namespace: 'team-a', name: 'sample', user: 'jane', operation: 'CREATE', dryRun: true, code: 422, field: 'spec.exportMinInterval' }]);
 });
 
+t.test('an answer is bounded, and shows no credential that stands where a name should', async (t) => {
+  const key = `postgres://u:canary@h/${'k'.repeat(400_000)}`;
+  for (const [kind, spec] of [
+    ['KollectInventory', { databaseSinkRefs: [{ name: 'a', [key]: 1 }] }],
+    ['KollectDatabaseSink', { type: 'postgres', postgres: { databaseRef: { name: 'a' }, table: 'b' }, options: { [key]: 1, 'postgres://u:canary@h': 1 } }],
+    ['KollectDatabaseSink', { type: 'postgres', postgres: { databaseRef: { name: 'a' }, table: 'b' }, options: Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`${'o'.repeat(90)}${index}`, 'x'])) }],
+  ] as const) {
+    const { text } = await send(pathOf('validate', kind), reviewOf(objectOf(kind, spec)));
+    t.ok(text.length < 16_384, `${kind}: ${text.length} characters`);
+    t.notMatch(text, 'canary');
+    const { warnings = [] } = (JSON.parse(text) as Answer).response;
+    t.ok(warnings.join('').length < 4096, `${warnings.length} warnings`);
+  }
+  t.ok(lines.every((line) => JSON.stringify(line).length < 2048), 'nor is a line of the log longer');
+});
+
 t.test('warnings go with an admission and with a denial', async (t) => {
   const existing = postgresSpec({ provisioning: { mode: 'existing' } });
   t.match((await send(pathOf('validate', 'KollectDatabaseSink'), reviewOf(objectOf('KollectDatabaseSink', existing)))).answer().response, { allowed: true, warnings: [/^spec\.provisioning\.mode: /] });

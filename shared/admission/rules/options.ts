@@ -1,6 +1,6 @@
 import { sinkTypeFacts } from '../../api/sink-types.ts';
 import { nearestName } from '../../nearest.ts';
-import { forbidden, redact, tooMany, warning } from '../finding.ts';
+import { forbidden, shownKey, tooMany, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
 import type { SinkSpec } from './sink.ts';
@@ -53,10 +53,8 @@ function names(input: RuleInput<SinkSpec>, report: Report): void {
 
 /** The field of an option. A key may be of any length, and hold what it likes. */
 function at(key: string): string {
-  return `spec.options[${key.length > maxShownKey ? `${key.slice(0, maxShownKey)}…` : redact(key)}]`;
+  return `spec.options[${shownKey(key)}]`;
 }
-
-const maxShownKey = 100;
 
 /**
  * Whether a name announces a credential.

@@ -1,6 +1,6 @@
 import { maxSinkRefs } from '../../api/sink-ref.ts';
 import { nearestName } from '../../nearest.ts';
-import { duplicate, forbidden, invalid, tooMany } from '../finding.ts';
+import { duplicate, forbidden, invalid, shownKey, tooMany } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
 import { interval } from './durations.ts';
@@ -111,6 +111,6 @@ const knownFields = ['name', 'namespace', 'exportMinInterval', 'maxExportBytes']
 function unknownFields({ item }: Place, ref: LooseSinkRefObject, _input: Input, report: Report): void {
   for (const key of Object.keys(ref).filter((name) => !knownFields.includes(name)).slice(0, maxUnknownFields)) {
     const near = nearestName(key, knownFields);
-    report(invalid(`${item}.${key}`, key, `is not a known field; ${near === undefined ? `known are ${knownFields.join(', ')}` : `did you mean ${near}?`}`));
+    report(invalid(`${item}.${shownKey(key)}`, shownKey(key), `is not a known field; ${near === undefined ? `known are ${knownFields.join(', ')}` : `did you mean ${near}?`}`));
   }
 }

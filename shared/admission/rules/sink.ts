@@ -4,7 +4,7 @@ import type { sinkCommonFields } from '../../api/sink-common.ts';
 import type { SinkFamily } from '../../api/sink-ref.ts';
 import { sinkTypeFacts, sinkTypes } from '../../api/sink-types.ts';
 import type { SinkType } from '../../api/sink-types.ts';
-import { forbidden, required, warning } from '../finding.ts';
+import { forbidden, invalid, required, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
 import { annotationRule } from './annotations.ts';
@@ -25,6 +25,7 @@ type Input = RuleInput<SinkSpec>;
 export const sinkRules: readonly Rule<SinkSpec>[] = [
   annotationRule({ [annotations.testConnection]: 'true', [annotations.preview]: 'true' }),
   { id: 'type-is-built', field: 'spec.type', asks: 'Types that this version does not export to yet are checked and kept.', advises: true, check: typeIsBuilt },
+  { id: 'cluster-name', field: 'spec.cluster', asks: 'Must be one part of a path: without `/` and control characters, not beginning with `.`, at most 253 characters.', check: clusterName },
   { id: 'type-block', field: 'spec.<type>', asks: 'The block of the type must be there where the type needs it, and no other.', check: typeBlock },
   { id: 'endpoint-credentials', field: 'spec.endpoint', asks: 'Must hold no password, token or signature.', check: ({ spec }, report) => credentials('spec.endpoint', spec.endpoint, report) },
   { id: 'secret-ref', field: 'spec.secretRef', asks: 'Must name a Secret.', check: ({ spec }, report) => secretReference('spec.secretRef', spec.secretRef, report) },
@@ -43,6 +44,14 @@ function typeIsBuilt({ spec }: Input, report: Report): void {
 }
 
 /** Blocks of other types would be settings without effect. */
+/** It stands in paths, in keys and in commit messages. */
+function clusterName({ spec: { cluster } }: Input, report: Report): void {
+  if (cluster === undefined || cluster === '') return;
+  if (/[/\\\p{Cc}\p{Cf}]/u.test(cluster) || cluster.startsWith('.') || cluster !== cluster.trim() || cluster.length > 253) {
+    report(invalid('spec.cluster', cluster, 'must be one part of a path: without "/", "\\" and control characters, without blanks around it, not beginning with ".", at most 253 characters'));
+  }
+}
+
 function typeBlock({ kind, spec }: Input, report: Report): void {
   const facts = sinkTypeFacts(spec.type);
   if (facts === undefined) return;

@@ -47,6 +47,8 @@ export const sinkCommonVectors: readonly Vector[] = [
   sinkVector('nats', 'names of what is created, with an unknown placeholder', { provisioning: { naming: { template: '{cluster}/{unsupported}/{name}' } } }, { errors: ['spec.provisioning.naming.template', 'spec.provisioning.naming.template'], says: ['{unsupported}', '{namespace}'] }),
 
   // Intervals.
+  ...each('postgres', 'the cluster', ['prod-eu-1', 'Prod EU', 'a.b', ''], (cluster) => ({ cluster })),
+  ...each('postgres', 'the cluster', ['..', '../..', '.git', 'a/b', 'a\\b', 'a\nb', ' a'], (cluster) => ({ cluster }), errors('spec.cluster')),
   ...each('postgres', 'the interval', ['0s', '0', '500ms', '24h', '1h30m', '+5m', '1.5h'], (exportMinInterval) => ({ exportMinInterval })),
   ...each('git', 'the interval', ['-1s', '24h0m1s', '1d', '30', '1 h', '', '99999999999h'], (exportMinInterval) => ({ exportMinInterval }), errors('spec.exportMinInterval')),
 

@@ -1,5 +1,6 @@
 import type { KollectTargetStatus } from '../../shared/api/kollect-target.ts';
 import type { Reason } from '../../shared/api/conditions.ts';
+import { isSameGvk } from '../../shared/api/gvk.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { KollectError } from '../../shared/errors.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
@@ -157,7 +158,7 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     if (profile instanceof KollectError) return freeze('InvalidProfile', `KollectProfile "${reference.name}": ${profile.message}`);
     const selection = kind.selectionOf(spec);
     const { gvk } = profile;
-    const foreign = selection.resourceRules?.findIndex((rule) => !sameKind(rule.gvk, gvk)) ?? -1;
+    const foreign = selection.resourceRules?.findIndex((rule) => !isSameGvk(rule.gvk, gvk)) ?? -1;
     if (foreign >= 0) {
       return freeze('InvalidSpec', `spec.resourceRules[${foreign}].gvk: rules can select only the kind of the profile, ${gvk.kind}`);
     }
@@ -184,10 +185,6 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     });
     return { kind: 'collecting', state: collector.state(namespace, name)! };
   }
-}
-
-function sameKind(left: { group?: string | undefined; version: string; kind: string }, right: { group: string; version: string; kind: string }): boolean {
-  return (left.group ?? '') === right.group && left.version === right.version && left.kind === right.kind;
 }
 
 function keyOf(object: KubeObject): string {

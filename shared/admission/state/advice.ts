@@ -1,3 +1,4 @@
+import { gvkText, isSameGvk } from '../../api/gvk.ts';
 import type { KollectClusterInventorySpec } from '../../api/kollect-cluster-inventory.ts';
 import type { KollectClusterTargetSpec } from '../../api/kollect-cluster-target.ts';
 import type { KollectConnectionTestSpec } from '../../api/kollect-connection-test.ts';
@@ -10,7 +11,6 @@ import type { KnownClusterScope, KnownProfile, KnownScope } from '../lookups.ts'
 import type { Loose } from '../rule.ts';
 import { titled } from './known-scope.ts';
 import { likelyClusterTarget, likelyProfile, likelySink } from './likely-misspelt.ts';
-import { gvkText, isSameGvk } from './scope-gvks.ts';
 import { sinkNamespaceOf, sinkReferences } from './sink-references.ts';
 import type { StateInput, StateRule } from './state-rule.ts';
 
@@ -117,6 +117,6 @@ function rulesOfProfile(rules: Loose<KollectTargetSpec['resourceRules']>, profil
   if (profile === undefined || watched?.kind === undefined) return;
   for (const [index, rule] of (rules ?? []).entries()) {
     const gvk = rule?.gvk;
-    if (gvk?.kind !== undefined && !isSameGvk(gvk, watched)) report(warning(`spec.resourceRules[${index}].gvk`, `matches nothing: the profile ${JSON.stringify(profile.metadata.name)} collects ${gvkText(watched)}, not ${gvkText(gvk)}`));
+    if (gvk?.kind !== undefined && !isSameGvk(gvk, watched)) report(warning(`spec.resourceRules[${index}].gvk`, `stops the target in this version: the profile ${JSON.stringify(profile.metadata.name)} collects ${gvkText(watched)}, not ${gvkText(gvk)}`));
   }
 }

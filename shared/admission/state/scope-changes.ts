@@ -70,8 +70,8 @@ function* boundInCluster(lookups: Lookups): Generator<KnownObject> {
   for (const inventory of lookups.inventories()) if (inventory.kind === 'KollectClusterInventory') yield inventory;
 }
 
-/** A scope over more objects than this is judged by the first of them: the count is advice. */
-const maxJudged = 1_000;
+/** A scope over more objects than this is judged by the first of them: the count is advice, and other reviews wait meanwhile. */
+const maxJudged = 200;
 const maxNamed = 5;
 
 function stops(objects: Iterable<KnownObject>, before: Lookups, after: Lookups, report: Report): void {

@@ -1,0 +1,23 @@
+/** A kind as it is written in objects; parts may be missing. */
+export type LooseGvk = { readonly group?: string | undefined; readonly version?: string | undefined; readonly kind?: string | undefined };
+
+/** Letter case does not count, and the core group has two spellings. */
+export function isSameGvk(a: LooseGvk, b: LooseGvk): boolean {
+  return gvkKey(a) === gvkKey(b);
+}
+
+/** One text for all spellings of a kind. */
+export function gvkKey(gvk: LooseGvk): string {
+  return `${groupOf(gvk)}/${gvk.version ?? ''}/${gvk.kind ?? ''}`.toLowerCase();
+}
+
+/** `apps/v1 Deployment`, as people write it. */
+export function gvkText(gvk: LooseGvk): string {
+  const group = groupOf(gvk);
+  return `${group === '' ? '' : `${group}/`}${gvk.version ?? ''} ${gvk.kind ?? ''}`;
+}
+
+function groupOf({ group = '' }: LooseGvk): string {
+  const lower = group.toLowerCase();
+  return lower === 'core' ? '' : lower;
+}

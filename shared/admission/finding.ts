@@ -131,12 +131,11 @@ function displayValue(value: unknown): string {
   return text.length > maxDisplayLength ? `${text.slice(0, maxDisplayLength)}…` : text;
 }
 
-const maxKeyLength = 100;
+const maxKeyLength = 200;
 
-/** A key of the user's own making, as it may stand in a path. */
+/** A key of the user's own making, as it may stand in a path. What is cut could hide where a credential ends, so longer ones are not shown. */
 export function shownKey(key: string): string {
-  const text = redact(key.slice(0, 10 * maxKeyLength));
-  return text.length > maxKeyLength || key.length > 10 * maxKeyLength ? `${text.slice(0, maxKeyLength)}…` : text;
+  return key.length > maxKeyLength ? `(${key.length} characters)` : redact(key);
 }
 
 /** Hides what looks like a credential inside a text: the user part of addresses, `password=…`, PEM blocks, tokens by their form. */

@@ -81,7 +81,7 @@ export function instrument(root: ASTNode, { budget, guard, subject }: Instrument
     seen.add(node);
     for (const child of executed(node)) visit(child);
     patternSize += literalPatternSize(node);
-    if (patternSize > maxPatternSize) throw new CelFault('the patterns of matches() are too large together; use smaller repeat counts');
+    if (patternSize > maxPatternSize) throw new CelFault('the regular expressions are too large together; use smaller repeat counts');
     wrap(node, budget, guard, regexes);
   };
   visit(root as unknown as CheckedNode);
@@ -224,13 +224,16 @@ function wrapCall(node: CheckedNode, budget: StepBudget, regexes: Map<string, Ce
 /** Instructions of all literal patterns of one expression: compiling so many takes a millisecond. */
 const maxPatternSize = 4000;
 
-/** Instructions of the pattern of a `matches()`, 0 for all other nodes and for patterns that depend on the object. */
+/** Functions whose first argument behind the text is a regular expression. */
+const searches = new Set(['matches', 'find', 'findAll']);
+
+/** Instructions of the pattern of a `matches()`, `find()` or `findAll()`, 0 for all other nodes and for patterns that depend on the object. */
 function literalPatternSize(node: CheckedNode): number {
   if (node.op !== 'call' && node.op !== 'rcall') return 0;
   const args = node.args as unknown[];
-  if (args[0] !== 'matches') return 0;
+  if (!searches.has(args[0] as string)) return 0;
   const operands = args.at(-1) as CheckedNode[];
-  const pattern = operands.at(-1);
+  const pattern = operands[node.op === 'call' ? 1 : 0];
   return pattern?.op === 'value' && typeof pattern.args === 'string' ? compileRegex(pattern.args).programSize : 0;
 }
 

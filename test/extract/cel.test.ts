@@ -127,6 +127,8 @@ t.test('an expression that does not compile is explained', async (t) => {
     ['"a".matches("\\\\pL")', /uses a Unicode class/],
     ['"a".matches("(?i)é")', /ignores case beyond ASCII/],
     ['"a".matches("(a?){300}")', /too large; use smaller repeat counts$/],
+    ['"a".find("(")', /the regular expression is not valid: missing closing \)$/],
+    ['"a".findAll("(", 2)', /the regular expression is not valid: missing closing \)$/],
     ['"a".matches("(a{9}){200}")', /the regular expression is not valid: invalid repeat count/],
     [`"a".matches("${'a'.repeat(300)}")`, /longer than 256 characters$/],
     ['bytes("{}").json()', /^unknown function json\(\) at character 1$/],

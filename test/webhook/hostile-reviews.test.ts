@@ -32,9 +32,9 @@ interface Outcome {
   cpuMs: number;
 }
 
-async function send(url: string, payload: string): Promise<Outcome> {
+async function send(url: string, payload: string, to = app): Promise<Outcome> {
   const before = process.threadCpuUsage();
-  const response = await app.inject({ method: 'POST', url, headers: { 'content-type': 'application/json' }, payload });
+  const response = await to.inject({ method: 'POST', url, headers: { 'content-type': 'application/json' }, payload });
   const { user, system } = process.threadCpuUsage(before);
   return { code: response.statusCode, text: response.body, cpuMs: (user + system) / 1000 };
 }
@@ -45,8 +45,12 @@ function campaign() {
   const judge = async (url: string, review: ReturnType<typeof reviewOf>): Promise<void> => {
     const payload = JSON.stringify(review);
     let outcome = await send(url, payload);
-    // A first time compiles and may meet the garbage of others: what is slow is slow again.
-    for (let again = 0; again < 2 && outcome.cpuMs > longestMs; again++) outcome = await send(url, payload);
+    // It may have met the garbage of others: what is slow is slow again, at a server that remembers nothing of it.
+    for (let again = 0; again < 2 && outcome.cpuMs > longestMs; again++) {
+      const { app: fresh } = testServer({}, { cluster: [...cluster.values()] });
+      outcome = await send(url, payload, fresh);
+      await fresh.close();
+    }
     if (outcome.cpuMs > longestMs) throw new Error(`took ${outcome.cpuMs} ms`);
     if (outcome.code === 413 && payload.length > 7 * 1024 * 1024) return;
     if (outcome.code !== 200) throw new Error(`answered ${outcome.code}: ${outcome.text}`);

@@ -51,10 +51,10 @@ t.test('a denial tells field, rule and fix, once for people and once for program
 });
 
 t.test('an answer is bounded, and shows no credential that stands where a name should', async (t) => {
-  const key = `postgres://u:canary@h/${'k'.repeat(400_000)}`;
+  const key = `postgres://u:canary${'k'.repeat(400_000)}@h`;
   for (const [kind, spec] of [
     ['KollectInventory', { databaseSinkRefs: [{ name: 'a', [key]: 1 }] }],
-    ['KollectDatabaseSink', { type: 'postgres', postgres: { databaseRef: { name: 'a' }, table: 'b' }, options: { [key]: 1, 'postgres://u:canary@h': 1 } }],
+    ['KollectDatabaseSink', { type: 'postgres', postgres: { databaseRef: { name: 'a' }, table: 'b' }, options: { [key]: 1, [`postgres://u:canary${'k'.repeat(150)}@h`]: 1, 'postgres://u:canary@h': 1 } }],
     ['KollectDatabaseSink', { type: 'postgres', postgres: { databaseRef: { name: 'a' }, table: 'b' }, options: Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`${'o'.repeat(90)}${index}`, 'x'])) }],
   ] as const) {
     const { text } = await send(pathOf('validate', kind), reviewOf(objectOf(kind, spec)));

@@ -10,7 +10,7 @@ const maxRepetitions = 1000;
 /** Characters of an expression, and instructions of the regular expression that its repetitions may unfold to, such as `[a-z]{200}`. */
 export function expressionLength(expression: string | undefined): number {
   if (expression === undefined) return 0;
-  if (!expression.includes('matches')) return expression.length;
+  if (!/matches|find/.test(expression)) return expression.length;
   let repetitions = 1;
   for (const [, from = '', to = ''] of expression.matchAll(/\{(\d{1,4})(?:,(\d{0,4}))?\}/g)) repetitions = Math.min(maxRepetitions, repetitions * Math.max(1, Number(from), Number(to)));
   return expression.length + (repetitions > 1 ? repetitions : 0);

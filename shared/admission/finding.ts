@@ -1,4 +1,5 @@
 import { nearestName } from '../nearest.ts';
+import { redact } from './credentials.ts';
 
 export type FindingType = 'Required' | 'Invalid' | 'NotSupported' | 'Duplicate' | 'Forbidden' | 'TooMany';
 
@@ -136,15 +137,4 @@ const maxKeyLength = 200;
 /** A key of the user's own making, as it may stand in a path. What is cut could hide where a credential ends, so longer ones are not shown. */
 export function shownKey(key: string): string {
   return key.length > maxKeyLength ? `(${key.length} characters)` : redact(key);
-}
-
-/** Hides what looks like a credential inside a text: the user part of addresses, `password=…`, PEM blocks, tokens by their form. */
-export function redact(text: string): string {
-  if (text.includes('-----BEGIN ')) return '***';
-  return text
-    .replaceAll(/:\/\/\S*@/g, '://***@')
-    .replaceAll(/(^|[\s,;="'])[^\s,;="'/:@]+:(?!\/\/)[^\s@]*@/g, '$1***@')
-    .replaceAll(/(password|passwd|pwd|secret|token|api_?key|access_?key|account_?key|sig|signature)(["']?\s*[=:]\s*)[^\s&;,]+/gi, '$1$2***')
-    .replaceAll(/\b(bearer|basic)(\s+)[\w.~+/=-]{8,}/gi, '$1$2***')
-    .replaceAll(/\b(?:gh[oprsu]_|github_pat_|glpat-|xox[a-z]-|eyJ)[\w.-]{8,}/g, '***');
 }

@@ -32,6 +32,7 @@ const heldInPart: ReadonlySet<string> = new Set([
   'namespace-selector',
   'nats-server-credentials',
   'option-keys',
+  'option-values',
   'rule-labels',
   'rule-namespace-selector',
   'sink-ref-bytes',

@@ -1,9 +1,9 @@
 import { KollectError } from '../../errors.ts';
 import { checkHost } from '../../net/address-policy.ts';
 import type { AddressPolicy } from '../../net/address-policy.ts';
+import { holdsToken, isSecretLike } from '../credentials.ts';
 import { forbidden, invalid } from '../finding.ts';
 import type { Report } from '../finding.ts';
-import { isSecretLike } from './options.ts';
 
 /** What a type of sink reads in an address: where it would connect to. */
 export interface Destination {
@@ -40,6 +40,7 @@ export function allowedHosts(field: string, text: string, read: ReadEndpoint, po
 export function credentials(field: string, text: string | undefined, report: Report): void {
   if (text === undefined) return;
   if (holdsPassword(text)) report(forbidden(field, 'holds a password; put it into a Secret and name that in secretRef'));
+  else if (holdsToken(text)) report(forbidden(field, 'holds a token; put it into a Secret and name that in secretRef'));
   else if (holdsSecretParameter(text)) report(forbidden(field, 'holds a token or signature behind the "?"; put it into a Secret and name that in secretRef'));
 }
 
@@ -68,7 +69,7 @@ function hasPassword(address: string): boolean {
 
 /** An address as messages may show it. */
 export function shown(text: string): string {
-  return holdsPassword(text) || holdsSecretParameter(text) ? '***' : text;
+  return holdsPassword(text) || holdsToken(text) || holdsSecretParameter(text) ? '***' : text;
 }
 
 function holdsSecretParameter(text: string): boolean {

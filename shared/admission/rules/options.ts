@@ -1,14 +1,10 @@
 import { sinkTypeFacts } from '../../api/sink-types.ts';
 import { nearestName } from '../../nearest.ts';
+import { holdsCredential, isSecretLike } from '../credentials.ts';
 import { forbidden, shownKey, tooMany, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
 import type { SinkSpec } from './sink.ts';
-
-/** Anywhere in a key, these words announce a credential: letters and digits only, so that no separator hides them. */
-export const secretParts = /passw(?:or)?d|passphrase|secret|token|apikey|accesskey|accountkey|sharedkey|privatekey|credential|connectionstring|authorization/;
-/** These do so only as a whole word: they begin other words, as in `authMechanism` or `passive`. */
-export const secretWords: ReadonlySet<string> = new Set(['pass', 'pwd', 'auth', 'sas', 'dsn', 'bearer']);
 
 /** No type reads ten. Beyond this nobody wants to hear of each. */
 const maxOptions = 64;
@@ -54,34 +50,6 @@ function names(input: RuleInput<SinkSpec>, report: Report): void {
 /** The field of an option. A key may be of any length, and hold what it likes. */
 function at(key: string): string {
   return `spec.options[${shownKey(key)}]`;
-}
-
-/**
- * Whether a name announces a credential.
- *
- * @example isSecretLike('sasl.token') // true
- */
-export function isSecretLike(name: string): boolean {
-  const plain = name.normalize('NFKC').trim();
-  const lower = plain.toLowerCase();
-  if (secretParts.test(lower.replaceAll(/[^a-z0-9]/g, ''))) return true;
-  // `dbPass` and `basicAuth` end in one; `authMechanism` and `passThrough` only begin with it.
-  const lastWord = plain.split(/(?<=[a-z0-9])(?=[A-Z])/).at(-1)?.toLowerCase() ?? '';
-  return secretWords.has(lastWord) || lower.split(/[^a-z0-9]+/).some((word) => secretWords.has(word));
-}
-
-/** A URL with a password, a key in PEM, or a setting such as `password=…`. */
-function holdsCredential(value: string): boolean {
-  return value.includes('-----BEGIN ') || /(?:passw(?:or)?d|pwd|secret|token|api_?key|access_?key|account_?key)\s*=\s*[^\s;&]/i.test(value) || value.split(/\s+/).some(isUrlWithPassword);
-}
-
-/** `scheme://user:password@`, anywhere in a word. In two steps, because one expression would try every beginning with every end. */
-function isUrlWithPassword(word: string): boolean {
-  const user = /:\/\/[^/@:]*:/.exec(word);
-  if (user === null) return false;
-  const rest = word.slice(user.index + user[0].length);
-  // A port, and whatever comes behind it.
-  return rest.indexOf('@') > 0 && !/^\d{1,5}[/?#]/.test(rest);
 }
 
 function unknownOption(key: string, type: string, known: readonly string[]): string {

@@ -3,6 +3,7 @@ import { sinkTypeFacts } from '../../api/sink-types.ts';
 import { parseGitEndpoint, parseGitLabEndpoint } from '../../api/sinks/git-endpoint.ts';
 import { parseHttpEndpoint } from '../../api/sinks/http-endpoint.ts';
 import { parseObjectStoreEndpoint } from '../../api/sinks/object-store-endpoint.ts';
+import { holdsToken } from '../credentials.ts';
 import { invalid, required, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
@@ -71,7 +72,7 @@ function overEndpoint(check: (endpoint: Endpoint, report: Report) => void) {
 
 /** Some servers take a token for the user. */
 function endpointUser({ spec: { endpoint = '' } }: Input, report: Report): void {
-  if (/^https?:\/\/[^/?#]*@/i.test(endpoint) && !holdsPassword(endpoint)) report(warning('spec.endpoint', 'what stands before the "@" is not used, and can be read by all who can read this object; put user and token into a Secret'));
+  if (/^https?:\/\/[^/?#]*@/i.test(endpoint) && !holdsPassword(endpoint) && !holdsToken(endpoint)) report(warning('spec.endpoint', 'what stands before the "@" is not used, and can be read by all who can read this object; put user and token into a Secret'));
 }
 
 function defaultFormat({ spec }: Input, report: Report): void {

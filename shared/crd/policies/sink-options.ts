@@ -1,15 +1,22 @@
-import { secretParts, secretWords } from '../../admission/rules/options.ts';
+import { loginShape, secretEnds, secretLastWords, secretParts, secretWords, settingShape, tokenShape } from '../../admission/credentials.ts';
 import type { Policy } from '../policy.ts';
 
+const between = '[^a-z0-9]*';
 /** Letters of a word with anything between them that is no letter or digit: `api_key`, `api-key`, `apikey`. */
-const apart = secretParts.source.replaceAll(/[a-z]/g, '$&[^a-z0-9]*');
-const alone = `(^|[^a-z0-9])(${[...secretWords].join('|')})($|[^a-z0-9])`;
+const apart = (pattern: RegExp) => pattern.source.replaceAll(/[a-z]/g, `$&${between}`);
+const alone = `(^|[^a-z0-9])(${[...secretWords].join('|')})($|[^a-z0-9])|(^|[^a-z0-9])(${[...secretLastWords].join('|')})${between}$`;
 
 /** `dbPass`, not `passThrough`. */
-const last = `[a-z0-9](${[...secretWords].flatMap((word) => [`${word[0]?.toUpperCase()}${word.slice(1)}`, word.toUpperCase()]).join('|')})$`;
+const last = `[a-z0-9](${[...secretWords, ...secretLastWords].flatMap((word) => [`${word[0]?.toUpperCase()}${word.slice(1)}`, word.toUpperCase()]).join('|')})${between}$`;
 
-const isSecretLike = `(k.trim().lowerAscii().matches(r'${apart}') || k.trim().lowerAscii().matches(r'${alone}') || k.trim().matches(r'${last}'))`;
-const credential = [String.raw`://[^\s/@:]*:[^\s/@]+@`, '-----BEGIN ', String.raw`(?i:passw(or)?d|pwd|secret|token|api_?key|access_?key|account_?key)\s*=\s*[^\s;&]`].join('|');
+const isSecretLike = `(k.trim().lowerAscii().matches(r'${apart(secretParts)}|${apart(secretEnds)}|${alone}') || k.trim().matches(r'${last}'))`;
+const credential = [
+  String.raw`://[^\s/@:]*:[^\s/@]+@`,
+  '-----BEGIN ',
+  `(?i:${settingShape.source}|${loginShape.source})`,
+  String.raw`(^|[\s=,;])[^\s/@:]+:[^\s/@]+@(tcp|unix)[(]`,
+  tokenShape.source,
+].join('|');
 const holdsCredential = `variables.options[k].matches(r'${credential}')`;
 
 const fieldsWhere = (condition: string) => `variables.options.filter(k, ${condition}).map(k, 'spec.options[' + k + ']')`;

@@ -43,15 +43,17 @@ function typeIsBuilt({ spec }: Input, report: Report): void {
   if (sinkTypeFacts(spec.type)?.isBuilt === false) report(warning('spec.type', `${spec.type} is checked and kept, but this version does not export to it: the connection test answers "not implemented"`));
 }
 
-/** Blocks of other types would be settings without effect. */
+export const clusterNameRule = 'must be one part of a path: without "/", "\\" and control characters, without blanks around it, not beginning with ".", at most 253 characters';
+
 /** It stands in paths, in keys and in commit messages. */
 function clusterName({ spec: { cluster } }: Input, report: Report): void {
   if (cluster === undefined || cluster === '') return;
   if (/[/\\\p{Cc}\p{Cf}]/u.test(cluster) || cluster.startsWith('.') || cluster !== cluster.trim() || cluster.length > 253) {
-    report(invalid('spec.cluster', cluster, 'must be one part of a path: without "/", "\\" and control characters, without blanks around it, not beginning with ".", at most 253 characters'));
+    report(invalid('spec.cluster', cluster, clusterNameRule));
   }
 }
 
+/** Blocks of other types would be settings without effect. */
 function typeBlock({ kind, spec }: Input, report: Report): void {
   const facts = sinkTypeFacts(spec.type);
   if (facts === undefined) return;

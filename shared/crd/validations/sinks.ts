@@ -1,3 +1,4 @@
+import { clusterNameRule } from '../../admission/rules/sink.ts';
 import { sinkTypes } from '../../api/sink-types.ts';
 import type { SinkFamily } from '../../api/sink-ref.ts';
 import { validationsOf, type CelCheck, type CrdValidation } from '../crd-validation.ts';
@@ -9,6 +10,7 @@ import { snapshotBackends } from './sinks-snapshot.ts';
 /** Fields that sinks of all families share. Options are judged by a policy: CRD rules cannot afford maps of any size. */
 const shared: Readonly<Record<string, readonly CelCheck[]>> = {
   schema: durationSyntax('spec.exportMinInterval'),
+  'cluster-name': [{ at: 'spec.cluster', expression: String.raw`self == '' || (size(self) <= 253 && self == self.trim() && self.matches(r'^[^./\\\p{Cc}\p{Cf}][^/\\\p{Cc}\p{Cf}]*$'))`, message: clusterNameRule }],
   'endpoint-credentials': [
     { at: 'spec.endpoint', expression: String.raw`!self.matches(r'^([a-zA-Z][a-zA-Z0-9+.-]*://)?[^\s/?#@:]*:[^\s/@]+@')`, message: 'holds a password; put it into a Secret and name that in secretRef', reason: 'FieldValueForbidden' },
   ],

@@ -29,6 +29,7 @@ const ofSinks: readonly Vector[] = [
     ...secretReference(type, 'spec.tls.caSecretRef', (caSecretRef) => ({ tls: { caSecretRef } })),
     ...secretReference(type, 'spec.tls.clientCertificateSecretRef', (clientCertificateSecretRef) => ({ tls: { clientCertificateSecretRef } })),
     sinkVector(type, 'trust from two places', { tls: { caBundle: authority, caSecretRef: { name: 'ca' } } }, { errors: ['spec.tls'] }),
+    ...['a/b', '.git', ' a', 'a\u200bb', 'x'.repeat(254)].map((name) => sinkVector(type, `the cluster ${JSON.stringify(name)} of ${name.length} characters here`, { cluster: name }, { errors: ['spec.cluster'] })),
     ...badIntervals.map((exportMinInterval) => sinkVector(type, `the interval ${exportMinInterval} here`, { exportMinInterval }, { errors: ['spec.exportMinInterval'] })),
     ...badTemplates.flatMap((template) => [
       sinkVector(type, `the template ${template} of names`, { provisioning: { naming: { template } } }, { errors: ['spec.provisioning.naming.template'] }),

@@ -10,6 +10,7 @@ import { loadConnection } from '../shared/kube/config.ts';
 import { Discovery } from '../shared/kube/discovery.ts';
 import { EventRecorder } from '../shared/kube/events.ts';
 import { ObjectCache } from '../shared/kube/object-cache.ts';
+import type { ReflectorPace } from '../shared/kube/reflector.ts';
 import type { Logger } from '../shared/log.ts';
 import type { AddressPolicy } from '../shared/net/address-policy.ts';
 import type { HostMap } from '../shared/net/host-map.ts';
@@ -47,6 +48,16 @@ export interface ControllerSettings {
   /** Least time between two computations of the metrics of a profile. */
   metricsSampleIntervalMs: number;
   logger: Logger;
+  pace?: ControllerPace | undefined;
+}
+
+/** How patient the process is with the API server. What is unset is right for clusters; whoever breaks connections on purpose has less time. */
+export interface ControllerPace {
+  watch?: ReflectorPace;
+  answerTimeoutMs?: number;
+  backfillDelayMs?: number;
+  /** How long an answer about rights holds. */
+  reviewAgeMs?: number;
 }
 
 /** Namespaces created and deleted in one go are looked at once. */
@@ -83,7 +94,7 @@ export class Controller {
   }
 
   private constructor(settings: ControllerSettings, connection: Awaited<ReturnType<typeof loadConnection>>) {
-    const { logger } = settings;
+    const { logger, pace } = settings;
     this.#logger = logger;
     this.server = connection.server;
     const store = this.rows;
@@ -111,15 +122,16 @@ export class Controller {
     const observe = (event: string): void => this.metrics.kube(event);
     const client = new KubeClient(connection, {
       userAgent: userAgent('controller'),
+      answerTimeoutMs: pace?.answerTimeoutMs,
       observe: { request: (method, status) => this.metrics.kube(`request ${method} ${status}`), bytes: (count) => this.metrics.kube('list bytes', count) },
     });
     this.#client = client;
     const watched = settings.watchNamespaces.length === 0 ? undefined : new Set(settings.watchNamespaces);
     const takes = ({ metadata: { namespace } }: KubeObject): boolean => watched === undefined || namespace === undefined || watched.has(namespace);
     const cache = (plural: string): ObjectCache<KubeObject> =>
-      new ObjectCache({ client, path: `/apis/${API_VERSION}/${plural}`, name: plural, logger, observe, takes });
+      new ObjectCache({ client, path: `/apis/${API_VERSION}/${plural}`, name: plural, logger, observe, takes, ...pace?.watch });
     const scopeCache = (plural: string): ObjectCache<KnownObject> =>
-      new ObjectCache({ client, path: `/apis/${API_VERSION}/${plural}`, name: plural, logger, observe, takes, keep: (object) => knownObject(object)! });
+      new ObjectCache({ client, path: `/apis/${API_VERSION}/${plural}`, name: plural, logger, observe, takes, ...pace?.watch, keep: (object) => knownObject(object)! });
     this.#caches = {
       profiles: cache('kollectprofiles'),
       targets: cache('kollecttargets'),
@@ -134,6 +146,7 @@ export class Controller {
       name: 'namespaces',
       logger,
       observe,
+      ...pace?.watch,
       takes: ({ metadata: { name } }) => watched === undefined || watched.has(name),
       keep: ({ metadata: { name, labels, annotations } }) => ({ name, labels, annotations }),
     });
@@ -141,12 +154,14 @@ export class Controller {
 
     const { targets, profiles, inventories, snapshot, database, event } = this.#caches;
     const namespaces = this.#namespaces;
-    const reviews = new AccessReviews(client);
+    const reviews = new AccessReviews(client, pace?.reviewAgeMs);
     this.#collector = new Collector({
       client,
       reviews,
       store,
       clusterWide: watched === undefined,
+      backfillDelayMs: pace?.backfillDelayMs,
+      pace: pace?.watch,
       logger,
       observe,
       // Cluster-scoped objects are cached under `/<name>`.
@@ -163,6 +178,7 @@ export class Controller {
       reviews,
       logger,
       observe,
+      pace: pace?.watch,
       onChange: (group) => {
         discovery.invalidateGroup(group);
         this.#targets.definitionsChanged(group);

@@ -2,7 +2,7 @@ import type { Limits } from '../../shared/api/collection-filter.ts';
 import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
 import type { ApiResource } from '../../shared/kube/discovery.ts';
-import type { ReflectorObserver, ReflectorState } from '../../shared/kube/reflector.ts';
+import type { ReflectorObserver, ReflectorPace, ReflectorState } from '../../shared/kube/reflector.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { AccessReviews } from './access-reviews.ts';
 import { ListSlots } from './list-slots.ts';
@@ -47,6 +47,7 @@ export interface CollectorOptions {
   denialGraceMs?: number | undefined;
   /** See `BackfillOptions`. */
   backfillDelayMs?: number | undefined;
+  pace?: ReflectorPace | undefined;
 }
 
 /** How far a target is. */
@@ -182,7 +183,7 @@ export class Collector {
     const path = resource.path();
     let scopes = this.#resources.get(path);
     if (!scopes) {
-      const { client, reviews, logger, observe, clusterWide, denialGraceMs, backfillDelayMs } = this.#options;
+      const { client, reviews, logger, observe, clusterWide, denialGraceMs, backfillDelayMs, pace } = this.#options;
       scopes = new WatchScopes({
         resource,
         reviews,
@@ -190,7 +191,7 @@ export class Collector {
         clusterWide,
         denialGraceMs,
         watch: (namespace, onChange) =>
-          new ResourceWatch({ client, resource, namespace, slots: this.#slots, logger, observe, backfillDelayMs, onChange }),
+          new ResourceWatch({ client, resource, namespace, slots: this.#slots, logger, observe, backfillDelayMs, pace, onChange }),
         onChange: (subscriptions) => {
           for (const { rows } of subscriptions) this.#options.onProgress(rows.namespace, rows.name);
         },

@@ -2,7 +2,7 @@ import type { KubeObject } from '../../shared/api/kube-object.ts';
 import type { ApiResource, GroupVersionKind } from '../../shared/kube/discovery.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
 import { ObjectCache } from '../../shared/kube/object-cache.ts';
-import type { ReflectorObserver } from '../../shared/kube/reflector.ts';
+import type { ReflectorObserver, ReflectorPace } from '../../shared/kube/reflector.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { AccessReviews } from './access-reviews.ts';
 
@@ -35,6 +35,7 @@ export interface DefinitionsOptions {
   reviews: AccessReviews;
   logger: Logger;
   observe?: ReflectorObserver | undefined;
+  pace?: ReflectorPace | undefined;
   /** Kinds of this group appeared, went, or are served in another way. */
   onChange: (group: string) => void;
 }
@@ -51,8 +52,8 @@ export class Definitions {
 
   constructor(options: DefinitionsOptions) {
     this.#options = options;
-    const { client, logger, observe } = options;
-    this.#cache = new ObjectCache<Definition>({ client, path: root, name: 'customresourcedefinitions', logger, observe, pageSize, keep: (object) => definitionOf(object) });
+    const { client, logger, observe, pace } = options;
+    this.#cache = new ObjectCache<Definition>({ client, path: root, name: 'customresourcedefinitions', logger, observe, ...pace, pageSize, keep: (object) => definitionOf(object) });
     this.#cache.onChange((key, definition) => this.#changed(key, definition));
   }
 

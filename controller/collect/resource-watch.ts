@@ -1,7 +1,7 @@
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
 import type { ApiResource } from '../../shared/kube/discovery.ts';
-import { Reflector, type ReflectorHandler, type ReflectorObserver, type ReflectorState } from '../../shared/kube/reflector.ts';
+import { Reflector, type ReflectorHandler, type ReflectorObserver, type ReflectorPace, type ReflectorState } from '../../shared/kube/reflector.ts';
 import type { Logger } from '../../shared/log.ts';
 import { Backfill } from './backfill.ts';
 import type { ListSlots } from './list-slots.ts';
@@ -17,6 +17,7 @@ export interface ResourceWatchOptions {
   observe?: ReflectorObserver | undefined;
   /** See `BackfillOptions`. */
   backfillDelayMs?: number | undefined;
+  pace?: ReflectorPace | undefined;
   /** The state of the watch or the progress of a subscription changed. */
   onChange: (subscriptions: Iterable<Subscription>) => void;
 }
@@ -41,7 +42,7 @@ export class ResourceWatch implements ReflectorHandler {
     this.#options = options;
     this.resource = resource;
     const name = `${resource.plural}.${resource.group}`.replace(/\.$/, '') + (namespace === undefined ? '' : ` in ${namespace}`);
-    this.#reflector = new Reflector({ client, path: resource.path(namespace), name, handler: this, logger, observe: options.observe });
+    this.#reflector = new Reflector({ client, path: resource.path(namespace), name, handler: this, logger, observe: options.observe, ...options.pace });
     this.#backfill = new Backfill({
       ...options,
       delayMs: options.backfillDelayMs,

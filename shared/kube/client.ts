@@ -11,7 +11,7 @@ export { KubeApiError } from './api-error.ts';
 /** Tokens of service accounts are replaced on disk long before they expire. */
 const tokenAgeMs = 60_000;
 /** The API server itself gives up on a request after a minute. */
-const answerTimeoutMs = 60_000;
+const defaultAnswerTimeoutMs = 60_000;
 const writeTimeoutMs = 30_000;
 const writingConnections = 4;
 const retriesWhenBusy = 4;
@@ -57,6 +57,8 @@ export interface KubeClientOptions {
   /** Such as `kollect-controller/0.1.0`. */
   userAgent?: string | undefined;
   observe?: ClientObserver | undefined;
+  /** Milliseconds after which a read that is not a watch is given up; 60,000 when unset. */
+  answerTimeoutMs?: number | undefined;
 }
 
 interface Request {
@@ -83,12 +85,14 @@ export class KubeClient {
   readonly #writing: Transport;
   readonly #userAgent: string;
   readonly #observe: ClientObserver;
+  readonly #answerTimeoutMs: number;
   #token: { value: string | undefined; readAt: number } | undefined;
 
   constructor(connection: KubeConnection, options: KubeClientOptions = {}) {
     this.connection = connection;
     this.#userAgent = options.userAgent ?? 'kollect';
     this.#observe = options.observe ?? {};
+    this.#answerTimeoutMs = options.answerTimeoutMs ?? defaultAnswerTimeoutMs;
     this.#reading = new Transport(connection);
     this.#writing = new Transport(connection, writingConnections);
   }
@@ -171,7 +175,7 @@ export class KubeClient {
   }
 
   async #text(request: Request): Promise<string> {
-    const deadline = AbortSignal.timeout(request.method === 'GET' ? answerTimeoutMs : writeTimeoutMs);
+    const deadline = AbortSignal.timeout(request.method === 'GET' ? this.#answerTimeoutMs : writeTimeoutMs);
     const started = { ...request, signal: request.signal ? AbortSignal.any([request.signal, deadline]) : deadline };
     for (let attempt = 0; ; attempt++) {
       try {
@@ -192,7 +196,7 @@ export class KubeClient {
   }
 
   /** An answer that is a success. A token that is refused is read again, once. */
-  async #renewingToken(request: Request, bodyTimeoutMs = answerTimeoutMs): Promise<HttpAnswer> {
+  async #renewingToken(request: Request, bodyTimeoutMs = this.#answerTimeoutMs): Promise<HttpAnswer> {
     for (let attempt = 0; ; attempt++) {
       const answer = await this.#send(request, bodyTimeoutMs, attempt > 0);
       if (answer.statusCode < 300) return answer;
@@ -216,7 +220,7 @@ export class KubeClient {
         headers,
         body: body === undefined ? undefined : stringifyJson(body),
         signal,
-        headTimeoutMs: answerTimeoutMs,
+        headTimeoutMs: this.#answerTimeoutMs,
         bodyTimeoutMs,
       });
       this.#observe.request?.(method, answer.statusCode);

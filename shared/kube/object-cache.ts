@@ -1,16 +1,14 @@
 import type { KubeObject } from '../api/kube-object.ts';
 import type { Logger } from '../log.ts';
 import type { KubeClient } from './client.ts';
-import { Reflector, type ReflectorHandler, type ReflectorObserver, type ReflectorState } from './reflector.ts';
+import { Reflector, type ReflectorHandler, type ReflectorObserver, type ReflectorPace, type ReflectorState } from './reflector.ts';
 
-export interface ObjectCacheOptions<T> {
+export interface ObjectCacheOptions<T> extends ReflectorPace {
   client: KubeClient;
   path: string;
   name: string;
   logger: Logger;
   observe?: ReflectorObserver | undefined;
-  /** Objects a page; 500 when unset. */
-  pageSize?: number | undefined;
   /** Objects for which this is false do not exist for the cache. */
   takes?: ((object: KubeObject) => boolean) | undefined;
   /** What is kept of an object; the object itself when unset. */

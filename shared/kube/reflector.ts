@@ -13,7 +13,7 @@ export { listOnce } from './list.ts';
 /** A watch without a bookmark for this long is taken for dead: the API server sends one a minute. */
 const defaultIdleMs = 180_000;
 const firstBackoffMs = 800;
-const lastBackoffMs = 30_000;
+const defaultLongestBackoffMs = 30_000;
 /** A watch that held this long has earned a fresh backoff. */
 const healthyMs = 120_000;
 /** A watch that ends sooner and without a word is no watch, and is not opened again at once. */
@@ -55,7 +55,17 @@ export type ReflectorObserver = (
   event: 'list' | 'relist' | 'list-restart' | 'watch' | 'watching' | 'broken-line' | 'stale-event' | 'idle' | 'expired' | 'error' | 'handler-error',
 ) => void;
 
-export interface ReflectorOptions {
+/** How patient a reflector is, and how much it asks for at a time. */
+export interface ReflectorPace {
+  /** Milliseconds of silence after which a watch is taken for dead; 180,000 when unset. */
+  idleMs?: number | undefined;
+  /** Most milliseconds between two attempts; 30,000 when unset. */
+  longestBackoffMs?: number | undefined;
+  /** Objects a page; 500 when unset. */
+  pageSize?: number | undefined;
+}
+
+export interface ReflectorOptions extends ReflectorPace {
   client: KubeClient;
   /** Collection path, such as `/apis/apps/v1/deployments`. */
   path: string;
@@ -65,10 +75,6 @@ export interface ReflectorOptions {
   handler: ReflectorHandler;
   logger: Logger;
   observe?: ReflectorObserver | undefined;
-  /** Milliseconds of silence after which a watch is taken for dead; 180,000 when unset. */
-  idleMs?: number | undefined;
-  /** Objects a page; 500 when unset. */
-  pageSize?: number | undefined;
 }
 
 /** Lists, then watches from there, for as long as it runs. Every failure is waited out and followed by the smallest repair. */
@@ -124,7 +130,7 @@ export class Reflector {
   }
 
   async #recover(error: unknown, signal: AbortSignal): Promise<void> {
-    const { logger, name, observe } = this.#options;
+    const { logger, name, observe, longestBackoffMs = defaultLongestBackoffMs } = this.#options;
     const { status, reason, retryAfterMs = 0, expired } = error instanceof KubeApiError ? error : new KubeApiError(0, 'Internal', String(error));
     if (expired) {
       observe?.('expired');
@@ -142,7 +148,7 @@ export class Reflector {
       logger.warn('watch failed, will be repeated', { resource: name, status, reason, error: message });
     }
     const delayMs = Math.max(retryAfterMs, Math.random() * this.#backoffMs);
-    this.#backoffMs = Math.min(lastBackoffMs, this.#backoffMs * 2);
+    this.#backoffMs = Math.min(longestBackoffMs, this.#backoffMs * 2);
     await sleep(delayMs, signal);
   }
 

@@ -17,6 +17,11 @@ export function gvkText(gvk: LooseGvk): string {
   return `${group === '' ? '' : `${group}/`}${gvk.version ?? ''} ${gvk.kind ?? ''}`;
 }
 
+/** True for the Secrets of Kubernetes, in any spelling and version: their data needs a consent of its own. */
+export function isSecret(gvk: LooseGvk | undefined): boolean {
+  return gvk?.kind?.toLowerCase() === 'secret' && groupOf(gvk) === '';
+}
+
 function groupOf({ group = '' }: LooseGvk): string {
   const lower = group.toLowerCase();
   return lower === 'core' ? '' : lower;

@@ -1,3 +1,4 @@
+import { isSecret } from '../api/gvk.ts';
 import { KollectError } from '../errors.ts';
 import { attributeTypes, coerce, parseAttributeType } from './coerce.ts';
 import type { AttributeType } from './coerce.ts';
@@ -79,7 +80,6 @@ export function compileProfile(profile: ProfileSource, options: CompileProfileOp
   if (exported?.mode === 'Resource') compiled.push(wholeObject(exported.as ?? 'resource', exported, budget));
   compiled.sort((a, b) => compareUtf8(a.name, b.name));
   const gvk = { group: targetGVK.group ?? '', version: targetGVK.version, kind: targetGVK.kind };
-  const isSecret = (gvk.group === '' || gvk.group === 'core') && gvk.kind === 'Secret';
   return {
     name: profile.metadata?.name ?? '',
     gvk,
@@ -87,7 +87,7 @@ export function compileProfile(profile: ProfileSource, options: CompileProfileOp
     metrics,
     extract: (object) => {
       try {
-        return extract(object as JsonObject, { attributes: compiled, redactor, budget, isSecret });
+        return extract(object as JsonObject, { attributes: compiled, redactor, budget, isSecret: isSecret(gvk) });
       } finally {
         releases.forget();
       }

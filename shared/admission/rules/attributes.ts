@@ -1,11 +1,11 @@
 import { allowSecretExtraction } from '../../api/annotations.ts';
+import { isSecret } from '../../api/gvk.ts';
 import type { KollectProfileSpec } from '../../api/kollect-profile.ts';
 import { attributeTypes, fittingType, parseAttributeType } from '../../extract/coerce.ts';
 import { forbidden, invalid, notSupported, required, tooMany, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Loose, Rule, RuleInput } from '../rule.ts';
 import { expressionLengthOfAll, maxExpressionLength } from './expression-length.ts';
-import { isSecret } from './group-version-kind.ts';
 import { uniqueNames } from './lists.ts';
 
 type Input = RuleInput<KollectProfileSpec>;

@@ -1,10 +1,11 @@
 import { allowSecretExtraction } from '../../api/annotations.ts';
+import { isSecret } from '../../api/gvk.ts';
+import type { LooseGvk } from '../../api/gvk.ts';
 import { forbidden, invalid, tooMany, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
 import { expressionLengthOfAll, maxExpressionLength } from './expression-length.ts';
-import { groupVersionKind, isSecret, likelyGroupVersionKind } from './group-version-kind.ts';
-import type { LooseGroupVersionKind } from './group-version-kind.ts';
+import { groupVersionKind, likelyGroupVersionKind } from './group-version-kind.ts';
 import { labelSelector, selectorRule, selectsAll } from './label-selectors.ts';
 import type { LooseSelector } from './label-selectors.ts';
 import { namespaceList } from './lists.ts';
@@ -19,7 +20,7 @@ interface CollectionFilter {
 }
 
 interface LooseResourceRule extends LooseSelector {
-  readonly gvk?: LooseGroupVersionKind | undefined;
+  readonly gvk?: LooseGvk | undefined;
   readonly namespaceSelector?: LooseSelector | undefined;
   readonly matchPolicy?: string | undefined;
 }

@@ -1,15 +1,10 @@
+import type { LooseGvk } from '../../api/gvk.ts';
 import { invalid, required, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import { isDnsSubdomain } from './names.ts';
 
-export interface LooseGroupVersionKind {
-  readonly group?: string | undefined;
-  readonly version?: string | undefined;
-  readonly kind?: string | undefined;
-}
-
 /** A group, version and kind that a cluster can serve. */
-export function groupVersionKind(field: string, gvk: LooseGroupVersionKind | undefined, report: Report): void {
+export function groupVersionKind(field: string, gvk: LooseGvk | undefined, report: Report): void {
   if (gvk === undefined) return;
   const { group, version, kind } = gvk;
   if ([group, version, kind].includes('*')) report(invalid(field, `${group ?? ''}/${version ?? ''} ${kind ?? ''}`, 'patterns are not supported; name each kind with its group and version'));
@@ -30,7 +25,7 @@ function withoutGroup(apiVersion: string): string {
 }
 
 /** Advice on kinds of Kubernetes itself that stand in the wrong group, or in the spelling of resources. */
-export function likelyGroupVersionKind(field: string, gvk: LooseGroupVersionKind | undefined, report: Report): void {
+export function likelyGroupVersionKind(field: string, gvk: LooseGvk | undefined, report: Report): void {
   const { group = '', kind } = gvk ?? {};
   // A version with a slash holds the group, which is said already.
   if (kind === undefined || gvk?.version?.includes('/') || !builtInGroups.has(group)) return;
@@ -39,11 +34,6 @@ export function likelyGroupVersionKind(field: string, gvk: LooseGroupVersionKind
   if (meant === undefined) return;
   if (meant.kind !== kind) report(warning(`${field}.kind`, `kinds are written as in objects; did you mean ${JSON.stringify(meant.kind)}?`));
   else if (!meant.groups.includes(group)) report(warning(`${field}.group`, `${kind} is ${meant.groups[0] === '' ? 'in the core group: leave the group out' : `in the group ${meant.groups[0]}`}`));
-}
-
-/** True for `v1` Secrets, whose content needs a second consent. */
-export function isSecret(gvk: LooseGroupVersionKind | undefined): boolean {
-  return gvk?.kind === 'Secret' && (gvk.group === undefined || gvk.group === '' || gvk.group === 'core');
 }
 
 /** Kinds that people collect, by group; the first group counts where a kind is in two. Other groups may have kinds of the same names. */

@@ -1,10 +1,10 @@
 import { allowFullResourceExport } from '../../api/annotations.ts';
+import { isSecret } from '../../api/gvk.ts';
 import type { KollectProfileSpec } from '../../api/kollect-profile.ts';
 import { duplicate, forbidden, invalid, required, tooMany, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
 import { expressionLengthOfAll, maxExpressionLength } from './expression-length.ts';
-import { isSecret } from './group-version-kind.ts';
 
 type Input = RuleInput<KollectProfileSpec>;
 

@@ -1,16 +1,16 @@
+import type { LooseGvk } from '../../api/gvk.ts';
 import { warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
 import { annotationRule } from './annotations.ts';
 import { interval } from './durations.ts';
 import { groupVersionKind, likelyGroupVersionKind } from './group-version-kind.ts';
-import type { LooseGroupVersionKind } from './group-version-kind.ts';
 import { nameList, namespaceList } from './lists.ts';
 import { namesOnly } from './names.ts';
 
 /** What both scope kinds bound. */
 interface ScopeCeiling {
-  allowedGVKs?: LooseGroupVersionKind[];
+  allowedGVKs?: LooseGvk[];
   allowedNamespaces?: string[];
   deniedNamespaces?: string[];
   minExportInterval?: string;
@@ -35,7 +35,7 @@ export const scopeCeilingRules: readonly Rule<ScopeCeiling>[] = [
   { id: 'event-sink-refs', field: 'spec.eventSinkRefs[]', asks: 'Must be names of event sinks, each once.', check: ({ spec }, report) => nameList('spec.eventSinkRefs', spec.eventSinkRefs, namesOnly, report) },
 ];
 
-function eachGvk(check: (field: string, gvk: LooseGroupVersionKind | undefined, report: Report) => void): Rule<ScopeCeiling>['check'] {
+function eachGvk(check: (field: string, gvk: LooseGvk | undefined, report: Report) => void): Rule<ScopeCeiling>['check'] {
   return ({ spec }, report) => {
     for (const [index, gvk] of (spec.allowedGVKs ?? []).entries()) check(`spec.allowedGVKs[${index}]`, gvk, report);
   };

@@ -19,7 +19,7 @@ export const secretConsent: Policy = {
   description: 'Profiles read the data of Secrets, or export whole Secrets, only with an annotation that consents.',
   kinds: ['KollectProfile'],
   variables: {
-    isSecret: `object.spec.targetGVK.kind == 'Secret' && (!has(object.spec.targetGVK.group) || object.spec.targetGVK.group in ['', 'core'])`,
+    isSecret: `object.spec.targetGVK.kind.lowerAscii() == 'secret' && (!has(object.spec.targetGVK.group) || object.spec.targetGVK.group.lowerAscii() in ['', 'core'])`,
     attributes: 'has(object.spec.attributes) ? object.spec.attributes : []',
   },
   findings: [

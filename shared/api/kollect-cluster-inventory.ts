@@ -4,6 +4,13 @@ import { objectOf, type KindDefinition } from './kind.ts';
 import { count, LabelSelector, NamespacedObjectReference } from './meta.ts';
 import { bounds, nameText, namespaceText } from './text.ts';
 
+export const defaultSinkNamespace = 'kollect-system';
+
+/** Namespace of the sinks of a cluster inventory whose reference names none. */
+export function sinkNamespaceOf(spec: { readonly sinkNamespace?: string | undefined }): string {
+  return spec.sinkNamespace?.trim() || defaultSinkNamespace;
+}
+
 export const KollectClusterInventorySpec = z.object({
   profileRef: NamespacedObjectReference.optional().meta({ description: 'KollectProfile by name and namespace; reserved, it has no effect yet.' }),
   targetRefs: z
@@ -18,7 +25,7 @@ export const KollectClusterInventorySpec = z.object({
     .optional()
     .meta({ description: 'Only rows of these namespaces. Together with namespaceSelector, both must hold.', 'x-kubernetes-list-type': 'set' }),
   namespaceSelector: LabelSelector.optional().meta({ description: 'Only rows of namespaces with these labels.' }),
-  sinkNamespace: nameText.default('kollect-system').meta({ description: 'Namespace of the sinks whose reference names none.' }),
+  sinkNamespace: nameText.default(defaultSinkNamespace).meta({ description: 'Namespace of the sinks whose reference names none.' }),
   dedupe: z
     .enum(['keepAll', 'byResourceUID'])
     .default('keepAll')

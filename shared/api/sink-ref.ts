@@ -5,6 +5,9 @@ import { nameText, nonEmptyName } from './text.ts';
 export const sinkFamilies = ['snapshot', 'database', 'event'] as const;
 export type SinkFamily = (typeof sinkFamilies)[number];
 
+/** The lists of references of an inventory, in the order of families. */
+export const sinkRefLists = ['snapshotSinkRefs', 'databaseSinkRefs', 'eventSinkRefs'] as const satisfies readonly `${SinkFamily}SinkRefs`[];
+
 /** A reference with settings of its own. Fields that it does not have are found by the rules of admission. */
 export const SinkRefObject = z.object({
   name: nonEmptyName,

@@ -5,6 +5,7 @@ import { API_VERSION } from '../api/group.ts';
 import type { KindDefinition } from '../api/kind.ts';
 import { kindByName, kinds } from '../api/kinds.ts';
 import type { FileRule } from './file-rules.ts';
+import { isObject, textOf } from '../values.ts';
 
 /** Takes what a rule about files found. */
 export type FileReport = (rule: FileRule, finding: Finding) => void;
@@ -34,7 +35,7 @@ export function readHeader(object: Readonly<Record<string, unknown>>, defaultNam
   ownName(given, report);
   texts('metadata.labels', given.labels, report);
   texts('metadata.annotations', given.annotations, report);
-  return { definition, kind: text(kind), name: text(given.name) || text(given.generateName), namespace: ownNamespace(given, definition, defaultNamespace, report) };
+  return { definition, kind: textOf(kind), name: textOf(given.name) || textOf(given.generateName), namespace: ownNamespace(given, definition, defaultNamespace, report) };
 }
 
 function ownName({ name, generateName }: Readonly<Record<string, unknown>>, report: FileReport): void {
@@ -58,7 +59,7 @@ function ownNamespace({ namespace }: Readonly<Record<string, unknown>>, definiti
   if (!isGiven) return defaultNamespace;
   if (typeof namespace !== 'string') report('object-namespace', invalid(field, namespace, `must be a string; write ${JSON.stringify(String(namespace))}`));
   else namespaceName(field, namespace, (finding) => report('object-namespace', finding));
-  return text(namespace);
+  return textOf(namespace);
 }
 
 function texts(field: string, map: unknown, report: FileReport): void {
@@ -69,12 +70,4 @@ function texts(field: string, map: unknown, report: FileReport): void {
     const hint = typeof value === 'object' ? '' : `; write ${JSON.stringify(String(value))}, with quotes`;
     report('metadata-text', invalid(`${field}[${key}]`, typeof value === 'object' ? 'object' : value, `must be a string${hint}`));
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }

@@ -21,6 +21,7 @@ import type { Source } from './source.ts';
 import { unknownFields } from './unknown-fields.ts';
 import { readYaml } from './yaml.ts';
 import type { YamlText } from './yaml.ts';
+import { isObject } from '../values.ts';
 
 export interface LintOptions {
   installation: InstallationPolicy;
@@ -198,10 +199,6 @@ function withTexts(metadata: Record<string, unknown>): Record<string, unknown> {
   const { annotations } = metadata;
   if (!isObject(annotations)) return metadata;
   return { ...metadata, annotations: Object.fromEntries(Object.entries(annotations).map(([key, value]) => [key, typeof value === 'boolean' || typeof value === 'number' ? String(value) : value])) };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function noObject(name: string): string {

@@ -10,6 +10,7 @@ import { branchName, branchProblem } from './git-branch.ts';
 import { secretReference } from './names.ts';
 import { knownPlaceholders } from './path-template.ts';
 import { effectless } from './sink.ts';
+import { isSet } from '../../values.ts';
 
 type Input = RuleInput<KollectSnapshotSinkSpec>;
 
@@ -112,8 +113,4 @@ function titleTemplate({ spec }: Input, report: Report): void {
 /** Projects can be cloned and even pushed to without a login, but never asked for a merge. */
 function mergeRequestSecret({ spec }: Input, report: Report): void {
   if (spec.type === 'gitlab' && spec.gitlab?.mergeRequest?.mode === 'merge_request' && spec.secretRef === undefined) report(required('spec.secretRef', 'merge requests need a token; name the Secret that has it under token'));
-}
-
-function isSet(text: string | undefined): boolean {
-  return text !== undefined && text.trim() !== '';
 }

@@ -6,6 +6,7 @@ import type { Rule, RuleInput } from '../rule.ts';
 import { allowedHosts, holdsPassword, notLocal, noUser, readable } from './endpoint.ts';
 import { secretReference } from './names.ts';
 import { effectless } from './sink.ts';
+import { isSet } from '../../values.ts';
 
 type Input = RuleInput<KollectEventSinkSpec>;
 
@@ -77,8 +78,4 @@ function stream({ spec }: Input, report: Report): void {
 function streamDots({ spec }: Input, report: Report): void {
   const name = spec.nats?.stream ?? '';
   if (name.includes('.')) report(warning('spec.nats.stream', `a stream cannot have dots in its name: it will be ${JSON.stringify(name.slice(0, 100).replaceAll('.', '_'))}`));
-}
-
-function isSet(text: string | undefined): boolean {
-  return text !== undefined && text.trim() !== '';
 }

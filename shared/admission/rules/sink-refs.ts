@@ -1,4 +1,5 @@
-import { maxSinkRefs } from '../../api/sink-ref.ts';
+import { sinkNamespaceOf } from '../../api/kollect-cluster-inventory.ts';
+import { maxSinkRefs, sinkRefLists } from '../../api/sink-ref.ts';
 import { nearestName } from '../../nearest.ts';
 import { duplicate, forbidden, invalid, shownKey, tooMany } from '../finding.ts';
 import type { Report } from '../finding.ts';
@@ -46,14 +47,12 @@ export const localSinkRefRules: readonly Rule<SinkRefLists>[] = [
 export const clusterSinkRefRules: readonly Rule<SinkRefLists>[] = [
   ...sharedRules,
   { id: 'sink-ref-name', field: 'spec.*SinkRefs[].name', asks: 'Must be the name of a sink, without its namespace.', check: eachRef((at, ref, _input, report) => objectName(at.name, ref.name, namespaceHasItsField, report)) },
-  { id: 'sink-ref-once', field: 'spec.*SinkRefs[].name', asks: 'Must name each sink, by namespace and name, once in a list.', check: once(({ spec }) => spec.sinkNamespace?.trim() || 'kollect-system') },
+  { id: 'sink-ref-once', field: 'spec.*SinkRefs[].name', asks: 'Must name each sink, by namespace and name, once in a list.', check: once(({ spec }) => sinkNamespaceOf(spec)) },
   { id: 'sink-ref-namespace', field: 'spec.*SinkRefs[].namespace', asks: 'Must be the name of a namespace.', check: eachRef((at, { namespace }, _input, report) => namespaceName(`${at.item}.namespace`, namespace, report)) },
 ];
 
-const lists = ['snapshotSinkRefs', 'databaseSinkRefs', 'eventSinkRefs'] as const;
-
 function countOf({ spec }: Input): number {
-  return lists.reduce((sum, list) => sum + (spec[list]?.length ?? 0), 0);
+  return sinkRefLists.reduce((sum, list) => sum + (spec[list]?.length ?? 0), 0);
 }
 
 function refsInAll(input: Input, report: Report): void {
@@ -73,7 +72,7 @@ type RefCheck = (at: Place, ref: LooseSinkRefObject, input: Input, report: Repor
 function eachRef(check: RefCheck): Rule<SinkRefLists>['check'] {
   return (input, report) => {
     if (countOf(input) > maxSinkRefs) return;
-    for (const list of lists) {
+    for (const list of sinkRefLists) {
       for (const [index, ref] of (input.spec[list] ?? []).entries()) {
         const item = `spec.${list}[${index}]`;
         if (typeof ref === 'string') check({ item, name: item }, { name: ref }, input, report);

@@ -13,6 +13,7 @@ import { gitRules } from './git.ts';
 import { layoutRules } from './layout.ts';
 import { secretReference } from './names.ts';
 import { effectless, sinkRules } from './sink.ts';
+import { isSet } from '../../values.ts';
 
 type Input = RuleInput<KollectSnapshotSinkSpec>;
 type Type = KollectSnapshotSinkSpec['type'];
@@ -109,8 +110,4 @@ function signatureHeader({ spec }: Input, report: Report): void {
   const field = 'spec.http.signature.header';
   if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(header)) report(invalid(field, header, 'must be the name of a header: letters, digits and "-", such as X-Kollect-Signature'));
   else if (takenHeaders.has(header.toLowerCase())) report(invalid(field, header, 'is a header that has a meaning of its own; write one such as X-Kollect-Signature'));
-}
-
-function isSet(text: string | undefined): boolean {
-  return text !== undefined && text.trim() !== '';
 }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { sinkNamespaceOf } from '../../api/kollect-cluster-inventory.ts';
 import type { KollectClusterInventorySpec } from '../../api/kollect-cluster-inventory.ts';
 import type { KollectClusterTargetSpec } from '../../api/kollect-cluster-target.ts';
 import type { GroupVersionKind } from '../../api/meta.ts';
@@ -9,7 +10,7 @@ import { sinkKinds } from '../lookups.ts';
 import type { KnownClusterTarget, KnownTarget, Lookups } from '../lookups.ts';
 import type { Loose } from '../rule.ts';
 import { bounding } from './known-scope.ts';
-import { sinkNamespaceOf, sinkReferences } from './sink-references.ts';
+import { sinkReferences } from './sink-references.ts';
 
 /**
  * Something that the user has to be allowed, because Kollect will do it on behalf of the object that the user writes: nobody gets through

@@ -1,4 +1,5 @@
 import { gvkText, isSameGvk } from '../../api/gvk.ts';
+import { sinkNamespaceOf } from '../../api/kollect-cluster-inventory.ts';
 import type { KollectClusterInventorySpec } from '../../api/kollect-cluster-inventory.ts';
 import type { KollectClusterTargetSpec } from '../../api/kollect-cluster-target.ts';
 import type { KollectConnectionTestSpec } from '../../api/kollect-connection-test.ts';
@@ -11,7 +12,7 @@ import type { KnownClusterScope, KnownProfile, KnownScope } from '../lookups.ts'
 import type { Loose } from '../rule.ts';
 import { titled } from './known-scope.ts';
 import { likelyClusterTarget, likelyProfile, likelySink } from './likely-misspelt.ts';
-import { sinkNamespaceOf, sinkReferences } from './sink-references.ts';
+import { sinkReferences } from './sink-references.ts';
 import type { StateInput, StateRule } from './state-rule.ts';
 
 const oneScope: StateRule<unknown> = {

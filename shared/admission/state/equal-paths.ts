@@ -1,3 +1,4 @@
+import { sinkNamespaceOf } from '../../api/kollect-cluster-inventory.ts';
 import type { KollectInventorySpec } from '../../api/kollect-inventory.ts';
 import { invalid, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
@@ -5,7 +6,7 @@ import type { KnownClusterInventory, KnownInventory, KnownSink, Lookups } from '
 import type { Loose } from '../rule.ts';
 import { titled } from './known-scope.ts';
 import { overlaid } from './object-lookups.ts';
-import { sinkNamespaceOf, sinkReferences } from './sink-references.ts';
+import { sinkReferences } from './sink-references.ts';
 import { snapshotPath, snapshotPlace } from './snapshot-destination.ts';
 import type { KnownAddresses, SnapshotPlace } from './snapshot-destination.ts';
 

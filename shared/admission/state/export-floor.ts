@@ -1,9 +1,9 @@
+import { sinkNamespaceOf } from '../../api/kollect-cluster-inventory.ts';
 import { parseDuration } from '../../api/duration.ts';
 import { invalid } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { KnownClusterScope, KnownScope, Lookups } from '../lookups.ts';
 import { clusterScopeOf, scopeOf, titled } from './known-scope.ts';
-import { sinkNamespaceOf } from './sink-references.ts';
 
 /** The least time between exports that a scope asks for. */
 export interface ExportFloor {

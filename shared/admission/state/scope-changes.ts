@@ -1,12 +1,13 @@
+import { sinkNamespaceOf } from '../../api/kollect-cluster-inventory.ts';
 import type { KollectClusterScopeSpec } from '../../api/kollect-cluster-scope.ts';
 import type { KollectScopeSpec } from '../../api/kollect-scope.ts';
+import { sinkFamilies } from '../../api/sink-ref.ts';
 import { warning } from '../finding.ts';
 import type { Finding, Report } from '../finding.ts';
 import type { KnownClusterScope, KnownObject, KnownScope, Lookups } from '../lookups.ts';
 import { titled } from './known-scope.ts';
 import { overlaid } from './object-lookups.ts';
 import { scopeRules } from './scope-rules.ts';
-import { sinkNamespaceOf } from './sink-references.ts';
 import type { StateInput, StateRule } from './state-rule.ts';
 
 type AnyScope = KnownScope | KnownClusterScope;
@@ -62,7 +63,7 @@ function* boundInNamespace(lookups: Lookups, namespace: string): Generator<Known
   for (const inventory of lookups.inventories()) {
     if (inventory.kind === 'KollectInventory' ? inventory.metadata.namespace === namespace : sinkNamespaceOf(inventory.spec) === namespace) yield inventory;
   }
-  for (const family of ['snapshot', 'database', 'event'] as const) yield* lookups.sinks(family, namespace);
+  for (const family of sinkFamilies) yield* lookups.sinks(family, namespace);
 }
 
 function* boundInCluster(lookups: Lookups): Generator<KnownObject> {

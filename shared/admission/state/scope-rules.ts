@@ -1,3 +1,4 @@
+import { sinkNamespaceOf } from '../../api/kollect-cluster-inventory.ts';
 import type { KollectClusterInventorySpec } from '../../api/kollect-cluster-inventory.ts';
 import type { KollectClusterTargetSpec } from '../../api/kollect-cluster-target.ts';
 import type { KollectInventorySpec } from '../../api/kollect-inventory.ts';
@@ -9,7 +10,7 @@ import type { ExportFloor } from './export-floor.ts';
 import { bounding, clusterScopeOf, scopeOf, someOf, titled } from './known-scope.ts';
 import { scopeGvks } from './scope-gvks.ts';
 import { ownNamespaceAllowed, scopeNamespaces } from './scope-namespaces.ts';
-import { sinkNamespaceOf, sinkReferences } from './sink-references.ts';
+import { sinkReferences } from './sink-references.ts';
 import { denied } from './state-rule.ts';
 import type { StateInput, StateRule } from './state-rule.ts';
 

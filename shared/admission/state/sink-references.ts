@@ -29,8 +29,3 @@ export function* sinkReferences(spec: RefLists, families: readonly SinkFamily[] 
     }
   }
 }
-
-/** Namespace of the sinks of a cluster inventory whose reference names none. */
-export function sinkNamespaceOf(spec: { readonly sinkNamespace?: string | undefined }): string {
-  return spec.sinkNamespace?.trim() || 'kollect-system';
-}

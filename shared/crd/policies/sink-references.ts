@@ -1,15 +1,14 @@
 import { durationRule } from '../../api/duration.ts';
-import { maxSinkRefs } from '../../api/sink-ref.ts';
+import { defaultSinkNamespace } from '../../api/kollect-cluster-inventory.ts';
+import { maxSinkRefs, sinkRefLists } from '../../api/sink-ref.ts';
 import { dnsLabel, dnsSubdomain } from '../../api/text.ts';
 import type { Policy, PolicyFinding } from '../policy.ts';
 import { celPattern, intervalBounds, namespaceHasItsField, sameNamespaceOnly } from '../validations/common.ts';
 
-const lists = ['snapshotSinkRefs', 'databaseSinkRefs', 'eventSinkRefs'];
-
 /** All references, a string as an object with that name, each with its list. Types of items are not known, so everything is dynamic here. */
 function references(object: 'object' | 'oldObject'): string {
   const spec = `dyn(${object}.spec)`;
-  return lists.map((list) => `(has(${spec}.${list}) ? ${spec}.${list}.map(r, dyn({'at': dyn('spec.${list}'), 'ref': type(r) == string ? dyn({'name': r}) : dyn(r)})) : [])`).join(' + ');
+  return sinkRefLists.map((list) => `(has(${spec}.${list}) ? ${spec}.${list}.map(r, dyn({'at': dyn('spec.${list}'), 'ref': type(r) == string ? dyn({'name': r}) : dyn(r)})) : [])`).join(' + ');
 }
 
 const knownFields = ['name', 'namespace', 'exportMinInterval', 'maxExportBytes'];
@@ -84,7 +83,7 @@ export const clusterSinkReferences: Policy = {
   name: 'kollect-cluster-sink-references',
   description: 'Cluster inventories name at most 20 sinks in valid namespaces, each once in its list.',
   kinds: ['KollectClusterInventory'],
-  variables: { ...variables, sinkNamespace: `has(object.spec.sinkNamespace) && object.spec.sinkNamespace.trim() != '' ? object.spec.sinkNamespace.trim() : 'kollect-system'` },
+  variables: { ...variables, sinkNamespace: `has(object.spec.sinkNamespace) && object.spec.sinkNamespace.trim() != '' ? object.spec.sinkNamespace.trim() : '${defaultSinkNamespace}'` },
   findings: [
     ...findings,
     slash(namespaceHasItsField),

@@ -15,6 +15,8 @@ export interface AuthorizerOptions {
   discovery: Discovery;
   /** One SubjectAccessReview came back, or did not. */
   asked?: (result: 'allowed' | 'denied' | 'failed') => void;
+  /** Monotonic milliseconds. */
+  now?: () => number;
 }
 
 /**
@@ -24,6 +26,9 @@ export interface AuthorizerOptions {
  * @returns what refuses the object; nothing when all is allowed. Rejects with `KOL_ADMISSION_LOOKUP` when the API server cannot be asked.
  */
 export type Authorizer = (user: UserInfo, questions: readonly AccessQuestion[], deadline: number) => Promise<Finding[]>;
+
+/** The rule by which an object is refused for what its writer may not do. */
+export const rightsRule = 'writer-rights';
 
 /** No answer of the API server is waited for longer. */
 const longestAnswerMs = 3_000;
@@ -45,8 +50,8 @@ interface Attributes {
   namespace?: string | undefined;
 }
 
-export function createAuthorizer({ client, discovery, asked }: AuthorizerOptions): Authorizer {
-  const answers = new AnswerCache<boolean>(maxAnswers);
+export function createAuthorizer({ client, discovery, asked, now }: AuthorizerOptions): Authorizer {
+  const answers = new AnswerCache<boolean>(maxAnswers, now);
   const underWay = new Map<string, Promise<boolean>>();
 
   const review = async (user: UserInfo, attributes: Attributes): Promise<boolean> => {
@@ -78,14 +83,14 @@ export function createAuthorizer({ client, discovery, asked }: AuthorizerOptions
 
   return async (user, questions, deadline) => {
     try {
-      const findings = await before(deadline, () => inTurn(questions, (question) => judge(user, question)));
+      const findings = await before(deadline, (isOver) => inTurn(questions, isOver, (question) => judge(user, question, isOver)));
       return findings.filter((finding) => finding !== undefined);
     } catch (error) {
       throw new KollectError('KOL_ADMISSION_LOOKUP', `the API server cannot be asked what ${JSON.stringify(user.username)} may do: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }
   };
 
-  async function judge(user: UserInfo, question: AccessQuestion): Promise<Finding | undefined> {
+  async function judge(user: UserInfo, question: AccessQuestion, isOver: () => boolean): Promise<Finding | undefined> {
     const served = 'kind' in question.resource ? await discovery.resolve(question.resource.kind) : undefined;
     // What is not served yet may turn out to be cluster-scoped, and nobody would ask again.
     const mayBeWide = 'kind' in question.resource && question.namespaces.length === 0 && served === undefined;
@@ -95,7 +100,7 @@ export function createAuthorizer({ client, discovery, asked }: AuthorizerOptions
     if (namespaces === 'cluster') return (await isAllowed(user, attributes)) ? undefined : denial(user, question, attributes, served, 'cluster');
     // Mostly one question answers for many namespaces.
     if (namespaces.length > 1 && (await isAllowed(user, attributes))) return undefined;
-    const answered = await inTurn(namespaces, async (namespace) => ((await isAllowed(user, { ...attributes, namespace })) ? undefined : namespace));
+    const answered = await inTurn(namespaces, isOver, async (namespace) => ((await isAllowed(user, { ...attributes, namespace })) ? undefined : namespace));
     const refused = answered.filter((namespace) => namespace !== undefined);
     return refused.length === 0 ? undefined : denial(user, question, attributes, served, refused);
   }
@@ -115,7 +120,8 @@ function denial(user: UserInfo, question: AccessQuestion, attributes: Attributes
   const right = where === 'cluster' ? 'a ClusterRole and ClusterRoleBinding' : 'a Role and RoleBinding there';
   const thing = name === undefined ? what : `${what} ${JSON.stringify(name)}`;
   const other = name === undefined ? (where === 'cluster' && served?.namespaced !== false ? 'name namespaces in includedNamespaces that this user may read' : 'collect less') : 'use an object of a namespace that this user may read';
-  return denied(field, `${JSON.stringify(user.username)} may not ${verb} ${thing} ${place}, which Kollect would do for this object${unserved}; grant it by ${right} (${verb} on ${what}), apply the object as a user who may, or ${other}`);
+  const detail = `${JSON.stringify(user.username)} may not ${verb} ${thing} ${place}, which Kollect would do for this object${unserved}; grant it by ${right} (${verb} on ${what}), apply the object as a user who may, or ${other}`;
+  return { ...denied(field, detail), rule: rightsRule };
 }
 
 function keyOf({ username, uid, groups, extra }: UserInfo, { verb, group, resource, name = '', namespace = '' }: Attributes): string {
@@ -123,12 +129,12 @@ function keyOf({ username, uid, groups, extra }: UserInfo, { verb, group, resour
   return hash('sha256', JSON.stringify([who, verb, group, resource, name, namespace]), 'base64');
 }
 
-/** In the order of the items, a few at a time. */
-async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+/** In the order of the items, a few at a time; what is not begun when it is over is left. */
+async function inTurn<T, R>(items: readonly T[], isOver: () => boolean, work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {
-    while (next < items.length) {
+    while (next < items.length && !isOver()) {
       const index = next++;
       results[index] = await work(items[index] as T);
     }
@@ -137,13 +143,16 @@ async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>):
   return results;
 }
 
-async function before<R>(deadline: number, work: () => Promise<R>): Promise<R> {
+/** @param work is told when nobody waits for it any more. */
+async function before<R>(deadline: number, work: (isOver: () => boolean) => Promise<R>): Promise<R> {
   const waitMs = Math.max(0, Math.min(longestAnswerMs, deadline - performance.now()));
   const late = Promise.withResolvers<never>();
+  let isOver = false;
   const timer = setTimeout(() => late.reject(new Error(`no answer within ${(waitMs / 1000).toFixed(1)} s`)), waitMs);
   try {
-    return await Promise.race([work(), late.promise]);
+    return await Promise.race([work(() => isOver), late.promise]);
   } finally {
+    isOver = true;
     clearTimeout(timer);
   }
 }

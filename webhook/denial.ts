@@ -38,11 +38,6 @@ export function invalidObject(request: AdmissionRequest, errors: readonly Findin
   };
 }
 
-/** Refuses an object for a policy of the installation, whatever its fields say. */
-export function forbiddenObject(request: AdmissionRequest, why: string): DenialStatus {
-  return { code: 403, reason: 'Forbidden', message: `${subject(request)} is forbidden: ${why}` };
-}
-
 /** Refuses a review that has a uid and little else that can be judged. */
 export function badReview(why: string): DenialStatus {
   return { code: 400, reason: 'BadRequest', message: why };

@@ -1,3 +1,5 @@
+import { Recent } from '../recent.ts';
+
 /** An object at one time. */
 export interface ObjectForm {
   /** Which object it is. */
@@ -16,12 +18,11 @@ const maxCharacters = 8192;
  * It compares all that rules may know of an object, so that none passes for another; flags of the installation are no part of that.
  */
 export class CleanObjects {
-  readonly #contents = new Map<string, string>();
-  readonly #limit: number;
+  readonly #contents: Recent<string, string>;
 
   /** A hundred are forgotten before the garbage collector takes them for things that stay. */
   constructor(limit = 100) {
-    this.#limit = limit;
+    this.#contents = new Recent(limit);
   }
 
   recognises({ identity, content }: ObjectForm): boolean {
@@ -29,10 +30,6 @@ export class CleanObjects {
   }
 
   remember({ identity, content }: ObjectForm): void {
-    if (content.length + identity.length > maxCharacters) return;
-    this.#contents.delete(identity);
-    const [oldest] = this.#contents.size < this.#limit ? [] : this.#contents.keys();
-    if (oldest !== undefined) this.#contents.delete(oldest);
-    this.#contents.set(identity, content);
+    if (content.length + identity.length <= maxCharacters) this.#contents.set(identity, content);
   }
 }

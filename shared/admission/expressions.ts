@@ -5,6 +5,7 @@ import { maxPathLength } from '../extract/jsonpath-spelling.ts';
 import { likelySlip } from '../extract/path-slips.ts';
 import { prunePath } from '../extract/prune.ts';
 import { readsSecretData } from '../extract/secret-guard.ts';
+import { Recent } from '../recent.ts';
 
 /** What admission needs to know of an attribute path. */
 export interface PathVerdict {
@@ -90,18 +91,15 @@ function attempt<V>(judge: () => V): V | { problem: string } {
   }
 }
 
-function remember<V>(judge: (text: string) => V, limit: number): (text: string) => V {
-  const verdicts = new Map<string, V>();
+function remember<V extends object>(judge: (text: string) => V, limit: number): (text: string) => V {
+  const verdicts = new Recent<string, V>(limit);
   return (text) => {
     // Such texts are refused by their length, at no cost; kept, they would fill the memory.
     if (text.length > maxPathLength) return judge(text);
-    let verdict = verdicts.get(text);
-    if (verdict === undefined) {
-      verdict = judge(text);
-      const [oldest] = verdicts.size < limit ? [] : verdicts.keys();
-      if (oldest !== undefined) verdicts.delete(oldest);
-      verdicts.set(text, verdict);
-    }
+    const known = verdicts.get(text);
+    if (known !== undefined) return known;
+    const verdict = judge(text);
+    verdicts.set(text, verdict);
     return verdict;
   };
 }

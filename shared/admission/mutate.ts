@@ -4,21 +4,29 @@ import type { Lookups } from './lookups.ts';
 import { floorOfClusterInventory, floorOfNamespace } from './state/export-floor.ts';
 import type { ExportFloor } from './state/export-floor.ts';
 
+/** What filling in may know beside the object. */
+export interface FillContext {
+  /** Without any, no scope is known. */
+  lookups?: Lookups | undefined;
+  /** That of the request, which counts more than what the object says. */
+  namespace?: string;
+}
+
 /**
  * What an object leaves out and Kollect fills in, as an RFC 6902 patch; empty when nothing is to do, so that applying it twice is applying
  * it once. Whatever has an unexpected shape is left as it is, for validation to speak about. Throws only what the lookups throw, and they
- * are asked only when `needsFloor`; without any, no scope is known.
+ * are asked only when `needsFloor`.
  *
  * @example mutate('KollectInventory', { spec: { databaseSinkRefs: ['pg'], exportMinInterval: '1m' } })
  * // [{ op: 'replace', path: '/spec/databaseSinkRefs/0', value: { name: 'pg' } }]
  */
-export function mutate(kind: string, object: unknown, lookups?: Lookups): JsonPatchOperation[] {
+export function mutate(kind: string, object: unknown, context: FillContext = {}): JsonPatchOperation[] {
   const spec = isObject(object) ? object.spec : undefined;
   if (!isObject(spec)) return [];
   switch (kind) {
     case 'KollectInventory':
     case 'KollectClusterInventory':
-      return [...sinkRefs(spec), ...(needsFloor(kind, object) ? add('exportMinInterval', intervalAbove(floorOf(kind, object, lookups))) : [])];
+      return [...sinkRefs(spec), ...(needsFloor(kind, object) ? add('exportMinInterval', intervalAbove(floorOf(kind, object, context))) : [])];
     case 'KollectSnapshotSink':
       return [...fill(spec, 'connectionTest', true), ...(spec.type === 'git' ? fill(spec, 'git', {}) : [])];
     case 'KollectDatabaseSink':
@@ -30,8 +38,8 @@ export function mutate(kind: string, object: unknown, lookups?: Lookups): JsonPa
 }
 
 /** The object as the API server would have stored it after `mutate`; what is unchanged is shared with the argument, which stays as it is. */
-export function applyDefaults<T>(kind: string, object: T, lookups?: Lookups): T {
-  return applyJsonPatch(object, mutate(kind, object, lookups));
+export function applyDefaults<T>(kind: string, object: T, context: FillContext = {}): T {
+  return applyJsonPatch(object, mutate(kind, object, context));
 }
 
 /** Whether what is filled in depends on scopes: an inventory leaves its interval out. */
@@ -49,11 +57,11 @@ function intervalAbove(floor: ExportFloor | undefined): string {
   return floor !== undefined && floor.ms > defaultInterval.ms ? floor.text : defaultInterval.text;
 }
 
-function floorOf(kind: string, object: unknown, lookups: Lookups | undefined): ExportFloor | undefined {
+function floorOf(kind: string, object: unknown, { lookups, namespace: requested }: FillContext): ExportFloor | undefined {
   if (lookups === undefined || !isObject(object) || !isObject(object.spec)) return undefined;
   const { sinkNamespace } = object.spec;
   if (kind === 'KollectClusterInventory') return floorOfClusterInventory(lookups, typeof sinkNamespace === 'string' ? { sinkNamespace } : {});
-  const namespace = isObject(object.metadata) ? object.metadata.namespace : undefined;
+  const namespace = requested ?? (isObject(object.metadata) ? object.metadata.namespace : undefined);
   return typeof namespace === 'string' ? floorOfNamespace(lookups, namespace) : undefined;
 }
 

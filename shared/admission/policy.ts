@@ -1,4 +1,6 @@
 import type { AddressPolicy } from '../net/address-policy.ts';
+import { forbidden } from './finding.ts';
+import type { Finding } from './finding.ts';
 
 /** What the installation allows, by its flags. */
 export interface InstallationPolicy {
@@ -14,8 +16,13 @@ const clusterCollectors: ReadonlyMap<string, string> = new Map([
   ['KollectClusterInventory', 'KollectInventory'],
 ]);
 
+/** The rule by which an installation takes no object of a kind. */
+export const tenantModeRule = 'tenant-mode';
+
 /** Why the installation refuses objects of a kind, whatever they say; undefined when it takes them. */
-export function policyRefusal(kind: string, installation: InstallationPolicy): string | undefined {
+export function policyFinding(kind: string, installation: InstallationPolicy): Finding | undefined {
   const namespaced = installation.tenantMode ? clusterCollectors.get(kind) : undefined;
-  return namespaced && `this installation runs in tenant mode, without rights on the whole cluster; use ${namespaced} in your namespace`;
+  if (namespaced === undefined) return undefined;
+  const detail = `this installation runs in tenant mode, without rights on the whole cluster; use ${namespaced} in your namespace`;
+  return { ...forbidden('kind', detail), rule: tenantModeRule, policy: true };
 }

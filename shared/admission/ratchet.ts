@@ -1,14 +1,13 @@
 import { allowFullResourceExport, allowSecretExtraction } from '../api/annotations.ts';
-import { applyDefaults } from './mutate.ts';
 
 /**
  * Whether an update leaves alone all that rules judge: the spec and the annotations that consent to more. Then it must not be refused for
- * a rule that is newer than the object, or nobody could remove a finalizer or ask for a connection test.
+ * a rule that is newer than the object, or nobody could remove a finalizer or ask for a connection test. Both with the defaults of admission: what is
+ * stored may lack those that the update was given on its way.
  */
-export function isUnchangedSince(old: unknown, kind: string, object: unknown): boolean {
-  // What is stored may lack the defaults that this update was given on its way.
-  const before = part(applyDefaults(kind, old));
-  const after = part(applyDefaults(kind, object));
+export function isUnchangedSince(old: unknown, object: unknown): boolean {
+  const before = part(old);
+  const after = part(object);
   return before !== undefined && after !== undefined && isEqual(before, after);
 }
 

@@ -6,7 +6,6 @@ import { rememberingJudge } from './expressions.ts';
 import type { ExpressionJudge } from './expressions.ts';
 import { asWarning, invalid, required, sortFindings, tooMany } from './finding.ts';
 import type { Finding, Report } from './finding.ts';
-import { isUnchangedSince } from './ratchet.ts';
 import type { RuleInput } from './rule.ts';
 import { rulesOf } from './rules/registry.ts';
 import { isSaidBy, schemaFindings, withoutRefused } from './schema-findings.ts';
@@ -17,15 +16,15 @@ export interface AdmissionContext {
   /** What sinks may point to. */
   policy?: AddressPolicy;
   /** Ceiling of every `maxExportBytes`; left out means none. */
-  maxExportBytes?: number;
+  maxExportBytes?: number | undefined;
   /** Namespace of the request, which counts more than what the object says. */
   namespace?: string;
-  /** The object as it is stored, on update: what was accepted once and is unchanged is warned about, not refused. */
-  old?: unknown;
+  /** On update, whether it leaves alone all that rules judge: what was accepted once is warned about then, not refused. Asked only when something is refused. */
+  isUnchanged?: (() => boolean) | undefined;
   /** Judges paths and policies; left out, each is compiled once. */
   expressions?: ExpressionJudge;
   /** Objects that were judged under the same policies before, and are as they should be. */
-  clean?: CleanObjects;
+  clean?: CleanObjects | undefined;
 }
 
 /**
@@ -65,7 +64,7 @@ export function validate(kind: string, object: unknown, context: AdmissionContex
     return findings;
   }
   const refused = findings.some(({ severity }) => severity === 'error');
-  const tolerated = refused && context.old !== undefined && isUnchangedSince(context.old, kind, object);
+  const tolerated = refused && context.isUnchanged?.() === true;
   return sortFindings(tolerated ? findings.map((finding) => (finding.severity === 'error' ? asWarning(finding) : finding)) : findings);
 }
 

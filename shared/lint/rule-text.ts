@@ -1,7 +1,7 @@
+import { tenantModeRule } from '../admission/policy.ts';
 import { rulesOf } from '../admission/rules/registry.ts';
 import { stateRulesOf } from '../admission/state/registry.ts';
 import { fileRules } from './file-rules.ts';
-import { tenantModeRule } from './judge.ts';
 
 /**
  * What a rule asks for, in a sentence; undefined when there is no such rule.

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { CleanObjects } from '../../shared/admission/clean-objects.ts';
 import { rememberingJudge } from '../../shared/admission/expressions.ts';
 import { asWarning, duplicate, forbidden, invalid, notSupported, renderFinding, required, sortFindings, tooMany, warning } from '../../shared/admission/finding.ts';
-import { policyRefusal } from '../../shared/admission/policy.ts';
+import { policyFinding } from '../../shared/admission/policy.ts';
 import { schemaFindings, withoutRefused } from '../../shared/admission/schema-findings.ts';
 import { validate } from '../../shared/admission/validate.ts';
 import type { AdmissionContext } from '../../shared/admission/validate.ts';
@@ -87,10 +87,10 @@ t.test('rules see what a schema left', async (t) => {
 
 t.test('a tenant installation refuses what collects from the whole cluster', async (t) => {
   const installation = { addresses: { allowPrivate: true, allowLoopback: false }, tenantMode: true };
-  t.match(policyRefusal('KollectClusterTarget', installation), /use KollectTarget/);
-  t.match(policyRefusal('KollectClusterInventory', installation), /use KollectInventory/);
-  t.equal(policyRefusal('KollectTarget', installation), undefined);
-  t.equal(policyRefusal('KollectClusterTarget', { ...installation, tenantMode: false }), undefined);
+  t.match(policyFinding('KollectClusterTarget', installation), { field: 'kind', rule: 'tenant-mode', policy: true, detail: /use KollectTarget/ });
+  t.match(policyFinding('KollectClusterInventory', installation), { detail: /use KollectInventory/ });
+  t.equal(policyFinding('KollectTarget', installation), undefined);
+  t.equal(policyFinding('KollectClusterTarget', { ...installation, tenantMode: false }), undefined);
 });
 
 t.test('an object that is as it should be is recognised, and nothing else is', async (t) => {

@@ -1,11 +1,9 @@
-import { sortFindings } from '../../shared/admission/finding.ts';
+import { rememberingJudge } from '../../shared/admission/expressions.ts';
 import type { Finding } from '../../shared/admission/finding.ts';
+import { judgeObject } from '../../shared/admission/judge-object.ts';
 import { applyDefaults } from '../../shared/admission/mutate.ts';
-import { policyRefusal } from '../../shared/admission/policy.ts';
 import type { InstallationPolicy } from '../../shared/admission/policy.ts';
 import { objectLookups } from '../../shared/admission/state/object-lookups.ts';
-import { validateState } from '../../shared/admission/state/validate-state.ts';
-import { validate } from '../../shared/admission/validate.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { kinds } from '../../shared/api/kinds.ts';
 import { withSchemaDefaults } from '../../shared/crd/schema-defaults.ts';
@@ -15,8 +13,6 @@ import type { Vector } from './vectors/vector.ts';
 
 export interface Judgement {
   findings: readonly Finding[];
-  /** Why the installation takes no object of the kind, whatever it says. */
-  refusal?: string | undefined;
   /** The object as it would be stored. */
   stored: KubeObject;
 }
@@ -30,19 +26,11 @@ export function policyOf({ installation = {} }: Pick<Vector, 'installation'>): I
 /** What the rules say about the object of a vector, without a server, in the order of the API server and the webhook. */
 export function judgeVector(vector: Vector): Judgement {
   const { kind } = vector;
-  const policy = policyOf(vector);
   const lookups = objectLookups(vector.cluster ?? []);
-  const stored = withDefaultsOfSchema(applyDefaults(kind, withDefaultsOfSchema(vectorObject(vector)), lookups));
-  if (stored.metadata.deletionTimestamp !== undefined) return { findings: [], stored };
-  const refusal = policyRefusal(kind, policy);
-  if (refusal !== undefined) return { findings: [], refusal, stored };
-
+  const stored = withDefaultsOfSchema(applyDefaults(kind, withDefaultsOfSchema(vectorObject(vector)), { lookups }));
   const old = storedObject(vector);
-  const update = old === undefined ? {} : { old: applyDefaults(kind, withDefaultsOfSchema(old), lookups) };
-  const { maxExportBytes } = policy;
-  const findings = validate(kind, stored, { policy: policy.addresses, ...(maxExportBytes === undefined ? {} : { maxExportBytes }), ...update });
-  if (findings.some(({ severity }) => severity === 'error')) return { findings, stored };
-  return { findings: sortFindings([...findings, ...validateState(kind, stored, { lookups, ...update })]), stored };
+  const subject = { kind, object: stored, namespace: stored.metadata.namespace ?? '', ...(old === undefined ? {} : { old: withDefaultsOfSchema(old) }) };
+  return { findings: judgeObject(subject, { installation: policyOf(vector), expressions: rememberingJudge(), lookups }), stored };
 }
 
 /** What the API server fills in by the CRD: before and after it asks webhooks, and when it reads what is stored. */

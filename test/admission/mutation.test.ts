@@ -29,7 +29,7 @@ t.test('what is left out is filled in', async (t) => {
 
 t.test('an interval that is left out keeps the floor of the scope', async (t) => {
   const scope = (minExportInterval: string, namespace = 'team-a', kind = 'KollectScope') => objectOf(kind, { minExportInterval }, { name: 'scope', ...(kind === 'KollectScope' ? { namespace } : {}) }) as KubeObject;
-  const filled = (kind: string, spec: unknown, ...cluster: KubeObject[]) => mutate(kind, objectOf(kind, spec), objectLookups(cluster)).map(({ value }) => value);
+  const filled = (kind: string, spec: unknown, ...cluster: KubeObject[]) => mutate(kind, objectOf(kind, spec), { lookups: objectLookups(cluster) }).map(({ value }) => value);
   t.same(filled('KollectInventory', {}, scope('1m')), ['1m']);
   t.same(filled('KollectInventory', {}, scope('30s')), ['30s']);
   t.same(filled('KollectInventory', {}, scope('1s')), ['30s']);
@@ -40,9 +40,9 @@ t.test('an interval that is left out keeps the floor of the scope', async (t) =>
   t.same(filled('KollectClusterInventory', { sinkNamespace: 'team-a' }, scope('1h'), scope('1m', 'kollect-system')), ['1h']);
   t.same(filled('KollectClusterInventory', { sinkNamespace: 7 }, scope('1m', 'kollect-system')), ['1m']);
   const hostile = JSON.parse('{"metadata":{"namespace":"__proto__"},"spec":{"__proto__":{"exportMinInterval":"1s"},"constructor":{}}}') as unknown;
-  t.same(mutate('KollectInventory', hostile, objectLookups([scope('1m')])), [{ op: 'add', path: '/spec/exportMinInterval', value: '30s' }], 'names of prototypes are names');
-  const once = applyDefaults('KollectInventory', objectOf('KollectInventory', { databaseSinkRefs: ['a'] }), objectLookups([scope('1m')]));
-  t.same(mutate('KollectInventory', once, objectLookups([scope('2m')])), [], 'once filled in it stays');
+  t.same(mutate('KollectInventory', hostile, { lookups: objectLookups([scope('1m')]) }), [{ op: 'add', path: '/spec/exportMinInterval', value: '30s' }], 'names of prototypes are names');
+  const once = applyDefaults('KollectInventory', objectOf('KollectInventory', { databaseSinkRefs: ['a'] }), { lookups: objectLookups([scope('1m')]) });
+  t.same(mutate('KollectInventory', once, { lookups: objectLookups([scope('2m')]) }), [], 'once filled in it stays');
 });
 
 t.test('other kinds and malformed objects are left alone', async (t) => {

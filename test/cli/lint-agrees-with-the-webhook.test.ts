@@ -51,8 +51,7 @@ async function asServed(vector: Vector, ask: (phase: 'mutate', object: KubeObjec
 
 function saidByWebhook({ status, warnings = [] }: Answer['response']): Said {
   const causes = status?.details?.causes ?? [];
-  const refusal = status !== undefined && status.details === undefined ? [`error: ${status.code}: ${status.message.replace(/^.*? is forbidden: /, '')}`] : [];
-  return [...refusal, ...causes.map(({ field, reason, message }) => `error: ${field}: ${reason}: ${message}`), ...warnings.map((text) => `warning: ${text}`)].toSorted();
+  return [...causes.map(({ field, reason, message }) => `error: ${field}: ${reason}: ${message}`), ...warnings.map((text) => `warning: ${text}`)].toSorted();
 }
 
 function saidByLint(vector: Vector): Said {
@@ -65,8 +64,8 @@ function saidByLint(vector: Vector): Said {
 /** Warnings are cut where API servers may cut them. */
 const maxWarningLength = 256;
 
-function said({ severity, rule, field, type, problem }: LintFinding): string {
-  if (severity === 'error') return rule === 'tenant-mode' ? `error: 403: ${problem.replace(/^Forbidden: /, '')}` : `error: ${field}: FieldValue${type}: ${problem}`;
+function said({ severity, field, type, problem }: LintFinding): string {
+  if (severity === 'error') return `error: ${field}: FieldValue${type}: ${problem}`;
   const text = `${field}: ${problem}`;
   return `warning: ${text.length > maxWarningLength ? `${text.slice(0, maxWarningLength - 1)}…` : text}`;
 }

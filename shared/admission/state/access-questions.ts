@@ -6,6 +6,7 @@ import type { GroupVersionKind } from '../../api/meta.ts';
 import { GROUP } from '../../api/group.ts';
 import { kindByName } from '../../api/kinds.ts';
 import type { KollectTargetSpec } from '../../api/kollect-target.ts';
+import type { Subject } from '../judge-object.ts';
 import { sinkKinds } from '../lookups.ts';
 import type { KnownClusterTarget, KnownTarget, Lookups } from '../lookups.ts';
 import type { Loose } from '../rule.ts';
@@ -42,27 +43,28 @@ const maxNamespaces = 50;
 const maxTargets = 1_000;
 
 /**
- * What the writer of an object has to be allowed. On an update only what the old object did not ask for already; nothing when the spec is the same.
+ * What the writer of an object has to be allowed. On an update only what the old object did not ask for already; nothing when the spec is the same. Both
+ * have their defaults.
  *
- * @example accessQuestions('KollectDatabaseSink', sink, undefined, lookups)
+ * @example accessQuestions({ kind: 'KollectDatabaseSink', object: sink, namespace: 'team-a' }, lookups)
  * // [{ field: 'spec.postgres.databaseRef', verb: 'get', resource: { group: '', plural: 'secrets' }, name: 'dsn', namespaces: ['kollect-system'] }]
  */
-export function accessQuestions(kind: string, object: unknown, old: unknown, lookups: Lookups): AccessQuestion[] {
-  const written = object as Written;
-  const before = old === undefined ? undefined : (old as Partial<Written>);
-  if (before !== undefined && isDeepStrictEqual(before.spec, written.spec)) return [];
-  const questions = questionsOf(kind, written, lookups);
-  if (questions.length === 0 || before?.spec === undefined || before.spec === null || isDeepened(kind, before.spec, written.spec)) return questions;
-  return without(questions, questionsOf(kind, { ...written, spec: before.spec }, lookups));
+export function accessQuestions({ kind, object, namespace, old }: Subject, lookups: Lookups): AccessQuestion[] {
+  const { metadata, spec } = object as Written;
+  const before = (old as Partial<Written> | undefined)?.spec;
+  if (before !== undefined && isDeepStrictEqual(before, spec)) return [];
+  const name = metadata?.name ?? '';
+  const questions = questionsOf({ kind, namespace, name, spec }, lookups);
+  if (questions.length === 0 || before === undefined || before === null || isDeepened(kind, before, spec)) return questions;
+  return without(questions, questionsOf({ kind, namespace, name, spec: before }, lookups));
 }
 
 interface Written {
-  metadata?: { name?: string; namespace?: string } | null;
+  metadata?: { name?: string } | null;
   spec: unknown;
 }
 
-function questionsOf(kind: string, { metadata, spec }: Written, lookups: Lookups): AccessQuestion[] {
-  const namespace = metadata?.namespace ?? '';
+function questionsOf({ kind, namespace, name, spec }: { kind: string; namespace: string; name: string; spec: unknown }, lookups: Lookups): AccessQuestion[] {
   switch (kind) {
     case 'KollectSnapshotSink':
     case 'KollectDatabaseSink':
@@ -81,7 +83,7 @@ function questionsOf(kind: string, { metadata, spec }: Written, lookups: Lookups
       return collected === undefined ? [] : [{ field: fieldOfReach(filter), verb: 'list', resource: { kind: collected }, namespaces: reach(filter, undefined) }];
     }
     case 'KollectProfile':
-      return targetsOf(metadata?.name ?? '', namespace, spec, lookups);
+      return targetsOf(name, namespace, spec, lookups);
     default:
       return [];
   }

@@ -1,7 +1,6 @@
 import { asWarning, sortFindings } from '../finding.ts';
 import type { Finding } from '../finding.ts';
 import type { Lookups } from '../lookups.ts';
-import { isUnchangedSince } from '../ratchet.ts';
 import { stateRulesOf } from './registry.ts';
 import type { StateInput } from './state-rule.ts';
 
@@ -9,8 +8,8 @@ export interface StateContext {
   lookups: Lookups;
   /** Namespace of the request, which counts more than what the object says. */
   namespace?: string;
-  /** The object as it is stored, on update: what was accepted once and is unchanged is warned about, not refused. */
-  old?: unknown;
+  /** On update, whether it leaves alone all that rules judge: what was accepted once is warned about then, not refused. Asked only when something is refused. */
+  isUnchanged?: (() => boolean) | undefined;
 }
 
 /**
@@ -19,14 +18,14 @@ export interface StateContext {
  *
  * @example validateState('KollectInventory', inventory, { lookups: objectLookups([scope]) })
  */
-export function validateState(kind: string, object: unknown, { lookups, namespace, old }: StateContext): Finding[] {
+export function validateState(kind: string, object: unknown, { lookups, namespace, isUnchanged }: StateContext): Finding[] {
   const { metadata, spec } = object as { metadata?: { name?: unknown; namespace?: unknown } | null; spec: unknown };
   const input: StateInput<never> = { kind, name: text(metadata?.name), namespace: namespace ?? text(metadata?.namespace), spec: spec as never, lookups };
   const findings: Finding[] = [];
   for (const { id, check } of stateRulesOf(kind)) check(input, (finding) => findings.push({ ...finding, rule: id }));
   if (findings.length === 0) return findings;
   const refused = findings.some(({ severity }) => severity === 'error');
-  const tolerated = refused && old !== undefined && isUnchangedSince(old, kind, object);
+  const tolerated = refused && isUnchanged?.() === true;
   return sortFindings(tolerated ? findings.map((finding) => (finding.severity === 'error' ? asWarning(finding) : finding)) : findings);
 }
 

@@ -98,7 +98,7 @@ export const inventoryVectors: readonly Vector[] = [
   cluster('a sink in a namespace that cannot be', { snapshotSinkRefs: [{ name: 'g', namespace: 'NOT_VALID' }] }, { errors: ['spec.snapshotSinkRefs[0].namespace'] }),
   cluster('one name in two namespaces', { snapshotSinkRefs: [{ name: 'g', namespace: 'a' }, { name: 'g', namespace: 'b' }, 'g'] }),
   cluster('one sink by two spellings', { snapshotSinkRefs: ['g', { name: 'g', namespace: 'kollect-system' }] }, { errors: ['spec.snapshotSinkRefs[1].name'], says: ['Duplicate value: "kollect-system/g"'] }),
-  cluster('tenant mode', {}, { installation: { tenantMode: true }, code: 403, says: ['KollectInventory'] }),
+  cluster('tenant mode', {}, { installation: { tenantMode: true }, code: 403, errors: ['kind'], says: ['KollectInventory'] }),
   cluster('tenant mode while it is being deleted', {}, { installation: { tenantMode: true }, old: { spec: rollup }, metadata: { deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: ['kollect.dev/cluster-inventory-cleanup'] } }),
 
   test('one sink', { sinkRef: { databaseSinkRef: 'pg' } }, { stored: { ttlSecondsAfterFinished: 300 } }),

@@ -77,9 +77,9 @@ const ceilings: Vector[] = [
 
 const tenant = { tenantMode: true };
 const tenants: Vector[] = [
-  vector('KollectClusterInventory', 'tenant mode: a cluster inventory', rollup(['a']), { installation: tenant, code: 403 }),
-  vector('KollectClusterTarget', 'tenant mode: a cluster target', clusterTarget({}), { installation: tenant, code: 403 }),
-  vector('KollectClusterTarget', 'tenant mode: an update of a cluster target that stays as it is', clusterTarget({}), { installation: tenant, code: 403, old: { spec: clusterTarget({}) } }),
+  vector('KollectClusterInventory', 'tenant mode: a cluster inventory', rollup(['a']), { installation: tenant, code: 403, errors: ['kind'] }),
+  vector('KollectClusterTarget', 'tenant mode: a cluster target', clusterTarget({}), { installation: tenant, code: 403, errors: ['kind'] }),
+  vector('KollectClusterTarget', 'tenant mode: an update of a cluster target that stays as it is', clusterTarget({}), { installation: tenant, code: 403, errors: ['kind'], old: { spec: clusterTarget({}) } }),
   vector('KollectTarget', 'tenant mode: a target', { profileRef: 'p' }, { installation: tenant }),
 ];
 

@@ -99,6 +99,6 @@ export const targetVectors: readonly Vector[] = [
   cluster('a profile without a name', { profileRef: { namespace: 'kollect-system' } }, { errors: ['spec.profileRef.name'], says: ['Required value'] }),
   cluster('a profile name that no object can have', { profileRef: { name: 'P', namespace: 'kollect-system' } }, { errors: ['spec.profileRef.name'] }),
   ...selection(cluster),
-  cluster('tenant mode', {}, { installation: { tenantMode: true }, code: 403, says: ['KollectTarget'] }),
+  cluster('tenant mode', {}, { installation: { tenantMode: true }, code: 403, errors: ['kind'], says: ['KollectTarget'] }),
   { name: 'cluster target: tenant mode while it is being deleted', kind: 'KollectClusterTarget', installation: { tenantMode: true }, old: { spec: wide }, object: { spec: wide, metadata: { deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: ['example.com/x'] } } },
 ];

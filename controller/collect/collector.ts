@@ -8,7 +8,7 @@ import type { AccessReviews } from './access-reviews.ts';
 import { ListSlots } from './list-slots.ts';
 import { RefusalKeeper } from './refusal-keeper.ts';
 import { ResourceWatch } from './resource-watch.ts';
-import type { RowStore } from './row-store.ts';
+import type { RowStore, TargetRows } from './row-store.ts';
 import type { CollectionSpec, NamespaceCeiling, NamespaceDefaults, NamespaceFacts } from './selection.ts';
 import { Subscription } from './subscription.ts';
 import { WatchScopes } from './watch-scopes.ts';
@@ -65,6 +65,7 @@ export interface CollectionState {
 
 interface Collection {
   plan: CollectionPlan;
+  rows: TargetRows;
   subscription: Subscription;
   scopes: WatchScopes;
 }
@@ -83,7 +84,7 @@ export class Collector {
   constructor(options: CollectorOptions) {
     this.#options = options;
     this.#refusals = new RefusalKeeper({
-      collections: () => [...this.#collections.values()].map(({ subscription, scopes }) => ({ rows: subscription.rows, relist: () => scopes.relist(subscription) })),
+      collections: () => [...this.#collections.values()].map(({ rows, subscription, scopes }) => ({ rows, relist: () => scopes.relist(subscription) })),
       onChange: ({ namespace, name }) => options.onProgress(namespace, name),
     });
   }
@@ -101,8 +102,11 @@ export class Collector {
       if (isBoundAnew) this.#resolve(running);
       return;
     }
+    const resourceKey = keyOf(plan.resource);
+    rows.profile = plan.profile;
+    rows.retain(new Set([resourceKey]));
     const subscription = new Subscription({
-      rows,
+      rows: rows.resource(resourceKey),
       spec: plan.spec,
       profile: plan.profile,
       namespaced: plan.resource.namespaced,
@@ -111,7 +115,7 @@ export class Collector {
     });
     subscription.resolveNamespaces(this.#options.namespaces.list(), plan.ceiling);
     const scopes = this.#scopesOf(plan.resource);
-    this.#collections.set(key, { plan, subscription, scopes });
+    this.#collections.set(key, { plan, rows, subscription, scopes });
     scopes.add(subscription);
     if (running) this.#release(running);
   }
@@ -223,4 +227,9 @@ export class Collector {
     this.#resources.delete(scopes.resource.path());
     void scopes.stop();
   }
+}
+
+/** Names the rows of a resource, wherever the API server serves it. */
+function keyOf({ group, version, kind }: ApiResource): string {
+  return `${group}/${version}/${kind}`;
 }

@@ -1,9 +1,9 @@
-import { hash } from 'node:crypto';
 import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
 import type { Limits } from '../../shared/api/collection-filter.ts';
 import { SnapshotDigest } from './digest.ts';
 import type { MemoryLevel } from './memory-watermark.ts';
-import { RefusedObjects } from './refused-objects.ts';
+import { ResourceRows } from './resource-rows.ts';
+import type { RowOwner } from './resource-rows.ts';
 
 /**
  * One collected object as one target sees it. Immutable: a change replaces the row. Its strings come out of `JSON.parse` and
@@ -23,7 +23,7 @@ export interface Row {
 }
 
 /** A row with the store's own bookkeeping, which is no part of its content. */
-interface StoredRow extends Row {
+export interface StoredRow extends Row {
   resourceVersion: string;
   /** The list that last confirmed the row. */
   epoch: number;
@@ -54,8 +54,10 @@ interface Surroundings {
 }
 
 /**
- * The rows of one target, in maps by namespace and uid: one large map would stop the process for tens of milliseconds when it grows.
- * The object is the identity of one life of a target; a target that is deleted and created again gets another.
+ * The rows of one target. The object is the identity of one life of a target; a target that is deleted and created again gets another.
+ *
+ * An object may be served by several resources, such as two versions of a kind. Where a target collects more than one of them, the row of the first
+ * by key is the row of the object, whatever the order in which they were seen; the others stand behind it and take its place when it leaves.
  */
 export class TargetRows {
   readonly namespace: string;
@@ -65,7 +67,6 @@ export class TargetRows {
   profile: CompiledProfile | undefined;
   /** Ends of growth. Rows that are known go on beyond them; objects that are not known are refused. */
   limits: Limits = {};
-  readonly refused = new RefusedObjects();
   /** What the last refusal was for. */
   #shortage: Shortage | undefined;
   #unchanged = 0;
@@ -73,14 +74,27 @@ export class TargetRows {
   #count = 0;
   #bytes = 0;
   #failing = 0;
-  readonly #namespaces = new Map<string, Map<string, StoredRow>>();
-  #epoch = 0;
+  /** In the order of their keys. */
+  #resources = new Map<string, ResourceRows>();
+  /** Rows that stand behind another one of their object. */
+  readonly #behind = new Set<StoredRow>();
   readonly #surroundings: Surroundings;
+  readonly #owner: RowOwner;
 
   constructor(namespace: string, name: string, surroundings: Surroundings) {
     this.namespace = namespace;
     this.name = name;
     this.#surroundings = surroundings;
+    this.#owner = {
+      namespace,
+      name,
+      refuses: (rows, inNamespace, uid, payload) => this.#refuses(rows, inNamespace, uid, payload),
+      changed: (rows, before, after) => this.#changed(rows, before, after),
+      failing: (row, failures) => {
+        if (!this.#behind.has(row)) this.#failing += sign(failures) - sign(row.failures);
+      },
+      unchanged: () => void this.#unchanged++,
+    };
   }
 
   /** Another number after every change of a row. */
@@ -95,6 +109,17 @@ export class TargetRows {
   /** Changes of objects that changed nothing of their rows. */
   get unchanged(): number {
     return this.#unchanged;
+  }
+
+  /** The objects that are left out: how many are known, and whether there are more. */
+  get refused(): { count: number; more: boolean; any: boolean } {
+    let count = 0;
+    let more = false;
+    for (const { refused } of this.#resources.values()) {
+      count += refused.count;
+      more ||= refused.more;
+    }
+    return { count, more, any: more || count > 0 };
   }
 
   /** Why objects are left out; undefined when none is. */
@@ -112,100 +137,28 @@ export class TargetRows {
     return this.#failing;
   }
 
-  /** True when an object is known or there may be room for it; otherwise it is refused, and needs no extraction. */
-  admits(namespace: string, uid: string): boolean {
-    return this.#namespaces.get(namespace)?.has(uid) === true || !this.#refuses(namespace, uid, 0);
-  }
-
-  /** Stores what was seen. An equal payload is no change, and nobody is told. A new row is refused when there is no room for it. */
-  upsert(facts: RowFacts): 'created' | 'updated' | 'unchanged' | 'refused' {
-    let rows = this.#namespaces.get(facts.namespace);
-    const before = rows?.get(facts.uid);
-    if (before === undefined && this.#refuses(facts.namespace, facts.uid, this.limits.maxBytes === undefined ? 0 : Buffer.byteLength(facts.payload))) return 'refused';
-    if (!rows) this.#namespaces.set(facts.namespace, (rows = new Map()));
-    if (before !== undefined && before.payload === facts.payload) {
-      // A list tells of objects that did not change at all.
-      if (before.resourceVersion !== facts.resourceVersion) this.#unchanged++;
-      this.#failing += sign(facts.failures) - sign(before.failures);
-      before.failures = facts.failures;
-      before.resourceVersion = facts.resourceVersion;
-      before.epoch = this.#epoch;
-      return 'unchanged';
+  /** The rows of one resource, opened when they are new. */
+  resource(key: string): ResourceRows {
+    let rows = this.#resources.get(key);
+    if (!rows) {
+      rows = new ResourceRows(this.#owner);
+      this.#resources = new Map([...this.#resources, [key, rows] as const].sort(([a], [b]) => (a < b ? -1 : 1)));
     }
-    const after: StoredRow = {
-      targetNamespace: this.namespace,
-      targetName: this.name,
-      namespace: facts.namespace,
-      name: facts.name,
-      uid: facts.uid,
-      payload: facts.payload,
-      hash: hash('sha256', facts.payload, 'binary'),
-      resourceVersion: facts.resourceVersion,
-      epoch: this.#epoch,
-      failures: facts.failures,
-    };
-    rows.set(facts.uid, after);
-    this.#account(before, after);
-    return before === undefined ? 'created' : 'updated';
+    return rows;
   }
 
-  /** Removes one row; false when there was none. */
-  remove(namespace: string, uid: string): boolean {
-    this.refused.delete(uid);
-    const rows = this.#namespaces.get(namespace);
-    const before = rows?.get(uid);
-    if (!rows || !before) return false;
-    rows.delete(uid);
-    if (rows.size === 0) this.#namespaces.delete(namespace);
-    this.#account(before, undefined);
-    return true;
-  }
-
-  /** Namespaces of which there are rows. */
-  namespaces(): Iterable<string> {
-    return this.#namespaces.keys();
+  /** Removes the rows of all resources but these: the target does not collect the others any more. */
+  retain(keys: ReadonlySet<string>): void {
+    for (const [key, rows] of this.#resources) {
+      if (keys.has(key)) continue;
+      rows.clear();
+      this.#resources.delete(key);
+    }
   }
 
   /** Removes all rows: something proves that the target may have none. */
   clear(): void {
-    for (const namespace of this.#namespaces.keys()) this.removeNamespace(namespace);
-    this.refused.clear();
-  }
-
-  /** Removes the rows of a namespace that the target does not select any more. */
-  removeNamespace(namespace: string): number {
-    this.refused.deleteNamespace(namespace);
-    const rows = this.#namespaces.get(namespace);
-    if (!rows) return 0;
-    const uids = [...rows.keys()];
-    for (const uid of uids) this.remove(namespace, uid);
-    return uids.length;
-  }
-
-  /** A list begins; what is seen from here on counts as confirmed. The result names this list to `completeList`. */
-  beginList(): number {
-    return ++this.#epoch;
-  }
-
-  /** The object exists, but what it says now could not become a row: the one from before stays. */
-  confirm(namespace: string, uid: string): void {
-    const row = this.#namespaces.get(namespace)?.get(uid);
-    if (row) row.epoch = this.#epoch;
-  }
-
-  /**
-   * The list is complete: what nobody saw since it began is gone, but for `spared` uids, which exist and could not be read. A list of one
-   * namespace says so of that namespace only. Of several lists of the same, complete the one that began last. Returns the number of rows removed.
-   */
-  completeList(epoch: number, spared?: ReadonlySet<string>, namespace?: string): number {
-    this.refused.listed(epoch, spared, namespace);
-    let swept = 0;
-    for (const name of namespace === undefined ? this.#namespaces.keys() : [namespace]) {
-      for (const row of this.#namespaces.get(name)?.values() ?? []) {
-        if (row.epoch < epoch && !spared?.has(row.uid) && this.remove(name, row.uid)) swept++;
-      }
-    }
-    return swept;
+    for (const rows of this.#resources.values()) rows.clear();
   }
 
   /** Rows that may be added, as far as those that are there tell how large a row is. */
@@ -216,26 +169,48 @@ export class TargetRows {
     return Math.max(0, Math.min(maxRows - this.#count, Math.floor((maxBytes - this.#bytes) / bytesOfRow)));
   }
 
+  /** One row of each object. */
   *rows(): Generator<Row> {
-    for (const rows of this.#namespaces.values()) yield* rows.values();
+    for (const resource of this.#resources.values()) {
+      for (const rows of resource.byNamespace()) {
+        if (this.#behind.size === 0) yield* rows.values();
+        else yield* rows.values().filter((row) => !this.#behind.has(row));
+      }
+    }
   }
 
-  #refuses(namespace: string, uid: string, bytes: number): boolean {
-    const shortage = this.#shortageOf(bytes);
-    if (shortage === undefined) {
-      this.refused.delete(uid);
-      return false;
-    }
+  #refuses(rows: ResourceRows, namespace: string, uid: string, payload: string): boolean {
+    const shortage = this.#shortageOf(payload);
+    // What another resource knows of already is no further row.
+    if (shortage === undefined || this.#resources.values().some((other) => other !== rows && other.get(namespace, uid) !== undefined)) return false;
     this.#shortage = shortage;
-    this.refused.add(uid, namespace, this.#epoch);
     return true;
   }
 
-  #shortageOf(bytes: number): Shortage | undefined {
+  #shortageOf(payload: string): Shortage | undefined {
     const { maxRows, maxBytes } = this.limits;
     if (maxRows !== undefined && this.#count >= maxRows) return 'maxRows';
-    if (maxBytes !== undefined && this.#bytes + Math.max(1, bytes) > maxBytes) return 'maxBytes';
+    if (maxBytes !== undefined && this.#bytes + Math.max(1, Buffer.byteLength(payload)) > maxBytes) return 'maxBytes';
     return this.#surroundings.lacksMemoryFor(this) ? 'memory' : undefined;
+  }
+
+  /** One resource has another row of an object than before. It is told as far as it is the row of the object. */
+  #changed(rows: ResourceRows, before: StoredRow | undefined, after: StoredRow | undefined): void {
+    if (this.#resources.size === 1) return this.#account(before, after);
+    const { namespace, uid } = (after ?? before)!;
+    let firstBefore: StoredRow | undefined;
+    let firstAfter: StoredRow | undefined;
+    for (const resource of this.#resources.values()) {
+      const other = resource === rows ? undefined : resource.get(namespace, uid);
+      firstBefore ??= other ?? (resource === rows ? before : undefined);
+      firstAfter ??= other ?? (resource === rows ? after : undefined);
+    }
+    if (before) this.#behind.delete(before);
+    if (after && after !== firstAfter) this.#behind.add(after);
+    if (firstBefore === firstAfter) return;
+    if (firstBefore && firstBefore !== before) this.#behind.add(firstBefore);
+    if (firstAfter) this.#behind.delete(firstAfter);
+    this.#account(firstBefore, firstAfter);
   }
 
   #account(before: StoredRow | undefined, after: StoredRow | undefined): void {

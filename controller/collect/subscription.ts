@@ -4,12 +4,12 @@ import { canonicalRow } from '../../shared/extract/canonical-json.ts';
 import { KollectError } from '../../shared/errors.ts';
 import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
 import { objectKey } from '../../shared/kube/object-key.ts';
-import type { TargetRows } from './row-store.ts';
+import type { ResourceRows } from './resource-rows.ts';
 import { compileObjectSelection, matchedNamespaces } from './selection.ts';
 import type { CollectionSpec, NamespaceCeiling, NamespaceDefaults, NamespaceFacts, NamespaceLookup, ObjectSelection } from './selection.ts';
 
 export interface SubscriptionOptions {
-  rows: TargetRows;
+  rows: ResourceRows;
   spec: CollectionSpec;
   profile: CompiledProfile;
   /** Cluster-scoped kinds have no namespace gate. */
@@ -20,7 +20,7 @@ export interface SubscriptionOptions {
 
 /** What one target wants of one resource, and how an object becomes its row. */
 export class Subscription {
-  readonly rows: TargetRows;
+  readonly rows: ResourceRows;
   readonly #spec: CollectionSpec;
   readonly #profile: CompiledProfile;
   readonly #namespaced: boolean;
@@ -36,7 +36,6 @@ export class Subscription {
 
   constructor(options: SubscriptionOptions) {
     this.rows = options.rows;
-    this.rows.profile = options.profile;
     this.#spec = options.spec;
     this.#profile = options.profile;
     this.#namespaced = options.namespaced;

@@ -8,6 +8,7 @@ import { RefusalKeeper } from '../../controller/collect/refusal-keeper.ts';
 import { RefusedObjects } from '../../controller/collect/refused-objects.ts';
 import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
 
+const of = (target: TargetRows) => target.resource('v1/ConfigMap');
 const facts = (uid: string, payload = uid, namespace = 'shop') => ({ namespace, name: uid, uid, payload, resourceVersion: '1', failures: 0 });
 
 t.test('the lowest of all limits holds, each for itself', async (t) => {
@@ -16,57 +17,77 @@ t.test('the lowest of all limits holds, each for itself', async (t) => {
 });
 
 t.test('at the limit of rows known objects go on and new ones are refused', async (t) => {
-  const rows = new RowStore().open('shop', 'web');
-  rows.limits = { maxRows: 2 };
+  const target = new RowStore().open('shop', 'web');
+  const rows = target.resource('v1/ConfigMap');
+  target.limits = { maxRows: 2 };
   t.equal(rows.upsert(facts('a')), 'created');
   t.equal(rows.upsert(facts('b')), 'created');
-  t.equal(rows.shortage, undefined, 'a target that is full and refused nothing is complete');
+  t.equal(target.shortage, undefined, 'a target that is full and refused nothing is complete');
   t.equal(rows.upsert(facts('c')), 'refused');
   t.equal(rows.admits('shop', 'd'), false, 'before anything is extracted');
   t.equal(rows.admits('shop', 'a'), true);
   t.equal(rows.upsert(facts('a', 'a2')), 'updated');
-  t.match([rows.count, rows.refused.count, rows.shortage, rows.room], [2, 2, 'maxRows', 0]);
+  t.match([target.count, target.refused.count, target.shortage, target.room], [2, 2, 'maxRows', 0]);
 
-  rows.limits = { maxRows: 1 };
+  target.limits = { maxRows: 1 };
   t.equal(rows.upsert(facts('b', 'b2')), 'updated', 'a limit below what is there takes nothing away');
-  t.equal(rows.count, 2);
+  t.equal(target.count, 2);
 });
 
 t.test('at the limit of bytes a smaller object may still come', async (t) => {
-  const rows = new RowStore().open('shop', 'web');
-  rows.limits = { maxBytes: 100 };
+  const target = new RowStore().open('shop', 'web');
+  const rows = target.resource('v1/ConfigMap');
+  target.limits = { maxBytes: 100 };
   t.equal(rows.upsert(facts('a', 'x'.repeat(90))), 'created');
   t.equal(rows.upsert(facts('b', 'x'.repeat(11))), 'refused');
   t.equal(rows.upsert(facts('d', 'é'.repeat(6))), 'refused', 'bytes, not characters');
   t.equal(rows.upsert(facts('c', 'x'.repeat(10))), 'created');
   t.equal(rows.upsert(facts('a', 'x'.repeat(200))), 'updated', 'known objects may grow beyond it');
-  t.match([rows.shortage, rows.bytes, rows.room], ['maxBytes', 210, 0]);
-  rows.limits = { maxBytes: 1_000 };
+  t.match([target.shortage, target.bytes, target.room], ['maxBytes', 210, 0]);
+  target.limits = { maxBytes: 1_000 };
   t.equal(rows.upsert(facts('b', 'x'.repeat(11))), 'created');
   t.equal(rows.upsert(facts('d', 'é'.repeat(6))), 'created');
-  t.equal(rows.shortage, undefined);
+  t.equal(target.shortage, undefined);
+});
+
+t.test('limits hold for all resources of a target together', async (t) => {
+  const target = new RowStore().open('shop', 'web');
+  const [maps, pods] = [target.resource('v1/ConfigMap'), target.resource('v1/Pod')];
+  target.limits = { maxRows: 2 };
+  maps.upsert(facts('a'));
+  t.equal(pods.upsert(facts('b')), 'created');
+  t.equal(maps.upsert(facts('c')), 'refused');
+  t.equal(pods.upsert(facts('d')), 'refused');
+  t.equal(pods.upsert(facts('a')), 'created', 'an object that has a row already');
+  t.match([target.count, target.refused, target.shortage], [2, { count: 2, more: false, any: true }, 'maxRows']);
+  pods.completeList(pods.beginList());
+  t.equal(target.refused.count, 1, 'a list of one resource tells nothing of what another one refused');
+  t.equal(target.count, 1);
+  target.clear();
+  t.equal(target.refused.any, false);
 });
 
 t.test('what was refused is forgotten when it is gone, not wanted, or not listed any more', async (t) => {
-  const rows = new RowStore().open('shop', 'web');
-  rows.limits = { maxRows: 1 };
+  const target = new RowStore().open('shop', 'web');
+  const rows = target.resource('v1/ConfigMap');
+  target.limits = { maxRows: 1 };
   for (const uid of ['a', 'b', 'c', 'd']) rows.upsert(facts(uid, uid, uid === 'd' ? 'pay' : 'shop'));
-  t.equal(rows.refused.count, 3);
+  t.equal(target.refused.count, 3);
   rows.remove('shop', 'b');
   rows.removeNamespace('pay');
-  t.equal(rows.refused.count, 1);
+  t.equal(target.refused.count, 1);
 
   const list = rows.beginList();
   rows.upsert(facts('a'));
   rows.upsert(facts('e'));
   rows.completeList(list, undefined, 'pay');
-  t.equal(rows.refused.count, 2, 'a list of another namespace says nothing');
+  t.equal(target.refused.count, 2, 'a list of another namespace says nothing');
   rows.completeList(list);
-  t.equal(rows.refused.count, 1, 'c was not listed');
+  t.equal(target.refused.count, 1, 'c was not listed');
   t.equal(rows.completeList(rows.beginList(), new Set(['a', 'e'])), 0);
-  t.equal(rows.refused.count, 1, 'what a list did not look at is as it was');
+  t.equal(target.refused.count, 1, 'what a list did not look at is as it was');
   rows.clear();
-  t.equal(rows.refused.any, false);
+  t.equal(target.refused.any, false);
 });
 
 t.test('of very many refused objects it is only remembered that there are more', async (t) => {
@@ -85,19 +106,19 @@ t.test('when memory is scarce the largest target alone takes nothing new; when i
   const memory: { level: MemoryLevel } = { level: 'enough' };
   const store = new RowStore(memory);
   const [small, large] = [store.open('a', 'small'), store.open('b', 'large')];
-  small.upsert(facts('a'));
-  for (const uid of ['a', 'b']) large.upsert(facts(uid));
+  of(small).upsert(facts('a'));
+  for (const uid of ['a', 'b']) of(large).upsert(facts(uid));
   memory.level = 'scarce';
-  t.equal(large.upsert(facts('c')), 'refused');
-  t.equal(large.upsert(facts('a', 'a2')), 'updated');
-  t.equal(small.upsert(facts('b')), 'created');
+  t.equal(of(large).upsert(facts('c')), 'refused');
+  t.equal(of(large).upsert(facts('a', 'a2')), 'updated');
+  t.equal(of(small).upsert(facts('b')), 'created');
   t.match([large.shortage, large.room, small.shortage], ['memory', 0, undefined]);
   memory.level = 'full';
-  t.equal(small.upsert(facts('c')), 'refused');
-  t.equal(small.upsert(facts('a', 'a2')), 'updated');
+  t.equal(of(small).upsert(facts('c')), 'refused');
+  t.equal(of(small).upsert(facts('a', 'a2')), 'updated');
   memory.level = 'scarce';
   store.close('b', 'large');
-  t.equal(small.upsert(facts('d')), 'refused', 'then another one is the largest');
+  t.equal(of(small).upsert(facts('d')), 'refused', 'then another one is the largest');
 });
 
 t.test('the level of memory falls later than it rises', async (t) => {
@@ -106,17 +127,18 @@ t.test('the level of memory falls later than it rises', async (t) => {
 });
 
 t.test('what was refused is listed again when there is room, ever more seldom while there is not enough', async (t) => {
-  const rows = new RowStore().open('shop', 'web');
+  const target = new RowStore().open('shop', 'web');
+  const rows = target.resource('v1/ConfigMap');
   const told: (string | undefined)[] = [];
   let lists = 0;
-  const keeper = new RefusalKeeper({ collections: () => [{ rows, relist: () => lists++ }], onChange: (changed: TargetRows) => told.push(changed.shortage) });
+  const keeper = new RefusalKeeper({ collections: () => [{ rows: target, relist: () => lists++ }], onChange: (changed: TargetRows) => told.push(changed.shortage) });
   t.teardown(() => keeper.stop());
   const listsUntil = (from: number, to: number): number => {
     const before = lists;
     for (let second = from; second < to; second++) keeper.look(second * 1_000);
     return lists - before;
   };
-  rows.limits = { maxRows: 10 };
+  target.limits = { maxRows: 10 };
   for (let index = 0; index < 20; index++) rows.upsert(facts(`u${index}`));
   t.equal(listsUntil(0, 1_000), 0, 'no room, no list');
   t.strictSame(told, ['maxRows']);
@@ -124,9 +146,9 @@ t.test('what was refused is listed again when there is room, ever more seldom wh
   const often = listsUntil(1_000, 4_600);
   t.ok(often > 3 && often < 15, `${often} lists in an hour`);
 
-  rows.limits = { maxRows: 11 };
+  target.limits = { maxRows: 11 };
   t.equal(listsUntil(4_600, 4_601), 1, 'a limit that was raised: at once');
-  rows.limits = { maxRows: 100 };
+  target.limits = { maxRows: 100 };
   t.equal(listsUntil(4_601, 4_602), 1);
   for (let index = 0; index < 20; index++) rows.upsert(facts(`u${index}`));
   t.equal(listsUntil(4_602, 5_602), 0);

@@ -8,10 +8,12 @@ const store = new RowStore(memory);
 const [small, runaway] = [store.open('team-a', 'small'), store.open('team-b', 'runaway')];
 
 let count = 0;
-function put(rows: TargetRows): ReturnType<TargetRows['upsert']> {
+const of = (rows: TargetRows) => rows.resource('v1/ConfigMap');
+
+function put(rows: TargetRows): string {
   const name = JSON.parse(`"object-${count++}"`) as string;
   // Two texts that are made anew, as extraction makes them.
-  return rows.upsert({ namespace: 'shop', name, uid: name, payload: JSON.stringify({ name, attributes: 'x'.repeat(400) }), resourceVersion: '1', failures: 0 });
+  return of(rows).upsert({ namespace: 'shop', name, uid: name, payload: JSON.stringify({ name, attributes: 'x'.repeat(400) }), resourceVersion: '1', failures: 0 });
 }
 
 for (let index = 0; index < 100; index++) put(small);
@@ -20,12 +22,12 @@ while (count < 2_000_000 && !runaway.refused.any) {
   for (let index = 0; index < 200; index++) put(runaway);
   await nextTurn();
 }
-const known = runaway.upsert({ namespace: 'shop', name: first, uid: first, payload: '{}', resourceVersion: '2', failures: 0 });
+const known = of(runaway).upsert({ namespace: 'shop', name: first, uid: first, payload: '{}', resourceVersion: '2', failures: 0 });
 const other = put(small);
 const { shortage } = runaway;
 
 const names = [...runaway.rows()].map(({ uid }) => uid);
-for (const uid of names.slice(names.length / 20)) runaway.remove('shop', uid);
+for (const uid of names.slice(names.length / 20)) of(runaway).remove('shop', uid);
 names.length = 0;
 // Whatever else the process does makes garbage, and that is what shows the new room.
 let garbage: string[] = [];

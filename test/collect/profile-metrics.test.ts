@@ -15,7 +15,7 @@ function profileOf(metrics: readonly MetricSource[] = [], attributes: readonly A
 
 function put(rows: TargetRows, uid: string, attributes: JsonObject): void {
   const payload = canonicalRow({ targetNamespace: rows.namespace, targetName: rows.name, namespace: 'shop', name: uid, group: 'apps', version: 'v1', kind: 'Deployment', uid, attributes });
-  rows.upsert({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
+  rows.resource('apps/v1/Deployment').upsert({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
 }
 
 function scraped(intervalMs = 0) {
@@ -63,8 +63,8 @@ t.test('metrics sum what they name, by labels where they have some, and follow w
     'series{series="object_count"} 4',
     'series{series="pods"} 12',
   ]);
-  rows.remove('shop', 'c');
-  rows.remove('shop', 'b');
+  rows.resource('apps/v1/Deployment').remove('shop', 'c');
+  rows.resource('apps/v1/Deployment').remove('shop', 'b');
   put(rows, 'a', { replicas: 1, team: 'green', tier: 1 });
   t.strictSame(await sums(), [
     'labeled_series{team="green",tier="1",series="pods_by_team"} 1',
@@ -127,7 +127,7 @@ t.test('many rows are summed in turns, and what changes meanwhile ends it nowher
   let running = true;
   const count = (): void => {
     turns++;
-    rows.remove('shop', `u${turns}`);
+    rows.resource('apps/v1/Deployment').remove('shop', `u${turns}`);
     put(rows, `new${turns}`, { replicas: 1 });
     if (running) setImmediate(count);
   };

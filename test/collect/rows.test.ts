@@ -43,21 +43,23 @@ t.test('the digest is the sum of the hashes modulo 2^256, whatever the order', a
 
 t.test('only real changes are told', async (t) => {
   const { store, journal } = storeWithJournal();
-  const rows = store.open('shop', 'web');
+  const target = store.open('shop', 'web');
+  const rows = target.resource('v1/ConfigMap');
   t.equal(rows.upsert(facts('a', 'one')), 'created');
   t.equal(rows.upsert(facts('a', 'one')), 'unchanged');
   t.equal(rows.upsert(facts('a', 'two')), 'updated');
   t.equal(rows.remove('shop', 'a'), true);
   t.equal(rows.remove('shop', 'a'), false);
   t.strictSame(journal, ['open web', 'web ->one', 'web one>two', 'web two>-']);
-  t.equal(rows.count, 0);
-  t.equal(rows.bytes, 0);
-  t.equal(rows.digest.toString(), '0'.repeat(64));
+  t.equal(target.count, 0);
+  t.equal(target.bytes, 0);
+  t.equal(target.digest.toString(), '0'.repeat(64));
 });
 
 t.test('changes that change no row are counted, lists that repeat an object are not', async (t) => {
   const store = new RowStore();
-  const rows = store.open('shop', 'web');
+  const target = store.open('shop', 'web');
+  const rows = target.resource('v1/ConfigMap');
   rows.upsert(facts('a', 'x'));
   rows.upsert(facts('a', 'x'));
   rows.upsert({ ...facts('a', 'x'), resourceVersion: '2' });
@@ -69,19 +71,21 @@ t.test('changes that change no row are counted, lists that repeat an object are 
 
 t.test('a complete list sweeps what it did not confirm, and nothing else', async (t) => {
   const { store } = storeWithJournal();
-  const rows = store.open('shop', 'web');
+  const target = store.open('shop', 'web');
+  const rows = target.resource('v1/ConfigMap');
   for (const uid of ['a', 'b', 'c']) rows.upsert(facts(uid, uid));
   const list = rows.beginList();
   rows.upsert(facts('a', 'a'));
   rows.upsert(facts('d', 'd'));
   rows.remove('shop', 'c');
   t.equal(rows.completeList(list), 1, 'b was neither listed nor seen');
-  t.strictSame(uids(rows), ['a', 'd']);
+  t.strictSame(uids(target), ['a', 'd']);
 });
 
 t.test('lists of single namespaces sweep these, whatever else is listed meanwhile', async (t) => {
   const { store } = storeWithJournal();
-  const rows = store.open('shop', 'web');
+  const target = store.open('shop', 'web');
+  const rows = target.resource('v1/ConfigMap');
   for (const uid of ['a', 'b']) rows.upsert(facts(uid, uid, 'north'));
   for (const uid of ['c', 'd']) rows.upsert(facts(uid, uid, 'south'));
   const north = rows.beginList();
@@ -89,26 +93,82 @@ t.test('lists of single namespaces sweep these, whatever else is listed meanwhil
   const south = rows.beginList();
   rows.upsert(facts('c', 'c', 'south'));
   t.equal(rows.completeList(north, undefined, 'north'), 1, 'b was not listed');
-  t.strictSame(uids(rows), ['a', 'c', 'd'], 'the other namespace is not touched');
+  t.strictSame(uids(target), ['a', 'c', 'd'], 'the other namespace is not touched');
   t.equal(rows.completeList(south, new Set(['d']), 'south'), 0, 'd could not be read');
-  t.strictSame(uids(rows), ['a', 'c', 'd']);
+  t.strictSame(uids(target), ['a', 'c', 'd']);
+});
+
+t.test('lists of one resource say nothing of the rows of another', async (t) => {
+  const { store, journal } = storeWithJournal();
+  const target = store.open('shop', 'web');
+  const [maps, pods] = [target.resource('v1/ConfigMap'), target.resource('v1/Pod')];
+  t.equal(target.resource('v1/Pod'), pods);
+  for (const uid of ['a', 'b']) maps.upsert(facts(uid, uid));
+  for (const uid of ['c', 'd']) pods.upsert({ ...facts(uid, uid), failures: 1 });
+  const list = maps.beginList();
+  maps.upsert(facts('a', 'a'));
+  for (let lists = 0; lists < 3; lists++) pods.beginList();
+  t.equal(maps.completeList(list), 1);
+  t.strictSame(uids(target), ['a', 'c', 'd']);
+  t.strictSame([target.count, target.bytes, target.failing], [3, 3, 2]);
+  maps.removeNamespace('shop');
+  t.strictSame([uids(target), [...maps.namespaces()], [...pods.namespaces()]], [['c', 'd'], [], ['shop']]);
+
+  journal.length = 0;
+  target.retain(new Set(['v1/ConfigMap']));
+  t.strictSame(journal, ['web c>-', 'web d>-'], 'what is not collected any more leaves');
+  t.strictSame([target.count, target.failing, target.digest.toString()], [0, 0, '0'.repeat(64)]);
+  t.not(target.resource('v1/Pod'), pods);
+});
+
+t.test('an object that two resources serve is one row, that of the first by key', async (t) => {
+  for (const order of [['old', 'new'], ['new', 'old']] as const) {
+    const { store, journal } = storeWithJournal();
+    const target = store.open('shop', 'web');
+    const of = { old: target.resource('autoscaling/v1/Scaler'), new: target.resource('autoscaling/v2/Scaler') };
+    of.new.upsert(facts('other', 'o'));
+    for (const version of order) of[version].upsert(facts('a', version));
+    t.strictSame([...target.rows()].map(({ payload }) => payload).sort(), ['o', 'old']);
+    t.equal(target.count, 2);
+    journal.length = 0;
+    of.new.upsert({ ...facts('a', 'newer'), failures: 1 });
+    of.new.upsert({ ...facts('a', 'newer'), failures: 2 });
+    t.strictSame([journal, target.failing, target.bytes], [[], 0, 4], 'what stands behind is not told and not counted');
+    of.old.upsert(facts('a', 'older'));
+    of.old.remove('shop', 'a');
+    t.strictSame([journal, target.failing, target.count], [['web old>older', 'web older>newer'], 1, 2], 'it takes the place of the row that leaves');
+    of.old.upsert(facts('a', 'back'));
+    t.strictSame([[...target.rows()].map(({ payload }) => payload).sort(), target.failing], [['back', 'o'], 0]);
+    of.new.remove('shop', 'a');
+    of.old.remove('shop', 'a');
+    t.strictSame([journal.slice(2), target.count], [['web newer>back', 'web back>-'], 1]);
+
+    of.old.upsert(facts('b', 'old'));
+    of.new.upsert(facts('b', 'new'));
+    target.retain(new Set(['autoscaling/v2/Scaler']));
+    t.strictSame([...target.rows()].map(({ payload }) => payload).sort(), ['new', 'o']);
+    t.equal(target.count, 2);
+    target.clear();
+    t.strictSame([target.count, target.bytes, target.digest.toString()], [0, 0, '0'.repeat(64)]);
+  }
 });
 
 t.test('rows with failed attributes are counted while they fail', async (t) => {
   const { store } = storeWithJournal();
-  const rows = store.open('shop', 'web');
+  const target = store.open('shop', 'web');
+  const rows = target.resource('v1/ConfigMap');
   rows.upsert({ ...facts('a', 'x'), failures: 2 });
   rows.upsert({ ...facts('b', 'x'), failures: 1 });
-  t.equal(rows.failing, 2);
+  t.equal(target.failing, 2);
   rows.upsert({ ...facts('a', 'x'), failures: 0 });
   rows.remove('shop', 'b');
-  t.equal(rows.failing, 0);
+  t.equal(target.failing, 0);
 });
 
 t.test('a target that is closed and opened again is another one', async (t) => {
   const { store, journal } = storeWithJournal();
   const first = store.open('shop', 'web');
-  first.upsert(facts('a', 'x'));
+  first.resource('v1/ConfigMap').upsert(facts('a', 'x'));
   store.close('shop', 'web');
   t.not(store.open('shop', 'web'), first);
   t.equal(store.count, 0);
@@ -116,23 +176,24 @@ t.test('a target that is closed and opened again is another one', async (t) => {
 });
 
 t.test('objects that are served without a uid are kept by namespace and name', async (t) => {
-  const rows = new RowStore().open('shop', 'web');
+  const target = new RowStore().open('shop', 'web');
+  const rows = target.resource('v1/ConfigMap');
   const profile = compileProfile({ spec: { targetGVK: { group: 'metrics.k8s.io', version: 'v1beta1', kind: 'PodMetrics' }, attributes: [{ name: 'cpu', path: '$.cpu' }] } });
   const subscription = new Subscription({ rows, spec: { watchMode: 'All' }, profile, namespaced: false, namespaces: () => undefined });
   const object = (name: string, cpu: number, namespace = 'shop', uid?: string): KubeObject => ({ apiVersion: 'metrics.k8s.io/v1beta1', kind: 'PodMetrics', metadata: { namespace, name, ...(uid === undefined ? {} : { uid }) }, cpu });
   for (const metrics of [object('a', 1), object('b', 1), object('a', 1, 'pay'), object('c', 1, 'shop', 'u-c')]) subscription.apply(metrics);
-  t.strictSame(uids(rows), ['pay/a', 'shop/a', 'shop/b', 'u-c']);
+  t.strictSame(uids(target), ['pay/a', 'shop/a', 'shop/b', 'u-c']);
   subscription.apply(object('a', 2));
-  t.equal(rows.count, 4, 'a change is a change');
-  t.match([...rows.rows()].find(({ uid }) => uid === 'shop/a')?.payload, /"uid":"shop\/a","attributes":\{"cpu":2\}/);
+  t.equal(target.count, 4, 'a change is a change');
+  t.match([...target.rows()].find(({ uid }) => uid === 'shop/a')?.payload, /"uid":"shop\/a","attributes":\{"cpu":2\}/);
   subscription.remove(object('b', 1));
   const list = rows.beginList();
   subscription.apply(object('a', 1, 'pay'));
   rows.completeList(list, new Set([objectKey(object('a', 2))]));
-  t.strictSame(uids(rows), ['pay/a', 'shop/a'], 'one was listed, one exists and could not be read');
+  t.strictSame(uids(target), ['pay/a', 'shop/a'], 'one was listed, one exists and could not be read');
   t.equal(objectKey({ metadata: { name: 'node' } }), '/node');
 });
 
-function uids(rows: TargetRows): string[] {
-  return [...rows.rows()].map((row: Row) => row.uid).sort();
+function uids(target: TargetRows): string[] {
+  return [...target.rows()].map((row: Row) => row.uid).sort();
 }

@@ -16,7 +16,7 @@ function state(more: Partial<CollectionState> = {}): CollectionState {
 
 function judged(outcome: TargetOutcome, { rows = 0, failing = 0, previous }: { rows?: number; failing?: number; previous?: KollectTargetStatus } = {}): KollectTargetStatus {
   const held = new RowStore().open('shop', 'web');
-  for (let index = 0; index < rows; index++) held.upsert({ namespace: 'shop', name: `o${index}`, uid: `o${index}`, resourceVersion: '1', failures: index < failing ? 1 : 0, payload: String(index) });
+  for (let index = 0; index < rows; index++) held.resource('apps/v1/Deployment').upsert({ namespace: 'shop', name: `o${index}`, uid: `o${index}`, resourceVersion: '1', failures: index < failing ? 1 : 0, payload: String(index) });
   return targetStatus(target, previous, outcome, held, now);
 }
 

@@ -99,7 +99,7 @@ async function until(holds: () => boolean): Promise<void> {
 
 t.test('the first pass is complete, the next ones are deltas, and a burst is one of them', async (t) => {
   const { store, sink, binding, equal } = setUp();
-  const web = store.open('shop', 'web');
+  const web = store.open('shop', 'web').resource('v1/ConfigMap');
   for (let index = 0; index < 500; index++) web.upsert(facts(`u${index}`));
   await until(() => sink.writes.length === 1);
   t.strictSame(sink.writes[0], { mode: 'reconcile', upserts: 500, deletes: 0 });
@@ -114,7 +114,7 @@ t.test('the first pass is complete, the next ones are deltas, and a burst is one
 
 t.test('a refused write, an unknown outcome and changes in between leave sink and view equal', async (t) => {
   const { store, sink, binding, equal } = setUp();
-  const web = store.open('shop', 'web');
+  const web = store.open('shop', 'web').resource('v1/ConfigMap');
   for (const uid of ['a', 'b', 'c']) web.upsert(facts(uid));
   await until(() => sink.writes.length === 1);
 
@@ -132,7 +132,7 @@ t.test('a refused write, an unknown outcome and changes in between leave sink an
 t.test('a failed first pass is repeated as a whole', async (t) => {
   const { store, sink, binding, equal } = setUp();
   sink.script = ['refuse', 'cut'];
-  const web = store.open('shop', 'web');
+  const web = store.open('shop', 'web').resource('v1/ConfigMap');
   web.upsert(facts('a'));
   await until(() => binding.state.phase === 'Failed');
   web.upsert(facts('b'));
@@ -143,7 +143,7 @@ t.test('a failed first pass is repeated as a whole', async (t) => {
 
 t.test('a destination that lost its data gets all of it again', async (t) => {
   const { store, sink, binding, equal } = setUp();
-  const web = store.open('shop', 'web');
+  const web = store.open('shop', 'web').resource('v1/ConfigMap');
   for (const uid of ['a', 'b']) web.upsert(facts(uid));
   await until(() => sink.writes.length === 1);
   sink.script = ['lose'];
@@ -155,7 +155,7 @@ t.test('a destination that lost its data gets all of it again', async (t) => {
 
 t.test('the interval asks one question, and a difference is mended', async (t) => {
   const { store, sink, binding, equal } = setUp({ intervalMs: 500 });
-  const web = store.open('shop', 'web');
+  const web = store.open('shop', 'web').resource('v1/ConfigMap');
   for (const uid of ['a', 'b']) web.upsert(facts(uid));
   await until(() => sink.checks >= 1);
   t.equal(sink.writes.length, 1, 'an unchanged inventory is not written again');
@@ -172,7 +172,7 @@ t.test('another destination behind the same sink is filled from the beginning', 
   const { store, binding } = setUp({
     open: async () => ({ sink: fingerprint === 'here' ? first : other, type: 'memory', cluster: '', fingerprint }),
   });
-  store.open('shop', 'web').upsert(facts('a'));
+  store.open('shop', 'web').resource('v1/ConfigMap').upsert(facts('a'));
   await until(() => first.writes.length === 1);
   fingerprint = 'there';
   binding.reopen();
@@ -183,7 +183,7 @@ t.test('another destination behind the same sink is filled from the beginning', 
 
 t.test('a comparison that is asked for while a pass runs is done after it, and loses no change', async (t) => {
   const { store, sink, binding, equal } = setUp();
-  const web = store.open('shop', 'web');
+  const web = store.open('shop', 'web').resource('v1/ConfigMap');
   web.upsert(facts('a'));
   await until(() => sink.writes.length === 1);
   const gate = Promise.withResolvers<void>();
@@ -216,7 +216,7 @@ t.test('a sink that is not there yet is found later', async (t) => {
       return { sink, type: 'memory', cluster: '', fingerprint: 'here' };
     },
   });
-  store.open('shop', 'web').upsert(facts('a'));
+  store.open('shop', 'web').resource('v1/ConfigMap').upsert(facts('a'));
   await until(() => binding.state.error?.code === 'KOL_SINK_NOT_FOUND');
   exists = true;
   await until(() => sink.rows.size === 1);

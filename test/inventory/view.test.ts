@@ -1,9 +1,10 @@
 import t from 'tap';
-import { RowStore } from '../../controller/collect/row-store.ts';
+import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
 import { planPass } from '../../controller/inventory/pass.ts';
 import { InventoryView } from '../../controller/inventory/view.ts';
 import type { ExportRow } from '../../controller/sinks/contract.ts';
 
+const of = (target: TargetRows) => target.resource('v1/ConfigMap');
 const facts = (uid: string, payload = uid) => ({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
 const identity = { namespace: 'shop', name: 'inventory', cluster: '', generation: 1 };
 
@@ -29,9 +30,9 @@ const written = (upserts: Iterable<readonly ExportRow[]>) => [...upserts].flat()
 t.test('a view counts what its targets hold', async (t) => {
   const { store, view } = setUp();
   const web = store.open('shop', 'web');
-  web.upsert(facts('a'));
-  web.upsert(facts('b'));
-  store.open('shop', 'jobs').upsert(facts('c'));
+  of(web).upsert(facts('a'));
+  of(web).upsert(facts('b'));
+  of(store.open('shop', 'jobs')).upsert(facts('c'));
   t.equal(view.count, 3);
   store.close('shop', 'jobs');
   t.equal(view.count, 2);
@@ -40,13 +41,13 @@ t.test('a view counts what its targets hold', async (t) => {
 t.test('a reader is told each changed row once, in its last form', async (t) => {
   const { store, view } = setUp();
   const web = store.open('shop', 'web');
-  for (const uid of ['a', 'b', 'c']) web.upsert(facts(uid));
+  for (const uid of ['a', 'b', 'c']) of(web).upsert(facts(uid));
   const reader = view.read(new Set([web]));
-  web.upsert(facts('a', 'a2'));
-  web.upsert(facts('a', 'a3'));
-  web.remove('shop', 'b');
-  web.upsert(facts('d'));
-  web.remove('shop', 'd');
+  of(web).upsert(facts('a', 'a2'));
+  of(web).upsert(facts('a', 'a3'));
+  of(web).remove('shop', 'b');
+  of(web).upsert(facts('d'));
+  of(web).remove('shop', 'd');
   const delta = view.changesSince(reader);
   t.strictSame(delta?.upserts.map((row) => row.payload), ['a3']);
   t.strictSame(delta?.deletes.map(({ uid }) => uid).sort(), ['b', 'd'], 'a row that came and went is deleted, in case a cut pass wrote it');
@@ -60,9 +61,9 @@ t.test('a slow reader keeps its changes while a fast one moves on', async (t) =>
   const web = store.open('shop', 'web');
   const slow = view.read(new Set([web]));
   const fast = view.read(new Set([web]));
-  web.upsert(facts('a'));
+  of(web).upsert(facts('a'));
   view.confirm(fast, view.revision, new Set([web]));
-  web.upsert(facts('b'));
+  of(web).upsert(facts('b'));
   t.strictSame(view.changesSince(fast)?.upserts.map((row) => row.uid), ['b']);
   t.strictSame(view.changesSince(slow)?.upserts.map((row) => row.uid).sort(), ['a', 'b']);
   t.equal(view.lag(slow).rows, 2);
@@ -72,7 +73,7 @@ t.test('a log that outgrows its share sends its readers to a full comparison', a
   const { store, view } = setUp();
   const web = store.open('shop', 'web');
   const reader = view.read(new Set([web]));
-  for (let index = 0; index < 10_002; index++) web.upsert(facts(`u${index}`));
+  for (let index = 0; index < 10_002; index++) of(web).upsert(facts(`u${index}`));
   t.equal(view.changesSince(reader), undefined);
 });
 
@@ -80,7 +81,7 @@ t.test('a target that has not listed yet never touches the sink', async (t) => {
   const { store, synced, plan } = setUp();
   const web = store.open('shop', 'web');
   t.equal(plan(), undefined, 'no row, not synced');
-  web.upsert(facts('a'));
+  of(web).upsert(facts('a'));
   t.equal(plan(), undefined, 'a part of a list is not a list');
   synced.add('web');
   const pass = plan();
@@ -90,9 +91,9 @@ t.test('a target that has not listed yet never touches the sink', async (t) => {
 
 t.test('synced targets are exported while others are awaited, and only their stale rows go', async (t) => {
   const { store, synced, plan, confirmed } = setUp();
-  store.open('shop', 'web').upsert(facts('a'));
+  of(store.open('shop', 'web')).upsert(facts('a'));
   const jobs = store.open('shop', 'jobs');
-  jobs.upsert(facts('j'));
+  of(jobs).upsert(facts('j'));
   synced.add('web');
   const first = plan()!;
   t.strictSame(first.change.completeTargets, ['web']);
@@ -101,7 +102,7 @@ t.test('synced targets are exported while others are awaited, and only their sta
   t.equal(first.rows, 1);
 
   const cursor = confirmed(first);
-  jobs.upsert(facts('j', 'j2'));
+  of(jobs).upsert(facts('j', 'j2'));
   t.equal(plan(cursor), undefined, 'changes of the awaited target wait with it');
   synced.add('jobs');
   const second = plan(cursor)!;
@@ -112,13 +113,13 @@ t.test('synced targets are exported while others are awaited, and only their sta
 t.test('one change is a delta of one row', async (t) => {
   const { store, synced, plan, confirmed } = setUp();
   const web = store.open('shop', 'web');
-  for (let index = 0; index < 100; index++) web.upsert(facts(`u${index}`));
+  for (let index = 0; index < 100; index++) of(web).upsert(facts(`u${index}`));
   synced.add('web');
   const first = plan()!;
   const cursor = confirmed(first);
   t.equal(plan(cursor), undefined);
-  web.upsert(facts('u5', 'scaled'));
-  web.remove('shop', 'u6');
+  of(web).upsert(facts('u5', 'scaled'));
+  of(web).remove('shop', 'u6');
   const delta = plan(cursor)!;
   t.equal(delta.mode, 'delta');
   t.strictSame(written(delta.change.upserts), ['web/scaled']);
@@ -133,7 +134,7 @@ t.test('a target that refused objects is written and followed, and nothing besid
   const { store, synced, plan, confirmed } = setUp();
   const web = store.open('shop', 'web');
   web.limits = { maxRows: 1 };
-  for (const uid of ['a', 'b']) web.upsert(facts(uid));
+  for (const uid of ['a', 'b']) of(web).upsert(facts(uid));
   synced.add('web');
   const first = plan()!;
   t.strictSame(first.change.completeTargets, [], 'what the destination has of b stays there');
@@ -142,13 +143,13 @@ t.test('a target that refused objects is written and followed, and nothing besid
 
   const cursor = confirmed(first);
   t.equal(plan(cursor), undefined);
-  web.upsert(facts('a', 'a2'));
+  of(web).upsert(facts('a', 'a2'));
   const delta = plan(cursor)!;
   t.equal(delta.mode, 'delta');
   t.strictSame(written(delta.change.upserts), ['web/a2']);
 
   const later = confirmed(delta);
-  web.remove('shop', 'b');
+  of(web).remove('shop', 'b');
   const compared = plan(later)!;
   t.strictSame(compared.change.completeTargets, ['web'], 'nothing is refused any more: now older rows go');
   t.strictSame(written(compared.change.upserts), ['web/a2']);
@@ -158,21 +159,21 @@ t.test('a target that refused objects is written and followed, and nothing besid
 t.test('a target that refuses objects after it was compared goes on by deltas', async (t) => {
   const { store, synced, plan, confirmed } = setUp();
   const web = store.open('shop', 'web');
-  for (const uid of ['a', 'b']) web.upsert(facts(uid));
+  for (const uid of ['a', 'b']) of(web).upsert(facts(uid));
   synced.add('web');
   const cursor = confirmed(plan()!);
   web.limits = { maxRows: 1 };
-  web.upsert(facts('c'));
+  of(web).upsert(facts('c'));
   t.equal(plan(cursor), undefined);
-  web.remove('shop', 'a');
+  of(web).remove('shop', 'a');
   t.strictSame(plan(cursor)?.change.deletes, [{ targetName: 'web', uid: 'a' }], 'a deleted object is a deleted row');
-  web.remove('shop', 'c');
+  of(web).remove('shop', 'c');
   t.strictSame(plan(cursor)?.change.completeTargets, [], 'it needs no other comparison');
 });
 
 t.test('a target that is gone is told by its absence, also when it comes back under the same name', async (t) => {
   const { store, synced, plan, confirmed } = setUp();
-  store.open('shop', 'web').upsert(facts('a'));
+  of(store.open('shop', 'web')).upsert(facts('a'));
   synced.add('web');
   const first = plan()!;
   const cursor = confirmed(first);
@@ -208,7 +209,7 @@ t.test('a target that nobody reads yet does not fill the log of the others', asy
   const web = store.open('shop', 'web');
   const reader = view.read(new Set([web]));
   const jobs = store.open('shop', 'jobs');
-  for (let index = 0; index < 10_100; index++) jobs.upsert(facts(`j${index}`));
-  web.upsert(facts('a'));
+  for (let index = 0; index < 10_100; index++) of(jobs).upsert(facts(`j${index}`));
+  of(web).upsert(facts('a'));
   t.strictSame(view.changesSince(reader)?.upserts.map((row) => row.uid), ['a']);
 });

@@ -1,19 +1,18 @@
 import { gvkText, isSameGvk } from '../../api/gvk.ts';
 import { sinkNamespaceOf } from '../../api/kollect-cluster-inventory.ts';
 import type { KollectClusterInventorySpec } from '../../api/kollect-cluster-inventory.ts';
-import type { KollectClusterTargetSpec } from '../../api/kollect-cluster-target.ts';
 import type { KollectConnectionTestSpec } from '../../api/kollect-connection-test.ts';
 import type { KollectInventorySpec } from '../../api/kollect-inventory.ts';
-import type { KollectTargetSpec } from '../../api/kollect-target.ts';
-import type { SinkFamily } from '../../api/sink-ref.ts';
+import type { SinkFamily, SinkRefLists } from '../../api/sink-ref.ts';
 import { warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
-import type { KnownClusterScope, KnownProfile, KnownScope } from '../lookups.ts';
-import type { Loose } from '../rule.ts';
+import type { KnownClusterScope, KnownScope } from '../lookups.ts';
 import { titled } from './known-scope.ts';
 import { likelyClusterTarget, likelyProfile, likelySink } from './likely-misspelt.ts';
 import { sinkReferences } from './sink-references.ts';
 import type { StateInput, StateRule } from './state-rule.ts';
+import { profileOf, profileRefOf } from './target-profile.ts';
+import type { AnyTargetSpec } from './target-profile.ts';
 
 const oneScope: StateRule<unknown> = {
   id: 'one-scope',
@@ -31,58 +30,38 @@ const oneClusterScope: StateRule<unknown> = {
   check: ({ lookups }, report) => severalScopes('metadata.name', lookups.clusterScopes(), report),
 };
 
-const targetAdvice: readonly StateRule<KollectTargetSpec>[] = [
-  {
-    id: 'rules-of-profile',
-    field: 'spec.resourceRules[].gvk',
-    asks: 'Should be the targetGVK of the profile, the only kind that is watched.',
-    advises: true,
-    check: ({ spec, namespace, lookups }, report) => rulesOfProfile(spec.resourceRules, spec.profileRef === undefined ? undefined : lookups.profile(namespace, spec.profileRef), report),
-  },
+/** @param nameField where the name of the profile stands */
+const targetAdvice = (nameField: string): StateRule<AnyTargetSpec>[] => [
+  { id: 'rules-of-profile', field: 'spec.resourceRules[].gvk', asks: 'Should be the targetGVK of the profile, the only kind that is watched.', advises: true, check: rulesOfProfile },
   {
     id: 'profile-spelling',
-    field: 'spec.profileRef',
+    field: nameField,
     asks: 'Should not be almost the name of a profile.',
     advises: true,
-    check: ({ spec, namespace, lookups }, report) => spec.profileRef !== undefined && likelyProfile(lookups, 'spec.profileRef', namespace, spec.profileRef, report),
+    check: (target, report) => {
+      const ref = profileRefOf(target);
+      if (ref !== undefined) likelyProfile(target.lookups, nameField, ref.namespace, ref.name, report);
+    },
   },
 ];
 
-const clusterTargetAdvice: readonly StateRule<KollectClusterTargetSpec>[] = [
-  {
-    id: 'rules-of-profile',
-    field: 'spec.resourceRules[].gvk',
-    asks: 'Should be the targetGVK of the profile, the only kind that is watched.',
-    advises: true,
-    check: ({ spec, lookups }, report) => rulesOfProfile(spec.resourceRules, spec.profileRef?.name === undefined ? undefined : lookups.profile(spec.profileRef.namespace ?? '', spec.profileRef.name), report),
+/** @param namespaceOf where the sinks are whose reference names no namespace */
+function sinkSpelling<Spec extends SinkRefLists>(namespaceOf: (input: StateInput<Spec>) => string): StateRule<Spec> {
+  const check = (input: StateInput<Spec>, report: Report): void => {
+    for (const ref of sinkReferences(input.spec)) likelySink(input.lookups, ref.nameField, ref.family, ref.namespace ?? namespaceOf(input), ref.name, report);
+  };
+  return { id: 'sink-spelling', field: 'spec.*SinkRefs[].name', asks: 'Should not be almost the name of a sink.', advises: true, check };
+}
+
+const targetSpelling: StateRule<KollectClusterInventorySpec> = {
+  id: 'target-spelling',
+  field: 'spec.targetRefs[]',
+  asks: 'Should not be almost the name of a KollectClusterTarget.',
+  advises: true,
+  check: ({ spec, lookups }, report) => {
+    for (const [index, name] of (spec.targetRefs ?? []).entries()) if (name !== undefined) likelyClusterTarget(lookups, `spec.targetRefs[${index}]`, name, report);
   },
-  {
-    id: 'profile-spelling',
-    field: 'spec.profileRef.name',
-    asks: 'Should not be almost the name of a profile.',
-    advises: true,
-    check: ({ spec: { profileRef }, lookups }, report) => profileRef?.name !== undefined && likelyProfile(lookups, 'spec.profileRef.name', profileRef.namespace ?? '', profileRef.name, report),
-  },
-];
-
-const inventoryAdvice: readonly StateRule<KollectInventorySpec>[] = [{ id: 'sink-spelling', field: 'spec.*SinkRefs[].name', asks: 'Should not be almost the name of a sink.', advises: true, check: inventorySinks }];
-
-function inventorySinks({ spec, namespace, lookups }: StateInput<KollectInventorySpec>, report: Report): void {
-  for (const ref of sinkReferences(spec)) likelySink(lookups, ref.nameField, ref.family, namespace, ref.name, report);
-}
-
-const clusterInventoryAdvice: readonly StateRule<KollectClusterInventorySpec>[] = [
-  { id: 'sink-spelling', field: 'spec.*SinkRefs[].name', asks: 'Should not be almost the name of a sink.', advises: true, check: clusterInventorySinks },
-  { id: 'target-spelling', field: 'spec.targetRefs[]', asks: 'Should not be almost the name of a KollectClusterTarget.', advises: true, check: clusterTargetNames },
-];
-
-function clusterInventorySinks({ spec, lookups }: StateInput<KollectClusterInventorySpec>, report: Report): void {
-  for (const ref of sinkReferences(spec)) likelySink(lookups, ref.nameField, ref.family, ref.namespace ?? sinkNamespaceOf(spec), ref.name, report);
-}
-
-function clusterTargetNames({ spec, lookups }: StateInput<KollectClusterInventorySpec>, report: Report): void {
-  for (const [index, name] of (spec.targetRefs ?? []).entries()) if (name !== undefined) likelyClusterTarget(lookups, `spec.targetRefs[${index}]`, name, report);
-}
+};
 
 const connectionTestAdvice: readonly StateRule<KollectConnectionTestSpec>[] = [{ id: 'sink-spelling', field: 'spec.sinkRef', asks: 'Should not be almost the name of a sink.', advises: true, check: connectionTestSink }];
 
@@ -97,10 +76,10 @@ function connectionTestSink({ spec, namespace, lookups }: StateInput<KollectConn
 
 /** What other objects suggest about one of each kind. Nobody is refused for it. */
 export const stateAdvice: ReadonlyMap<string, readonly StateRule<never>[]> = new Map<string, readonly StateRule<never>[]>([
-  ['KollectTarget', [oneScope, ...targetAdvice]],
-  ['KollectClusterTarget', [oneClusterScope, ...clusterTargetAdvice]],
-  ['KollectInventory', [oneScope, ...inventoryAdvice]],
-  ['KollectClusterInventory', [oneClusterScope, ...clusterInventoryAdvice]],
+  ['KollectTarget', [oneScope, ...targetAdvice('spec.profileRef')]],
+  ['KollectClusterTarget', [oneClusterScope, ...targetAdvice('spec.profileRef.name')]],
+  ['KollectInventory', [oneScope, sinkSpelling<KollectInventorySpec>(({ namespace }) => namespace)]],
+  ['KollectClusterInventory', [oneClusterScope, sinkSpelling<KollectClusterInventorySpec>(({ spec }) => sinkNamespaceOf(spec)), targetSpelling]],
   ['KollectSnapshotSink', [oneScope]],
   ['KollectDatabaseSink', [oneScope]],
   ['KollectEventSink', [oneScope]],
@@ -113,10 +92,11 @@ function severalScopes(field: string, scopes: readonly (KnownScope | KnownCluste
   report(warning(field, `${scopes.length} scopes hold here, of which only the first by name counts: ${titled(first)}; move what the others say into it`));
 }
 
-function rulesOfProfile(rules: Loose<KollectTargetSpec['resourceRules']>, profile: KnownProfile | undefined, report: Report): void {
+function rulesOfProfile(target: StateInput<AnyTargetSpec>, report: Report): void {
+  const profile = profileOf(target);
   const watched = profile?.spec.targetGVK;
   if (profile === undefined || watched?.kind === undefined) return;
-  for (const [index, rule] of (rules ?? []).entries()) {
+  for (const [index, rule] of (target.spec.resourceRules ?? []).entries()) {
     const gvk = rule?.gvk;
     if (gvk?.kind !== undefined && !isSameGvk(gvk, watched)) report(warning(`spec.resourceRules[${index}].gvk`, `stops the target in this version: the profile ${JSON.stringify(profile.metadata.name)} collects ${gvkText(watched)}, not ${gvkText(gvk)}`));
   }

@@ -10,7 +10,7 @@ import { sinkReferences } from './sink-references.ts';
 import { snapshotPath, snapshotPlace } from './snapshot-destination.ts';
 import type { KnownAddresses, SnapshotPlace } from './snapshot-destination.ts';
 
-type AnyInventory = KnownInventory | KnownClusterInventory;
+export type AnyInventory = KnownInventory | KnownClusterInventory;
 
 /** An inventory writes a file through a sink. */
 interface Written extends SnapshotPlace {

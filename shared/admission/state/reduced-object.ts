@@ -1,4 +1,5 @@
 import type { KubeObject } from '../../api/kube-object.ts';
+import { sinkRefLists } from '../../api/sink-ref.ts';
 import type { KnownObject, KnownSink } from '../lookups.ts';
 import { knownObject } from './object-lookups.ts';
 
@@ -16,38 +17,29 @@ export function reducedObject(object: KubeObject): KnownObject {
       return known;
     case 'KollectProfile':
       return { ...known, spec: { targetGVK: known.spec.targetGVK } };
-    case 'KollectTarget': {
-      const { profileRef, includedNamespaces, namespaceSelector, resourceRules } = known.spec;
-      return { ...known, spec: { profileRef, includedNamespaces, namespaceSelector, resourceRules: resourceRules?.map((rule) => rule && { gvk: rule.gvk }) } };
-    }
-    case 'KollectClusterTarget': {
-      const { profileRef, includedNamespaces, namespaceSelector, resourceRules } = known.spec;
-      return { ...known, spec: { profileRef, includedNamespaces, namespaceSelector, resourceRules: resourceRules?.map((rule) => rule && { gvk: rule.gvk }) } };
-    }
-    case 'KollectInventory': {
-      const { snapshotSinkRefs, databaseSinkRefs, eventSinkRefs, exportMinInterval } = known.spec;
-      return { ...known, spec: { snapshotSinkRefs, databaseSinkRefs, eventSinkRefs, exportMinInterval } };
-    }
-    case 'KollectClusterInventory': {
-      const { snapshotSinkRefs, databaseSinkRefs, eventSinkRefs, exportMinInterval, sinkNamespace, profileRef } = known.spec;
-      return { ...known, spec: { snapshotSinkRefs, databaseSinkRefs, eventSinkRefs, exportMinInterval, sinkNamespace, profileRef } };
-    }
+    case 'KollectTarget':
+    case 'KollectClusterTarget':
+      return { ...known, spec: { ...picked(known.spec, ['profileRef', 'includedNamespaces', 'namespaceSelector']), resourceRules: known.spec.resourceRules?.map((rule) => rule && { gvk: rule.gvk }) } } as KnownObject;
+    case 'KollectInventory':
+      return { ...known, spec: picked(known.spec, ofInventories) };
+    case 'KollectClusterInventory':
+      return { ...known, spec: picked(known.spec, [...ofInventories, 'sinkNamespace', 'profileRef']) };
     default:
       return { ...known, spec: reducedSink(known) };
   }
 }
 
+const ofInventories = [...sinkRefLists, 'exportMinInterval'] as const;
+
+function picked<T extends object, K extends keyof T>(whole: T, keys: readonly K[]): Pick<T, K> {
+  return Object.fromEntries(keys.map((key) => [key, whole[key]])) as Pick<T, K>;
+}
+
 function reducedSink({ kind, spec }: KnownSink): KnownSink['spec'] {
-  const { type, exportMinInterval } = spec;
-  if (kind !== 'KollectSnapshotSink') return { type, exportMinInterval };
-  const { endpoint, pathTemplate, cluster, serialization, layout, git, gitlab, objectStore } = spec;
+  if (kind !== 'KollectSnapshotSink') return picked(spec, ['type', 'exportMinInterval']);
+  const { layout, git, gitlab, objectStore } = spec;
   return {
-    type,
-    exportMinInterval,
-    endpoint,
-    pathTemplate,
-    cluster,
-    serialization,
+    ...picked(spec, ['type', 'exportMinInterval', 'endpoint', 'pathTemplate', 'cluster', 'serialization']),
     layout: layout && { mode: layout.mode, pathTemplate: layout.pathTemplate },
     git: git && { branch: git.branch },
     gitlab: gitlab && { mergeRequest: gitlab.mergeRequest && { targetBranch: gitlab.mergeRequest.targetBranch } },

@@ -1,28 +1,17 @@
-import type { KollectClusterInventorySpec } from '../../api/kollect-cluster-inventory.ts';
 import { kinds } from '../../api/kinds.ts';
-import type { KollectInventorySpec } from '../../api/kollect-inventory.ts';
 import type { KnownSink } from '../lookups.ts';
 import { stateAdvice } from './advice.ts';
 import { inventoryPaths, sinkPaths } from './equal-paths.ts';
+import type { AnyInventory } from './equal-paths.ts';
 import { scopeAdvice } from './scope-changes.ts';
 import { scopeRules } from './scope-rules.ts';
 import type { StateRule } from './state-rule.ts';
 
-const field = 'spec.snapshotSinkRefs[].name';
-const asks = 'Must not write to a path that another inventory writes to.';
-
-const inventoryRule: StateRule<KollectInventorySpec> = {
+const inventoryRule: StateRule<AnyInventory['spec']> = {
   id: 'equal-paths',
-  field,
-  asks,
-  check: ({ name, namespace, spec, lookups }, report) => inventoryPaths(lookups, { kind: 'KollectInventory', metadata: { name, namespace }, spec }, report),
-};
-
-const clusterInventoryRule: StateRule<KollectClusterInventorySpec> = {
-  id: 'equal-paths',
-  field,
-  asks,
-  check: ({ name, spec, lookups }, report) => inventoryPaths(lookups, { kind: 'KollectClusterInventory', metadata: { name }, spec }, report),
+  field: 'spec.snapshotSinkRefs[].name',
+  asks: 'Must not write to a path that another inventory writes to.',
+  check: ({ kind, name, namespace, spec, lookups }, report) => inventoryPaths(lookups, { kind, metadata: { name, namespace: namespace || undefined }, spec } as AnyInventory, report),
 };
 
 const sinkRule: StateRule<KnownSink['spec']> = {
@@ -34,7 +23,7 @@ const sinkRule: StateRule<KnownSink['spec']> = {
 
 const pathRules: ReadonlyMap<string, StateRule<never>> = new Map<string, StateRule<never>>([
   ['KollectInventory', inventoryRule],
-  ['KollectClusterInventory', clusterInventoryRule],
+  ['KollectClusterInventory', inventoryRule],
   ['KollectSnapshotSink', sinkRule],
 ]);
 

@@ -21,7 +21,7 @@ const targetRules: readonly StateRule<KollectTargetSpec>[] = [
     id: 'scope-gvks',
     field: 'spec.profileRef',
     asks: 'The kind of the profile, and those of resourceRules, must be among the allowedGVKs of the KollectScope of the namespace.',
-    check: ({ spec, namespace, lookups }, report) => scopeGvks(spec.resourceRules, spec.profileRef === undefined ? undefined : lookups.profile(namespace, spec.profileRef), scopeOf(lookups, namespace), report),
+    check: (target, report) => scopeGvks(target, scopeOf(target.lookups, target.namespace), report),
   },
   { id: 'scope-namespaces', field: 'spec.includedNamespaces[]', asks: 'Must be allowed and not denied by the KollectScope of the namespace.', check: targetNamespaces },
 ];
@@ -37,7 +37,7 @@ const clusterTargetRules: readonly StateRule<KollectClusterTargetSpec>[] = [
     id: 'scope-gvks',
     field: 'spec.profileRef',
     asks: 'The kind of the profile, and those of resourceRules, must be among the allowedGVKs of the KollectClusterScope.',
-    check: ({ spec, lookups }, report) => scopeGvks(spec.resourceRules, spec.profileRef?.name === undefined ? undefined : lookups.profile(spec.profileRef.namespace ?? '', spec.profileRef.name), clusterScopeOf(lookups), report),
+    check: (target, report) => scopeGvks(target, clusterScopeOf(target.lookups), report),
   },
   {
     id: 'scope-namespaces',

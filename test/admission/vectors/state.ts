@@ -10,6 +10,7 @@ const deployment = { group: 'apps', version: 'v1', kind: 'Deployment' };
 const secret = { version: 'v1', kind: 'Secret' };
 const profileOf = (targetGVK: object, name = 'p', namespace = 'team-a') => stored('KollectProfile', name, { targetGVK, attributes: [{ name: 'name', path: '$.metadata.name' }] }, namespace);
 const postgres = { type: 'postgres', connectionTest: true, postgres: { databaseRef: { name: 'dsn' }, table: 'items' } };
+const nats = { type: 'nats', connectionTest: true, nats: { url: 'nats://nats.kollect-system.svc:4222', subject: 'inventory.events' } };
 const s3 = (more: object = {}) => ({ type: 's3', connectionTest: true, endpoint: 's3://bucket/prefix', ...more });
 const git = (more: object = {}) => ({ type: 'git', connectionTest: true, endpoint: 'https://git.example.com/o/r.git', git: {}, serialization: { format: 'yaml' }, ...more });
 
@@ -23,7 +24,8 @@ const interval = 'spec.exportMinInterval';
 const floors: Vector[] = [
   vector('KollectSnapshotSink', 'floor: a snapshot sink below that of its scope', git({ exportMinInterval: '1s' }), { cluster: hourly, errors: [interval], warnings: notBuilt, says: ['at least 1h, the minExportInterval of KollectScope "team"'] }),
   vector('KollectDatabaseSink', 'floor: a database sink below that of its scope', { ...postgres, exportMinInterval: '59m59s' }, { cluster: hourly, errors: [interval] }),
-  vector('KollectEventSink', 'floor: an event sink at that of its scope', { type: 'nats', connectionTest: true, nats: { url: 'nats://nats.kollect-system.svc:4222', subject: 'inventory.events' }, exportMinInterval: '60m' }, { cluster: hourly, warnings: notBuilt }),
+  vector('KollectEventSink', 'floor: an event sink at that of its scope', { ...nats, exportMinInterval: '60m' }, { cluster: hourly, warnings: notBuilt }),
+  vector('KollectEventSink', 'floor: an event sink below that of its scope', { ...nats, exportMinInterval: '59m' }, { cluster: hourly, errors: [interval], warnings: notBuilt, says: ['at least 1h'] }),
   vector('KollectDatabaseSink', 'floor: a sink that names no interval', postgres, { cluster: hourly }),
   vector('KollectInventory', 'floor: an inventory below that of its scope', { exportMinInterval: '1s' }, { cluster: hourly, errors: [interval] }),
   vector('KollectInventory', 'floor: an inventory of no interval', { exportMinInterval: '0s' }, { cluster: minutely, errors: [interval] }),
@@ -88,9 +90,16 @@ const misspelt: Vector[] = [
   vector('KollectTarget', 'spelling: nothing like the name of a profile', { profileRef: 'pods' }, { cluster: [profileOf(deployment, 'deployments')] }),
   vector('KollectClusterTarget', 'spelling: almost the name of a profile elsewhere', clusterTarget({ profileRef: { name: 'deploymnets', namespace: 'kollect-system' } }), { cluster: [profileOf(deployment, 'deployments', 'kollect-system')], warnings: ['spec.profileRef.name'] }),
   vector('KollectInventory', 'spelling: almost the name of a sink', { databaseSinkRefs: ['warehose', 'warehouse', 'unheard-of'] }, { cluster: [stored('KollectDatabaseSink', 'warehouse', postgres)], warnings: ['spec.databaseSinkRefs[0].name'], says: ['did you mean "warehouse"?'] }),
+  vector('KollectClusterInventory', 'spelling: almost the name of a sink, where each is', rollup(['warehose', { name: 'warehose', namespace: 'team-b' }, { name: 'lake', namespace: 'team-b' }]), {
+    cluster: [stored('KollectDatabaseSink', 'warehouse', postgres, 'kollect-system'), stored('KollectDatabaseSink', 'lakes', postgres, 'team-b')],
+    warnings: ['spec.databaseSinkRefs[0].name', 'spec.databaseSinkRefs[2].name'],
+    says: ['in namespace "kollect-system" yet; did you mean "warehouse"?', 'did you mean "lakes"?'],
+  }),
+  vector('KollectClusterInventory', 'spelling: almost the name of a sink of its own namespace', { ...rollup(['warehose']), sinkNamespace: 'team-b' }, { cluster: [stored('KollectDatabaseSink', 'warehouse', postgres, 'team-b')], warnings: ['spec.databaseSinkRefs[0].name'] }),
   vector('KollectClusterInventory', 'spelling: almost the name of a cluster target', { ...rollup([]), targetRefs: ['aplications', 'applications'] }, { cluster: [stored('KollectClusterTarget', 'applications', clusterTarget({}))], warnings: ['spec.targetRefs[0]'] }),
   vector('KollectConnectionTest', 'spelling: almost the name of a sink to test', { sinkRef: { databaseSinkRef: 'warehose' } }, { cluster: [stored('KollectDatabaseSink', 'warehouse', postgres)], warnings: ['spec.sinkRef.databaseSinkRef'] }),
   vector('KollectTarget', 'rules: one of another kind than the profile', { profileRef: 'p', resourceRules: [{ gvk: deployment }, { gvk: { group: 'apps', version: 'v1', kind: 'StatefulSet' } }] }, { cluster: [profileOf(deployment)], warnings: ['spec.resourceRules[1].gvk'], says: ['collects apps/v1 Deployment, not apps/v1 StatefulSet'] }),
+  vector('KollectClusterTarget', 'rules: one of another kind than the profile elsewhere', clusterTarget({ resourceRules: [{ gvk: { group: 'apps', version: 'v1', kind: 'StatefulSet' } }] }), { cluster: [profileOf(deployment, 'p', 'kollect-system'), profileOf({ group: 'apps', version: 'v1', kind: 'StatefulSet' })], warnings: ['spec.resourceRules[0].gvk'], says: ['collects apps/v1 Deployment, not apps/v1 StatefulSet'] }),
 ];
 
 const bucket = [stored('KollectSnapshotSink', 'one', s3()), stored('KollectSnapshotSink', 'two', s3({ endpoint: 's3://bucket', pathTemplate: 'prefix/inventory/{namespace}/{name}.json' }))];
@@ -110,6 +119,13 @@ const paths: Vector[] = [
   vector('KollectInventory', 'paths: two inventories of one repository', refs('one'), { cluster: joined, metadata: { name: 'c' } }),
   vector('KollectInventory', 'paths: another inventory of the namespace in one tree', refs('tree'), { cluster: tree, errors: ['spec.snapshotSinkRefs[0].name'], says: ['KollectInventory "first"'] }),
   vector('KollectInventory', 'paths: an inventory of another namespace in one tree', refs('tree'), { cluster: treeElsewhere, warnings: ['spec.snapshotSinkRefs[0].name'], says: ['{targetName}'] }),
+  vector('KollectClusterInventory', 'paths: an inventory of a namespace named like all cluster inventories', { ...refs('one'), namespaceSelector: {} }, {
+    metadata: { name: 'b' },
+    cluster: [stored('KollectSnapshotSink', 'one', git({ pathTemplate: '{namespace}-{name}.yaml' }), 'kollect-system'), stored('KollectInventory', 'b', { snapshotSinkRefs: [{ name: 'one' }], exportMinInterval: '30s' }, 'cluster'), stored('KollectSnapshotSink', 'one', git({ pathTemplate: '{namespace}-{name}.yaml' }), 'cluster')],
+    errors: ['spec.snapshotSinkRefs[0].name'],
+    says: ['cluster-b.yaml at git.example.com/o/r#main', 'overwrite each other'],
+  }),
+  vector('KollectClusterInventory', 'paths: two sinks of two namespaces at one place', { snapshotSinkRefs: [{ name: 'one' }, { name: 'one', namespace: 'team' }], exportMinInterval: '30s', namespaceSelector: {} }, { cluster: [stored('KollectSnapshotSink', 'one', s3(), 'kollect-system'), stored('KollectSnapshotSink', 'one', s3(), 'team')], errors: ['spec.snapshotSinkRefs[1].name'] }),
   vector('KollectSnapshotSink', 'paths: a sink that is moved onto another one', s3({ endpoint: 's3://bucket', pathTemplate: 'prefix/inventory/{namespace}/{name}.json' }), { metadata: { name: 'two' }, cluster: [stored('KollectSnapshotSink', 'one', s3()), stored('KollectInventory', 'both', refs('one', 'two'))], errors: ['spec.pathTemplate'], warnings: notBuilt, says: ['KollectInventory "both"'] }),
   vector('KollectSnapshotSink', 'paths: a sink beside another one', s3({ endpoint: 's3://bucket/elsewhere' }), { metadata: { name: 'two' }, cluster: [stored('KollectSnapshotSink', 'one', s3()), stored('KollectInventory', 'both', refs('one', 'two'))], warnings: notBuilt }),
 ];
@@ -128,5 +144,19 @@ const scopes: Vector[] = [
   vector('KollectScope', 'scope: one that stops nothing', { allowedGVKs: [secret] }, { cluster: [profileOf(secret), stored('KollectTarget', 'secrets', { profileRef: 'p' })] }),
 ];
 
+const twoScopes = [stored('KollectScope', 'a', {}), stored('KollectScope', 'b', {})];
+const twoClusterScopes = [stored('KollectClusterScope', 'a', {}), stored('KollectClusterScope', 'b', {})];
+const several = ['2 scopes hold here'];
+
+const severalScopes: Vector[] = [
+  vector('KollectTarget', 'scopes: several over a target', { profileRef: 'p' }, { cluster: twoScopes, warnings: ['metadata.namespace'], says: [...several, 'KollectScope "a"'] }),
+  vector('KollectSnapshotSink', 'scopes: several over a snapshot sink', s3(), { cluster: twoScopes, warnings: ['metadata.namespace', ...notBuilt], says: several }),
+  vector('KollectDatabaseSink', 'scopes: several over a database sink', postgres, { cluster: twoScopes, warnings: ['metadata.namespace'], says: several }),
+  vector('KollectEventSink', 'scopes: several over an event sink', nats, { cluster: twoScopes, warnings: ['metadata.namespace', ...notBuilt], says: several }),
+  vector('KollectClusterTarget', 'scopes: several over a cluster target', clusterTarget({}), { cluster: twoClusterScopes, warnings: ['metadata.name'], says: [...several, 'KollectClusterScope "a"'] }),
+  vector('KollectClusterInventory', 'scopes: several over a cluster inventory', rollup([]), { cluster: twoClusterScopes, warnings: ['metadata.name'], says: several }),
+  vector('KollectDatabaseSink', 'scopes: those of other namespaces', postgres, { cluster: [stored('KollectScope', 'a', {}, 'team-b'), stored('KollectScope', 'b', {}, 'team-b'), ...twoClusterScopes] }),
+];
+
 /** What depends on other objects of the cluster. */
-export const stateVectors: readonly Vector[] = [...floors, ...sinkLists, ...ceilings, ...tenants, ...misspelt, ...paths, ...scopes];
+export const stateVectors: readonly Vector[] = [...floors, ...sinkLists, ...ceilings, ...tenants, ...misspelt, ...paths, ...scopes, ...severalScopes];

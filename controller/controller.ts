@@ -45,6 +45,8 @@ export interface ControllerSettings {
   tenantMode: boolean;
   /** Name of this process in events. */
   identity: string;
+  /** See `WatchScopesOptions`. */
+  denialGraceMs?: number | undefined;
   /** Least time between two computations of the metrics of a profile. */
   metricsSampleIntervalMs: number;
   logger: Logger;
@@ -160,6 +162,7 @@ export class Controller {
       reviews,
       store,
       clusterWide: watched === undefined,
+      denialGraceMs: settings.denialGraceMs,
       backfillDelayMs: pace?.backfillDelayMs,
       pace: pace?.watch,
       logger,

@@ -25,6 +25,13 @@ const definitions = {
     placeholder: 'name:port=address:port',
     help: 'Where a name is found. For development: refused inside a cluster.',
   },
+  'denial-grace': {
+    type: 'parsed',
+    parse: parseDuration,
+    default: '1h',
+    placeholder: 'duration',
+    help: 'How long rows stay after the right to list and watch their objects was lost. Then they leave, as if the objects were gone.',
+  },
   'collect-metrics-sample-interval': {
     type: 'parsed',
     parse: parseDuration,

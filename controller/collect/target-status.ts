@@ -68,6 +68,9 @@ function verdicts(outcome: TargetOutcome, rows: TargetRows): Verdict[] {
   const message = `collecting ${what}${state.resource.namespaced ? places(state) : ''}`;
   const ready: Verdict = { type: 'Ready', status: 'True', reason: 'Collecting', message };
   const fine: Verdict = { type: 'Degraded', status: 'False', reason: 'Collecting', message };
+  if (state.watch.reason === 'Forbidden') {
+    return [ready, { type: 'Synced', status: 'True', reason: 'ScopeForbidden', message: `${message}; left out: ${state.watch.message}` }, fine];
+  }
   if (rows.failing > 0) {
     const partial = 'some attributes could not be extracted and are null; see extractionFailures and lastExtractionError';
     return [ready, { type: 'Synced', status: 'True', reason: 'PartialExtraction', message: partial }, fine];

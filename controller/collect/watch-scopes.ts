@@ -8,6 +8,11 @@ import type { Subscription } from './subscription.ts';
 /** How long a denial freezes rows before they leave: long enough to repair a role binding that somebody deleted by mistake. */
 const defaultDenialGraceMs = 3_600_000;
 const reviewsAtATime = 8;
+/** Watches that run, and denials, that are reviewed again in one pass. Further ones have their turn in the next. */
+const reviewsOfAPass = 100;
+const passPauseMs = 5_000;
+/** A denial is reviewed again after a tenth of the time that it holds, but not sooner: who repairs a binding is not kept waiting. */
+const firstPatienceMs = 1_000;
 /** Scopes named in a message; the rest is counted. */
 const namedScopes = 3;
 
@@ -28,12 +33,15 @@ export interface WatchScopesOptions {
 interface Scope {
   namespace: string | undefined;
   watch?: ResourceWatch | undefined;
+  /** Monotonic milliseconds of the last review. */
+  reviewedAt: number;
   denial?: { verbs: readonly string[]; since: number; expelled: boolean } | undefined;
 }
 
 /**
  * The watches of one resource for all targets that collect it: one of the whole cluster where we may, else one for each namespace that somebody wants.
- * What is denied is asked for again until it is granted. Its rows stay as they are, and leave when the denial has held for the grace period.
+ * What is granted is reviewed about every minute, because a watch that is open goes on without rights. What is denied is asked for again until it is
+ * granted. Its rows stay as they are, and leave when the denial has held for the grace period.
  */
 export class WatchScopes {
   readonly resource: ApiResource;
@@ -41,6 +49,8 @@ export class WatchScopes {
   readonly #subscriptions = new Set<Subscription>();
   readonly #scopes = new Map<string | undefined, Scope>();
   #mode: 'cluster' | 'namespaces' | undefined;
+  /** Since when a watch of everything is denied. */
+  #confinedSince: number | undefined;
   #arranging: Promise<void> | undefined;
   #again = false;
   #stopped = false;
@@ -85,19 +95,22 @@ export class WatchScopes {
     for (const { watch } of this.#of(subscription) ?? []) watch?.relist(subscription);
   }
 
-  /** The worst of what the watches of a subscription are in. */
+  /**
+   * The worst of what the watches of a subscription are in. `Synced` with reason `Forbidden`: all that we may read is there, and what we may not read
+   * has left for good.
+   */
   state(subscription: Subscription): ReflectorState {
     if (this.#mode === undefined) return { phase: 'Pending', since: 0 };
     const scopes = this.#of(subscription);
     if (!scopes) return { phase: 'Syncing', since: 0 };
     const denied = scopes.filter(({ denial }) => denial !== undefined);
-    if (denied.length > 0) return { phase: 'Failed', reason: 'Forbidden', message: this.#denials(denied), since: Math.min(...denied.map(({ denial }) => denial!.since)) };
-    const states = scopes.map(({ watch }) => watch!.state);
-    return (
-      states.find(({ phase }) => phase === 'Failed') ??
-      states.find(({ phase }) => phase !== 'Synced') ??
-      states[0] ?? { phase: 'Synced', since: 0 }
-    );
+    const forbidden = { reason: 'Forbidden', message: this.#denials(denied) };
+    if (denied.some(({ denial }) => !denial!.expelled) || (denied.length > 0 && denied.length === scopes.length)) {
+      return { phase: 'Failed', ...forbidden, since: denied.reduce((since, { denial }) => Math.min(since, denial!.since), Infinity) };
+    }
+    const states = scopes.flatMap(({ watch }) => (watch ? [watch.state] : []));
+    const worst = states.find(({ phase }) => phase === 'Failed') ?? states.find(({ phase }) => phase !== 'Synced') ?? states[0] ?? { phase: 'Synced', since: 0 };
+    return denied.length > 0 && worst.phase === 'Synced' ? { ...worst, ...forbidden } : worst;
   }
 
   /** Whether the rows are all that there is: every list is complete, or its rows have left for good. */
@@ -158,30 +171,53 @@ export class WatchScopes {
   async #chooseMode(): Promise<'cluster' | 'namespaces'> {
     if (!this.resource.namespaced) return 'cluster';
     if (this.#options.clusterWide === false) return 'namespaces';
-    const verbs = await this.#denied(undefined);
+    const verbs = await this.#denied(undefined, this.#confinedSince);
+    if (verbs !== undefined) this.#confinedSince = verbs.length === 0 ? undefined : (this.#confinedSince ?? performance.now());
     return verbs === undefined ? (this.#mode ?? 'cluster') : verbs.length === 0 ? 'cluster' : 'namespaces';
   }
 
   async #ask(namespaces: Iterable<string | undefined>): Promise<Map<string | undefined, readonly string[]>> {
     const verdicts = new Map<string | undefined, readonly string[]>();
-    const pending = [...namespaces];
+    const pending: (string | undefined)[] = [];
+    const due: Scope[] = [];
+    for (const namespace of namespaces) {
+      const scope = this.#scopes.get(namespace);
+      // A watch of everything is decided on with the mode.
+      if (namespace === undefined && this.resource.namespaced) verdicts.set(namespace, []);
+      else if (!scope || (scope.watch && isForbidden(scope.watch.state))) pending.push(namespace);
+      else {
+        verdicts.set(namespace, scope.denial?.verbs ?? []);
+        if (this.#dueAt(scope) <= performance.now()) due.push(scope);
+      }
+    }
+    due.sort((a, b) => a.reviewedAt - b.reviewedAt);
+    for (const { namespace } of due.slice(0, reviewsOfAPass)) pending.push(namespace);
     const work = async (): Promise<void> => {
       while (pending.length > 0 && !this.#stopped) {
         const namespace = pending.pop();
-        const known = this.#scopes.get(namespace);
-        // A watch that runs is allowed until it is refused.
-        const verbs = known?.watch && !isForbidden(known.watch.state) ? [] : await this.#denied(namespace);
-        verdicts.set(namespace, verbs ?? known?.denial?.verbs ?? []);
+        const scope = this.#scopes.get(namespace);
+        const verbs = await this.#denied(namespace, scope?.denial?.since);
+        if (scope) scope.reviewedAt = performance.now();
+        verdicts.set(namespace, verbs ?? scope?.denial?.verbs ?? []);
       }
     };
     await Promise.all(Array.from({ length: reviewsAtATime }, work));
     return verdicts;
   }
 
+  /** When rights are to be looked at again. */
+  #dueAt({ reviewedAt, denial }: Scope): number {
+    return reviewedAt + (denial ? this.#patienceMs(denial.since) : this.#options.reviews.ageMs);
+  }
+
+  #patienceMs(since: number): number {
+    return Math.min(this.#options.reviews.ageMs, Math.max(firstPatienceMs, (performance.now() - since) / 10));
+  }
+
   /** Undefined when the API server cannot tell. */
-  async #denied(namespace: string | undefined): Promise<readonly string[] | undefined> {
+  async #denied(namespace: string | undefined, deniedSince: number | undefined): Promise<readonly string[] | undefined> {
     try {
-      return await this.#options.reviews.denied(this.resource, namespace);
+      return await this.#options.reviews.denied(this.resource, namespace, deniedSince === undefined ? undefined : this.#patienceMs(deniedSince) / 2);
     } catch (error) {
       this.#options.logger.warn('access could not be reviewed', { resource: this.resource.plural, namespace, error: String(error) });
       return undefined;
@@ -217,7 +253,7 @@ export class WatchScopes {
   /** Gives those whose state changed. */
   #applyScope(namespace: string | undefined, verbs: readonly string[]): Iterable<Subscription> {
     let scope = this.#scopes.get(namespace);
-    if (!scope) this.#scopes.set(namespace, (scope = { namespace }));
+    if (!scope) this.#scopes.set(namespace, (scope = { namespace, reviewedAt: performance.now() }));
     const wanting = [...this.#subscriptions].filter((subscription) => namespace === undefined || subscription.includes(namespace));
     if (verbs.length > 0) {
       void scope.watch?.stop();
@@ -261,16 +297,20 @@ export class WatchScopes {
     return this.#options.denialGraceMs ?? defaultDenialGraceMs;
   }
 
-  /** The next look at what is denied: when the answers are old enough to be asked for again, or a grace period ends. */
+  /** The next look at rights: when what is known of them is old enough to be asked for again, or a grace period ends. */
   #plan(): void {
     clearTimeout(this.#timer);
-    const denials = [...this.#scopes.values()].flatMap(({ denial }) => (denial ? [denial] : []));
-    const confined = this.#mode === 'namespaces' && this.#options.clusterWide !== false;
-    if (this.idle || (denials.length === 0 && !confined)) return;
+    if (this.idle) return;
     const now = performance.now();
-    const ends = denials.filter(({ expelled }) => !expelled).map(({ since }) => Math.max(0, since + this.#graceMs - now));
-    const delayMs = Math.min(this.#options.reviews.ageMs * (1 + Math.random() / 10), ...ends);
-    this.#timer = setTimeout(() => this.#arrange(), delayMs + 1);
+    let at = now + this.#options.reviews.ageMs;
+    if (this.#mode === 'namespaces' && this.#confinedSince !== undefined) at = Math.min(at, now + this.#patienceMs(this.#confinedSince));
+    for (const scope of this.#scopes.values()) {
+      // What is overdue had no turn in this pass.
+      const dueAt = this.#dueAt(scope);
+      at = Math.min(at, dueAt > now ? dueAt : now + passPauseMs);
+      if (scope.denial && !scope.denial.expelled) at = Math.min(at, Math.max(now, scope.denial.since + this.#graceMs));
+    }
+    this.#timer = setTimeout(() => this.#arrange(), (at - now) * (1 + Math.random() / 10) + 1);
   }
 
   #denials(scopes: readonly Scope[]): string {

@@ -2,11 +2,12 @@ import t, { type Test } from 'tap';
 import type { CollectorOptions } from '../../controller/collect/collector.ts';
 import { KubeClient } from '../../shared/kube/client.ts';
 import { loadConnection } from '../../shared/kube/config.ts';
+import { isList } from '../faults/watch-proxy.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 import { collectAs } from './collecting.ts';
 
-const users = ['reader-a', 'reader-b', 'reader-c', 'reader-d', 'reader-e', 'reader-f'];
+const users = ['reader-a', 'reader-b', 'reader-c', 'reader-d', 'reader-e', 'reader-f', 'reader-g', 'reader-h'];
 const cluster = await startCluster({ users: users.map((name) => ({ name })) });
 t.teardown(() => cluster.stop());
 const admin = new KubeClient(await loadConnection({ kubeconfig: cluster.kubeconfig }));
@@ -196,4 +197,60 @@ t.test('a refusal by the API server counts like a review that denies', { buffere
   t.ok(run.asked(/^\/api\/v1\/namespaces\/[^/]+\/configmaps$/) > 0, 'single namespaces are tried');
   await run.synced('web');
   await run.shows('web', 'north/a=1 south/a=1');
+});
+
+t.test('rights that are lost are noticed while the watch is open, and again when they are back', { buffered: true }, async (t) => {
+  const run = await collecting(t, 'reader-g');
+  await run.grant('read-configmaps');
+  await run.grant('read-namespaces');
+  await run.write(run.north, 'a', '1');
+  await run.write(run.south, 'a', '1');
+  await run.collect('web', { includedNamespaces: [run.north, run.south] });
+  await run.collect('namespaces', {}, 'Namespace');
+  await run.synced('web');
+  await run.synced('namespaces');
+
+  await run.revoke('read-configmaps');
+  await run.revoke('read-namespaces');
+  await run.phase('web', 'Failed');
+  await run.phase('namespaces', 'Failed');
+  t.equal(run.state('web').watch.reason, 'Forbidden');
+  await run.write(run.north, 'a', '2');
+  await admin.delete(`/api/v1/namespaces/${run.south}/configmaps/a`);
+  t.equal(run.rows('web'), 'north/a=1 south/a=1', 'what is denied is frozen');
+  t.match(run.rows('namespaces'), /kube-system/);
+
+  await run.grant('read-configmaps');
+  await run.grant('read-namespaces');
+  await run.synced('web');
+  await run.synced('namespaces');
+  await run.shows('web', 'north/a=2');
+
+  // Lost and back again and again, so that some of it is noticed and some is not.
+  const asked = run.proxy.requests.length;
+  for (let round = 0; round < 4; round++) {
+    await run.revoke('read-configmaps');
+    await new Promise((resolve) => setTimeout(resolve, round * 300));
+    await run.grant('read-configmaps');
+    await run.write(run.north, 'a', `round${round}`);
+    await run.write(run.south, `b${round}`, '1');
+    t.match(run.rows('web'), /^north\/a=/, 'no row leaves');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+  await run.shows('web', 'north/a=round3 south/b0=1 south/b1=1 south/b2=1 south/b3=1');
+  await run.synced('web');
+  const lists = run.proxy.requests.slice(asked).filter(({ url }) => isList(url) && url.pathname.endsWith('/configmaps'));
+  t.ok(lists.length <= 12, `${lists.length} lists`);
+});
+
+t.test('a part that is denied for good leaves the rest whole', { buffered: true }, async (t) => {
+  const run = await collecting(t, 'reader-h', { denialGraceMs: 500 });
+  await run.grant('read-configmaps', run.north);
+  await run.write(run.north, 'a', '1');
+  await run.collect('web', { includedNamespaces: [run.north, run.south] });
+  await eventually(() => run.state('web').synced);
+  t.match(run.state('web').watch, { phase: 'Synced', reason: 'Forbidden', message: `configmaps in namespace "${run.south}"` });
+  await run.revoke('read-configmaps', run.north);
+  await run.phase('web', 'Failed');
+  await run.shows('web', '');
 });

@@ -31,6 +31,10 @@ const cases: Record<string, [outcome: TargetOutcome, wanted: string[], failing?:
     collecting({ synced: false, watch: { phase: 'Failed', since: 0, reason: 'Forbidden', message: 'no' } }),
     ['Ready=False InformerRegistrationFailed', 'Synced=False InformerRegistrationFailed', 'Degraded=True InformerRegistrationFailed'],
   ],
+  'some namespaces are denied for good': [
+    collecting({ watch: { phase: 'Synced', since: 0, reason: 'Forbidden', message: 'no' } }),
+    ['Ready=True Collecting', 'Synced=True ScopeForbidden', 'Degraded=False Collecting'],
+  ],
   ...Object.fromEntries(
     (['InvalidSpec', 'InvalidProfile', 'ProfileNotFound', 'Suspended', 'ScopeGVKDenied', 'ScopeNamespaceDenied', 'ScopeLookupFailed', 'InformerRegistrationFailed'] as const).map((reason) => [
       reason,

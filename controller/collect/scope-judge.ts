@@ -5,7 +5,7 @@ import { clusterScopeOf, scopeOf, titled } from '../../shared/admission/state/kn
 import { knownObject, lookupsOver } from '../../shared/admission/state/object-lookups.ts';
 import { allowsNamespace } from '../../shared/admission/state/scope-namespaces.ts';
 import { scopeRules } from '../../shared/admission/state/scope-rules.ts';
-import type { StateRule } from '../../shared/admission/state/state-rule.ts';
+import type { ScopeRule } from '../../shared/admission/state/scope-rules.ts';
 import type { Limits } from '../../shared/api/collection-filter.ts';
 import type { Reason } from '../../shared/api/conditions.ts';
 import type { ObjectCache } from '../../shared/kube/object-cache.ts';
@@ -65,7 +65,7 @@ export class ScopeJudge {
       return { kind: 'unknown', message: `the scopes that bound this target could not be read: ${because}` };
     }
     const { name, namespace = '' } = target.metadata;
-    for (const rule of (scopeRules.get(kind) ?? []) as readonly StateRule<object>[]) {
+    for (const rule of (scopeRules.get(kind) ?? []) as readonly ScopeRule<object>[]) {
       const reason = reasonByRule[rule.id];
       if (reason === undefined) continue;
       const findings: string[] = [];

@@ -1,3 +1,4 @@
+import { isObject } from '../values.ts';
 import type { CleanObjects } from './clean-objects.ts';
 import type { ExpressionJudge } from './expressions.ts';
 import { sortFindings } from './finding.ts';
@@ -73,7 +74,7 @@ function judgeByRules(subject: Subject, circumstances: Circumstances): Finding[]
   if (hasErrors(findings) || !needsOthers(kind, circumstances) || findings.some(({ rule }) => rule === 'schema')) return findings;
 
   return withLookups(circumstances, (others) => {
-    const found = validateState(kind, object, { lookups: others, namespace, isUnchanged });
+    const found = validateState(kind, object, { lookups: others, expressions, namespace, isUnchanged });
     const all = found.length === 0 ? findings : sortFindings([...findings, ...found]);
     if (authorize === undefined || hasErrors(all)) return all;
     const questions = accessQuestions({ kind, object: filled(object), namespace, old: old === undefined ? undefined : filled(old) }, others);
@@ -95,8 +96,4 @@ function withLookups<T>({ lookups, known }: Circumstances, use: (lookups: Lookup
 
 function hasErrors(findings: readonly Finding[]): boolean {
   return findings.some(({ severity }) => severity === 'error');
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

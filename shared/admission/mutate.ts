@@ -1,3 +1,5 @@
+import { sinkRefLists } from '../api/sink-ref.ts';
+import { isObject } from '../values.ts';
 import { applyJsonPatch } from './json-patch.ts';
 import type { JsonPatchOperation } from './json-patch.ts';
 import type { Lookups } from './lookups.ts';
@@ -70,7 +72,7 @@ const maxSinkRefs = 64;
 
 /** A sink may be named by a plain string; stored is always the object. */
 function* sinkRefs(spec: Record<string, unknown>): Generator<JsonPatchOperation> {
-  for (const list of ['snapshotSinkRefs', 'databaseSinkRefs', 'eventSinkRefs']) {
+  for (const list of sinkRefLists) {
     const refs = spec[list];
     if (!Array.isArray(refs) || refs.length > maxSinkRefs) continue;
     for (const [index, ref] of refs.entries()) {
@@ -90,8 +92,4 @@ function add(field: string, value: unknown): JsonPatchOperation[] {
 /** An explicit null means "not set" to the API server. */
 function isUnset(value: unknown): boolean {
   return value === undefined || value === null;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 import { allowFullResourceExport, allowSecretExtraction } from '../api/annotations.ts';
+import { isObject } from '../values.ts';
 
 /**
  * Whether an update leaves alone all that rules judge: the spec and the annotations that consent to more. Then it must not be refused for
@@ -24,8 +25,4 @@ function isEqual(a: unknown, b: unknown): boolean {
   if (!isObject(a) || !isObject(b)) return false;
   const keys = Object.keys(a);
   return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && isEqual(a[key], b[key]));
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,7 @@
 import { kindByName } from '../api/kinds.ts';
 import { defaultAddressPolicy } from '../net/address-policy.ts';
 import type { AddressPolicy } from '../net/address-policy.ts';
+import { isObject, textOf } from '../values.ts';
 import type { CleanObjects } from './clean-objects.ts';
 import { rememberingJudge } from './expressions.ts';
 import type { ExpressionJudge } from './expressions.ts';
@@ -43,7 +44,7 @@ export function validate(kind: string, object: unknown, context: AdmissionContex
 
   const metadata = isObject(object.metadata) ? object.metadata : {};
   const clean = isOversized(metadata.annotations) ? undefined : context.clean;
-  const [name, namespace] = [text(metadata.name), context.namespace ?? text(metadata.namespace)];
+  const [name, namespace] = [textOf(metadata.name), context.namespace ?? textOf(metadata.namespace)];
   const form = clean && { identity: `${kind}/${namespace}/${name}`, content: JSON.stringify([kind, namespace, name, metadata.annotations, object.spec]) };
   if (form !== undefined && clean?.recognises(form)) return [];
 
@@ -76,8 +77,8 @@ function applyRules(kind: string, metadata: Record<string, unknown>, spec: unkno
   if (!isObject(spec)) return;
   const input: RuleInput<never> = {
     kind,
-    name: text(metadata.name),
-    namespace: context.namespace ?? text(metadata.namespace),
+    name: textOf(metadata.name),
+    namespace: context.namespace ?? textOf(metadata.namespace),
     annotations: isObject(metadata.annotations) ? (metadata.annotations as Record<string, string>) : {},
     // What the schema refused is gone, so the rest is what the schema says, with gaps.
     spec: spec as never,
@@ -110,12 +111,4 @@ function count(value: unknown, left: { values: number; characters: number }, dep
     if (count((value as Record<string, unknown>)[key], left, depth + 1)) return true;
   }
   return false;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }

@@ -5,6 +5,7 @@ import { inventoryPaths, sinkPaths } from './equal-paths.ts';
 import type { AnyInventory } from './equal-paths.ts';
 import { scopeAdvice } from './scope-changes.ts';
 import { scopeRules } from './scope-rules.ts';
+import { secretRules } from './secrets-of-targets.ts';
 import type { StateRule } from './state-rule.ts';
 
 const inventoryRule: StateRule<AnyInventory['spec']> = {
@@ -21,17 +22,16 @@ const sinkRule: StateRule<KnownSink['spec']> = {
   check: ({ name, namespace, spec, lookups }, report) => sinkPaths(lookups, namespace, name, spec as KnownSink['spec'], report),
 };
 
-const pathRules: ReadonlyMap<string, StateRule<never>> = new Map<string, StateRule<never>>([
-  ['KollectInventory', inventoryRule],
-  ['KollectClusterInventory', inventoryRule],
-  ['KollectSnapshotSink', sinkRule],
+const otherRules: ReadonlyMap<string, readonly StateRule<never>[]> = new Map<string, readonly StateRule<never>[]>([
+  ['KollectTarget', secretRules],
+  ['KollectClusterTarget', secretRules],
+  ['KollectInventory', [inventoryRule]],
+  ['KollectClusterInventory', [inventoryRule]],
+  ['KollectSnapshotSink', [sinkRule]],
 ]);
 
 const rules: ReadonlyMap<string, readonly StateRule<never>[]> = new Map(
-  kinds.map(({ kind }) => {
-    const paths = pathRules.get(kind);
-    return [kind, [...(scopeRules.get(kind) ?? []), ...(paths === undefined ? [] : [paths]), ...(stateAdvice.get(kind) ?? []), ...(scopeAdvice.get(kind) ?? [])]];
-  }),
+  kinds.map(({ kind }) => [kind, [scopeRules, otherRules, stateAdvice, scopeAdvice].flatMap((rulesOfKinds) => rulesOfKinds.get(kind) ?? [])]),
 );
 
 /** The rules of a kind that look at other objects of the cluster. */

@@ -4,12 +4,12 @@ import type { Report } from '../finding.ts';
 import type { KnownClusterScope, KnownScope } from '../lookups.ts';
 import { bounding, titled } from './known-scope.ts';
 import { denied } from './state-rule.ts';
-import type { StateInput } from './state-rule.ts';
+import type { BoundInput } from './state-rule.ts';
 import { profileOf } from './target-profile.ts';
 import type { AnyTargetSpec } from './target-profile.ts';
 
 /** The kinds of a target have to be among those of its scope: those of its rules, and that of its profile, which is what is watched. */
-export function scopeGvks(target: StateInput<AnyTargetSpec>, scope: KnownScope | KnownClusterScope | undefined, report: Report): void {
+export function scopeGvks(target: BoundInput<AnyTargetSpec>, scope: KnownScope | KnownClusterScope | undefined, report: Report): void {
   const allowed = scope && bounding(scope.spec.allowedGVKs);
   if (scope === undefined || allowed === undefined) return;
   const keys = new Set(allowed.map(gvkKey));

@@ -12,11 +12,14 @@ import { scopeGvks } from './scope-gvks.ts';
 import { ownNamespaceAllowed, scopeNamespaces } from './scope-namespaces.ts';
 import { sinkReferences } from './sink-references.ts';
 import { denied } from './state-rule.ts';
-import type { StateInput, StateRule } from './state-rule.ts';
+import type { BoundInput, StateRule } from './state-rule.ts';
 
 type Sink = KnownSink['spec'];
 
-const targetRules: readonly StateRule<KollectTargetSpec>[] = [
+/** What a scope asks can be judged by whoever knows the spec alone, such as the controller. */
+export type ScopeRule<Spec> = StateRule<Spec, BoundInput<Spec>>;
+
+const targetRules: readonly ScopeRule<KollectTargetSpec>[] = [
   {
     id: 'scope-gvks',
     field: 'spec.profileRef',
@@ -26,13 +29,13 @@ const targetRules: readonly StateRule<KollectTargetSpec>[] = [
   { id: 'scope-namespaces', field: 'spec.includedNamespaces[]', asks: 'Must be allowed and not denied by the KollectScope of the namespace.', check: targetNamespaces },
 ];
 
-function targetNamespaces({ spec, namespace, lookups }: StateInput<KollectTargetSpec>, report: Report): void {
+function targetNamespaces({ spec, namespace, lookups }: BoundInput<KollectTargetSpec>, report: Report): void {
   const scope = scopeOf(lookups, namespace);
   if (bounding(spec.includedNamespaces) !== undefined) scopeNamespaces(spec.includedNamespaces, scope, report);
   else if (spec.namespaceSelector === undefined) ownNamespaceAllowed(namespace, scope, report);
 }
 
-const clusterTargetRules: readonly StateRule<KollectClusterTargetSpec>[] = [
+const clusterTargetRules: readonly ScopeRule<KollectClusterTargetSpec>[] = [
   {
     id: 'scope-gvks',
     field: 'spec.profileRef',
@@ -53,7 +56,7 @@ const clusterTargetRules: readonly StateRule<KollectClusterTargetSpec>[] = [
   },
 ];
 
-const inventoryRules: readonly StateRule<KollectInventorySpec>[] = [
+const inventoryRules: readonly ScopeRule<KollectInventorySpec>[] = [
   {
     id: 'export-floor',
     field: 'spec.exportMinInterval',
@@ -63,7 +66,7 @@ const inventoryRules: readonly StateRule<KollectInventorySpec>[] = [
   { id: 'scope-sinks', field: 'spec.*SinkRefs[].name', asks: 'Must be a sink that the KollectScope of the namespace allows.', check: ({ spec, namespace, lookups }, report) => sinkAllowlists(spec, scopeOf(lookups, namespace), report) },
 ];
 
-const clusterInventoryRules: readonly StateRule<KollectClusterInventorySpec>[] = [
+const clusterInventoryRules: readonly ScopeRule<KollectClusterInventorySpec>[] = [
   {
     id: 'export-floor',
     field: 'spec.exportMinInterval',
@@ -74,7 +77,7 @@ const clusterInventoryRules: readonly StateRule<KollectClusterInventorySpec>[] =
   { id: 'static-ref-namespace', field: 'spec.*SinkRefs[].namespace', asks: 'Namespaces of sinks and of the profile must be among the allowedStaticRefNamespaces of the KollectClusterScope.', check: staticRefs },
 ];
 
-const sinkRules: readonly StateRule<Sink>[] = [
+const sinkRules: readonly ScopeRule<Sink>[] = [
   {
     id: 'export-floor',
     field: 'spec.exportMinInterval',
@@ -84,7 +87,7 @@ const sinkRules: readonly StateRule<Sink>[] = [
 ];
 
 /** What scopes ask of each kind. */
-export const scopeRules: ReadonlyMap<string, readonly StateRule<never>[]> = new Map<string, readonly StateRule<never>[]>([
+export const scopeRules: ReadonlyMap<string, readonly ScopeRule<never>[]> = new Map<string, readonly ScopeRule<never>[]>([
   ['KollectTarget', targetRules],
   ['KollectClusterTarget', clusterTargetRules],
   ['KollectInventory', inventoryRules],
@@ -94,7 +97,7 @@ export const scopeRules: ReadonlyMap<string, readonly StateRule<never>[]> = new 
   ['KollectEventSink', sinkRules],
 ]);
 
-type InventorySpec = StateInput<KollectInventorySpec>['spec'] | StateInput<KollectClusterInventorySpec>['spec'];
+type InventorySpec = BoundInput<KollectInventorySpec>['spec'] | BoundInput<KollectClusterInventorySpec>['spec'];
 
 function intervals(spec: InventorySpec, floor: ExportFloor | undefined, report: Report): void {
   if (floor === undefined) return;
@@ -111,7 +114,7 @@ function sinkAllowlists(spec: InventorySpec, scope: KnownScope | KnownClusterSco
   }
 }
 
-function staticRefs({ spec, lookups }: StateInput<KollectClusterInventorySpec>, report: Report): void {
+function staticRefs({ spec, lookups }: BoundInput<KollectClusterInventorySpec>, report: Report): void {
   const scope = clusterScopeOf(lookups);
   if (scope === undefined) return;
   staticRef('spec.profileRef.namespace', spec.profileRef?.namespace, scope, report);

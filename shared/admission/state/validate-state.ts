@@ -1,3 +1,5 @@
+import { isObject, textOf } from '../../values.ts';
+import type { ExpressionJudge } from '../expressions.ts';
 import { asWarning, sortFindings } from '../finding.ts';
 import type { Finding } from '../finding.ts';
 import type { Lookups } from '../lookups.ts';
@@ -6,6 +8,8 @@ import type { StateInput } from './state-rule.ts';
 
 export interface StateContext {
   lookups: Lookups;
+  /** Judges paths and policies. */
+  expressions: ExpressionJudge;
   /** Namespace of the request, which counts more than what the object says. */
   namespace?: string;
   /** On update, whether it leaves alone all that rules judge: what was accepted once is warned about then, not refused. Asked only when something is refused. */
@@ -16,19 +20,23 @@ export interface StateContext {
  * Everything that other objects of the cluster say against an object, which has to be one that `validate` found no error in: all errors at once,
  * ordered by field, then all warnings. Throws `KollectError` (`KOL_ADMISSION_LOOKUP`) when the lookups cannot know.
  *
- * @example validateState('KollectInventory', inventory, { lookups: objectLookups([scope]) })
+ * @example validateState('KollectInventory', inventory, { lookups: objectLookups([scope]), expressions: rememberingJudge() })
  */
-export function validateState(kind: string, object: unknown, { lookups, namespace, isUnchanged }: StateContext): Finding[] {
-  const { metadata, spec } = object as { metadata?: { name?: unknown; namespace?: unknown } | null; spec: unknown };
-  const input: StateInput<never> = { kind, name: text(metadata?.name), namespace: namespace ?? text(metadata?.namespace), spec: spec as never, lookups };
+export function validateState(kind: string, object: unknown, { lookups, expressions, namespace, isUnchanged }: StateContext): Finding[] {
+  const { metadata, spec } = object as { metadata?: { name?: unknown; namespace?: unknown; annotations?: unknown } | null; spec: unknown };
+  const input: StateInput<never> = {
+    kind,
+    name: textOf(metadata?.name),
+    namespace: namespace ?? textOf(metadata?.namespace),
+    annotations: isObject(metadata?.annotations) ? (metadata.annotations as Record<string, string>) : {},
+    spec: spec as never,
+    expressions,
+    lookups,
+  };
   const findings: Finding[] = [];
   for (const { id, check } of stateRulesOf(kind)) check(input, (finding) => findings.push({ ...finding, rule: id }));
   if (findings.length === 0) return findings;
   const refused = findings.some(({ severity }) => severity === 'error');
   const tolerated = refused && isUnchanged?.() === true;
   return sortFindings(tolerated ? findings.map((finding) => (finding.severity === 'error' ? asWarning(finding) : finding)) : findings);
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }

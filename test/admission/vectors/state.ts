@@ -102,6 +102,23 @@ const misspelt: Vector[] = [
   vector('KollectClusterTarget', 'rules: one of another kind than the profile elsewhere', clusterTarget({ resourceRules: [{ gvk: { group: 'apps', version: 'v1', kind: 'StatefulSet' } }] }), { cluster: [profileOf(deployment, 'p', 'kollect-system'), profileOf({ group: 'apps', version: 'v1', kind: 'StatefulSet' })], warnings: ['spec.resourceRules[0].gvk'], says: ['collects apps/v1 Deployment, not apps/v1 StatefulSet'] }),
 ];
 
+const dataPolicy = (gvk: object) => ({ profileRef: 'p', resourceRules: [{ gvk, matchPolicy: 'object.data.password == "a"' }, { gvk, matchPolicy: ' object.metadata.name == "a"' }] });
+const policyField = 'spec.resourceRules[0].matchPolicy';
+const ruleFields = ['spec.resourceRules[0].gvk', 'spec.resourceRules[1].gvk'];
+const consent = { metadata: { annotations: { 'kollect.dev/allow-secret-extraction': 'true' } } };
+const configMap = { version: 'v1', kind: 'ConfigMap' };
+
+const secrets: Vector[] = [
+  vector('KollectTarget', 'secrets: a policy on their data under the name of another kind', dataPolicy(configMap), { cluster: [profileOf(secret)], errors: [policyField], warnings: ruleFields, says: ['the profile collects Secrets', 'kollect.dev/allow-secret-extraction'] }),
+  vector('KollectTarget', 'secrets: a policy on their data under the name of another kind, with consent', dataPolicy(configMap), { ...consent, cluster: [profileOf(secret)], warnings: ruleFields }),
+  vector('KollectTarget', 'secrets: a policy on data of what are no Secrets', dataPolicy(configMap), { cluster: [profileOf(configMap)] }),
+  vector('KollectTarget', 'secrets: rules for them with the paths of another kind', { profileRef: 'p', resourceRules: [{ gvk: secret }, { gvk: deployment }] }, { cluster: [profileOf(deployment)], errors: [ruleFields[0]!], warnings: [ruleFields[0]!], says: ['"p" is written for apps/v1 Deployment', 'a profile with the targetGVK v1 Secret'] }),
+  vector('KollectTarget', 'secrets: rules for them with the paths of another kind, with consent', { profileRef: 'p', resourceRules: [{ gvk: secret }] }, { ...consent, cluster: [profileOf(deployment)], warnings: [ruleFields[0]!] }),
+  vector('KollectTarget', 'secrets: rules for them with a profile of theirs', { profileRef: 'p', resourceRules: [{ gvk: secret }] }, { cluster: [profileOf(secret)] }),
+  vector('KollectClusterTarget', 'secrets: a policy on their data under the name of another kind elsewhere', clusterTarget({ ...dataPolicy(configMap), profileRef: { name: 'p', namespace: 'team-b' } }), { cluster: [profileOf(secret, 'p', 'team-b')], errors: [policyField], warnings: ruleFields }),
+  vector('KollectClusterTarget', 'secrets: rules for them with the paths of another kind elsewhere', clusterTarget({ resourceRules: [{ gvk: { version: 'v1', kind: 'secret' } }] }), { cluster: [profileOf(deployment, 'p', 'kollect-system')], errors: [ruleFields[0]!], warnings: [ruleFields[0]!, `${ruleFields[0]!}.kind`] }),
+];
+
 const bucket = [stored('KollectSnapshotSink', 'one', s3()), stored('KollectSnapshotSink', 'two', s3({ endpoint: 's3://bucket', pathTemplate: 'prefix/inventory/{namespace}/{name}.json' }))];
 const joined = [
   stored('KollectSnapshotSink', 'one', git({ pathTemplate: '{namespace}-{name}.yaml' })),
@@ -159,4 +176,4 @@ const severalScopes: Vector[] = [
 ];
 
 /** What depends on other objects of the cluster. */
-export const stateVectors: readonly Vector[] = [...floors, ...sinkLists, ...ceilings, ...tenants, ...misspelt, ...paths, ...scopes, ...severalScopes];
+export const stateVectors: readonly Vector[] = [...floors, ...sinkLists, ...ceilings, ...tenants, ...misspelt, ...secrets, ...paths, ...scopes, ...severalScopes];

@@ -29,13 +29,21 @@ export interface WatchScopesOptions {
   onChange: (subscriptions: Iterable<Subscription>) => void;
 }
 
+interface Denial {
+  verbs: readonly string[];
+  /** Monotonic milliseconds. */
+  since: number;
+  /** Its rows have left. */
+  expelled: boolean;
+}
+
 /** One namespace, or all of them: watched, or denied. */
 interface Scope {
   namespace: string | undefined;
   watch?: ResourceWatch | undefined;
   /** Monotonic milliseconds of the last review. */
   reviewedAt: number;
-  denial?: { verbs: readonly string[]; since: number; expelled: boolean } | undefined;
+  denial?: Denial | undefined;
 }
 
 /**
@@ -103,10 +111,13 @@ export class WatchScopes {
     if (this.#mode === undefined) return { phase: 'Pending', since: 0 };
     const scopes = this.#of(subscription);
     if (!scopes) return { phase: 'Syncing', since: 0 };
-    const denied = scopes.filter(({ denial }) => denial !== undefined);
+    const denied = scopes.flatMap((scope) => {
+      const denial = denialOf(scope);
+      return denial ? [{ namespace: scope.namespace, denial }] : [];
+    });
     const forbidden = { reason: 'Forbidden', message: this.#denials(denied) };
-    if (denied.some(({ denial }) => !denial!.expelled) || (denied.length > 0 && denied.length === scopes.length)) {
-      return { phase: 'Failed', ...forbidden, since: denied.reduce((since, { denial }) => Math.min(since, denial!.since), Infinity) };
+    if (denied.some(({ denial }) => !denial.expelled) || (denied.length > 0 && denied.length === scopes.length)) {
+      return { phase: 'Failed', ...forbidden, since: denied.reduce((since, { denial }) => Math.min(since, denial.since), Infinity) };
     }
     const states = scopes.flatMap(({ watch }) => (watch ? [watch.state] : []));
     const worst = states.find(({ phase }) => phase === 'Failed') ?? states.find(({ phase }) => phase !== 'Synced') ?? states[0] ?? { phase: 'Synced', since: 0 };
@@ -313,9 +324,9 @@ export class WatchScopes {
     this.#timer = setTimeout(() => this.#arrange(), (at - now) * (1 + Math.random() / 10) + 1);
   }
 
-  #denials(scopes: readonly Scope[]): string {
+  #denials(scopes: readonly { namespace: string | undefined; denial: Denial }[]): string {
     const { plural, group, namespaced } = this.resource;
-    const verbs = [...new Set(scopes.flatMap(({ denial }) => denial?.verbs ?? []))].sort().join(' or ');
+    const verbs = [...new Set(scopes.flatMap(({ denial }) => denial.verbs))].sort().join(' or ');
     const names = scopes.map(({ namespace }) => namespace);
     const rest = names.length - namedScopes;
     const where = !namespaced
@@ -323,6 +334,12 @@ export class WatchScopes {
       : `in namespace ${names.slice(0, namedScopes).map((name) => `"${name}"`).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
     return `Forbidden: the controller may not ${verbs} ${plural}${group && `.${group}`} ${where}`;
   }
+}
+
+/** A watch that is refused is denied, before a review says more. */
+function denialOf({ watch, denial }: Scope): Denial | undefined {
+  if (denial) return denial;
+  return watch && isForbidden(watch.state) ? { verbs: ['list', 'watch'], since: watch.state.since, expelled: false } : undefined;
 }
 
 function isForbidden({ phase, reason }: ReflectorState): boolean {

@@ -76,8 +76,9 @@ t.test('namespaces are watched one by one where only that is allowed, and togeth
   await run.synced('two');
   await run.shows('two', 'north/a=1 south/a=1');
   t.equal(run.asked(/^\/api\/v1\/configmaps$/), 0, 'no list of the whole cluster');
-  const watches = run.proxy.requests.filter(({ url }) => url.searchParams.has('watch')).map(({ url }) => url.pathname);
-  t.equal(new Set(watches).size, 2, 'one watch for each namespace, shared');
+  const watches = (): string[] => run.proxy.requests.filter(({ url }) => url.searchParams.has('watch')).map(({ url }) => url.pathname);
+  await eventually(() => watches().length >= 2, { what: 'the watches after their lists' });
+  t.strictSame(watches().toSorted(), [run.north, run.south].map((name) => `/api/v1/namespaces/${name}/configmaps`), 'one watch for each namespace, shared');
 
   await run.collect('three', included(run.south, run.west));
   await run.phase('three', 'Failed');
@@ -191,8 +192,7 @@ t.test('a refusal by the API server counts like a review that denies', { buffere
   run.proxy.break({ match: (url) => url.pathname === `/api/v1/namespaces/${run.south}/configmaps`, fault: refused, times: 2 });
   run.proxy.break({ match: (url) => url.pathname.endsWith('/selfsubjectaccessreviews'), fault: refused, times: 1_000 });
   await run.collect('web', { includedNamespaces: [run.north, run.south] });
-  await run.phase('web', 'Failed');
-  t.match(run.state('web').watch.message, `configmaps in namespace "${run.south}"`);
+  await eventually(() => run.state('web').watch.message?.includes(`configmaps in namespace "${run.south}"`) === true, { what: 'the denial' });
   await run.shows('web', 'north/a=1');
   t.ok(run.asked(/^\/api\/v1\/namespaces\/[^/]+\/configmaps$/) > 0, 'single namespaces are tried');
   await run.synced('web');

@@ -44,7 +44,7 @@ export function evaluationFailure(error: unknown): KollectError {
   return new KollectError('KOL_EXTRACT_EVALUATE', `${what} at ${shown(node.input.slice(node.start, node.end))}${hint}`);
 }
 
-/** `dyn<string>` is a string whose type was not known beforehand: a difference that means nothing to users. */
+/** `dyn<string>` is a string whose type was not known beforehand, and what a map holds is guessed from one member: differences that mean nothing to users. */
 function typeNames(text: string): string {
-  return text.replace(/dyn<([\w.]+)>/g, '$1');
+  return text.replaceAll(/\b(list|map)<(?:[^<>]|<[^<>]*>)*>/g, '$1').replaceAll(/\bdyn<([\w.]+)>/g, '$1');
 }

@@ -117,7 +117,7 @@ function wrap(node: CheckedNode, budget: StepBudget, guard: MemberGuard | undefi
       break;
     case 'call':
     case 'rcall':
-      wrapCall(node, budget, regexes);
+      wrapCall(node, budget, guard, regexes);
       break;
     case '+':
       replaceHandle(node, (handle) => (left, right, ...rest) => {
@@ -158,6 +158,15 @@ function guarded(guard: MemberGuard, parent: unknown, key: unknown, value: unkno
   if (parent instanceof Optional) return parent.hasValue() ? guarded(guard, parent.value(), key, value) : value;
   if (value instanceof Optional) return value.hasValue() ? Optional.of(guarded(guard, parent, key, value.value())) : value;
   return typeof key === 'string' && isJsonObject(parent) ? guard(key, value as Json, parent) : value;
+}
+
+/** Functions that make texts of whole values do not read their members by name. */
+function guardedMembers<T>(value: T, guard: MemberGuard, budget: StepBudget): T {
+  if (Array.isArray(value)) return value.map((item: unknown) => guardedMembers(item, guard, budget)) as T;
+  if (!isPlainMap(value)) return value;
+  const members = Object.entries(value as Record<string, unknown>);
+  budget.charge(2 * members.length + 1);
+  return Object.fromEntries(members.map(([key, member]) => [key, guardedMembers(guard(key, member as Json, value as never), guard, budget)])) as T;
 }
 
 /** CEL orders texts by their characters, JavaScript by UTF-16. */
@@ -205,13 +214,13 @@ function chargeErrors(node: CheckedNode, budget: StepBudget): CheckedNode {
   return { op, args, input, pos, start, end, meta, evaluate };
 }
 
-function wrapCall(node: CheckedNode, budget: StepBudget, regexes: Map<string, CelRegex>): void {
+function wrapCall(node: CheckedNode, budget: StepBudget, guard: MemberGuard | undefined, regexes: Map<string, CelRegex>): void {
   const [name] = node.args as [string, ...unknown[]];
   const isMethod = node.op === 'rcall';
   const base = isMethod && name.startsWith('get') ? timeZoneSteps : 2;
   const special = celFunctions[name];
   replaceHandle(node, (handle) => (values, ...rest) => {
-    const operands = values as unknown[];
+    const operands = name === 'format' && guard !== undefined ? guardedMembers(values as unknown[], guard, budget) : (values as unknown[]);
     let steps = isMethod && operands.length === 1 ? 2 : base;
     for (const operand of operands) steps += weight(operand);
     budget.charge(steps);

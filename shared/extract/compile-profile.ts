@@ -6,9 +6,8 @@ import { compareUtf8 } from './compare-utf8.ts';
 import { compilePath } from './compile-path.ts';
 import type { CompiledPath, CompilePathOptions } from './compile-path.ts';
 import { decodeHelmRelease } from './helm-release.ts';
-import { isJsonObject } from './json.ts';
 import type { Json, JsonObject } from './json.ts';
-import { createRedactor, maskSecret } from './redact.ts';
+import { createRedactor, isMarker, maskSecret } from './redact.ts';
 import type { Redactor } from './redact.ts';
 import { compileResourceExport } from './resource-export.ts';
 import type { ResourceExportSource } from './resource-export.ts';
@@ -97,8 +96,8 @@ export function compileProfile(profile: ProfileSource, options: CompileProfileOp
 
 interface CompiledAttribute {
   name: string;
-  /** @param view the object, with the data of a Secret masked; @param object the same unmasked */
-  read: (view: JsonObject, object: JsonObject) => Json | undefined;
+  /** The value without secrets. @param view the object, with the data of a Secret masked; @param object the same unmasked */
+  read: (view: JsonObject, object: JsonObject, redact: (value: Json) => Json) => Json | undefined;
   optional: boolean;
   type: AttributeType | undefined;
   /** True when the path shows no key to judge the value by, but the attribute is named like one. */
@@ -119,13 +118,17 @@ function compileAttribute({ name, path, type, optional = false }: AttributeSourc
   const compiled = compileNamed(name, path, { guard: redactor.guard, budget, release });
   const sensitive = compiled.language === 'cel' && redactor.isSensitive(name);
   // What a release says is judged by its keys; the data that holds it stays masked for all other paths.
-  const read: CompiledAttribute['read'] = compiled.language === 'helm' ? (_view, object) => compiled.evaluate(object) : (view) => compiled.evaluate(view);
+  const raw = (view: JsonObject, object: JsonObject): Json | undefined => compiled.evaluate(compiled.language === 'helm' ? object : view);
+  const read: CompiledAttribute['read'] = (view, object, redact) => {
+    const value = raw(view, object);
+    return value === undefined ? undefined : redact(value);
+  };
   return { name, read, optional, type: attributeType(name, type), sensitive };
 }
 
 function wholeObject(name: string, source: ResourceExportSource, budget: StepBudget): CompiledAttribute {
   const resource = compileResourceExport(source, budget);
-  return { name, read: (view) => resource(view), optional: false, type: undefined, sensitive: false };
+  return { name, read: (view, _object, redact) => resource(view, redact), optional: false, type: undefined, sensitive: false };
 }
 
 /** Several paths read one release; unpacking it, or finding that it cannot be unpacked, costs more than all of them. */
@@ -182,13 +185,13 @@ function extract(object: JsonObject, { attributes: compiled, redactor, budget, i
   const view = masked?.object ?? object;
   const attributes: Record<string, Json> = {};
   const failures: Extraction['failures'] = [];
+  const redact = (value: Json): Json => redactor.redact(masked === undefined ? value : masked.conceal(value), budget);
   for (const attribute of compiled) {
     let value: Json | undefined;
     let message = 'no value';
     try {
-      value = attribute.read(view, object);
+      value = attribute.read(view, object, redact);
       if (value !== undefined) {
-        value = redactor.redact(masked === undefined ? value : masked.conceal(value), budget);
         if (attribute.sensitive) value = redactor.guard('value', value, { name: attribute.name });
         const typed = typedValue(value, attribute.type);
         if (typed === undefined) message = `the value is not of type ${attribute.type}`;
@@ -209,10 +212,6 @@ function extract(object: JsonObject, { attributes: compiled, redactor, budget, i
 
 function typedValue(value: Json, type: AttributeType | undefined): Json | undefined {
   return type === undefined || isMarker(value) ? value : coerce(value, type);
-}
-
-function isMarker(value: Json): boolean {
-  return isJsonObject(value) && value.redacted === true && typeof value.reason === 'string' && Object.isFrozen(value);
 }
 
 /** Anything but our own errors could repeat a value. */

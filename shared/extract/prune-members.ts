@@ -2,6 +2,7 @@ import { KollectError } from '../errors.ts';
 import { compileMemberCondition } from './cel.ts';
 import type { Json } from './json.ts';
 import { replaceMembers, type Prune } from './prune.ts';
+import { isMarker } from './redact.ts';
 import type { StepBudget } from './step-budget.ts';
 
 /** Deeper values are refused by redaction as well. */
@@ -17,7 +18,7 @@ const maxDepth = 256;
 export function pruneMembers(expressions: readonly string[], budget: StepBudget): Prune {
   const conditions = expressions.map((expression) => compileMemberCondition(expression, { budget }));
   const without = (value: Json, path: string, depth: number): Json => {
-    if (typeof value !== 'object' || value === null) return value;
+    if (typeof value !== 'object' || value === null || isMarker(value)) return value;
     if (depth > maxDepth) throw new KollectError('KOL_EXTRACT_EVALUATE', `the object is nested deeper than ${maxDepth} levels`);
     const changes = new Map<string | number, Json | undefined>();
     if (Array.isArray(value)) {

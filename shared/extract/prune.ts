@@ -5,6 +5,7 @@ import { compileFilter } from './jsonpath-filter.ts';
 import { sliceIndices } from './jsonpath.ts';
 import { parseJsonPath } from './jsonpath-parse.ts';
 import type { Segment, Selector } from './jsonpath-parse.ts';
+import { isMarker } from './redact.ts';
 import { treeSize } from './step-budget.ts';
 import type { StepBudget } from './step-budget.ts';
 
@@ -61,7 +62,7 @@ function compile(segments: readonly Segment[]): Prune {
 
 function without(value: Json, steps: readonly Step[], at: number, depth: number, budget: StepBudget): Json {
   const step = steps[at];
-  if (typeof value !== 'object' || value === null || step === undefined) return value;
+  if (typeof value !== 'object' || value === null || step === undefined || isMarker(value)) return value;
   if (depth > maxDepth) throw new KollectError('KOL_EXTRACT_EVALUATE', `the object is nested deeper than ${maxDepth} levels`);
   budget.charge(1);
   const isLast = at === steps.length - 1;

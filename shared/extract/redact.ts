@@ -23,10 +23,15 @@ export const builtInScrubKeys = [
 
 /** Stands for a value that was under a sensitive key. */
 export const redactedKey: Json = Object.freeze({ redacted: true, reason: 'sensitive-key' });
-/** Stands for a text that is a private key or a bearer token, wherever it was. */
+/** Stands for a text that is a private key or a bearer token, or that holds the login of a URL, wherever it was. */
 export const redactedText: Json = Object.freeze({ redacted: true, reason: 'sensitive-value' });
 /** Stands for the data of a Secret. */
 export const redactedSecretData: Json = Object.freeze({ redacted: true, reason: 'secret-data' });
+
+/** True for what stands for a secret; it is one value, and nothing in it can be read or taken out. */
+export function isMarker(value: Json): boolean {
+  return value === redactedKey || value === redactedText || value === redactedSecretData;
+}
 
 export interface Redactor {
   /** True when a key equals a scrub key or ends with one longer than two characters, in any case. */
@@ -51,7 +56,7 @@ export function createRedactor(scrubKeys: readonly string[] = []): Redactor {
   const isSensitive = (key: string): boolean => pattern.test(key);
   const redact = (value: Json, depth: number, budget: StepBudget): Json => {
     if (typeof value === 'string') return isSecretText(value) ? redactedText : value;
-    if (typeof value !== 'object' || value === null) return value;
+    if (typeof value !== 'object' || value === null || isMarker(value)) return value;
     if (depth > maxDepth) throw new KollectError('KOL_EXTRACT_EVALUATE', `the value is nested deeper than ${maxDepth} levels`);
     return Array.isArray(value) ? redactList(value, depth, budget) : redactMap(value, depth, budget);
   };
@@ -74,7 +79,7 @@ export function createRedactor(scrubKeys: readonly string[] = []): Redactor {
     let changed: Map<string, Json> | undefined;
     for (const key of keys) {
       const value = map[key] as Json;
-      const redacted = hides(key, value, map) ? redactedKey : redact(value, depth + 1, budget);
+      const redacted = !isMarker(value) && hides(key, value, map) ? redactedKey : redact(value, depth + 1, budget);
       if (redacted !== value) (changed ??= new Map()).set(key, redacted);
     }
     if (changed === undefined) return map;
@@ -82,7 +87,7 @@ export function createRedactor(scrubKeys: readonly string[] = []): Redactor {
     return Object.fromEntries(keys.map((key) => [key, changed.get(key) ?? (map[key] as Json)]));
   };
   const hides = (key: string, value: Json, parent: JsonObject): boolean =>
-    isSensitive(key) || isReference(key, value) || (key === 'value' && typeof parent.name === 'string' && isSensitive(parent.name));
+    isSensitive(key) || key === lastAppliedAnnotation || isReference(key, value) || (key === 'value' && typeof parent.name === 'string' && isSensitive(parent.name));
 
   return {
     isSensitive,
@@ -118,12 +123,16 @@ function isText(value: Json): boolean {
   return typeof value === 'string' || (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string'));
 }
 
-/** A PEM private key, or a JSON web token: three base64url parts of which the first is a JSON object. */
+/** A PEM private key, a URL with a password, or a JSON web token: three base64url parts of which the first is a JSON object. */
 function isSecretText(text: string): boolean {
+  if (text.includes('://') && urlWithPassword.test(text)) return true;
   if (text.length < 40) return false;
   if (text.startsWith('eyJ')) return /^eyJ[\w-]+\.[\w-]+\.[\w-]*$/.test(text);
   return text.includes('-----BEGIN ') && /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/.test(text);
 }
+
+/** A login before the host. `$(PASSWORD)` and `${PASSWORD}` are references, which hide nothing. */
+const urlWithPassword = /:\/\/[^\s/?#@:"'<>]*:(?!\$[({])[^\s/?#@"'<>]+@/;
 
 /** A Secret whose data is masked, and the maps in it that must not appear as maps. */
 export interface MaskedSecret {
@@ -156,7 +165,7 @@ export function maskSecret(secret: JsonObject): MaskedSecret {
 }
 
 function conceal(value: Json, masked: readonly Json[]): Json {
-  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value !== 'object' || value === null || isMarker(value)) return value;
   if (masked.includes(value)) return redactedSecretData;
   if (Array.isArray(value)) return value.map((item) => conceal(item, masked));
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, conceal(member, masked)]));

@@ -12,27 +12,28 @@ export interface ResourceExportSource {
   prune?: { defaults?: boolean | undefined; jsonPointers?: readonly string[] | undefined; jsonPaths?: readonly string[] | undefined; cel?: readonly string[] | undefined } | undefined;
 }
 
-/** What a row keeps of a whole object; shares what it keeps with the object, which stays as it is. */
-export type ResourceExport = (object: JsonObject) => Json;
+/** What a row keeps of a whole object, given what takes the secrets out; shares what it keeps with the object, which stays as it is. */
+export type ResourceExport = (object: JsonObject, redact: (value: Json) => Json) => Json;
 
 /**
  * Compiles `export.mode: Resource`: parts of the object by `include`, then without its identity, without what changes for no reason that
- * anybody wants to see, and without what the profile prunes, in this order. Redaction is the caller's, and so is the reset of the budget.
+ * anybody wants to see, without secrets, and without what the profile prunes, in this order. Names tell which values are secret, so that none may be pruned before.
+ * The reset of the budget is the caller's.
  *
  * @throws KollectError KOL_EXTRACT_PATH or KOL_EXTRACT_CEL naming the field that cannot be pruned by
  */
 export function compileResourceExport({ include = 'SpecAndStatus', dedupeIdentity = true, prune = {} }: ResourceExportSource, budget: StepBudget): ResourceExport {
-  const steps: Prune[] = [
-    ...(dedupeIdentity ? identity : []).map(prunePointer),
-    ...((prune.defaults ?? true) ? churn : []).map(prunePointer),
+  const before = [...(dedupeIdentity ? identity : []), ...((prune.defaults ?? true) ? churn : [])].map(prunePointer);
+  const after: Prune[] = [
     ...(prune.jsonPointers ?? []).map(prunePointer),
     ...(prune.jsonPaths ?? []).map((path) => named('jsonPaths', () => prunePath(path))),
     ...(prune.cel?.length ? [named('cel', () => pruneMembers(prune.cel ?? [], budget))] : []),
   ];
   const kept = parts[include];
-  return (object) => {
+  return (object, redact) => {
     const start: JsonObject = kept === undefined ? object : Object.fromEntries(kept.flatMap((key): [string, Json][] => (Object.hasOwn(object, key) ? [[key, object[key] as Json]] : [])));
-    return steps.reduce<Json>((value, step) => step(value, budget), start);
+    const apply = (value: Json, step: Prune): Json => step(value, budget);
+    return after.reduce(apply, redact(before.reduce<Json>(apply, start)));
   };
 }
 

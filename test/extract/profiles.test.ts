@@ -186,6 +186,23 @@ t.test('redaction by content', async (t) => {
     c: certificate,
     d: 'eyJ is how it begins, but this is a sentence.',
   });
+  for (const [text, isHidden] of [
+    ['postgres://shop:hunter2@db:5432/shop', true],
+    ['--dsn=amqps://:hunter2@mq', true],
+    ['url: https://a:b@c/d\nother: 1', true],
+    ['https://example.com/a:b@c', false],
+    ['https://user@example.com', false],
+    ['https://example.com:8443/?mail=a@b', false],
+    ['postgres://$(USER):$(PASSWORD)@db', false],
+    ['postgres://user:${PASSWORD}@db', false],
+  ] as const) {
+    t.strictSame(valueAt({ v: text }, '$.v'), isHidden ? sensitiveText : text, text);
+  }
+  const applied = 'kubectl.kubernetes.io/last-applied-configuration';
+  const annotations = { note: 'n', [applied]: '{"env":"canary"}' };
+  t.strictSame(valueAt({ metadata: { annotations } }, '$.metadata.annotations'), { note: 'n', [applied]: sensitive });
+  t.strictSame(valueAt({ metadata: { annotations } }, `cel:object.metadata.annotations["${applied}"]`), sensitive);
+  t.notMatch(valueAt({ db: [{ password: 'canary' }, { name: 'TOKEN', value: 'canary' }] }, 'cel:"%s".format([object.db])'), /canary/, 'texts made of maps');
   t.strictSame(valueAt({ v: pem }, '$.v'), sensitiveText);
   t.strictSame(valueAt({ v: pem }, 'cel:"x" + object.v'), sensitiveText);
 });

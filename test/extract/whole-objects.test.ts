@@ -63,6 +63,11 @@ t.test('a whole object loses its identity, its churn, what is pruned, and every 
   });
 });
 
+t.test('names that are pruned still tell which values are secret, and markers stay whole', async (t) => {
+  const { attributes } = exported({ as: 'object', include: 'SpecOnly', prune: { jsonPaths: ['$..name', '$..reason'], cel: ['key == "redacted"'] } });
+  t.strictSame((attributes['object'] as { spec: { env: unknown } }).spec.env, [{ value: key }, { valueFrom: key }]);
+});
+
 t.test('include chooses the parts, and nothing changes the collected object', async (t) => {
   for (const [include, members] of [
     [undefined, ['apiVersion', 'kind', 'spec', 'status']],

@@ -10,7 +10,7 @@ export interface Finding {
   /** Where, as Kubernetes writes it: `spec.attributes[0].path`, `spec.options[password]`. */
   field: string;
   type: FindingType;
-  /** What was found there; for `TooMany` the number. Never something that may be a credential. */
+  /** What was found there; for `TooMany` the number, or what is known of it. Never something that may be a credential. */
   value?: unknown;
   /** What is wrong and what to write instead. */
   detail: string;
@@ -39,7 +39,8 @@ export function forbidden(field: string, detail: string): Finding {
   return { severity: 'error', field, type: 'Forbidden', detail };
 }
 
-export function tooMany(field: string, count: number, detail: string): Finding {
+/** @param count a number, or what is known of it */
+export function tooMany(field: string, count: number | string, detail: string): Finding {
   return { severity: 'error', field, type: 'TooMany', value: count, detail };
 }
 

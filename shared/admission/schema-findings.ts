@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import { invalid, notSupported, required, shownKey, tooMany } from './finding.ts';
 import type { Finding } from './finding.ts';
-import { describer, howToWrite } from './how-to-write.ts';
+import { durationRule, parseDuration } from '../api/duration.ts';
+import { belongsTo, describer, durationMeant, howToWrite, narrowed } from './how-to-write.ts';
 
 type Issue = z.core.$ZodIssue;
 type Path = readonly PropertyKey[];
@@ -24,10 +25,15 @@ export function schemaFindings(issues: readonly Issue[], root: unknown, at: stri
  */
 export function withoutRefused(root: unknown, issues: readonly Issue[]): unknown {
   const refused: Refused = { children: new Map() };
-  for (const issue of issues) {
-    if (issue.code === 'unrecognized_keys') for (const key of issue.keys) mark(refused, [...issue.path, key]);
-    else mark(refused, issue.path);
-  }
+  const markAll = (all: readonly Issue[]): void => {
+    for (const issue of all) {
+      const meant = issue.code === 'invalid_union' ? meantBy(issue) : undefined;
+      if (meant !== undefined) markAll(meant);
+      else if (issue.code === 'unrecognized_keys') for (const key of issue.keys) mark(refused, [...issue.path, key]);
+      else mark(refused, issue.path);
+    }
+  };
+  markAll(issues);
   return without(root, refused);
 }
 
@@ -85,7 +91,7 @@ function translate(issue: Issue, root: unknown, at: string, describe: Describe):
       return [invalid(field, shown(value), `must be ${article(issue.expected)}, not ${article(typeName(value))}${howToWrite(field, issue.expected, value)}`)];
     case 'invalid_value':
       if (value === '') return [required(field, oneOf(issue.values))];
-      return [notSupported(field, value, issue.values.map(String))];
+      return [withMore(notSupported(field, value, narrowed(field, issue.values.map(String), root)), belongsTo(field, value))];
     case 'too_small':
       if (value === '' && issue.minimum === 1) return [required(field, 'must not be empty')];
       return [invalid(field, shown(value), `must ${bound(issue.origin)} ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${unit(issue.origin, issue.minimum)}`)];
@@ -97,16 +103,32 @@ function translate(issue: Issue, root: unknown, at: string, describe: Describe):
     case 'invalid_union':
       return translateUnion(issue, { root, at, field, value, describe });
     default:
+      if (issue.message === durationRule.message && typeof value === 'string') return [invalid(field, value, `${issue.message}${writeInstead(durationMeant(value))}`)];
       // What our own schemas say is written for users; what the library says of a pattern is not.
       return [invalid(field, shown(value), issue.message.startsWith('Invalid string') && 'pattern' in issue ? `must match ${String(issue.pattern)}` : issue.message)];
   }
 }
 
-/** Of the alternatives, the one that the value has the shape of is what the user meant. */
-function translateUnion(issue: Extract<Issue, { code: 'invalid_union' }>, { root, at, field, value, describe }: { root: unknown; at: string; field: string; value: unknown; describe: Describe }): Finding[] {
-  const meant = issue.errors.filter((issues) => !issues.some(({ code, path }) => code === 'invalid_type' && path.length === 0));
-  const [best] = meant.toSorted((a, b) => a.length - b.length);
-  if (best !== undefined) return best.flatMap((inner) => translate({ ...inner, path: [...issue.path, ...inner.path] }, root, at, describe));
+function withMore(finding: Finding, more: string): Finding {
+  return { ...finding, detail: `${finding.detail}${more}` };
+}
+
+/** Longer ones are refused as well: no interval is longer than a day. */
+function writeInstead(duration: string | undefined): string {
+  return duration === undefined || parseDuration(duration) > 86_400_000 ? '' : `; write ${JSON.stringify(duration)}`;
+}
+
+type Union = Extract<Issue, { code: 'invalid_union' }>;
+
+/** Of the alternatives, the one that the value has the shape of is what the user meant. Its issues have their paths from the root. */
+function meantBy({ errors, path }: Union): Issue[] | undefined {
+  const [best] = errors.filter((issues) => !issues.some((inner) => inner.code === 'invalid_type' && inner.path.length === 0)).toSorted((a, b) => a.length - b.length);
+  return best?.map((inner) => ({ ...inner, path: [...path, ...inner.path] }));
+}
+
+function translateUnion(issue: Union, { root, at, field, value, describe }: { root: unknown; at: string; field: string; value: unknown; describe: Describe }): Finding[] {
+  const meant = meantBy(issue);
+  if (meant !== undefined) return meant.flatMap((inner) => translate(inner, root, at, describe));
   const expected = issue.errors.flatMap((issues) => issues.flatMap((inner) => (inner.code === 'invalid_type' && inner.path.length === 0 ? [article(inner.expected)] : [])));
   return [invalid(field, shown(value), expected.length === 0 ? issue.message : `must be ${[...new Set(expected)].join(' or ')}`)];
 }

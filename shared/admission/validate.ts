@@ -39,11 +39,12 @@ export function validate(kind: string, object: unknown, context: AdmissionContex
   const definition = kindByName(kind);
   if (definition === undefined) return [ofSchema(invalid('kind', kind, 'is not a kind of this API'))];
   if (!isObject(object)) return [ofSchema(required('spec', 'the object is empty'))];
-  if (object.spec === undefined || object.spec === null) return [ofSchema(required('spec', ''))];
-  if (isOversized(object.spec)) return [ofSchema(tooMany('spec', maxValues, `must have at most ${maxValues} values and ${maxCharacters} characters, at most ${maxDepth} levels deep`))];
+  if (object.spec === undefined || object.spec === null) return [ofSchema(required('spec', `write what is wanted of the ${kind}; kubectl explain ${definition.singular}.spec lists its fields`))];
+  const excess = excessOf(object.spec);
+  if (excess !== undefined) return [ofSchema(tooMany('spec', `more than ${excess}`, `must have at most ${maxValues} values and ${maxCharacters} characters, at most ${maxDepth} levels deep`))];
 
   const metadata = isObject(object.metadata) ? object.metadata : {};
-  const clean = isOversized(metadata.annotations) ? undefined : context.clean;
+  const clean = excessOf(metadata.annotations) !== undefined ? undefined : context.clean;
   const [name, namespace] = [textOf(metadata.name), context.namespace ?? textOf(metadata.namespace)];
   const form = clean && { identity: `${kind}/${namespace}/${name}`, content: JSON.stringify([kind, namespace, name, metadata.annotations, object.spec]) };
   if (form !== undefined && clean?.recognises(form)) return [];
@@ -95,20 +96,27 @@ const maxDepth = 64;
 /** The largest single text is a bundle of certificates of 64 KiB. */
 const maxCharacters = 524_288;
 
-function isOversized(root: unknown): boolean {
-  return count(root, { values: maxValues, characters: maxCharacters }, 0);
+/** What a value has too much of, such as `20000 values`; undefined when it can be judged. */
+function excessOf(root: unknown): string | undefined {
+  const left = { values: maxValues, characters: maxCharacters };
+  if (!exceeds(root, left, 0)) return undefined;
+  if (left.characters < 0) return `${maxCharacters} characters`;
+  return left.values < 0 ? `${maxValues} values` : `${maxDepth} levels`;
 }
 
 /** Takes what a value holds from what is left; true when it is more, or too deep. */
-function count(value: unknown, left: { values: number; characters: number }, depth: number): boolean {
+function exceeds(value: unknown, left: { values: number; characters: number }, depth: number): boolean {
   left.values--;
   if (typeof value === 'string') left.characters -= value.length;
   if (left.values < 0 || left.characters < 0 || depth > maxDepth) return true;
   if (typeof value !== 'object' || value === null) return false;
-  if (Array.isArray(value)) return value.length > left.values || value.some((item) => count(item, left, depth + 1));
+  if (Array.isArray(value)) {
+    if (value.length > left.values) left.values = -1;
+    return left.values < 0 || value.some((item) => exceeds(item, left, depth + 1));
+  }
   for (const key in value) {
     left.characters -= key.length;
-    if (count((value as Record<string, unknown>)[key], left, depth + 1)) return true;
+    if (exceeds((value as Record<string, unknown>)[key], left, depth + 1)) return true;
   }
   return false;
 }

@@ -10,7 +10,7 @@ export const sinkRefLists = ['snapshotSinkRefs', 'databaseSinkRefs', 'eventSinkR
 
 /** A reference with settings of its own. Fields that it does not have are found by the rules of admission. */
 export const SinkRefObject = z.object({
-  name: nonEmptyName,
+  name: nonEmptyName.meta({ description: 'Name of the sink, such as warehouse.' }),
   namespace: nameText.optional(),
   exportMinInterval: Duration.optional(),
   maxExportBytes: z.number().int().optional(),

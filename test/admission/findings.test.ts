@@ -56,11 +56,43 @@ t.test('a value of another type is told how to be written', async (t) => {
     ['KollectInventory', { databaseSinkRefs: 'pg' }, 'spec.databaseSinkRefs: Invalid value: "pg": must be a list, not a string; write ["pg"]'],
     ['KollectClusterInventory', { namespaces: ['a'], profileRef: 'kollect-system/p' }, 'spec.profileRef: Invalid value: "kollect-system/p": must be an object, not a string; write {"name":"p","namespace":"kollect-system"}'],
     ['KollectTarget', { profileRef: 'p', suspend: 'true' }, 'spec.suspend: Invalid value: "true": must be a boolean, not a string; write true without quotes'],
+    ['KollectInventory', { maxExportBytes: '10MB' }, 'spec.maxExportBytes: Invalid value: "10MB": must be a number, not a string; write 10000000'],
+    ['KollectInventory', { databaseSinkRefs: 'pg, lake' }, 'spec.databaseSinkRefs: Invalid value: "pg, lake": must be a list, not a string; write ["pg","lake"]'],
+    ['KollectInventory', { databaseSinkRefs: 'postgres://u:canary@h' }, 'spec.databaseSinkRefs: Invalid value: "postgres://***@h": must be a list, not a string'],
+    ['KollectInventory', { exportMinInterval: '1 day' }, 'spec.exportMinInterval: Invalid value: "1 day": must be numbers with a unit (ns, us, ms, s, m, h), such as 30s, 1h30m or 500ms; write "24h"'],
+    ['KollectInventory', { exportMinInterval: '2d' }, 'spec.exportMinInterval: Invalid value: "2d": must be numbers with a unit (ns, us, ms, s, m, h), such as 30s, 1h30m or 500ms'],
+    ['KollectInventory', { exportMinInterval: 'daily' }, 'spec.exportMinInterval: Invalid value: "daily": must be numbers with a unit (ns, us, ms, s, m, h), such as 30s, 1h30m or 500ms'],
+    ['KollectConnectionTest', { sinkRef: { databaseSinkRef: 'pg' }, ttlSecondsAfterFinished: '5m' }, 'spec.ttlSecondsAfterFinished: Invalid value: "5m": must be a number, not a string; write 300'],
+    ['KollectConnectionTest', { sinkRef: 'pg' }, 'spec.sinkRef: Invalid value: "pg": must be an object, not a string; write {"databaseSinkRef":"pg"}'],
+    ['KollectScope', { allowedGVKs: ['apps/v1/Deployment'] }, 'spec.allowedGVKs[0]: Invalid value: "apps/v1/Deployment": must be an object, not a string; write {"group":"apps","version":"v1","kind":"Deployment"}'],
+    ['KollectProfile', { targetGVK: 'v1 Secret', attributes: [{ name: 'a', path: '$.a' }] }, 'spec.targetGVK: Invalid value: "v1 Secret": must be an object, not a string; write {"version":"v1","kind":"Secret"}'],
+    ['KollectProfile', { targetGVK: { version: 'v1', kind: 'Pod' }, attributes: ['$.metadata.name'] }, 'spec.attributes[0]: Invalid value: "$.metadata.name": must be an object, not a string; write {"name":"name","path":"$.metadata.name"}'],
+    ['KollectTarget', { profileRef: 'p', labelSelector: 'app=web,tier=front' }, 'spec.labelSelector: Invalid value: "app=web,tier=front": must be an object, not a string; write {"matchLabels":{"app":"web","tier":"front"}}'],
+    ['KollectEventSink', { type: 'kafka', kafka: { brokers: ['k:9092'], topic: 't' }, serialization: { format: 'ndjsn' } }, 'spec.serialization.format: Unsupported value: "ndjsn": supported values: "json"'],
+    ['KollectDatabaseSink', { type: 'kafka' }, 'spec.type: Unsupported value: "kafka": supported values: "postgres", "bigquery", "mongodb"; kafka is a type of KollectEventSink'],
+    ['KollectSnapshotSink', { type: 'git', endpoint: 'https://git.example.com/r.git', git: { author: 'Jane <jane@example.com>' } }, 'spec.git.author: Invalid value: "Jane <jane@example.com>": must be an object, not a string; write {"name":"Jane","email":"jane@example.com"}'],
+    ['KollectTarget', { profileRef: 'p', suspend: 'yes' }, 'spec.suspend: Invalid value: "yes": must be a boolean, not a string; write true without quotes'],
+    ['KollectScope', { allowedGVKs: [{ group: 'apps', kind: 'Deployment' }] }, 'spec.allowedGVKs[0].version: Required value: API version, such as v1'],
+    ['KollectScope', undefined, 'spec: Required value: write what is wanted of the KollectScope; kubectl explain kollectscope.spec lists its fields'],
     ['KollectProfile', { targetGVK: { version: 'v1' }, attributes: [{ name: 'a', path: '$.a' }] }, 'spec.targetGVK.kind: Required value: kind, such as Deployment'],
     ['KollectSnapshotSink', { type: 'github', endpoint: 'https://github.com/a/b.git' }, 'spec.type: Unsupported value: "github": supported values: "git", "gitlab", "s3", "gcs", "azureblob", "http"; did you mean "git"?'],
   ] as const) {
     t.same(validate(kind, { metadata: { name: 'a', namespace: 'b' }, spec }).filter(({ severity }) => severity === 'error').map(renderFinding), [said]);
   }
+});
+
+t.test('a reference without a name is told which of its fields is meant', async (t) => {
+  const said = (ref: object) => validate('KollectInventory', objectOf('KollectInventory', { databaseSinkRefs: [ref] })).map(renderFinding);
+  t.same(said({ nam: 'x' }), ['spec.databaseSinkRefs[0].nam: Invalid value: "nam": is not a known field; did you mean name?', 'spec.databaseSinkRefs[0].name: Required value: name of the sink, such as warehouse']);
+  t.same(said({}), ['spec.databaseSinkRefs[0].name: Required value: name of the sink, such as warehouse']);
+});
+
+t.test('what is too large to be judged is told what it has too much of', async (t) => {
+  const said = (spec: object) => validate('KollectInventory', objectOf('KollectInventory', spec)).map(renderFinding);
+  const rule = 'must have at most 20000 values and 524288 characters, at most 64 levels deep';
+  t.same(said({ databaseSinkRefs: Array.from({ length: 20_001 }, () => 'a') }), [`spec: Too many: more than 20000 values: ${rule}`]);
+  t.same(said({ exportMinInterval: 'x'.repeat(600_000) }), [`spec: Too many: more than 524288 characters: ${rule}`]);
+  t.same(said({ databaseSinkRefs: JSON.parse(`${'['.repeat(100)}${']'.repeat(100)}`) as unknown }), [`spec: Too many: more than 64 levels: ${rule}`]);
 });
 
 t.test('what a schema refuses becomes field errors', async (t) => {

@@ -39,6 +39,8 @@ export function parseGitEndpoint(text: string): GitEndpoint {
 export function parseGitLabEndpoint(text: string): GitEndpoint {
   const form = 'write https://<host>/<group>/<project>';
   if (!/^https?:\/\//i.test(text)) throw new KollectError('KOL_API_ENDPOINT', `must be an address of http or https; ${form}`);
+  // What follows is a part of the web interface, which no group or project can be called.
+  if (text.includes('/-/')) throw new KollectError('KOL_API_ENDPOINT', `is a page of a project; ${form}`);
   const project = splitUrl(text).path.replace(/\.git\/?$/, '').split('/').filter((part) => part !== '');
   if (project.length < 2) throw new KollectError('KOL_API_ENDPOINT', `must name a project with its group; ${form}`);
   return parseGitEndpoint(text);

@@ -56,6 +56,7 @@ export const inventoryVectors: readonly Vector[] = [
   inventory('nothing but collection', {}),
   ...references(inventory),
   inventory('one sink as the documents have it', { databaseSinkRefs: ['postgres-inventory-demo'] }, { stored: { databaseSinkRefs: [{ name: 'postgres-inventory-demo' }] } }),
+  inventory('a reference with a slip in the name of its only field', { databaseSinkRefs: [{ nam: 'x' }] }, { errors: ['spec.databaseSinkRefs[0].nam', 'spec.databaseSinkRefs[0].name'], says: ['did you mean name?'] }),
   inventory('a sink of another namespace, by its name, as a string', { databaseSinkRefs: ['other/sink'] }, { errors: ['spec.databaseSinkRefs[0].name'] }),
   { name: 'inventory: an update that brings a sink of another namespace', kind: 'KollectInventory', old: { spec: { databaseSinkRefs: [{ name: 'a' }] } }, object: { spec: { databaseSinkRefs: [{ name: 'other/sink' }] } }, errors: ['spec.databaseSinkRefs[0].name'] },
   { name: 'inventory: an update that leaves bad references as they are', kind: 'KollectInventory', old: { spec: { databaseSinkRefs: ['a/b'] } }, object: { spec: { databaseSinkRefs: ['a/b'] }, metadata: { annotations: { 'kollect.dev/reconcile': '1' } } }, warnings: ['spec.databaseSinkRefs[0].name'] },

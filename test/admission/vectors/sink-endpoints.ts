@@ -54,7 +54,7 @@ export const sinkEndpointVectors: readonly Vector[] = [
 
   // GitLab.
   ...each('gitlab', 'the endpoint', ['https://gitlab.com/group/project', 'https://gitlab.com/group/sub/project.git', 'http://gitlab.gitlab.svc/g/p'], (endpoint) => ({ endpoint })),
-  ...each('gitlab', 'the endpoint', ['https://gitlab.com', 'https://gitlab.com/', 'https://gitlab.com/project.git', 'git@gitlab.com:g/p.git', 'ssh://git@gitlab.com/g/p.git', 'gitlab.com/g/p'], (endpoint) => ({ endpoint }), { errors: ['spec.endpoint'], says: ['https://<host>/<group>/<project>'] }),
+  ...each('gitlab', 'the endpoint', ['https://gitlab.com', 'https://gitlab.com/', 'https://gitlab.com/project.git', 'git@gitlab.com:g/p.git', 'ssh://git@gitlab.com/g/p.git', 'gitlab.com/g/p', 'https://gitlab.com/group/project/-/tree/main'], (endpoint) => ({ endpoint }), { errors: ['spec.endpoint'], says: ['https://<host>/<group>/<project>'] }),
   sinkVector('gitlab', 'a local path', { endpoint: '/srv/g/p.git' }, { errors: ['spec.endpoint'], says: ['path on the machine'] }),
   sinkVector('gitlab', 'no endpoint', { endpoint: undefined }, { errors: ['spec.endpoint'], says: ['Required value'] }),
 
@@ -72,7 +72,8 @@ export const sinkEndpointVectors: readonly Vector[] = [
 
   // http.
   ...each('http', 'the endpoint', ['https://hooks.example.com', 'http://collector.default.svc:8080/inventory?a=b&c=d'], (endpoint) => ({ endpoint })),
-  ...each('http', 'the endpoint', ['hooks.example.com/x', 'ftp://hooks.example.com/x', 'ws://hooks.example.com', 'https://', 'https://a b/x'], (endpoint) => ({ endpoint }), { errors: ['spec.endpoint'] }),
+  ...each('http', 'the endpoint', ['hooks.example.com/x', 'hooks.example.com:8443'], (endpoint) => ({ endpoint }), { errors: ['spec.endpoint'], says: ['https://hooks.example.com/inventory'] }),
+  ...each('http', 'the endpoint', ['ftp://hooks.example.com/x', 'ws://hooks.example.com', 'https://', 'https://a b/x'], (endpoint) => ({ endpoint }), { errors: ['spec.endpoint'] }),
 
   // NATS.
   ...each('nats', 'the servers', ['nats://a.example', 'tls://a.example:4443', 'a.example:4222', 'nats://a.example:4222/', '[2606:4700::1111]:4222', 'a.example , b.example'], (url) => settings('nats', { url })),

@@ -29,6 +29,7 @@ import { InventoryReconciler } from './inventory/inventory-reconciler.ts';
 import { ControllerMetrics } from './observe/metrics.ts';
 import { ProfileMetrics } from './observe/profile-metrics.ts';
 import { SinkReconciler } from './probe/sink-reconciler.ts';
+import { installationUid } from './installation.ts';
 import { CachedSinkDirectory } from './sink-directory.ts';
 import { CountedResources } from './sinks/runtime/shared-resources.ts';
 
@@ -213,7 +214,7 @@ export class Controller {
       }
     };
     const probe = { readSecret, policy: settings.policy, mapHosts: settings.mapHosts };
-    const runtime = { ...probe, shared: new CountedResources() };
+    const runtime = { ...probe, shared: new CountedResources(), installation: installationUid(client) };
     const sinks = { snapshot, database, event };
     this.#sinks = new SinkReconciler({ client, caches: sinks, probe, events: this.#events, logger, observer: this.metrics });
     this.#inventories = new InventoryReconciler({

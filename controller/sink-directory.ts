@@ -5,9 +5,11 @@ import type { OpenSink } from './inventory/binding.ts';
 import type { SinkDirectory } from './inventory/sink-directory.ts';
 import { checkObject } from './object-check.ts';
 import type { SinkFamily } from './sinks/contract.ts';
-import { openSink, type SinkObject } from './sinks/runtime/open-sink.ts';
+import { openSink, type OpenSinkOptions, type SinkObject } from './sinks/runtime/open-sink.ts';
 
-type Runtime = Omit<Parameters<typeof openSink>[0], 'sink'>;
+interface Runtime extends Omit<OpenSinkOptions, 'sink' | 'installation'> {
+  installation: () => Promise<string | undefined>;
+}
 
 /** Kind of the sink objects of a family. */
 export const sinkKinds = {
@@ -37,7 +39,7 @@ export class CachedSinkDirectory implements SinkDirectory {
     if (!raw) throw new KollectError('KOL_SINK_NOT_FOUND', `no ${kind} "${name}" in namespace "${namespace}"`);
     const checked = checkObject<SinkObject>(kind, raw, this.#runtime.policy);
     if (!checked.object) throw new KollectError('KOL_SINK_CONFIG', `${kind} "${name}": ${checked.message}`);
-    const { sink, backend, fingerprint } = await openSink({ ...this.#runtime, sink: checked.object });
+    const { sink, backend, fingerprint } = await openSink({ ...this.#runtime, installation: await this.#runtime.installation(), sink: checked.object });
     return { sink, type: backend.type, cluster: checked.object.spec.cluster?.trim() ?? '', fingerprint };
   }
 

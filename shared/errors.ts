@@ -112,6 +112,12 @@ export const errorCatalogue = {
     summary: 'This version has no backend for the type of the sink.',
     action: 'Use another type, or upgrade.',
   },
+  KOL_SINK_OWNER: {
+    class: 'terminal',
+    reason: 'ExportTerminal',
+    summary: 'Another installation writes rows under the same cluster and inventory.',
+    action: 'Give each cluster a name of its own in `spec.cluster` of its sinks.',
+  },
   KOL_SINK_ROW: {
     class: 'row',
     reason: 'PartialExport',

@@ -194,6 +194,8 @@ export class Binding {
         return;
       }
       plan.change.identity = this.#identity(opened.cluster);
+      const quarantined = stillRejected(this.state.rejected, plan);
+      if (quarantined.length > 0) plan.change.after = undefined;
       this.#tried = true;
       const result = await opened.sink.write(plan.change, this.#abort.signal);
       const { targets, uncompared, knownTargets } = plan;
@@ -211,7 +213,7 @@ export class Binding {
         lastExportTime: new Date().toISOString(),
         lastChecksum: awaiting ? this.state.lastChecksum : plan.digest,
         rows: awaiting ? this.state.rows : plan.rows,
-        rejected: [...stillRejected(this.state.rejected, plan), ...result.rejected],
+        rejected: [...quarantined, ...result.rejected],
       });
       observer.passed(opened.type, { mode: plan.mode, seconds: ms / 1000, ...result, lagMs: lag.ms + ms });
       logger[plan.mode === 'delta' ? 'debug' : 'info']('exported', {

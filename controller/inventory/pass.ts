@@ -73,6 +73,8 @@ export function planPass(input: PassInput): PassPlan | undefined {
     digest.addAll(target.digest);
     rows += target.count;
   }
+  // Of a target that is awaited, or was never compared, the destination may hold anything.
+  const told = uncompared.size === 0 && targets.size === view.targets.size;
   for (const target of [...complete, ...incomplete]) for (const row of target.rows()) upserts.push(row);
   return {
     mode: complete.length + incomplete.length === 0 && delta ? 'delta' : 'reconcile',
@@ -90,6 +92,7 @@ export function planPass(input: PassInput): PassPlan | undefined {
       deletes: delta?.deletes ?? [],
       completeTargets: complete.map((target) => target.name),
       ...(renamed ? { knownTargets } : {}),
+      after: told ? { rows, digest: digest.toString() } : undefined,
     },
   };
 }

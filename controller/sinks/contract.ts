@@ -50,16 +50,32 @@ export interface SinkChange {
   completeTargets: readonly string[];
   /** When set: rows of targets outside this list are stale and go. Unset: other targets are not touched. */
   knownTargets?: readonly string[];
+  /**
+   * What the destination holds of the inventory when all of this is done, with the digest of the snapshot. Kept there where it can be,
+   * in the same atomic write. Unset: that cannot be told, because rows are in quarantine or targets are awaited.
+   */
+  after?: SnapshotState | undefined;
 }
 
+/** How much of an inventory there is, and which. */
+export interface SnapshotState {
+  rows: number;
+  digest: string;
+}
+
+/** A row for the quarantine: to be tried again when its content is another. */
 export interface RejectedRow {
   key: RowKey;
-  /** Backend's own code, such as an SQLSTATE. */
+  /** Of the content that was refused, as in `ExportRow`. */
+  hash: string;
+  /** Backend's own code, such as an SQLSTATE; `PayloadTooLarge` for a row over `maxRowBytes`. */
   code: string;
   message: string;
 }
 
 export interface WriteResult {
+  /** Rows of the change that the destination holds now, as they were handed over. */
+  confirmed: number;
   /** Rows inserted or really changed. */
   written: number;
   deleted: number;
@@ -71,6 +87,8 @@ export interface WriteResult {
 /** What the destination says it holds, cheaply. `undefined`: it cannot tell. */
 export interface CheckResult {
   rows: number | undefined;
+  /** Of the last write that had one, unless the destination was written to since. */
+  digest: string | undefined;
 }
 
 export interface ProbeResult {
@@ -138,6 +156,13 @@ export interface OpenContext<Spec> {
   clientCertificate: { cert: string; key: string } | undefined;
   dialer: Dialer;
   shared: SharedResources;
+  /**
+   * To be called right before each commit: throws unless this process remains the leader for so many milliseconds. Another leader may
+   * write from then on.
+   */
+  fence: (ms: number) => void;
+  /** Uid of this installation, which owns what it writes; undefined when it is not known. */
+  installation: string | undefined;
 }
 
 /** Facts about a backend that the engine, admission and documentation read as data. */
@@ -148,6 +173,8 @@ export interface Capabilities {
   granularity: 'row' | 'document';
   /** Passes in flight at one destination. */
   concurrency: number;
+  /** A row whose payload is larger is rejected, code `PayloadTooLarge`, without being sent. */
+  maxRowBytes: number;
 }
 
 export interface Backend<Spec = unknown> {

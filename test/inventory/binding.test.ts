@@ -2,64 +2,16 @@ import t from 'tap';
 import { RowStore } from '../../controller/collect/row-store.ts';
 import { Binding, type BindingOptions } from '../../controller/inventory/binding.ts';
 import { InventoryView } from '../../controller/inventory/view.ts';
-import type { Sink, SinkChange, WriteResult } from '../../controller/sinks/contract.ts';
 import { KollectError } from '../../shared/errors.ts';
 import { createLogger } from '../../shared/log.ts';
+import { MemoryPlace, MemorySink } from '../sinks/memory.ts';
 
 const facts = (uid: string, payload = uid) => ({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
 
-/** A destination in memory, with a script of what goes wrong. */
-class MemorySink implements Sink {
-  readonly rows = new Map<string, string>();
-  readonly writes: { mode: string; upserts: number; deletes: number }[] = [];
-  /** Taken one a write: an error before, an error after the rows were taken, or nothing. */
-  script: ('refuse' | 'cut' | 'lose' | undefined)[] = [];
-  checks = 0;
-  closed = 0;
-
-  async probe() {
-    return { message: 'ok' };
-  }
-
-  async check() {
-    this.checks++;
-    return { rows: this.rows.size };
-  }
-
-  async write(change: SinkChange): Promise<WriteResult> {
-    const step = this.script.shift();
-    if (step === 'refuse') throw new KollectError('KOL_SINK_UNAVAILABLE', 'refused', { retryAfterMs: 5 });
-    if (step === 'lose') {
-      this.rows.clear();
-      throw new KollectError('KOL_SINK_DESTINATION_LOST', 'the table is gone', { retryAfterMs: 5 });
-    }
-    const rows = [...change.upserts].flat();
-    const complete = new Set(change.completeTargets);
-    const kept = new Set(rows.map((row) => `${row.targetName}/${row.uid}`));
-    for (const key of this.rows.keys()) {
-      const target = key.split('/')[0]!;
-      const strange = change.knownTargets !== undefined && !change.knownTargets.includes(target);
-      if (strange || (complete.has(target) && !kept.has(key))) this.rows.delete(key);
-    }
-    for (const row of rows) this.rows.set(`${row.targetName}/${row.uid}`, row.payload);
-    for (const key of change.deletes) this.rows.delete(`${key.targetName}/${key.uid}`);
-    if (step === 'cut') throw new KollectError('KOL_SINK_UNAVAILABLE', 'connection lost after the commit', { retryAfterMs: 5 });
-    this.writes.push({ mode: complete.size > 0 ? 'reconcile' : 'delta', upserts: rows.length, deletes: change.deletes.length });
-    return { written: rows.length, deleted: change.deletes.length, bytes: 0, rejected: [] };
-  }
-
-  async remove() {
-    return { deleted: 0 };
-  }
-
-  async close() {
-    this.closed++;
-  }
-}
-
 function setUp(options: Partial<BindingOptions> = {}) {
   const store = new RowStore();
-  const sink = new MemorySink();
+  const place = new MemoryPlace();
+  const sink = new MemorySink(place);
   const view = new InventoryView('shop', () => binding.poke());
   store.subscribe({
     row: (target, before, after) => view.rowChanged(target, before, after),
@@ -84,9 +36,9 @@ function setUp(options: Partial<BindingOptions> = {}) {
   });
   const equal = () => {
     const expected = [...view.targets].flatMap((target) => [...target.rows()].map((row) => `${row.targetName}/${row.uid}=${row.payload}`));
-    return [...sink.rows].map(([key, payload]) => `${key}=${payload}`).sort().join() === expected.sort().join();
+    return [...place.held()].map(([key, payload]) => `${key}=${payload}`).sort().join() === expected.sort().join();
   };
-  return { store, view, sink, binding, synced, equal };
+  return { store, view, sink, place, binding, synced, equal };
 }
 
 async function until(holds: () => boolean): Promise<void> {
@@ -98,118 +50,119 @@ async function until(holds: () => boolean): Promise<void> {
 }
 
 t.test('the first pass is complete, the next ones are deltas, and a burst is one of them', async (t) => {
-  const { store, sink, binding, equal } = setUp();
+  const { store, place, binding, equal } = setUp();
   const web = store.open('shop', 'web').resource('v1/ConfigMap');
   for (let index = 0; index < 500; index++) web.upsert(facts(`u${index}`));
-  await until(() => sink.writes.length === 1);
-  t.strictSame(sink.writes[0], { mode: 'reconcile', upserts: 500, deletes: 0 });
+  await until(() => place.writes.length === 1);
+  t.strictSame(place.writes[0], { mode: 'reconcile', upserts: 500, deletes: 0 });
   for (let index = 0; index < 100; index++) web.upsert(facts(`u${index}`, 'scaled'));
   web.remove('shop', 'u499');
   await until(() => equal());
-  t.strictSame(sink.writes.slice(1), [{ mode: 'delta', upserts: 100, deletes: 1 }]);
+  t.strictSame(place.writes.slice(1), [{ mode: 'delta', upserts: 100, deletes: 1 }]);
   t.equal(binding.state.rows, 499);
   await binding.close();
-  t.equal(sink.closed, 1);
+  t.equal(place.closed, 1);
 });
 
 t.test('a refused write, an unknown outcome and changes in between leave sink and view equal', async (t) => {
-  const { store, sink, binding, equal } = setUp();
+  const { store, place, binding, equal } = setUp();
   const web = store.open('shop', 'web').resource('v1/ConfigMap');
   for (const uid of ['a', 'b', 'c']) web.upsert(facts(uid));
-  await until(() => sink.writes.length === 1);
+  await until(() => place.writes.length === 1);
 
-  sink.script = ['refuse', 'cut', 'refuse'];
+  place.script = ['refuse', 'cut', 'refuse'];
   web.upsert(facts('a', 'a2'));
   web.remove('shop', 'b');
   await until(() => binding.state.phase === 'Failed');
   web.upsert(facts('b', 'back'));
   web.remove('shop', 'c');
   await until(() => binding.state.phase === 'Exported' && equal());
-  t.same([...sink.rows], [['web/a', 'a2'], ['web/b', 'back']]);
+  t.same([...place.held()], [['web/a', 'a2'], ['web/b', 'back']]);
   await binding.close();
 });
 
 t.test('a failed first pass is repeated as a whole', async (t) => {
-  const { store, sink, binding, equal } = setUp();
-  sink.script = ['refuse', 'cut'];
+  const { store, place, binding, equal } = setUp();
+  place.script = ['refuse', 'cut'];
   const web = store.open('shop', 'web').resource('v1/ConfigMap');
   web.upsert(facts('a'));
   await until(() => binding.state.phase === 'Failed');
   web.upsert(facts('b'));
   await until(() => binding.state.phase === 'Exported' && equal());
-  t.equal(sink.writes[0]?.mode, 'reconcile');
+  t.equal(place.writes[0]?.mode, 'reconcile');
   await binding.close();
 });
 
 t.test('a destination that lost its data gets all of it again', async (t) => {
-  const { store, sink, binding, equal } = setUp();
+  const { store, place, binding, equal } = setUp();
   const web = store.open('shop', 'web').resource('v1/ConfigMap');
   for (const uid of ['a', 'b']) web.upsert(facts(uid));
-  await until(() => sink.writes.length === 1);
-  sink.script = ['lose'];
+  await until(() => place.writes.length === 1);
+  place.script = ['lose'];
   web.upsert(facts('c'));
-  await until(() => sink.rows.size === 3 && equal());
-  t.equal(sink.writes.at(-1)?.mode, 'reconcile');
+  await until(() => place.rows.size === 3 && equal());
+  t.equal(place.writes.at(-1)?.mode, 'reconcile');
   await binding.close();
 });
 
 t.test('the interval asks one question, and a difference is mended', async (t) => {
-  const { store, sink, binding, equal } = setUp({ intervalMs: 500 });
+  const { store, place, binding, equal } = setUp({ intervalMs: 500 });
   const web = store.open('shop', 'web').resource('v1/ConfigMap');
   for (const uid of ['a', 'b']) web.upsert(facts(uid));
-  await until(() => sink.checks >= 1);
-  t.equal(sink.writes.length, 1, 'an unchanged inventory is not written again');
-  sink.rows.delete('web/a');
-  await until(() => sink.rows.size === 2 && equal());
-  t.equal(sink.writes.length, 2);
+  await until(() => place.checks >= 1);
+  t.equal(place.writes.length, 1, 'an unchanged inventory is not written again');
+  place.rows.clear();
+  await until(() => place.rows.size === 2 && equal());
+  t.equal(place.writes.length, 2);
   await binding.close();
 });
 
 t.test('another destination behind the same sink is filled from the beginning', async (t) => {
   let fingerprint = 'here';
-  const first = new MemorySink();
-  const other = new MemorySink();
+  const first = new MemorySink(new MemoryPlace());
+  const other = new MemorySink(new MemoryPlace());
   const { store, binding } = setUp({
     open: async () => ({ sink: fingerprint === 'here' ? first : other, type: 'memory', cluster: '', fingerprint }),
   });
   store.open('shop', 'web').resource('v1/ConfigMap').upsert(facts('a'));
-  await until(() => first.writes.length === 1);
+  await until(() => first.place.writes.length === 1);
   fingerprint = 'there';
   binding.reopen();
-  await until(() => other.rows.size === 1);
-  t.equal(first.rows.size, 1, 'what was written elsewhere stays there');
+  await until(() => other.place.rows.size === 1);
+  t.equal(first.place.rows.size, 1, 'what was written elsewhere stays there');
   await binding.close();
 });
 
 t.test('a comparison that is asked for while a pass runs is done after it, and loses no change', async (t) => {
-  const { store, sink, binding, equal } = setUp();
+  const { store, sink, place, binding, equal } = setUp();
   const web = store.open('shop', 'web').resource('v1/ConfigMap');
   web.upsert(facts('a'));
-  await until(() => sink.writes.length === 1);
+  await until(() => place.writes.length === 1);
   const gate = Promise.withResolvers<void>();
   const write = sink.write.bind(sink);
-  sink.write = async (change) => {
+  sink.write = async (change, signal) => {
     sink.write = write;
-    const result = await write(change);
+    const result = await write(change, signal);
     await gate.promise;
     return result;
   };
   web.upsert(facts('b'));
-  await until(() => sink.rows.size === 2);
+  await until(() => place.rows.size === 2);
   binding.reopen();
   web.upsert(facts('c'));
   gate.resolve();
-  await until(() => sink.writes.length >= 3 && equal());
-  t.equal(sink.writes.at(-1)?.mode, 'reconcile');
+  await until(() => place.writes.length >= 3 && equal());
+  t.equal(place.writes.at(-1)?.mode, 'reconcile');
   web.upsert(facts('d'));
   await until(() => equal());
-  t.equal(sink.rows.size, 4);
+  t.equal(place.rows.size, 4);
   await binding.close();
 });
 
 t.test('a sink that is not there yet is found later', async (t) => {
   let exists = false;
-  const sink = new MemorySink();
+  const place = new MemoryPlace();
+  const sink = new MemorySink(place);
   const { store, binding } = setUp({
     open: async () => {
       if (!exists) throw new KollectError('KOL_SINK_NOT_FOUND', 'no sink', { retryAfterMs: 10 });
@@ -219,7 +172,7 @@ t.test('a sink that is not there yet is found later', async (t) => {
   store.open('shop', 'web').resource('v1/ConfigMap').upsert(facts('a'));
   await until(() => binding.state.error?.code === 'KOL_SINK_NOT_FOUND');
   exists = true;
-  await until(() => sink.rows.size === 1);
+  await until(() => place.rows.size === 1);
   t.equal(binding.state.error, undefined);
   await binding.close();
 });

@@ -12,11 +12,12 @@ import { EventRecorder } from '../../shared/kube/events.ts';
 import { ObjectCache } from '../../shared/kube/object-cache.ts';
 import { createLogger } from '../../shared/log.ts';
 import { installCrds } from '../kollect/installation.ts';
+import { TcpProxy } from '../faults/tcp-proxy.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 import { startPostgres } from '../servers/postgres/index.ts';
 import { canary, signal } from './conformance.ts';
-import { loopback, postgresPlace, sinkObject, startProxy } from './postgres-place.ts';
+import { loopback, postgresPlace, sinkObject } from './postgres-place.ts';
 
 const [cluster, postgres] = await Promise.all([startCluster(), startPostgres()]);
 const ends: (() => Promise<void> | void)[] = [() => cluster.stop(), () => postgres.stop()];
@@ -190,9 +191,9 @@ t.test('a type without a backend and a spec that breaks a rule fail their test, 
 });
 
 t.test('a server that does not answer fails the test within its budget', async (t) => {
-  const proxy = await startProxy(postgres.port);
+  const proxy = await new TcpProxy(postgres.port, 'COMMIT\0').start();
   proxy.freeze();
-  t.teardown(() => proxy.close());
+  t.teardown(() => proxy.stop());
   const dsn = place.dsn.replace(/127\.0\.0\.1:\d+/, `127.0.0.1:${proxy.port}`);
   const probe = (timeoutMs: number, cancel: AbortSignal) =>
     probeSink({ sink: sinkObject(), readSecret: async () => ({ data: { dsn: Buffer.from(dsn).toString('base64') } }), policy: loopback, signal: cancel, timeoutMs });

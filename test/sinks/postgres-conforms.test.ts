@@ -1,4 +1,5 @@
 import t from 'tap';
+import { maxRowBytes } from '../../controller/sinks/postgres/rows.ts';
 import { startPostgres } from '../servers/postgres/index.ts';
 import { conforms } from './conformance.ts';
 import { postgresPlace } from './postgres-place.ts';
@@ -12,6 +13,7 @@ t.teardown(async () => {
 
 conforms({
   name: 'postgres',
-  supports: { rowRefusal: true, counts: true },
+  supports: { rowRefusal: true, counts: true, digests: true, owners: true, nul: false },
+  maxRowBytes,
   destination: () => postgresPlace(server, (end) => ends.push(end)),
 });

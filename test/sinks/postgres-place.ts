@@ -1,9 +1,8 @@
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { once } from 'node:events';
 import { CountedResources } from '../../controller/sinks/runtime/shared-resources.ts';
-import { openSink, type OpenedSink, type SinkObject } from '../../controller/sinks/runtime/open-sink.ts';
+import { openSink, type OpenedSink, type OpenSinkOptions, type SinkObject } from '../../controller/sinks/runtime/open-sink.ts';
 import type { AddressPolicy } from '../../shared/net/address-policy.ts';
 import type { HostMap } from '../../shared/net/host-map.ts';
+import { TcpProxy } from '../faults/tcp-proxy.ts';
 import { eventually } from '../servers/eventually.ts';
 import type { Postgres } from '../servers/postgres/index.ts';
 import { canary, type Destination, type StoredRow } from './conformance.ts';
@@ -22,7 +21,7 @@ export function sinkObject(spec: Partial<SinkSpec> = {}): SinkObject {
   };
 }
 
-export interface OpenOptions {
+export interface OpenOptions extends Pick<OpenSinkOptions, 'fence' | 'installation'> {
   dsn: string;
   spec?: Partial<SinkSpec>;
   policy?: AddressPolicy;
@@ -46,9 +45,9 @@ export interface PostgresPlace extends Destination {
   /** Of a user who owns the database, with the canary as his password. */
   dsn: string;
   sql<R extends Record<string, unknown> = Record<string, unknown>>(text: string): Promise<R[]>;
-  /** From now on no byte passes between sinks and server. */
-  freeze(): void;
-  opened(spec?: Partial<SinkSpec>): Promise<OpenedSink>;
+  /** What sinks go through on their way to the server. */
+  proxy: TcpProxy;
+  opened(spec?: Partial<SinkSpec>, options?: Partial<OpenOptions>): Promise<OpenedSink>;
 }
 
 /** A database of its own behind a proxy that can lose answers. */
@@ -57,17 +56,17 @@ export async function postgresPlace(server: Postgres, onEnd: (end: () => Promise
   const user = `user_${database}`;
   const sql: PostgresPlace['sql'] = (text) => server.query(text, [], database);
   await server.query(`CREATE ROLE ${user} LOGIN PASSWORD '${canary}'; ALTER DATABASE ${database} OWNER TO ${user}`);
-  const proxy = await startProxy(server.port);
-  onEnd(() => proxy.close());
+  const proxy = await new TcpProxy(server.port, 'COMMIT\0').start();
+  onEnd(() => proxy.stop());
   const dsn = `postgres://${user}:${canary}@127.0.0.1:${proxy.port}/${database}?sslmode=disable`;
-  const opened = (spec?: Partial<SinkSpec>) => open({ dsn, ...(spec === undefined ? {} : { spec }) });
+  const opened: PostgresPlace['opened'] = (spec = {}, options = {}) => open({ dsn, spec, ...options });
   return {
     database,
     dsn,
     sql,
     opened,
-    freeze: () => proxy.freeze(),
-    open: async () => (await opened()).sink,
+    proxy,
+    open: async (options = { installation: 'ours' }) => (await opened({}, options)).sink,
     contents: () =>
       sql<StoredRow & Record<string, unknown>>(
         `SELECT inventory_namespace || '/' || inventory_name AS inventory, cluster, target_name AS target, source_uid AS uid, payload::text AS payload,
@@ -78,7 +77,8 @@ export async function postgresPlace(server: Postgres, onEnd: (end: () => Promise
              IF NEW.payload::text LIKE '%${text}%' THEN RAISE check_violation USING MESSAGE = 'refused: ' || NEW.payload::text; END IF; RETURN NEW; END $$;
            CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON ${table} FOR EACH ROW EXECUTE FUNCTION refuse()`).then(() => undefined),
     touched: async () => (await sql(`SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace`)).length > 0,
-    loseConfirmation: (later) => proxy.loseCommit(later),
+    loseConfirmation: (later) => (later === Infinity ? proxy.heal() : proxy.breakCommit('cut', later)),
+    loseAnswer: () => proxy.breakCommit('silence'),
     holdNextWrite: async () => {
       await sql(`CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$;
                  CREATE TRIGGER hold BEFORE INSERT OR UPDATE ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION hold()`);
@@ -90,51 +90,6 @@ export async function postgresPlace(server: Postgres, onEnd: (end: () => Promise
           await sql(`DROP TRIGGER hold ON ${table}`);
         },
       };
-    },
-  };
-}
-
-/** Passes bytes on, until it is told to lose the answer to a COMMIT: then both sides find their connection cut. */
-export async function startProxy(target: number): Promise<{ port: number; loseCommit(later: number): void; freeze(): void; close(): Promise<void> }> {
-  let commitsUntilLoss = Infinity;
-  let frozen = false;
-  const sockets = new Set<Socket>();
-  const listener = createServer((client) => {
-    const upstream = connect(target, '127.0.0.1');
-    let lost = false;
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => {
-        sockets.delete(socket);
-        client.destroy();
-        upstream.destroy();
-      });
-    }
-    client.on('data', (bytes) => {
-      if (frozen) return;
-      // Statements are sent one at a time, so that a COMMIT is a message of its own.
-      if (bytes.includes('COMMIT\0')) lost = commitsUntilLoss-- === 0;
-      upstream.write(bytes);
-    });
-    upstream.on('data', (bytes) => {
-      if (lost) client.destroy();
-      else if (!frozen) client.write(bytes);
-    });
-  });
-  listener.listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  return {
-    port: (listener.address() as AddressInfo).port,
-    loseCommit: (later) => {
-      commitsUntilLoss = later;
-    },
-    freeze: () => {
-      frozen = true;
-    },
-    close: async () => {
-      for (const socket of sockets) socket.destroy();
-      listener.close();
     },
   };
 }

@@ -16,13 +16,23 @@ import { open, postgresPlace, table, type PostgresPlace } from './postgres-place
 const certificates = mkdtempSync(join(tmpdir(), 'kollect-test-tls-'));
 const authority = createAuthority('test authority', 1);
 const issued = issueCertificate(authority, { hosts: ['database.example'], days: 1 });
-for (const [name, text] of Object.entries({ 'tls.crt': issued.certificate, 'tls.key': issued.key })) writeFileSync(join(certificates, name), text, { mode: 0o600 });
-if (process.getuid?.() === 0) for (const path of ['.', 'tls.crt', 'tls.key']) chownSync(join(certificates, path), 65_534, 65_534);
+const access = 'hostssl all certified 127.0.0.1/32 cert\nhost all all 127.0.0.1/32 scram-sha-256\n';
+const files = { 'tls.crt': issued.certificate, 'tls.key': issued.key, 'ca.crt': authority.certificate, 'hba.conf': access };
+for (const [name, text] of Object.entries(files)) writeFileSync(join(certificates, name), text, { mode: 0o600 });
+if (process.getuid?.() === 0) for (const path of ['.', ...Object.keys(files)]) chownSync(join(certificates, path), 65_534, 65_534);
 
 const ends: (() => Promise<void> | void)[] = [];
 const [server, encrypted] = await Promise.all([
   startPostgres(),
-  startPostgres({ settings: { ssl: 'on', ssl_cert_file: join(certificates, 'tls.crt'), ssl_key_file: join(certificates, 'tls.key') } }),
+  startPostgres({
+    settings: {
+      ssl: 'on',
+      ssl_cert_file: join(certificates, 'tls.crt'),
+      ssl_key_file: join(certificates, 'tls.key'),
+      ssl_ca_file: join(certificates, 'ca.crt'),
+      hba_file: join(certificates, 'hba.conf'),
+    },
+  }),
 ]);
 t.teardown(async () => {
   for (const end of ends) await end();
@@ -142,8 +152,8 @@ t.test('missing privileges are named, and granting them is enough', async (t) =>
   t.match(await failure(sink.write(change([row('new')]), signal)), { code: 'KOL_SINK_AUTH', message: /lacks a privilege for table .*SQLSTATE 42501/ }, 'lost while running');
 
   const closed = await newPlace();
-  await closed.sql(`REVOKE ALL ON SCHEMA public FROM public; ALTER SCHEMA public OWNER TO postgres; REVOKE TEMPORARY ON DATABASE ${closed.database} FROM public, user_${closed.database}`);
-  t.match(await failure((await withSink(t, closed)).probe(signal)), { code: 'KOL_SINK_AUTH', message: /does not exist and the user .* lacks USAGE on schema "public", CREATE on schema "public", TEMPORARY on the database/ });
+  await closed.sql(`REVOKE ALL ON SCHEMA public FROM public; ALTER SCHEMA public OWNER TO postgres`);
+  t.match(await failure((await withSink(t, closed)).probe(signal)), { code: 'KOL_SINK_AUTH', message: /does not exist and the user .* lacks USAGE on schema "public", CREATE on schema "public": grant it/ });
   const nowhere = { postgres: { databaseRef: { name: 'dsn' }, table, schema: 'no"where' } };
   t.match(await failure((await withSink(t, closed, nowhere)).probe(signal)), { code: 'KOL_SINK_SCHEMA', message: /schema "no""where" does not exist/ });
 });
@@ -232,16 +242,14 @@ t.test('a table that refuses every row is an error of the table, found without t
   t.match(await failure(sink.write(whole(rows(3_000)), signal)), { code: 'KOL_SINK_SCHEMA', class: 'terminal', message: /refuses every row, the last one with SQLSTATE 23514 \(refused because of its content\)/ });
 });
 
-t.test('rows that somebody else writes during the first export are noticed, and go with the repetition', async (t) => {
+t.test('rows that somebody else writes during the first export go with it', async (t) => {
   const place = await newPlace();
   const sink = await withSink(t, place);
   await sink.write(whole([]), signal);
   await place.sql(`CREATE FUNCTION intrude() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
       INSERT INTO ${table} SELECT inventory_namespace, inventory_name, target_name, 'intruder', cluster, '', '{}', now() FROM ${table} LIMIT 1 ON CONFLICT DO NOTHING; RETURN NULL; END $$;
     CREATE TRIGGER intrude AFTER INSERT ON ${table} FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION intrude()`);
-  t.match(await failure(sink.write(whole(rows(3)), signal)), { class: 'transient', message: /another process wrote rows of this inventory/ });
-  await place.sql(`DROP TRIGGER intrude ON ${table}`);
-  t.match(await sink.write(whole(rows(3)), signal), { written: 0, deleted: 1 });
+  t.match(await sink.write(whole(rows(3)), signal), { written: 3, deleted: 1 });
   t.equal(await count(place), 3);
 });
 
@@ -255,7 +263,6 @@ t.test('what the server says is told apart by its code, and not repeated', (t) =
     ['57P01', 'KOL_SINK_UNAVAILABLE', 'transient', /ended the session/],
     ['08006', 'KOL_SINK_UNAVAILABLE', 'transient', /connection to the database failed/],
     ['40P01', 'KOL_SINK_UNAVAILABLE', 'transient', /another session wrote the same rows/],
-    ['26000', 'KOL_SINK_CONFIG', 'terminal', /a pooler that changes the session/],
     ['3F000', 'KOL_SINK_SCHEMA', 'terminal', /schema "s" does not exist/],
     ['42P01', 'KOL_SINK_SCHEMA', 'terminal', /table "s"\."x" does not exist/],
     ['XX000', 'KOL_SINK_UNAVAILABLE', 'transient', /answered with SQLSTATE XX000/],
@@ -265,8 +272,6 @@ t.test('what the server says is told apart by its code, and not repeated', (t) =
     t.match(postgresError(error, name), { code: expected, class: errorClass, message }, code);
     t.notMatch(postgresError(error, name).message, canary);
   }
-  const gone = Object.assign(new pg.DatabaseError('relation "pg_temp.kollect_keys" does not exist', 0, 'error'), { code: '42P01' });
-  t.match(postgresError(gone, name), { code: 'KOL_SINK_CONFIG', message: /a pooler/ });
   t.match(postgresError(new TypeError('x is not a function'), name), { code: 'KOL_INTERNAL' }, 'a fault of ours is not called one of the connection');
   t.end();
 });
@@ -302,14 +307,14 @@ t.test('a killed server is transient, and the sink goes on when it is back', asy
   t.match(await sink.write(change(rows(1, { v: 2 })), signal), { written: 1 });
   await own.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'user_${place.database}'`);
   await eventually(async () => (await sink.write(change(rows(1, { v: 3 })), signal).catch(() => undefined))?.written === 1);
-  t.strictSame(await sink.check(identity(), signal), { rows: 3 });
+  t.match(await sink.check(identity(), signal), { rows: 3 });
 });
 
 t.test('a frozen server does not hold a cancelled write, nor a close', async (t) => {
   const place = await newPlace();
   const { sink } = await place.opened();
   await sink.write(whole(rows(3)), signal);
-  place.freeze();
+  place.proxy.freeze();
   const abort = new AbortController();
   const running = failure(sink.write(change(rows(3, { v: 2 })), abort.signal));
   setTimeout(() => abort.abort(), 200);
@@ -443,6 +448,24 @@ t.test('sslmode means what it means to libpq', async (t) => {
   ];
   for (const [what, which, options, expected] of cases) t.match(await at(which, options), expected, what);
   t.match(await failure(open({ dsn: 'postgres://u@h/d?sslmode=disable', spec: { tls: trusted } })), { code: 'KOL_SINK_CONFIG', message: /sslmode=disable while spec\.tls names an authority/ });
+});
+
+t.test('a client certificate logs in without a password, and only the right one', async (t) => {
+  await encrypted.query('CREATE ROLE certified LOGIN');
+  const probe = async (signer: typeof authority | undefined, subject: string) => {
+    const own = signer && issueCertificate(signer, { hosts: [subject], days: 1, usage: 'client' });
+    const { sink } = await open({
+      dsn: 'postgres://certified@database.example/postgres',
+      spec: { tls: { caBundle: Buffer.from(authority.certificate).toString('base64'), ...(own && { clientCertificateSecretRef: { name: 'dsn' } }) } },
+      secrets: own ? { 'tls.crt': own.certificate, 'tls.key': own.key } : {},
+      mapHosts: new Map([['database.example:5432', { host: '127.0.0.1', port: encrypted.port }]]),
+    });
+    return await sink.probe(signal).finally(() => sink.close());
+  };
+  t.match(await failure(probe(authority, 'certified')), { message: /lacks CREATE on schema "public"/ }, 'logged in');
+  t.match(await failure(probe(authority, 'somebody-else')), { code: 'KOL_SINK_AUTH', message: /refused the login/ });
+  t.match(await failure(probe(undefined, '')), { code: 'KOL_SINK_AUTH' });
+  t.match((await failure(probe(createAuthority('another authority', 1), 'certified'))).code, /KOL_SINK_(?:CONFIG|UNAVAILABLE)/);
 });
 
 t.test('connection strings are read as PostgreSQL reads them, and no error repeats them', async (t) => {

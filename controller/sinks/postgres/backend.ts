@@ -1,21 +1,32 @@
 import { createHash } from 'node:crypto';
 import type { KollectDatabaseSinkSpec } from '../../../shared/api/kollect-database-sink.ts';
 import { KollectError } from '../../../shared/errors.ts';
-import type { Backend, CheckResult, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
-import { writeComplete } from './bulk.ts';
-import { losesSessions, postgresError, sqlState } from './errors.ts';
+import type { Backend, CheckResult, ExportRow, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
+import { ChunkedWrite, chunkLimit, deleteAll, isWhole } from './chunked-write.ts';
+import { postgresError, sqlState } from './errors.ts';
+import { inventoryTransaction } from './inventory-rows.ts';
 import { maxSessions, SessionPool } from './pool.ts';
 import { probeTable } from './probe.ts';
-import { addOptionalColumns, createTable, inspectTable, missingTable, verifyCreation, verifyTable, type TableLayout } from './schema.ts';
+import { RowIndex } from './row-index.ts';
+import { maxRowBytes } from './rows.ts';
+import { addOptionalColumns, createStateTable, createTable, inspectTable, missingTable, verifyCreation, verifyTable, type TableLayout } from './schema.ts';
 import type { Session } from './session.ts';
 import { readSettings, type ResolvedSettings } from './settings.ts';
-import { countRows, deleteAll, writeDelta } from './write.ts';
+import { foreignOwner, forgetState, readState } from './state.ts';
+import { countRows, writeDelta, type WriteTarget } from './write.ts';
+
+/** Up to here a delta is one transaction. */
+const maxDeltaRows = 5_000;
+/** Up to here a check counts rows, which takes some milliseconds. Of more it believes the table of states. */
+const maxCountedRows = 100_000;
+/** After this time an interrupted pass begins anew: others may have written to the table. */
+const maxInterruptionMs = 600_000;
 
 /** One row per collected object in a table of PostgreSQL. */
 export const postgres: Backend<KollectDatabaseSinkSpec> = {
   type: 'postgres',
   family: 'database',
-  capabilities: { cost: 'delta', granularity: 'row', concurrency: maxSessions },
+  capabilities: { cost: 'delta', granularity: 'row', concurrency: maxSessions, maxRowBytes },
   secretRef: (spec) => {
     if (spec.postgres === undefined) throw new KollectError('KOL_SINK_CONFIG', 'spec.postgres is missing: set databaseRef and table');
     return spec.postgres.databaseRef;
@@ -28,6 +39,7 @@ export const postgres: Backend<KollectDatabaseSinkSpec> = {
 };
 
 class PostgresSink implements Sink {
+  readonly #context: OpenContext<KollectDatabaseSinkSpec>;
   readonly #settings: ResolvedSettings;
   readonly #pool: SessionPool;
   readonly #release: () => Promise<void>;
@@ -35,8 +47,12 @@ class PostgresSink implements Sink {
   #layout: TableLayout | undefined;
   /** The table was there: if it is not any more, what was exported is lost. */
   #seen = false;
+  readonly #limit = { ...chunkLimit };
+  /** What a large pass had confirmed when it failed. */
+  #interrupted: { identity: string; rows: readonly ExportRow[]; at: number } | undefined;
 
   constructor(context: OpenContext<KollectDatabaseSinkSpec>) {
+    this.#context = context;
     this.#settings = readSettings(context);
     const { value, release } = context.shared.lease(poolKey(this.#settings, context), () => new SessionPool(this.#settings, context.dialer));
     this.#pool = value;
@@ -48,26 +64,47 @@ class PostgresSink implements Sink {
   }
 
   async check(identity: InventoryIdentity, signal: AbortSignal): Promise<CheckResult> {
-    return await this.#use(signal, (session) => session.transaction(async () => ({ rows: await countRows(session, this.#settings.table, identity) })));
+    return await this.#use(signal, async (session) => {
+      const state = await this.#stateOf(session, identity);
+      if (state !== undefined && this.#isForeign(state.installation)) throw foreignOwner(this.#settings.table, identity);
+      const rows = state?.rows !== undefined && state.rows > maxCountedRows ? state.rows : await session.transaction(() => countRows(session, this.#settings.table, identity));
+      return { rows, digest: state?.digest };
+    });
   }
 
   async write(change: SinkChange, signal: AbortSignal): Promise<WriteResult> {
-    const { upsertCount, deletes, completeTargets, knownTargets, identity } = change;
-    const complete = completeTargets.length > 0 || knownTargets !== undefined;
-    if (upsertCount === 0 && deletes.length === 0 && !complete) return { written: 0, deleted: 0, bytes: 0, rejected: [] };
+    const { upsertCount, deletes, identity } = change;
+    const size = upsertCount + deletes.length;
+    if (size === 0 && isDelta(change)) return { confirmed: 0, written: 0, deleted: 0, bytes: 0, rejected: [] };
     return await this.#use(signal, async (session) => {
       const layout = (this.#layout ??= await this.#prepare(session, change));
       this.#seen = true;
-      const target = { table: this.#settings.table, layout, identity };
-      return complete ? await writeComplete(session, target, change) : await writeDelta(session, target, change);
+      const target = { ...this.#target(identity), layout };
+      if (!isDelta(change) || size > maxDeltaRows) return await this.#writeInChunks(session, target, change);
+      this.#interrupted = undefined;
+      const rows = [...change.upserts].flat();
+      try {
+        return await writeDelta(session, target, { ...change, upserts: [rows] });
+      } catch (error) {
+        if (sqlState(error) !== '57014' || session.broken) throw error;
+      }
+      return await this.#writeInChunks(session, target, { ...change, upserts: [rows] });
     });
   }
 
   async remove(identity: InventoryIdentity, signal: AbortSignal): Promise<{ deleted: number }> {
+    this.#interrupted = undefined;
     return await this.#use(signal, async (session) => {
       const { table } = this.#settings;
-      if ((await inspectTable(session, table)).table === null) return { deleted: 0 };
-      return { deleted: await session.transaction(() => deleteAll(session, table, identity)) };
+      const facts = await inspectTable(session, table);
+      if (facts.table === null) return { deleted: 0 };
+      const state = await this.#stateOf(session, identity, facts.stateUsable);
+      // The rows under these names are not ours, so there is nothing of ours to remove.
+      if (state !== undefined && this.#isForeign(state.installation)) return { deleted: 0 };
+      const target = { ...this.#target(identity), layout: verifyTable(this.#settings, facts, facts.table) };
+      const deleted = await deleteAll(session, target, this.#limit);
+      if (target.layout.state) await inventoryTransaction(session, target, () => forgetState(session, target));
+      return { deleted };
     }).catch((error: unknown) => {
       // No database, no rows.
       if (error instanceof KollectError && sqlState(error.cause) === '3D000') return { deleted: 0 };
@@ -84,27 +121,58 @@ class PostgresSink implements Sink {
     try {
       return await this.#pool.use(signal, work);
     } catch (cause) {
-      if (sqlState(cause) === '42P01' && !losesSessions(cause)) throw this.#lost(cause);
+      if (sqlState(cause) === '42P01') throw this.#lost(cause);
       const error = postgresError(cause, table);
       if (error.code === 'KOL_SINK_SCHEMA') this.#layout = undefined;
       throw error;
     }
   }
 
+  /** A pass that failed goes on where it was, unless too much time has passed or something else happened in between. */
+  async #writeInChunks(session: Session, target: WriteTarget, change: SinkChange): Promise<WriteResult> {
+    const identity = JSON.stringify([target.identity.namespace, target.identity.name, target.identity.cluster]);
+    const interrupted = this.#interrupted;
+    this.#interrupted = undefined;
+    const resumes = interrupted?.identity === identity && performance.now() - interrupted.at < maxInterruptionMs;
+    const work = new ChunkedWrite(session, target, change, this.#limit, resumes ? await RowIndex.of(interrupted.rows) : new RowIndex());
+    try {
+      return await work.run();
+    } catch (error) {
+      this.#interrupted = { identity, rows: work.confirmed, at: resumes ? interrupted.at : performance.now() };
+      throw error;
+    }
+  }
+
+  #target(identity: InventoryIdentity): Omit<WriteTarget, 'layout'> {
+    return { table: this.#settings.table, identity, fence: this.#context.fence, installation: this.#context.installation };
+  }
+
+  #isForeign(installation: string): boolean {
+    return this.#context.installation !== undefined && installation !== this.#context.installation;
+  }
+
+  async #stateOf(session: Session, identity: InventoryIdentity, usable?: boolean | null): ReturnType<typeof readState> {
+    const { table, mode } = this.#settings;
+    if (mode === 'existing') return undefined;
+    if (!(this.#layout?.state ?? usable ?? (await inspectTable(session, table)).stateUsable)) return undefined;
+    return await session.transaction(() => readState(session, table, identity));
+  }
+
   /** Makes sure that the table can be written, creating it when it may be created and nothing can be missed by that. */
   async #prepare(session: Session, change: SinkChange): Promise<TableLayout> {
     const { table, mode } = this.#settings;
-    let state = await inspectTable(session, table);
-    if (state.table === null) {
+    let facts = await inspectTable(session, table);
+    if (facts.table === null) {
       if (this.#seen ? !isWhole(change) : isDelta(change)) throw this.#lost();
       if (mode === 'existing') throw missingTable(table);
-      verifyCreation(table, state);
+      verifyCreation(table, facts);
       await createTable(session, this.#settings);
-      state = await inspectTable(session, table);
-      if (state.table === null) throw this.#lost();
     }
-    const layout = verifyTable(table, state, state.table);
-    if (mode === 'ensure' && !layout.hashed && state.table.owned) return { ...layout, hashed: await addOptionalColumns(session, this.#settings) };
+    if (mode === 'ensure' && facts.stateUsable === null && facts.schemaCreate && this.#context.installation !== undefined) await createStateTable(session, this.#settings);
+    if (facts.table === null || facts.stateUsable === null) facts = await inspectTable(session, table);
+    if (facts.table === null) throw this.#lost();
+    const layout = verifyTable(this.#settings, facts, facts.table);
+    if (mode === 'ensure' && !layout.hashed && facts.table.owned) layout.hashed = await addOptionalColumns(session, this.#settings);
     return layout;
   }
 
@@ -121,11 +189,6 @@ class PostgresSink implements Sink {
 
 function isDelta({ completeTargets, knownTargets }: SinkChange): boolean {
   return completeTargets.length === 0 && knownTargets === undefined;
-}
-
-/** The change holds every row of the inventory. */
-function isWhole({ completeTargets, knownTargets }: SinkChange): boolean {
-  return knownTargets !== undefined && knownTargets.every((target) => completeTargets.includes(target));
 }
 
 /** Sinks share sessions when nothing of what makes a session differs; the key is a digest, since it covers the password. */

@@ -10,12 +10,7 @@ export function sqlState(error: unknown): string | undefined {
 
 /** The server ended the session with this error, or there never was one. */
 export function endsSession(error: unknown): boolean {
-  return !(error instanceof DatabaseError) || error.severity === 'FATAL' || error.severity === 'PANIC' || error.code === '26000' || error.code === '0A000';
-}
-
-/** What the session had is not there: a pooler gives each transaction another one. */
-export function losesSessions(error: unknown): boolean {
-  return error instanceof DatabaseError && (error.code === '26000' || error.code === '42P05' || (error.code === '42P01' && /pg_temp/.test(error.message)));
+  return !(error instanceof DatabaseError) || error.severity === 'FATAL' || error.severity === 'PANIC';
 }
 
 /**
@@ -78,9 +73,6 @@ export function postgresError(error: unknown, table: TableName): KollectError {
   }
   const state = sqlState(error);
   if (state !== undefined) {
-    if (losesSessions(error)) {
-      return new KollectError('KOL_SINK_CONFIG', `the connection goes through a pooler that changes the session with each transaction: let it pool sessions, or connect directly (SQLSTATE ${state})`, { cause: error });
-    }
     for (const [pattern, code, text, details] of states) if (pattern.test(state)) return new KollectError(code, `${text(table)} (SQLSTATE ${state})`, { ...details, cause: error });
     return new KollectError('KOL_SINK_UNAVAILABLE', `the database answered with SQLSTATE ${state}`, { cause: error });
   }

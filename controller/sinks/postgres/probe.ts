@@ -4,7 +4,8 @@ import type { Session } from './session.ts';
 import type { ResolvedSettings } from './settings.ts';
 
 /** Verifies what an export needs, by questions to the catalogue alone. */
-export async function probeTable(session: Session, { table, tls, mode }: ResolvedSettings): Promise<ProbeResult> {
+export async function probeTable(session: Session, settings: ResolvedSettings): Promise<ProbeResult> {
+  const { table, tls, mode } = settings;
   const state = await inspectTable(session, table);
   const login = `PostgreSQL ${state.version.split(' ')[0]}, ${session.encrypted ? tls.title : 'without TLS'}`;
   if (state.table === null) {
@@ -12,6 +13,6 @@ export async function probeTable(session: Session, { table, tls, mode }: Resolve
     verifyCreation(table, state);
     return { message: `${login}: login succeeded, the first export will create ${table.title}` };
   }
-  verifyTable(table, state, state.table);
+  verifyTable(settings, state, state.table);
   return { message: `${login}: login succeeded, ${table.title} has the columns, the key and the privileges that exports need` };
 }

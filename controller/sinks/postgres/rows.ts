@@ -1,4 +1,16 @@
-import type { ExportRow } from '../contract.ts';
+import type { ExportRow, RejectedRow } from '../contract.ts';
+
+/** No object of Kubernetes is a tenth of it. The database would take up to 1 GB in one message, and this process would hold it three times. */
+export const maxRowBytes = 32 * 1024 * 1024;
+
+/** Takes out rows that are too large to be sent. */
+export function withoutOversize(rows: readonly ExportRow[]): { fitting: readonly ExportRow[]; oversize: RejectedRow[] } {
+  const large = rows.filter(({ payload }) => payload.length > maxRowBytes / 3 && Buffer.byteLength(payload) > maxRowBytes);
+  if (large.length === 0) return { fitting: rows, oversize: [] };
+  const message = `larger than ${maxRowBytes / 1024 / 1024} MiB`;
+  const oversize = large.map(({ targetName, uid, hash }) => ({ key: { targetName, uid }, hash, code: 'PayloadTooLarge', message }));
+  return { fitting: rows.filter((row) => !large.includes(row)), oversize };
+}
 
 /** A row of `target` and uid twice in one statement is an error; the later one counts. */
 export function withoutDuplicates(rows: readonly ExportRow[]): readonly ExportRow[] {

@@ -2,6 +2,7 @@ import { KollectError } from '../../../shared/errors.ts';
 import { sqlState } from './errors.ts';
 import type { Session } from './session.ts';
 import { quoted, type ResolvedSettings, type TableName } from './settings.ts';
+import { createStateStatement, stateColumns, stateTable } from './state.ts';
 
 /** What a write needs to know of the table. */
 export interface TableLayout {
@@ -9,6 +10,10 @@ export interface TableLayout {
   key: readonly string[];
   /** The table has `payload_sha256`. */
   hashed: boolean;
+  /** Large changes may go through a temporary table. Making one is DDL, which `existing` rules out. */
+  staging: boolean;
+  /** There is a table of states that we may write. */
+  state: boolean;
 }
 
 const keyColumns = ['inventory_namespace', 'inventory_name', 'target_name', 'source_uid'] as const;
@@ -47,12 +52,14 @@ export function createTableStatement({ sql }: TableName): string {
 /** What the server says about table and rights, from its catalogue alone: no lock, no write. */
 export interface TableState {
   version: string;
-  /** The user may make temporary tables, which complete passes go through. */
+  /** The user may make temporary tables, which are the faster way for large changes. */
   temporary: boolean;
   schemaExists: boolean;
   /** The user may create tables in the schema. */
   schemaCreate: boolean;
   schemaUsage: boolean;
+  /** Whether the table of states can be written; null when there is none. */
+  stateUsable: boolean | null;
   table: TableFacts | null;
 }
 
@@ -66,7 +73,7 @@ interface TableFacts {
 }
 
 export async function inspectTable(session: Session, { schema, table }: TableName): Promise<TableState> {
-  const { rows } = await session.query<TableState & Record<string, unknown>>({ text: inspection, values: [schema, table] });
+  const { rows } = await session.query<TableState & Record<string, unknown>>({ text: inspection, values: [schema, table, stateTable, stateColumns] });
   return rows[0]!;
 }
 
@@ -76,6 +83,9 @@ SELECT current_setting('server_version') AS version,
   n.oid IS NOT NULL AS "schemaExists",
   coalesce(has_schema_privilege(n.oid, 'CREATE'), false) AS "schemaCreate",
   coalesce(has_schema_privilege(n.oid, 'USAGE'), false) AS "schemaUsage",
+  (SELECT s.relkind = 'r' AND has_table_privilege(s.oid, 'SELECT') AND has_table_privilege(s.oid, 'INSERT') AND has_table_privilege(s.oid, 'UPDATE') AND has_table_privilege(s.oid, 'DELETE')
+      AND $4::text[] <@ ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = s.oid AND a.attnum > 0 AND NOT a.attisdropped)
+    FROM pg_class s WHERE s.relnamespace = n.oid AND s.relname = $3) AS "stateUsable",
   CASE WHEN c.oid IS NOT NULL THEN json_build_object(
     'kind', c.relkind,
     'owned', pg_has_role(c.relowner, 'USAGE'),
@@ -92,7 +102,7 @@ LEFT JOIN pg_namespace n ON n.nspname = wanted.nspname
 LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.relname AND c.relkind NOT IN ('i', 'I', 't', 'c')`;
 
 /** Throws `KOL_SINK_SCHEMA` or `KOL_SINK_AUTH` with all that an existing table lacks. */
-export function verifyTable({ title }: TableName, state: TableState, table: TableFacts): TableLayout {
+export function verifyTable({ table: { title }, mode }: Pick<ResolvedSettings, 'table' | 'mode'>, state: TableState, table: TableFacts): TableLayout {
   if (table.kind !== 'r' && table.kind !== 'p') throw new KollectError('KOL_SINK_SCHEMA', `${title} is not a table: rows cannot be upserted into a view or foreign table`);
   const found = new Map(table.columns.map((column) => [column.name, column]));
   const problems: string[] = [];
@@ -110,9 +120,10 @@ export function verifyTable({ title }: TableName, state: TableState, table: Tabl
   if (key === undefined) problems.push(`a primary key or unique constraint, not deferrable, on (${fullKey.join(', ')}), with or without cluster`);
   if (problems.length > 0) throw new KollectError('KOL_SINK_SCHEMA', `${title} lacks ${problems.join('; ')}`);
   const usage = state.schemaUsage ? [] : ['USAGE on its schema'];
-  const lacking = [...usage, ...(table.lacking ?? []), ...(state.temporary ? [] : ['TEMPORARY on the database'])];
+  const lacking = [...usage, ...(table.lacking ?? [])];
   if (lacking.length > 0) throw new KollectError('KOL_SINK_AUTH', `the user of the connection string lacks ${lacking.join(', ')} for ${title}: grant it`);
-  return { key: key ?? fullKey, hashed: found.has('payload_sha256') };
+  const ensure = mode === 'ensure';
+  return { key: key ?? fullKey, hashed: found.has('payload_sha256'), staging: ensure && state.temporary, state: ensure && state.stateUsable === true };
 }
 
 /** Whether `ensure` would be able to create the table. Throws `KOL_SINK_SCHEMA` or `KOL_SINK_AUTH`. */
@@ -121,7 +132,6 @@ export function verifyCreation({ schema, title }: TableName, state: TableState):
   const lacking = [
     ...(state.schemaUsage ? [] : [`USAGE on schema ${quoted(schema)}`]),
     ...(state.schemaCreate ? [] : [`CREATE on schema ${quoted(schema)}`]),
-    ...(state.temporary ? [] : ['TEMPORARY on the database']),
   ];
   if (lacking.length > 0) throw new KollectError('KOL_SINK_AUTH', `${title} does not exist and the user of the connection string lacks ${lacking.join(', ')}: grant it, or create the table`);
 }
@@ -133,11 +143,20 @@ export function missingTable({ title }: TableName): KollectError {
 
 /** Creates the table under `ensure`, whatever other processes do at the same time. */
 export async function createTable(session: Session, { table }: ResolvedSettings): Promise<void> {
+  await create(session, table, createTableStatement(table));
+}
+
+/** Creates the table of states. */
+export async function createStateTable(session: Session, { table }: ResolvedSettings): Promise<void> {
+  await create(session, table, createStateStatement(table));
+}
+
+async function create(session: Session, { schema }: TableName, statement: string): Promise<void> {
   try {
     await session.transaction(async () => {
       // IF NOT EXISTS looks before it creates; two that look at once would both create.
-      await session.query({ text: 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', values: [`kollect ${table.sql}`] });
-      await session.query(createTableStatement(table));
+      await session.query({ text: 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', values: [`kollect ${schema}`] });
+      await session.query(statement);
     });
   } catch (error) {
     // Somebody who does not know the lock was faster: a name twice in the catalogue, or the table itself.

@@ -19,8 +19,6 @@ const cancelTimeoutMs = 2_000;
 export interface Statement {
   text: string;
   values?: readonly unknown[];
-  /** Prepared under this name once a session. */
-  name?: string;
 }
 
 export interface StatementResult<R> {
@@ -85,7 +83,7 @@ export class Session {
       // A function: a missing password must not be looked up in the environment or in a file of this process.
       password: () => dsn.password ?? '',
       application_name: applicationName,
-      options: dsn.options ?? '-c client_min_messages=warning',
+      ...(dsn.options === undefined ? {} : { options: dsn.options }),
       ssl: encrypted ? tls.options : false,
       enableChannelBinding: dsn.channelBinding,
       connectionTimeoutMillis: dsn.connectTimeoutMs ?? connectTimeoutMs,
@@ -131,11 +129,16 @@ export class Session {
     });
   }
 
-  /** Runs `work` between BEGIN and COMMIT with the timeouts of the sink; rolls back when it throws. */
-  async transaction<T>(work: () => Promise<T>): Promise<T> {
-    await this.query(this.#settings.begin);
+  /**
+   * Runs `work` between BEGIN and COMMIT with the timeouts of the sink; rolls back when it throws. With `lock` it waits for other
+   * transactions of that number to end. `beforeCommit` may throw.
+   */
+  async transaction<T>(work: () => Promise<T>, { lock, beforeCommit }: { lock?: bigint; beforeCommit?: () => void } = {}): Promise<T> {
+    const { begin } = this.#settings;
     try {
+      await this.query(lock === undefined ? begin : `${begin}; SELECT pg_advisory_xact_lock(${lock})`);
       const result = await work();
+      beforeCommit?.();
       await this.query('COMMIT');
       return result;
     } catch (error) {

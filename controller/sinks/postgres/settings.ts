@@ -80,13 +80,10 @@ function milliseconds(options: KollectDatabaseSinkSpec['options'], name: Option)
   return value;
 }
 
-/**
- * SET LOCAL ends with the transaction, so that nothing is left in a session that a pooler gives to others. Plans are made for the values
- * at hand: one kept from the time when the table was small scans the whole of it later.
- */
+/** SET LOCAL ends with the transaction, so that nothing is left in a session that a pooler gives to others. */
 function beginStatement(settings: Readonly<Record<string, number | undefined>>): string {
   const set = Object.entries(settings).flatMap(([name, value]) => (value === undefined ? [] : [`; SET LOCAL ${name} = ${value}`]));
-  return `BEGIN; SET LOCAL plan_cache_mode = force_custom_plan${set.join('')}`;
+  return `BEGIN${set.join('')}`;
 }
 
 /**

@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto';
 import { KollectError } from '../../../shared/errors.ts';
 import type { ExportRow, InventoryIdentity, RejectedRow, RowKey, SinkChange, WriteResult } from '../contract.ts';
 import { isRowError, rowRefusal } from './errors.ts';
-import { payloadBytes, portions, recordset, withoutDuplicates } from './rows.ts';
+import { inventoryTransaction, scope, scopeValues, type InventoryRows } from './inventory-rows.ts';
+import { payloadBytes, portions, recordset, withoutDuplicates, withoutOversize } from './rows.ts';
 import type { TableLayout } from './schema.ts';
-import type { Session, Statement } from './session.ts';
+import type { Session } from './session.ts';
 import type { TableName } from './settings.ts';
+import { recordState } from './state.ts';
 
 /** Rows and characters of one statement: few round trips, and parameters of some megabytes at most. */
 const statementLimit = { rows: 2_000, characters: 4_000_000 };
@@ -13,7 +14,6 @@ const statementLimit = { rows: 2_000, characters: 4_000_000 };
 const maxRejectedRows = 1_000;
 /** The same while no row at all was accepted. */
 const maxRejectedFirstRows = 50;
-
 /** What became of rows that are tried one part at a time. */
 export interface Tally {
   accepted: number;
@@ -21,33 +21,39 @@ export interface Tally {
 }
 
 /** What all statements of a pass share. */
-export interface WriteTarget {
-  table: TableName;
+export interface WriteTarget extends InventoryRows {
   layout: TableLayout;
-  identity: InventoryIdentity;
+  installation: string | undefined;
 }
 
 /**
- * Writes a delta in one transaction: rows are inserted or, where their content differs, replaced; rows that are known to be gone are
- * deleted by their keys. The cost follows the change, whatever the size of the table.
+ * Writes a small delta in one transaction: rows are inserted or, where their content differs, replaced; rows that are known to be gone
+ * are deleted by their keys. The cost follows the change, whatever the size of the table.
  */
 export async function writeDelta(session: Session, target: WriteTarget, change: SinkChange): Promise<WriteResult> {
-  const batches = [...portions(change.upserts, () => statementLimit)].map(withoutDuplicates);
+  const { fitting, oversize } = withoutOversize([...change.upserts].flat());
+  const batches = [...inStatements(fitting)].map(withoutDuplicates);
   const bytes = batches.reduce((sum, rows) => sum + payloadBytes(rows), 0);
-  const write = async (upsert: (rows: readonly ExportRow[]) => Promise<number>): Promise<{ written: number; deleted: number }> => {
+  const write = async (tally: Tally, upsert: (rows: readonly ExportRow[]) => Promise<number>): Promise<WriteResult> => {
     const deleted = await deleteKeys(session, target, change.deletes);
     let written = 0;
     for (const rows of batches) written += await upsert(rows);
-    return { written, deleted };
+    await recordState(session, target, tally.rejected.length === 0 ? change.after : undefined);
+    return { confirmed: change.upsertCount - tally.rejected.length, written, deleted, bytes, rejected: tally.rejected };
   };
   try {
-    return { ...(await session.transaction(() => write((rows) => upsertRows(session, target, rows)))), bytes, rejected: [] };
+    const tally: Tally = { accepted: 0, rejected: oversize };
+    return await inventoryTransaction(session, target, () => write(tally, (rows) => upsertRows(session, target, rows)));
   } catch (error) {
     if (!isRowError(error)) throw error;
   }
-  const tally: Tally = { accepted: 0, rejected: [] };
-  const counts = await session.transaction(() => write((rows) => upsertAcceptable(session, target, rows, tally)));
-  return { ...counts, bytes, rejected: tally.rejected };
+  const tally: Tally = { accepted: 0, rejected: [...oversize] };
+  return await inventoryTransaction(session, target, () => write(tally, (rows) => upsertAcceptable(session, target, rows, tally)));
+}
+
+/** Cuts rows into what one statement takes. */
+export function inStatements(rows: readonly ExportRow[]): Iterable<ExportRow[]> {
+  return portions([rows], () => statementLimit);
 }
 
 /** Inserts rows, and replaces those whose content differs. Gives the number of rows that were really written. */
@@ -56,7 +62,7 @@ export async function upsertRows(session: Session, { table, layout, identity }: 
 SELECT $2, $3, r.t, r.u, $4, r.n, r.p, now()${layout.hashed ? ', r.h' : ''}
 FROM json_to_recordset($1::json) AS r(t text, u text, n text, p jsonb, h bytea)
 ${onConflict(layout)}`;
-  return (await session.query(named(text, [recordset(rows, identity.namespace), ...scopeValues(identity)]))).rowCount;
+  return (await session.query({ text, values: [recordset(rows, identity.namespace), ...scopeValues(identity)] })).rowCount;
 }
 
 /**
@@ -79,7 +85,7 @@ export async function upsertAcceptable(session: Session, target: WriteTarget, ro
       const [row] = part;
       if (part.length === 1 && row !== undefined) {
         const { code, message } = rowRefusal(error);
-        tally.rejected.push({ key: { targetName: row.targetName, uid: row.uid }, code, message });
+        tally.rejected.push({ key: { targetName: row.targetName, uid: row.uid }, hash: row.hash, code, message });
         if (tally.rejected.length > (tally.accepted === 0 ? maxRejectedFirstRows : maxRejectedRows)) {
           const what = tally.accepted === 0 ? 'every row' : `more than ${maxRejectedRows} rows`;
           throw new KollectError('KOL_SINK_SCHEMA', `${target.table.title} refuses ${what}, the last one with SQLSTATE ${code} (${message}): look at its constraints and triggers`);
@@ -97,7 +103,7 @@ export async function upsertAcceptable(session: Session, target: WriteTarget, ro
  * Deletes rows of the inventory by their keys. One statement for each target: with `= ANY` all columns of the key are conditions of the
  * index, whereas a join with the keys reads the whole inventory when the planner has no statistics yet.
  */
-export async function deleteKeys(session: Session, { table, identity }: WriteTarget, keys: readonly RowKey[]): Promise<number> {
+export async function deleteKeys(session: Session, { table, identity }: InventoryRows, keys: readonly RowKey[]): Promise<number> {
   const targets = new Map<string, string[]>();
   for (const { targetName, uid } of keys) {
     const uids = targets.get(targetName);
@@ -109,30 +115,16 @@ export async function deleteKeys(session: Session, { table, identity }: WriteTar
   for (const [targetName, uids] of targets) {
     for (let start = 0; start < uids.length; start += statementLimit.rows) {
       const values = [...scopeValues(identity), targetName, uids.slice(start, start + statementLimit.rows)];
-      deleted += (await session.query(named(text, values))).rowCount;
+      deleted += (await session.query({ text, values })).rowCount;
     }
   }
   return deleted;
-}
-
-/** Deletes every row of the inventory and cluster. */
-export async function deleteAll(session: Session, table: TableName, identity: InventoryIdentity): Promise<number> {
-  return (await session.query({ text: `DELETE FROM ${table.sql} AS t WHERE ${scope('t')}`, values: scopeValues(identity) })).rowCount;
 }
 
 /** Rows that the table holds of the inventory and cluster. */
 export async function countRows(session: Session, table: TableName, identity: InventoryIdentity): Promise<number> {
   const { rows } = await session.query<{ count: string }>({ text: `SELECT count(*) AS count FROM ${table.sql} AS t WHERE ${scope('t')}`, values: scopeValues(identity) });
   return Number(rows[0]?.count ?? 0);
-}
-
-/** The rows of one inventory and cluster; `$1` to `$3` are `scopeValues`. */
-export function scope(alias: string): string {
-  return `${alias}.inventory_namespace = $1 AND ${alias}.inventory_name = $2 AND ${alias}.cluster = $3`;
-}
-
-export function scopeValues({ namespace, name, cluster }: InventoryIdentity): string[] {
-  return [namespace, name, cluster];
 }
 
 export function columnList(layout: TableLayout): string {
@@ -149,9 +141,4 @@ export function onConflict(layout: TableLayout): string {
   payload = excluded.payload, exported_at = excluded.exported_at${hash}
 WHERE old.payload IS DISTINCT FROM excluded.payload OR old.resource_namespace IS DISTINCT FROM excluded.resource_namespace
   OR old.cluster IS DISTINCT FROM excluded.cluster${layout.hashed ? ' OR old.payload_sha256 <> excluded.payload_sha256' : ''}`;
-}
-
-/** Prepared once a session; the name follows the text, so that sinks with other tables can share the session. */
-export function named(text: string, values: readonly unknown[]): Statement {
-  return { name: `kollect_${createHash('sha256').update(text).digest('base64url').slice(0, 22)}`, text, values };
 }

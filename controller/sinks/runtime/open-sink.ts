@@ -30,11 +30,19 @@ export interface OpenSinkOptions {
   mapHosts?: HostMap | undefined;
   /** Shared by all sinks of the process, so that sinks of one destination use one connection pool. Of this sink alone when unset. */
   shared?: SharedResources | undefined;
+  /** Called before each commit, see `OpenContext`; without one, this process is the only writer. */
+  fence?: OpenContext<unknown>['fence'] | undefined;
+  /** Uid of the installation; ownership is neither recorded nor checked without one. */
+  installation?: string | undefined;
+  /** Finds the backend of a type; the registry when unset. */
+  load?: ((type: string) => Promise<Backend>) | undefined;
 }
 
 export interface OpenedSink {
   sink: Sink;
   backend: Backend;
+  /** SHA-256 of what all clusters write to alike, in hex: passes at one destination wait for each other. */
+  destination: string;
   /** SHA-256 of destination, cluster and projection, in hex. Credentials are no part of it. */
   fingerprint: string;
   /** resourceVersion of each Secret that was read, by `<namespace>/<name>`. */
@@ -46,13 +54,13 @@ export interface OpenedSink {
  * or the sanitizer. Nothing is dialled yet. Throws `KollectError`, as everything does that leaves the sink.
  */
 export async function openSink(options: OpenSinkOptions): Promise<OpenedSink> {
-  const { sink: object, readSecret, policy, mapHosts, shared = new CountedResources() } = options;
+  const { sink: object, readSecret, policy, mapHosts, shared = new CountedResources(), fence = () => undefined, installation, load = loadBackend } = options;
   const { spec, metadata } = object;
   const namespace = metadata.namespace ?? '';
   const read: ResolvedSecret[] = [];
   let sanitize = createSanitizer([]);
   try {
-    const backend = await loadBackend(spec.type);
+    const backend = await load(spec.type);
     const secrets = await readBackendSecret(backend, object, readSecret, read);
     sanitize = createSanitizer(secrets.values());
     const ca = await resolveCa(spec.tls, namespace, readSecret);
@@ -68,10 +76,13 @@ export async function openSink(options: OpenSinkOptions): Promise<OpenedSink> {
       clientCertificate: client && { cert: client.cert, key: client.key },
       dialer: createDialer({ policy, mapHosts }),
       shared,
+      fence,
+      installation,
     };
-    const fingerprint = hash(backend.type, backend.destination(context), spec.cluster?.trim() ?? '', String(projectionVersion));
+    const place = backend.destination(context);
+    const fingerprint = hash(backend.type, place, spec.cluster?.trim() ?? '', String(projectionVersion));
     const sink = guarded(await backend.open(context), sanitize);
-    return { sink, backend, fingerprint, secretVersions: new Map(read.map(({ key, resourceVersion }) => [key, resourceVersion])) };
+    return { sink, backend, destination: hash(backend.type, place), fingerprint, secretVersions: new Map(read.map(({ key, resourceVersion }) => [key, resourceVersion])) };
   } catch (error) {
     throw sanitizedError(error, sanitize);
   }

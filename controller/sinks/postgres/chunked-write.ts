@@ -1,0 +1,210 @@
+import type { ExportRow, RejectedRow, RowKey, SinkChange, WriteResult } from '../contract.ts';
+import { isRowError, sqlState } from './errors.ts';
+import { inventoryTransaction, scope, scopeValues, type InventoryRows } from './inventory-rows.ts';
+import { RowIndex } from './row-index.ts';
+import { copyLines, payloadBytes, portions, withoutDuplicates, withoutOversize } from './rows.ts';
+import type { Session } from './session.ts';
+import { recordState } from './state.ts';
+import { columnList, countRows, deleteKeys, inStatements, onConflict, upsertAcceptable, upsertRows, type Tally, type WriteTarget } from './write.ts';
+
+/** Rows and characters of one transaction: long enough that the round trips vanish, short enough for a timeout of some seconds. */
+export const chunkLimit: ChunkLimit = { rows: 10_000, characters: 32_000_000 };
+/** Smaller chunks do not help a database that cannot write these in time. */
+const minChunkRows = 100;
+/** Rows that are turned into text at a time, so that the event loop is not held for longer than a few milliseconds. */
+const encodeRows = 500;
+/** Keys that are read at a time: some hundred kilobytes. */
+const pageRows = 5_000;
+
+const staging = 'pg_temp.kollect_staging';
+
+export interface ChunkLimit {
+  rows: number;
+  characters: number;
+}
+
+/**
+ * Writes a large change in chunks of one transaction each, and deletes nothing before all of them are in: first what is known to be
+ * gone, then what nobody named. Nothing is kept in the session between transactions, so that a pooler may give each another one.
+ * Interrupted, it is repeated with what `confirmed` had, and does not send that again.
+ */
+export class ChunkedWrite {
+  readonly #session: Session;
+  readonly #target: WriteTarget;
+  readonly #change: SinkChange;
+  /** Lowered when a chunk takes too long; the caller keeps it for the next pass. */
+  readonly #limit: ChunkLimit;
+  readonly #earlier: RowIndex;
+  /** Rows that the table holds for sure, in the order of the change. */
+  readonly confirmed: ExportRow[] = [];
+  #rejected: RejectedRow[] = [];
+  #bytes = 0;
+
+  constructor(session: Session, target: WriteTarget, change: SinkChange, limit: ChunkLimit, earlier: RowIndex) {
+    this.#session = session;
+    this.#target = target;
+    this.#change = change;
+    this.#limit = limit;
+    this.#earlier = earlier;
+  }
+
+  async run(): Promise<WriteResult> {
+    const { deletes, completeTargets, knownTargets, after, upsertCount } = this.#change;
+    let written = 0;
+    for (const chunk of portions(this.#pending(), () => this.#limit)) {
+      const { fitting, oversize } = withoutOversize(withoutDuplicates(chunk));
+      this.#rejected.push(...oversize);
+      written += await this.#adaptively(fitting, (part) => this.#writeChunk(part));
+    }
+    let deleted = await this.#delete(deletes);
+    if (completeTargets.length > 0 || knownTargets !== undefined) deleted += await this.deleteStale();
+    const rejected = this.#rejected;
+    if (this.#target.layout.state) {
+      await inventoryTransaction(this.#session, this.#target, () => recordState(this.#session, this.#target, rejected.length === 0 ? after : undefined));
+    }
+    return { confirmed: upsertCount - rejected.length, written, deleted, bytes: this.#bytes, rejected };
+  }
+
+  /** Rows that the interrupted pass did not confirm. */
+  *#pending(): Generator<readonly ExportRow[]> {
+    for (const slice of this.#change.upserts) {
+      const rest = this.#earlier.size === 0 ? slice : slice.filter((row) => !this.#earlier.holds(row));
+      if (rest.length < slice.length) for (const row of slice) if (this.#earlier.holds(row)) this.confirmed.push(row);
+      yield rest;
+    }
+  }
+
+  /** Tries all at once, and in halves when the statement timeout is too short; the following chunks are of that size then. */
+  async #adaptively<T>(items: readonly T[], attempt: (part: readonly T[]) => Promise<number>): Promise<number> {
+    if (items.length === 0) return 0;
+    try {
+      return await attempt(items);
+    } catch (error) {
+      if (sqlState(error) !== '57014' || this.#session.broken || items.length <= minChunkRows) throw error;
+    }
+    const half = Math.max(minChunkRows, Math.ceil(items.length / 2));
+    this.#limit.rows = Math.min(this.#limit.rows, half);
+    let count = 0;
+    for (let start = 0; start < items.length; start += half) count += await this.#adaptively(items.slice(start, start + half), attempt);
+    return count;
+  }
+
+  async #writeChunk(rows: readonly ExportRow[]): Promise<number> {
+    try {
+      const written = await this.#transaction(() => (this.#target.layout.staging ? this.#copyAndMerge(rows) : this.#upsert(rows)));
+      for (const row of rows) this.confirmed.push(row);
+      this.#bytes += payloadBytes(rows);
+      return written;
+    } catch (error) {
+      if (!isRowError(error)) throw error;
+    }
+    const tally: Tally = { accepted: this.confirmed.length, rejected: [...this.#rejected] };
+    const written = await this.#transaction(() => upsertAcceptable(this.#session, this.#target, rows, tally));
+    const refused = new Set(tally.rejected.slice(this.#rejected.length).map(({ key }) => `${key.targetName}/${key.uid}`));
+    for (const row of rows) if (!refused.has(`${row.targetName}/${row.uid}`)) this.confirmed.push(row);
+    this.#rejected = tally.rejected;
+    this.#bytes += payloadBytes(rows);
+    return written;
+  }
+
+  /** Until all is done nobody can tell what the table holds. */
+  async #transaction(work: () => Promise<number>): Promise<number> {
+    return await inventoryTransaction(this.#session, this.#target, async () => {
+      const count = await work();
+      await recordState(this.#session, this.#target, undefined);
+      return count;
+    });
+  }
+
+  /** Leaving out unchanged rows beforehand would save the row locks and take longer than they do. */
+  async #copyAndMerge(rows: readonly ExportRow[]): Promise<number> {
+    const { table, layout, identity } = this.#target;
+    const session = this.#session;
+    await session.query('CREATE TEMPORARY TABLE kollect_staging (target_name text, source_uid text, resource_namespace text, payload jsonb, payload_sha256 bytea) ON COMMIT DROP');
+    await session.copyIn(`COPY ${staging} FROM STDIN`, encoded(rows, identity.namespace));
+    const text = `INSERT INTO ${table.sql} AS old ${columnList(layout)}
+SELECT $1, $2, s.target_name, s.source_uid, $3, s.resource_namespace, s.payload, now()${layout.hashed ? ', s.payload_sha256' : ''}
+FROM ${staging} s
+${onConflict(layout)}`;
+    return (await session.query({ text, values: scopeValues(identity) })).rowCount;
+  }
+
+  async #upsert(rows: readonly ExportRow[]): Promise<number> {
+    let written = 0;
+    for (const part of inStatements(rows)) written += await upsertRows(this.#session, this.#target, part);
+    return written;
+  }
+
+  async #delete(keys: readonly RowKey[]): Promise<number> {
+    let deleted = 0;
+    for (let start = 0; start < keys.length; start += pageRows) {
+      const page = keys.slice(start, start + pageRows);
+      deleted += await this.#adaptively(page, (part) => this.#transaction(() => deleteKeys(this.#session, this.#target, part)));
+    }
+    return deleted;
+  }
+
+  /**
+   * Reads the keys that the table holds, page by page, and deletes those that are stale: an anti-join on the server would need all keys
+   * there, and one statement that outlasts any timeout.
+   */
+  async deleteStale(): Promise<number> {
+    const { completeTargets, knownTargets } = this.#change;
+    if (await this.#holdsNoOthers()) return 0;
+    const complete = new Set(completeTargets);
+    const known = await RowIndex.of(this.confirmed);
+    // Refused rows exist in the cluster: what the table holds of them is old, not stale.
+    for (const { key } of this.#rejected) known.add(key);
+    let deleted = 0;
+    for await (const page of pagesOfKeys(this.#session, this.#target, completeTargets, knownTargets)) {
+      deleted += await this.#delete(page.filter((key) => !complete.has(key.targetName) || !known.has(key)));
+    }
+    return deleted;
+  }
+
+  /** When every row of the inventory was named, and the table holds as many, then it holds those. */
+  async #holdsNoOthers(): Promise<boolean> {
+    const { table, identity } = this.#target;
+    if (!isWhole(this.#change) || this.#rejected.length > 0) return false;
+    return (await inventoryTransaction(this.#session, this.#target, () => countRows(this.#session, table, identity))) === this.confirmed.length;
+  }
+}
+
+/** The change holds every row of the inventory. */
+export function isWhole({ completeTargets, knownTargets }: SinkChange): boolean {
+  return knownTargets !== undefined && knownTargets.every((target) => completeTargets.includes(target));
+}
+
+/**
+ * Keys of rows in the given targets and, when `known` is given, in all targets outside it. Read behind the lock: rows of a commit that
+ * is still on its way would be missed.
+ */
+async function* pagesOfKeys(
+  session: Session,
+  inventory: InventoryRows,
+  complete: readonly string[],
+  known: readonly string[] | undefined,
+): AsyncGenerator<RowKey[]> {
+  const { table, identity } = inventory;
+  const text = `SELECT t.target_name AS "targetName", t.source_uid AS uid FROM ${table.sql} AS t
+WHERE ${scope('t')} AND (t.target_name, t.source_uid) > ($4, $5) AND (t.target_name = ANY ($6::text[]) OR t.target_name <> ALL ($7::text[]))
+ORDER BY t.target_name, t.source_uid LIMIT ${pageRows}`;
+  let last: RowKey = { targetName: '', uid: '' };
+  for (;;) {
+    const values = [...scopeValues(identity), last.targetName, last.uid, complete, known ?? null];
+    const { rows } = await inventoryTransaction(session, inventory, () => session.query<RowKey & Record<string, string>>({ text, values }));
+    if (rows.length > 0) yield rows;
+    if (rows.length < pageRows) return;
+    last = rows.at(-1) ?? last;
+  }
+}
+
+/** Deletes every row of the inventory and cluster. */
+export async function deleteAll(session: Session, target: WriteTarget, limit: ChunkLimit): Promise<number> {
+  const nothing: SinkChange = { identity: target.identity, upserts: [], upsertCount: 0, deletes: [], completeTargets: [], knownTargets: [] };
+  return await new ChunkedWrite(session, target, nothing, limit, new RowIndex()).deleteStale();
+}
+
+function* encoded(rows: readonly ExportRow[], inventoryNamespace: string): Generator<string> {
+  for (let start = 0; start < rows.length; start += encodeRows) yield copyLines(rows.slice(start, start + encodeRows), inventoryNamespace);
+}

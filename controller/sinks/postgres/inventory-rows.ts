@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto';
+import type { InventoryIdentity, OpenContext } from '../contract.ts';
+import type { Session } from './session.ts';
+import type { TableName } from './settings.ts';
+
+/** A commit is one flush of the server's log: seconds at worst. */
+const commitMs = 5_000;
+
+/** The rows of one inventory and cluster in a table. */
+export interface InventoryRows {
+  table: TableName;
+  identity: InventoryIdentity;
+  fence: OpenContext<unknown>['fence'];
+}
+
+/**
+ * A transaction on the rows of one inventory. It waits for another one on them to end: also for that of a connection that was lost
+ * with its COMMIT under way, whose rows would come after their removal otherwise.
+ */
+export async function inventoryTransaction<T>(session: Session, { table, identity, fence }: InventoryRows, work: () => Promise<T>): Promise<T> {
+  const { namespace, name, cluster } = identity;
+  const digest = createHash('sha256').update(JSON.stringify([table.sql, namespace, name, cluster])).digest();
+  return await session.transaction(work, { lock: digest.readBigInt64BE(), beforeCommit: () => fence(commitMs) });
+}
+
+/** The rows of one inventory and cluster; `$1` to `$3` are `scopeValues`. */
+export function scope(alias: string): string {
+  return `${alias}.inventory_namespace = $1 AND ${alias}.inventory_name = $2 AND ${alias}.cluster = $3`;
+}
+
+export function scopeValues({ namespace, name, cluster }: InventoryIdentity): string[] {
+  return [namespace, name, cluster];
+}

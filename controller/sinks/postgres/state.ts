@@ -1,0 +1,78 @@
+import { KollectError } from '../../../shared/errors.ts';
+import type { InventoryIdentity, SnapshotState } from '../contract.ts';
+import { scopeValues } from './inventory-rows.ts';
+import type { Session } from './session.ts';
+import { quoted, type TableName } from './settings.ts';
+import type { WriteTarget } from './write.ts';
+
+/** One table a schema, beside the tables with rows. */
+export const stateTable = 'kollect_state';
+export const stateColumns = ['table_name', 'inventory_namespace', 'inventory_name', 'cluster', 'installation', 'row_count', 'digest', 'changed_at'] as const;
+
+function stateName(schema: string): string {
+  return `${quoted(schema)}.${stateTable}`;
+}
+
+/**
+ * The statement that `ensure` creates the table with. A row says who owns the rows of an inventory, and what the last confirmed write
+ * left; `digest` is null while a pass is under way or rows are in quarantine.
+ */
+export function createStateStatement({ schema }: TableName): string {
+  return `CREATE TABLE IF NOT EXISTS ${stateName(schema)} (
+  table_name text NOT NULL,
+  inventory_namespace text NOT NULL,
+  inventory_name text NOT NULL,
+  cluster text NOT NULL,
+  installation text NOT NULL,
+  row_count bigint,
+  digest text,
+  changed_at timestamptz NOT NULL,
+  PRIMARY KEY (table_name, inventory_namespace, inventory_name, cluster)
+)`;
+}
+
+const conditions = 'inventory_namespace = $1 AND inventory_name = $2 AND cluster = $3 AND table_name = $4';
+
+interface StateRow extends Partial<SnapshotState> {
+  installation: string;
+}
+
+/** What the table says of an inventory; undefined when nothing. */
+export async function readState(session: Session, { schema, table }: TableName, identity: InventoryIdentity): Promise<StateRow | undefined> {
+  const text = `SELECT installation, row_count AS rows, digest FROM ${stateName(schema)} WHERE ${conditions}`;
+  const { rows } = await session.query<{ installation: string; rows: string | null; digest: string | null }>({ text, values: [...scopeValues(identity), table] });
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  if (row.rows === null || row.digest === null) return { installation: row.installation };
+  return { installation: row.installation, rows: Number(row.rows), digest: row.digest };
+}
+
+/**
+ * Writes down, in the transaction of the rows, what they amount to now; `undefined` when that cannot be told. Rows that nobody owns
+ * become ours. Throws `KOL_SINK_OWNER` when they are another installation's.
+ */
+export async function recordState(session: Session, target: WriteTarget, state: SnapshotState | undefined): Promise<void> {
+  const { table, layout, identity, installation } = target;
+  if (!layout.state || installation === undefined) return;
+  const text = `INSERT INTO ${stateName(table.schema)} AS old (inventory_namespace, inventory_name, cluster, table_name, installation, row_count, digest, changed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, now())
+ON CONFLICT (table_name, inventory_namespace, inventory_name, cluster) DO UPDATE SET row_count = excluded.row_count, digest = excluded.digest, changed_at = excluded.changed_at
+WHERE old.installation = excluded.installation`;
+  const { rowCount } = await session.query({ text, values: [...scopeValues(identity), table.table, installation, state?.rows, state?.digest] });
+  if (rowCount === 0) throw foreignOwner(table, identity);
+}
+
+/** Forgets an inventory of ours whose rows are gone. */
+export async function forgetState(session: Session, { table, identity, installation }: Omit<WriteTarget, 'layout'>): Promise<void> {
+  const text = `DELETE FROM ${stateName(table.schema)} WHERE ${conditions} AND installation = $5`;
+  await session.query({ text, values: [...scopeValues(identity), table.table, installation] });
+}
+
+/** The error of rows that another installation wrote under the same names. */
+export function foreignOwner({ schema, title }: TableName, { namespace, name, cluster }: InventoryIdentity): KollectError {
+  const which = `inventory ${namespace}/${name} of ${cluster === '' ? 'a cluster without a name' : `cluster ${JSON.stringify(cluster)}`}`;
+  return new KollectError(
+    'KOL_SINK_OWNER',
+    `${title} holds rows of ${which} that another installation wrote: give each cluster a name of its own in spec.cluster, or delete the entry in ${stateName(schema)} if that installation is gone`,
+  );
+}

@@ -1,0 +1,134 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+
+/** What happens to the commit that is due, seen from the client. */
+export type CommitFault =
+  /** It is done, and the connection is cut in place of the answer. */
+  | 'cut'
+  /** It is done, and no answer comes. */
+  | 'silence'
+  /** It is under way until `deliver()`; the server does not hear that the client is gone. */
+  | 'delay'
+  /** It never arrives, and the connection is cut. */
+  | 'drop';
+
+/** Stands in front of a server and breaks what a test tells it to. Knows of the protocol only how a commit looks. */
+export class TcpProxy {
+  readonly #target: number;
+  readonly #commit: string;
+  readonly #sockets = new Set<Socket>();
+  readonly #listener = createServer((client) => this.#serve(client));
+  readonly #delayed: { upstream: Socket; bytes: Buffer }[] = [];
+  #fault: { kind: CommitFault; later: number } | undefined;
+  #frozen = false;
+  /** Bytes from clients, so far. */
+  sent = 0;
+  /** Answers of the server pass through this, one instance a connection. */
+  filter: ((upstream: Socket) => (bytes: Buffer) => Buffer) | undefined;
+
+  /** `commit`: a text that is in every message that commits and in no other. */
+  constructor(target: number, commit: string) {
+    this.#target = target;
+    this.#commit = commit;
+  }
+
+  async start(): Promise<this> {
+    this.#listener.listen(0, '127.0.0.1');
+    await once(this.#listener, 'listening');
+    return this;
+  }
+
+  get port(): number {
+    return (this.#listener.address() as AddressInfo).port;
+  }
+
+  /** Breaks the next commit, or the `later`th after it. */
+  breakCommit(kind: CommitFault, later = 0): void {
+    this.#fault = { kind, later };
+  }
+
+  heal(): void {
+    this.#fault = undefined;
+  }
+
+  /** A commit is held back. */
+  get holds(): boolean {
+    return this.#delayed.length > 0;
+  }
+
+  /** Lets the server have the commits that were held back. */
+  deliver(): void {
+    for (const { upstream, bytes } of this.#delayed.splice(0)) upstream.end(bytes);
+  }
+
+  /** From now on no byte passes. */
+  freeze(): void {
+    this.#frozen = true;
+  }
+
+  stop(): void {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#listener.close();
+  }
+
+  #serve(client: Socket): void {
+    const upstream = connect(this.#target, '127.0.0.1');
+    const filter = this.filter?.(upstream) ?? ((bytes: Buffer) => bytes);
+    let fault: CommitFault | undefined;
+    for (const socket of [client, upstream]) {
+      this.#sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        this.#sockets.delete(socket);
+        client.destroy();
+        if (fault !== 'delay') upstream.destroy();
+      });
+    }
+    client.on('data', (bytes) => {
+      this.sent += bytes.length;
+      if (this.#frozen) return;
+      // Statements are sent one at a time, so that a commit is a message of its own.
+      if (bytes.includes(this.#commit) && this.#fault && this.#fault.later-- === 0) {
+        fault = this.#fault.kind;
+        this.#fault = undefined;
+        if (fault === 'drop') return void client.destroy();
+        if (fault === 'delay') return void this.#delayed.push({ upstream, bytes });
+      }
+      upstream.write(bytes);
+    });
+    upstream.on('data', (bytes) => {
+      if (fault === 'cut') client.destroy();
+      else if (fault === undefined && !this.#frozen) client.write(filter(bytes));
+    });
+  }
+}
+
+/**
+ * Makes a PostgreSQL session forget everything after each transaction, as a pooler that gives every transaction another session does:
+ * for `TcpProxy.filter`.
+ */
+export function forgetfulSessions(upstream: Socket): (bytes: Buffer) => Buffer {
+  const text = 'DISCARD ALL\0';
+  const discard = Buffer.concat([Buffer.from('Q'), Buffer.alloc(4), Buffer.from(text)]);
+  discard.writeInt32BE(4 + text.length, 1);
+  let rest = Buffer.alloc(0);
+  let discarding = false;
+  return (bytes) => {
+    rest = Buffer.concat([rest, bytes]);
+    const passed: Buffer[] = [];
+    while (rest.length >= 5 && rest.length >= rest.readInt32BE(1) + 1) {
+      const message = rest.subarray(0, rest.readInt32BE(1) + 1);
+      rest = rest.subarray(message.length);
+      const ready = message[0] === 0x5a;
+      if (discarding) {
+        if (!ready) continue;
+        discarding = false;
+        passed.push(message);
+      } else if (ready && message[5] === 0x49) {
+        discarding = true;
+        upstream.write(discard);
+      } else passed.push(message);
+    }
+    return Buffer.concat(passed);
+  };
+}

@@ -1,0 +1,155 @@
+import type { Backend, CheckResult, ExportRow, InventoryIdentity, OpenContext, RejectedRow, Sink, SinkChange, SnapshotState, WriteResult } from '../../controller/sinks/contract.ts';
+import { KollectError } from '../../shared/errors.ts';
+
+export interface MemoryRow {
+  identity: InventoryIdentity;
+  row: ExportRow;
+  /** Counts writes; differs when the row was written again. */
+  written: number;
+}
+
+/** What happens to one write: an error before it, an error after it, no answer after it, or the loss of all that is there. */
+export type MemoryFault = 'refuse' | 'cut' | 'silence' | 'lose' | undefined;
+
+/** Somewhere to write to, with a script of what goes wrong. Any number of sinks can be open to it. */
+export class MemoryPlace {
+  readonly rows = new Map<string, MemoryRow>();
+  readonly states = new Map<string, Partial<SnapshotState> & { installation: string | undefined }>();
+  readonly writes: { mode: 'reconcile' | 'delta'; upserts: number; deletes: number }[] = [];
+  /** One entry a write, the first for the next. */
+  script: MemoryFault[] = [];
+  /** Rows whose payload holds this are refused. */
+  poison: string | undefined;
+  /** When set, a write waits for it. */
+  gate: Promise<void> | undefined;
+  waiting = 0;
+  checks = 0;
+  closed = 0;
+  #revision = 0;
+
+  /** What an inventory has here, by `<target>/<uid>`. */
+  held({ namespace = 'shop', name = 'inventory', cluster = '' }: Partial<InventoryIdentity> = {}): Map<string, string> {
+    const of = placeOf({ namespace, name, cluster });
+    return new Map([...this.rows].filter(([key]) => key.startsWith(`${of} `)).map(([, { row }]) => [`${row.targetName}/${row.uid}`, row.payload]));
+  }
+
+  put(identity: InventoryIdentity, row: ExportRow): boolean {
+    const key = `${placeOf(identity)} ${row.targetName}/${row.uid}`;
+    if (this.rows.get(key)?.row.payload === row.payload) return false;
+    this.rows.set(key, { identity, row, written: ++this.#revision });
+    return true;
+  }
+}
+
+/** A whole backend for tests of what uses sinks, held to the same rules as the others by the same suite. */
+export function memoryBackend(place: MemoryPlace): Backend {
+  return {
+    type: 'memory',
+    family: 'database',
+    capabilities: { cost: 'delta', granularity: 'row', concurrency: 2, maxRowBytes: 64 * 1024 },
+    destination: () => 'memory',
+    secretRef: (spec) => (spec as { secretRef?: { name: string } }).secretRef,
+    open: async (context) => new MemorySink(place, context),
+  };
+}
+
+export class MemorySink implements Sink {
+  readonly place: MemoryPlace;
+  readonly #fence: OpenContext<unknown>['fence'];
+  readonly #installation: string | undefined;
+
+  constructor(place: MemoryPlace, { fence = () => undefined, installation }: Partial<Pick<OpenContext<unknown>, 'fence' | 'installation'>> = {}) {
+    this.place = place;
+    this.#fence = fence;
+    this.#installation = installation;
+  }
+
+  async probe() {
+    return { message: 'memory: there' };
+  }
+
+  async check(identity: InventoryIdentity): Promise<CheckResult> {
+    this.place.checks++;
+    this.#own(identity);
+    return { rows: this.place.held(identity).size, digest: this.place.states.get(placeOf(identity))?.digest };
+  }
+
+  async write(change: SinkChange, signal: AbortSignal): Promise<WriteResult> {
+    const { place } = this;
+    const { identity, completeTargets, knownTargets } = change;
+    const fault = place.script.shift();
+    if (fault === 'refuse') throw new KollectError('KOL_SINK_UNAVAILABLE', 'refused', { retryAfterMs: 5 });
+    if (fault === 'lose') {
+      place.rows.clear();
+      throw new KollectError('KOL_SINK_DESTINATION_LOST', 'the table is gone', { retryAfterMs: 5 });
+    }
+    const rows = new Map([...change.upserts].flat().map((row) => [`${row.targetName}/${row.uid}`, row]));
+    if (rows.size + change.deletes.length + completeTargets.length === 0 && knownTargets === undefined) return { confirmed: 0, written: 0, deleted: 0, bytes: 0, rejected: [] };
+    await this.#turn(signal);
+    this.#fence(1_000);
+    this.#own(identity);
+
+    const result = { confirmed: 0, written: 0, deleted: 0, bytes: 0, rejected: [] as RejectedRow[] };
+    for (const { targetName, uid, hash, payload, ...rest } of rows.values()) {
+      const refusal = Buffer.byteLength(payload) > 64 * 1024 ? { code: 'PayloadTooLarge', message: 'larger than 64 KiB' } : this.#refusal(payload);
+      if (refusal) result.rejected.push({ key: { targetName, uid }, hash, ...refusal });
+      else if (place.put(identity, { ...rest, targetName, uid, hash, payload })) result.written++;
+    }
+    const prefix = `${placeOf(identity)} `;
+    for (const { targetName, uid } of change.deletes) if (place.rows.delete(`${prefix}${targetName}/${uid}`)) result.deleted++;
+    for (const [key, { row }] of place.rows) {
+      if (!key.startsWith(prefix)) continue;
+      const stale = completeTargets.includes(row.targetName) ? !rows.has(`${row.targetName}/${row.uid}`) : knownTargets !== undefined && !knownTargets.includes(row.targetName);
+      if (stale && place.rows.delete(key)) result.deleted++;
+    }
+    result.confirmed = change.upsertCount - result.rejected.length;
+    place.states.set(placeOf(identity), { installation: this.#installation, ...(result.rejected.length === 0 ? change.after : {}) });
+    if (fault === 'cut') throw new KollectError('KOL_SINK_UNAVAILABLE', 'connection lost after the commit', { retryAfterMs: 5 });
+    if (fault === 'silence') await aborted(signal);
+    place.writes.push({ mode: completeTargets.length > 0 ? 'reconcile' : 'delta', upserts: rows.size, deletes: change.deletes.length });
+    return result;
+  }
+
+  async remove(identity: InventoryIdentity, signal: AbortSignal) {
+    const state = this.place.states.get(placeOf(identity));
+    if (state && state.installation !== this.#installation) return { deleted: 0 };
+    await this.#turn(signal);
+    this.#fence(1_000);
+    let deleted = 0;
+    for (const key of this.place.rows.keys()) if (key.startsWith(`${placeOf(identity)} `) && this.place.rows.delete(key)) deleted++;
+    this.place.states.delete(placeOf(identity));
+    return { deleted };
+  }
+
+  async close() {
+    this.place.closed++;
+  }
+
+  #refusal(payload: string): { code: string; message: string } | undefined {
+    const { poison } = this.place;
+    return poison !== undefined && payload.includes(poison) ? { code: 'poison', message: 'refused because of its content' } : undefined;
+  }
+
+  #own(identity: InventoryIdentity): void {
+    const state = this.place.states.get(placeOf(identity));
+    if (state && state.installation !== this.#installation) throw new KollectError('KOL_SINK_OWNER', 'another installation wrote the rows');
+  }
+
+  async #turn(signal: AbortSignal): Promise<void> {
+    const { gate } = this.place;
+    if (signal.aborted) await aborted(signal);
+    if (gate === undefined) return;
+    this.place.waiting++;
+    await Promise.race([gate, aborted(signal)]).finally(() => this.place.waiting--);
+  }
+}
+
+function placeOf({ namespace, name, cluster }: Pick<InventoryIdentity, 'namespace' | 'name' | 'cluster'>): string {
+  return `${namespace}/${name} ${JSON.stringify(cluster)}`;
+}
+
+/** Rejects when the caller gives up. */
+async function aborted(signal: AbortSignal): Promise<never> {
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  throw new KollectError('KOL_SINK_UNAVAILABLE', 'the work was cancelled');
+}

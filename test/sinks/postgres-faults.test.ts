@@ -1,0 +1,187 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import t from 'tap';
+import { forgetfulSessions } from '../faults/tcp-proxy.ts';
+import { eventually } from '../servers/eventually.ts';
+import { startPostgres } from '../servers/postgres/index.ts';
+import { change, failure, identity, row, rows, signal, whole } from './conformance.ts';
+import { postgresPlace, table, type PostgresPlace } from './postgres-place.ts';
+
+const ends: (() => Promise<void> | void)[] = [];
+const server = await startPostgres();
+t.teardown(async () => {
+  for (const end of ends) await end();
+  await server.stop();
+});
+
+const newPlace = (): Promise<PostgresPlace> => postgresPlace(server, (end) => ends.push(end));
+const columns = `inventory_namespace text NOT NULL, inventory_name text NOT NULL, target_name text NOT NULL, source_uid text NOT NULL,
+  cluster text NOT NULL DEFAULT '', resource_namespace text NOT NULL DEFAULT '', payload jsonb NOT NULL, exported_at timestamptz NOT NULL`;
+const key = 'inventory_namespace, inventory_name, target_name, source_uid';
+const v = (stored: { payload: string } | undefined): unknown => (JSON.parse(stored?.payload ?? '{}') as { attributes?: { v: unknown } }).attributes?.v;
+
+t.test('a removal waits for a commit that is still on its way, and leaves nothing behind', async (t) => {
+  for (const write of [change, whole]) {
+    const place = await newPlace();
+    const { sink } = await place.opened();
+    await sink.write(whole(rows(3)), signal);
+    place.proxy.breakCommit('delay');
+    const abort = new AbortController();
+    const writing = failure(sink.write(write(rows(5, { v: 2 })), abort.signal));
+    await eventually(() => place.proxy.holds);
+    abort.abort();
+    await writing;
+    let removed = false;
+    const removal = sink.remove(identity(), signal).then(() => (removed = true));
+    await eventually(async () => (await place.sql(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`)).length === 1, { what: 'a removal that waits' });
+    t.notOk(removed);
+    place.proxy.deliver();
+    await removal;
+    t.strictSame(await place.contents(), []);
+    await sink.close();
+  }
+});
+
+t.test('a pooler may give every transaction another session', async (t) => {
+  const place = await newPlace();
+  place.proxy.filter = forgetfulSessions;
+  const { sink } = await place.opened({ options: { statement_timeout: '60000' } }, { installation: 'ours' });
+  t.teardown(() => sink.close());
+  await place.sql('SELECT 1');
+  t.match(await sink.write(whole(rows(11_000, { v: 1 }), { after: { rows: 11_000, digest: 'd' } }), signal), { written: 11_000 });
+  for (let pass = 2; pass < 5; pass++) t.match(await sink.write(change(rows(2, { v: pass }), { deletes: [`u00900${pass}`] }), signal), { written: 2, deleted: 1 });
+  t.match(await sink.write(whole(rows(6_000, { v: 1 })), signal), { written: 2, deleted: 4_997 });
+  await place.refuse('poison');
+  t.match(await sink.write(change([row('a', { v: 'poison' }), row('b')]), signal), { written: 1, rejected: [{ key: { uid: 'a' } }] });
+  t.match(await sink.probe(signal), { message: /login succeeded/ });
+  t.match(await sink.remove(identity(), signal), { deleted: 6_001 });
+});
+
+t.test('an interrupted full pass does not send again what was confirmed', async (t) => {
+  const place = await newPlace();
+  const { sink } = await place.opened();
+  t.teardown(() => sink.close());
+  const all = rows(35_000, { v: 1 });
+  await sink.write(whole([row('stale', { v: 1 }), all[34_999]!]), signal);
+  place.proxy.breakCommit('drop', 2);
+  t.match(await failure(sink.write(whole(all), signal)), { class: 'transient' });
+  t.equal((await place.contents()).length, 20_002, 'two chunks are in, and nothing was deleted before the last');
+  const resumed = await sink.write(whole(all), signal);
+  t.match(resumed, { confirmed: 35_000, written: 14_999, deleted: 1 });
+  const perRow = Buffer.byteLength(all[0]!.payload);
+  t.equal(Math.round(resumed.bytes / perRow), 15_000);
+  t.equal((await place.contents()).length, 35_000);
+
+  // Rows that changed meanwhile are other rows, and other inventories have nothing to do with it.
+  place.proxy.breakCommit('cut', 1);
+  const changed = all.map(({ uid }) => row(uid, { v: 2 }));
+  await failure(sink.write(whole(changed), signal));
+  t.match(await sink.write(whole(changed.slice(0, 5_000), { identity: identity('other') }), signal), { written: 5_000 });
+  const again = changed.map((entry, index) => (index < 100 ? row(entry.uid, { v: 3 }) : entry));
+  await sink.write(whole(again), signal);
+  const stored = (await place.contents()).filter(({ inventory }) => inventory === 'team-a/shop');
+  t.strictSame([v(stored[0]), v(stored[99]), v(stored[100]), v(stored.at(-1)), stored.length], [3, 3, 2, 2, 35_000]);
+});
+
+t.test('deltas and deletions adapt to the statement timeout as well', async (t) => {
+  const place = await newPlace();
+  const { sink } = await place.opened({ options: { statement_timeout: '500' } });
+  t.teardown(() => sink.close());
+  await sink.write(whole(rows(900, { v: 1 })), signal);
+  // A millisecond a row and more: 900 rows take longer than the timeout in one statement.
+  await place.sql(`CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.001); RETURN coalesce(NEW, OLD); END $$;
+                   CREATE TRIGGER slow BEFORE UPDATE OR DELETE ON ${table} FOR EACH ROW EXECUTE FUNCTION slow()`);
+  t.match(await sink.write(change(rows(900, { v: 2 })), signal), { written: 900 });
+  t.match(await sink.write(whole([row('u000000', { v: 2 })]), signal), { deleted: 899 });
+  await sink.write(whole(rows(900, { v: 3 })), signal);
+  t.strictSame(await sink.remove(identity(), signal), { deleted: 900 });
+  t.strictSame(await place.contents(), []);
+});
+
+t.test('existing issues no DDL of any kind, and needs no right to make temporary tables', async (t) => {
+  const place = await newPlace();
+  const user = `user_${place.database}`;
+  await place.sql(`CREATE TABLE ${table} (${columns}, PRIMARY KEY (${key}, cluster)); GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO ${user};
+    ALTER DATABASE ${place.database} OWNER TO postgres; REVOKE TEMPORARY ON DATABASE ${place.database} FROM public;
+    CREATE FUNCTION no_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'DDL: %', tg_tag; END $$; CREATE EVENT TRIGGER no_ddl ON ddl_command_start EXECUTE FUNCTION no_ddl()`);
+  const { sink } = await place.opened({ provisioning: { mode: 'existing' } }, { installation: 'ours' });
+  t.teardown(() => sink.close());
+  t.match(await sink.probe(signal), { message: /has the columns, the key and the privileges/ });
+  t.match(await sink.write(whole(rows(12_000, { v: 1 })), signal), { written: 12_000 });
+  t.match(await sink.write(change(rows(3, { v: 2 }), { deletes: ['u000100'] }), signal), { written: 3, deleted: 1 });
+  t.match(await sink.write(whole(rows(10, { v: 2 })), signal), { written: 7, deleted: 11_989 });
+  t.match(await sink.check(identity(), signal), { rows: 10, digest: undefined });
+  t.match(await sink.remove(identity(), signal), { deleted: 10 });
+
+  const ensured = (await place.opened({}, { installation: 'ours' })).sink;
+  t.teardown(() => ensured.close());
+  t.match(await ensured.write(whole(rows(12_000, { v: 1 })), signal), { written: 12_000 }, 'ensure makes do with what there is, too');
+});
+
+t.test('tables as people make them', async (t) => {
+  const cases: [string, { schema?: string; table: string }, (place: PostgresPlace) => string][] = [
+    ['another schema, names in mixed case', { schema: 'Fleet "A"', table: 'Inventory Items' }, () => `CREATE SCHEMA "Fleet ""A"""; CREATE TABLE "Fleet ""A"""."Inventory Items" (${columns}, PRIMARY KEY (${key}, cluster))`],
+    ['more columns than ours', { table }, () => `CREATE TABLE ${table} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, ${columns}, kind text GENERATED ALWAYS AS (payload->>'kind') STORED, note text, seen timestamptz NOT NULL DEFAULT now(), UNIQUE (${key}))`],
+    ['the columns in another order and of other text types', { table }, () => `CREATE TABLE ${table} (payload jsonb, exported_at timestamp, cluster varchar(80) NOT NULL, source_uid varchar NOT NULL, target_name varchar(300), resource_namespace text, inventory_name text, inventory_namespace text, UNIQUE (source_uid, target_name, inventory_name, inventory_namespace, cluster))`],
+    ['partitioned by cluster', { table }, () => `CREATE TABLE ${table} (${columns}, PRIMARY KEY (${key}, cluster)) PARTITION BY LIST (cluster); CREATE TABLE east PARTITION OF ${table} FOR VALUES IN ('east'); CREATE TABLE rest PARTITION OF ${table} DEFAULT`],
+    ['partitioned by hash, with the four-field key', { table }, () => `CREATE TABLE ${table} (${columns}, PRIMARY KEY (${key})) PARTITION BY HASH (source_uid); CREATE TABLE h0 PARTITION OF ${table} FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE h1 PARTITION OF ${table} FOR VALUES WITH (MODULUS 2, REMAINDER 1)`],
+  ];
+  for (const [what, { schema = 'public', table: name }, ddl] of cases) {
+    for (const mode of ['ensure', 'existing']) {
+      const place = await newPlace();
+      await place.sql(ddl(place));
+      const full = `"${schema.replaceAll('"', '""')}"."${name}"`;
+      await place.sql(`GRANT USAGE ON SCHEMA "${schema.replaceAll('"', '""')}" TO user_${place.database}; GRANT SELECT, INSERT, UPDATE, DELETE ON ${full} TO user_${place.database}`);
+      const { sink } = await place.opened({ postgres: { databaseRef: { name: 'dsn' }, table: name, schema }, provisioning: { mode } }, { installation: 'ours' });
+      const count = async () => (await place.sql<{ cluster: string }>(`SELECT cluster FROM ${full}`)).length;
+      const east = identity('shop', 'east');
+      t.match(await sink.probe(signal), { message: /login succeeded, table .* has the columns/ }, `${what}, ${mode}`);
+      t.match(await sink.write(whole(rows(40, { v: 1 }), { identity: east }), signal), { written: 40 });
+      t.match(await sink.write(whole(rows(40, { v: 1 }), { identity: east }), signal), { written: 0, deleted: 0 });
+      t.match(await sink.write(change(rows(3, { v: 2 }), { identity: east, deletes: ['u000030', 'u000031'] }), signal), { written: 3, deleted: 2 });
+      t.match(await sink.write(whole(rows(30, { v: 1 }), { identity: { ...identity('stock', 'west') } }), signal), { written: 30 });
+      t.match(await sink.write(whole(rows(30, { v: 1 }), { identity: east }), signal), { written: 3, deleted: 8 });
+      t.equal(await count(), 60);
+      t.match(await sink.check(east, signal), { rows: 30 });
+      t.strictSame(await sink.remove(east, signal), { deleted: 30 });
+      t.equal(await count(), 30);
+      await sink.close();
+    }
+  }
+});
+
+t.test('the table of states is made beside ours, and done without where that is not allowed', async (t) => {
+  const place = await newPlace();
+  const user = `user_${place.database}`;
+  const after = { rows: 2, digest: 'd' };
+  const { sink } = await place.opened({}, { installation: 'ours' });
+  t.teardown(() => sink.close());
+  await sink.write(whole(rows(2), { after }), signal);
+  t.strictSame(await place.sql('SELECT table_name, inventory_namespace, inventory_name, cluster, installation, row_count, digest FROM kollect_state'), [
+    { table_name: table, inventory_namespace: 'team-a', inventory_name: 'shop', cluster: '', installation: 'ours', row_count: '2', digest: 'd' },
+  ]);
+  t.match(await failure((await place.opened({}, { installation: 'theirs' })).sink.write(change(rows(1)), signal)), { message: /holds rows of inventory team-a\/shop of a cluster without a name that another installation wrote: give each cluster a name of its own in spec\.cluster/ });
+  await place.sql('DROP TABLE kollect_state');
+  t.match(await failure(sink.write(change(rows(1, { v: 2 })), signal)), { class: 'transient' });
+  t.match(await sink.write(whole(rows(2), { after }), signal), { confirmed: 2 });
+  t.match(await sink.check(identity(), signal), { rows: 2, digest: 'd' }, 'dropped, it is made again');
+
+  for (const obstacle of [`REVOKE ALL ON kollect_state FROM ${user}; ALTER TABLE kollect_state OWNER TO postgres`, 'DROP TABLE kollect_state; CREATE VIEW kollect_state AS SELECT 1 AS something']) {
+    await place.sql(obstacle);
+    const { sink: without } = await place.opened({}, { installation: 'ours' });
+    t.match(await without.write(whole(rows(2, { v: obstacle.length }), { after }), signal), { written: 2 });
+    t.match(await without.check(identity(), signal), { rows: 2, digest: undefined });
+    await without.close();
+  }
+});
+
+t.test('two large passes of one inventory end in one of the two, and do not fail', async (t) => {
+  const place = await newPlace();
+  const sinks = await Promise.all([place.opened(), place.opened()]);
+  await sinks[0].sink.write(whole([]), signal);
+  await Promise.all(sinks.map(async ({ sink }, index) => {
+    await pause(index * 20);
+    await sink.write(whole(rows(12_000, { v: index })), signal);
+  }));
+  t.equal((await place.contents()).length, 12_000);
+  for (const { sink } of sinks) await sink.close();
+});

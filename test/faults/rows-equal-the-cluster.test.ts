@@ -1,0 +1,233 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import t from 'tap';
+import type { Row, TargetRows } from '../../controller/collect/row-store.ts';
+import { Controller } from '../../controller/controller.ts';
+import type { KollectProfile } from '../../shared/api/kollect-profile.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
+import { canonicalRow } from '../../shared/extract/canonical-json.ts';
+import { compileProfile } from '../../shared/extract/compile-profile.ts';
+import { KubeClient } from '../../shared/kube/client.ts';
+import { loadConnection } from '../../shared/kube/config.ts';
+import { createLogger } from '../../shared/log.ts';
+import { kollectObject } from '../behaviour/collecting.ts';
+import { installCrds } from '../kollect/installation.ts';
+import { startCluster } from '../servers/cluster.ts';
+import { eventually } from '../servers/eventually.ts';
+import { startPostgres } from '../servers/postgres/index.ts';
+import { Chaos } from './chaos.ts';
+import { ClusterWriter, gatewayPath, mapPath } from './cluster-writer.ts';
+import { Random } from './random.ts';
+import { isList, WatchProxy } from './watch-proxy.ts';
+
+// A longer run: KOLLECT_FAULTS=1000 tap test/faults/rows-equal-the-cluster.test.ts; KOLLECT_SEED repeats the faults and changes of an earlier one.
+const wantedFaults = Number(process.env['KOLLECT_FAULTS'] ?? 200);
+const seed = Number(process.env['KOLLECT_SEED'] ?? 20_260_101);
+const minutes = 60_000;
+t.setTimeout(30 * minutes + wantedFaults * 1_000);
+
+const [cluster, postgres] = await Promise.all([startCluster(), startPostgres()]);
+t.teardown(() => Promise.all([cluster.stop(), postgres.stop()]));
+const [admin, database] = await Promise.all([loadConnection({ kubeconfig: cluster.kubeconfig }).then((connection) => new KubeClient(connection)), postgres.createDatabase('kollect'), installCrds(cluster.kubectl)]);
+t.teardown(() => admin.close());
+
+const api = '/apis/kollect.dev/v1alpha1/namespaces/home';
+const rbac = '/apis/rbac.authorization.k8s.io/v1';
+const account = { namespace: 'home', name: 'controller' };
+const written = ['n0', 'n1', 'n2', 'n3'];
+/** Nobody touches what is in here. */
+const untouched = 'still';
+const untouchedObjects = 120;
+
+async function prepare(): Promise<void> {
+  for (const name of ['home', untouched, ...written]) {
+    const labels = name === 'home' ? {} : { collected: 'yes', team: 'shop' };
+    await admin.create('/api/v1/namespaces', { metadata: { name, labels } });
+  }
+  await admin.create('/api/v1/namespaces/home/serviceaccounts', { metadata: { name: account.name } });
+  const read = ['get', 'list', 'watch'];
+  const roles: Record<string, object[]> = {
+    own: [
+      { apiGroups: ['kollect.dev'], resources: ['*'], verbs: ['*'] },
+      { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
+      { apiGroups: [''], resources: ['namespaces', 'secrets'], verbs: read },
+      { apiGroups: ['apiextensions.k8s.io'], resources: ['customresourcedefinitions'], verbs: read },
+    ],
+    collected: [{ apiGroups: ['', 'shop.example'], resources: ['configmaps', 'gateways'], verbs: read }],
+  };
+  for (const [name, rules] of Object.entries(roles)) await admin.create(`${rbac}/clusterroles`, { metadata: { name }, rules });
+  const bind = (path: string, role: string): Promise<unknown> =>
+    admin.create(path, { metadata: { name: `${role}-always` }, subjects: [{ kind: 'ServiceAccount', ...account }], roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role } });
+  await bind(`${rbac}/clusterrolebindings`, 'own');
+  // Where single namespaces may be watched, they are, while the whole cluster may not.
+  for (const namespace of [untouched, 'n0']) await bind(`${rbac}/namespaces/${namespace}/rolebindings`, 'collected');
+  for (let index = 0; index < untouchedObjects; index++) {
+    await admin.create(mapPath(untouched), { metadata: { name: `u${index}`, labels: { test: 'yes' } }, data: { value: `${index} grün € 😀` } });
+  }
+
+  await admin.create('/api/v1/namespaces/home/secrets', { metadata: { name: 'dsn' }, stringData: { dsn: postgres.dsn(database) } });
+  const attributes = [{ name: 'value', path: '$.data.value' }];
+  const create = (plural: string, kind: string, name: string, spec: object): Promise<unknown> => admin.create(`${api}/${plural}`, kollectObject(kind, 'home', name, spec));
+  await create('kollectprofiles', 'KollectProfile', 'maps', { targetGVK: { version: 'v1', kind: 'ConfigMap' }, attributes });
+  await create('kollectprofiles', 'KollectProfile', 'gateways', { targetGVK: { group: 'shop.example', version: 'v1', kind: 'Gateway' }, attributes });
+  await create('kollecttargets', 'KollectTarget', 'all', { profileRef: 'maps', namespaceSelector: { matchLabels: { collected: 'yes' } } });
+  await create('kollecttargets', 'KollectTarget', 'labelled', { profileRef: 'maps', namespaceSelector: { matchLabels: { team: 'shop' } }, labelSelector: { matchLabels: { test: 'yes' } } });
+  await create('kollecttargets', 'KollectTarget', 'gateways', { profileRef: 'gateways', namespaceSelector: { matchLabels: { collected: 'yes' } } });
+  await create('kollectdatabasesinks', 'KollectDatabaseSink', 'pg', { type: 'postgres', postgres: { databaseRef: { name: 'dsn' }, table: 'inventory_items' } });
+  await create('kollectinventories', 'KollectInventory', 'inventory', { databaseSinkRefs: ['pg'] });
+}
+
+/** What the cluster says that the rows of each target are. */
+async function expectedRows(): Promise<string[]> {
+  const listAll = async (path: string): Promise<KubeObject[]> => (await admin.page(path, {})).items;
+  const namespaces = new Map((await listAll('/api/v1/namespaces')).map(({ metadata }) => [metadata.name, metadata.labels ?? {}]));
+  const maps = await listAll(mapPath());
+  const gateways = await listAll(gatewayPath());
+  const isCollected = ({ metadata }: KubeObject): boolean => namespaces.get(metadata.namespace ?? '')?.['collected'] === 'yes';
+  const isLabelled = ({ metadata }: KubeObject): boolean => metadata.labels?.['test'] === 'yes' && namespaces.get(metadata.namespace ?? '')?.['team'] === 'shop';
+  const rows: string[] = [];
+  for (const [targetName, profileName, objects] of [['all', 'maps', maps.filter(isCollected)], ['labelled', 'maps', maps.filter(isLabelled)], ['gateways', 'gateways', gateways.filter(isCollected)]] as const) {
+    const profile = compileProfile(await admin.get<KollectProfile>(`${api}/kollectprofiles/${profileName}`));
+    for (const object of objects) {
+      const { name, namespace = '', uid = '' } = object.metadata;
+      rows.push(canonicalRow({ targetNamespace: 'home', targetName, namespace, name, ...profile.gvk, uid, attributes: profile.extract(object).attributes }));
+    }
+  }
+  return rows.sort();
+}
+
+function differences(found: readonly string[], expected: readonly string[]): string {
+  const missing = expected.filter((row) => !found.includes(row));
+  const odd = found.filter((row) => !expected.includes(row));
+  return `${found.length} rows of ${expected.length}; missing ${missing.slice(0, 3).join(' ') || 'none'}; odd ${odd.slice(0, 3).join(' ') || 'none'}`;
+}
+
+t.test(`rows equal the cluster after ${wantedFaults} faults, and none leaves without a cause`, async (t) => {
+  const started = performance.now();
+  await prepare();
+  const chaos = new Chaos(new Random(seed));
+  const proxy = new WatchProxy({ url: cluster.url, ca: cluster.caPem }, chaos);
+  t.teardown(() => proxy.stop());
+  const tokenFile = join(cluster.folder, 'controller.token');
+  const writer = new ClusterWriter({
+    admin,
+    random: new Random(seed + 1),
+    namespaces: written,
+    profilePath: `${api}/kollectprofiles/maps`,
+    tokenFile,
+    tokenPath: '/api/v1/namespaces/home/serviceaccounts/controller/token',
+    account,
+    revoked: (token) => chaos.revokedTokens.add(token),
+  });
+  await writer.begin();
+  const kubeconfig = join(cluster.folder, 'through-the-proxy.kubeconfig');
+  const named = (name: string, fields: object): object => ({ name, ...fields });
+  writeFileSync(
+    kubeconfig,
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [named('c', { cluster: { server: await proxy.start() } })],
+      users: [named('u', { user: { tokenFile } })],
+      contexts: [named('c', { context: { cluster: 'c', user: 'u' } })],
+      'current-context': 'c',
+    }),
+  );
+  const controller = await Controller.create({
+    kubeconfig,
+    policy: { allowPrivate: true, allowLoopback: true },
+    mapHosts: new Map(),
+    watchNamespaces: [],
+    namespaceDefaults: { included: [], excluded: [] },
+    scrubKeys: [],
+    tenantMode: true,
+    metricsSampleIntervalMs: 0,
+    identity: 'test',
+    logger: createLogger({ level: 'error', format: 'text', name: 'controller' }),
+    pace: { watch: { idleMs: 1_500, longestBackoffMs: 800, pageSize: 8 }, answerTimeoutMs: 3_000, backfillDelayMs: 300, reviewAgeMs: 1_000 },
+  });
+  t.teardown(() => controller.stop());
+
+  const leaves = new Map<string, number>();
+  const unjustified: string[] = [];
+  /** Whether a row had a reason to leave that it did not use up before. */
+  const left = (target: TargetRows, { uid, namespace, name }: Row): void => {
+    const key = `${target.name} ${uid}`;
+    const times = (leaves.get(key) ?? 0) + 1;
+    leaves.set(key, times);
+    const ofObject = (writer.deletions.get(uid) ?? 0) + (target.name === 'labelled' ? (writer.relabelings.get(uid) ?? 0) + (writer.namespaceRelabelings.get(namespace) ?? 0) : 0);
+    const ofKind = target.name === 'gateways' ? writer.definitionDeletions : 0;
+    if (times > ofObject + ofKind) unjustified.push(`${target.name}: ${namespace}/${name}, ${times} times, ${ofObject + ofKind} causes`);
+  };
+  controller.rows.subscribe({
+    row: (target, before, after) => {
+      if (before && !after) left(target, before);
+    },
+    opened: () => undefined,
+    closed: (target) => unjustified.push(`target ${target.name}`),
+  });
+
+  await controller.start();
+  const found = (): string[] => [...controller.rows.targets()].flatMap((target) => [...target.rows()].map(({ payload }) => payload)).sort();
+  const equal = (what: string): Promise<unknown> =>
+    eventually(
+      async () => {
+        const [expected, rows] = [await expectedRows(), found()];
+        if (rows.join('\n') !== expected.join('\n')) throw new Error(differences(rows, expected));
+        return true;
+      },
+      { timeoutMs: 3 * minutes, intervalMs: 200, what },
+    );
+  const exported = async (): Promise<string[]> =>
+    (await postgres.query<{ row: string }>('SELECT target_name || payload::text AS row FROM inventory_items', [], database)).map(({ row }) => row).sort();
+  const tableIsThere = (): Promise<unknown> => eventually(async () => (await exported()).length >= untouchedObjects, { timeoutMs: 3 * minutes, what: 'a first export' });
+  await Promise.all([
+    tableIsThere().then(async () => {
+      await postgres.query('CREATE TABLE removals (name text)', [], database);
+      await postgres.query("CREATE FUNCTION note_removal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO removals VALUES (OLD.payload->>'namespace'); RETURN OLD; END $$", [], database);
+      await postgres.query('CREATE TRIGGER note_removal BEFORE DELETE ON inventory_items FOR EACH ROW EXECUTE FUNCTION note_removal()', [], database);
+    }),
+    (async () => {
+      const isEnough = (): boolean =>
+        chaos.count >= wantedFaults && Chaos.names.every((name) => chaos.struckBy.has(name)) && ClusterWriter.rareThings.every((thing) => writer.done.has(thing)) && chaos.refusedTokens > 0;
+      while (!isEnough()) {
+        await writer.write();
+        await pause(30);
+      }
+    })(),
+  ]);
+  const stormMs = performance.now() - started;
+
+  chaos.end();
+  await writer.end();
+  await equal('rows that equal the cluster');
+  await writer.sentinel('sentinel');
+  await equal('rows that follow a last change');
+  const calmMs = performance.now() - started - stormMs;
+
+  t.strictSame(unjustified, [], 'no row left without a cause');
+  await eventually(
+    async () => {
+      const expected = await postgres.query<{ row: string }>("SELECT value->>'targetName' || value::text AS row FROM jsonb_array_elements($1::jsonb)", [`[${(await expectedRows()).join()}]`], database);
+      const [rows, wanted] = [await exported(), expected.map(({ row }) => row).sort()];
+      if (rows.join('\n') !== wanted.join('\n')) throw new Error(differences(rows, wanted));
+      return true;
+    },
+    { timeoutMs: 3 * minutes, what: 'a table that equals the cluster' },
+  );
+  t.strictSame(await postgres.query('SELECT * FROM removals WHERE name = $1', [untouched], database), [], 'the table lost no untouched row either');
+  for (const name of ['all', 'labelled', 'gateways']) {
+    await eventually(async () => {
+      const { status } = await admin.get<{ status?: { conditions?: { type: string; status: string; message: string }[] } }>(`${api}/kollecttargets/${name}`);
+      const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+      if (ready?.status !== 'True') throw new Error(ready?.message);
+      return true;
+    }, { timeoutMs: 2 * minutes, what: `target ${name} to be ready` });
+  }
+  const lists = proxy.requests.filter(({ url }) => isList(url) && url.searchParams.has('limit') && !url.searchParams.has('continue')).length;
+  const changes = writer.done.values().reduce((sum, count) => sum + count, 0);
+  const gone = leaves.values().reduce((sum, count) => sum + count, 0);
+  t.comment(`seed ${seed}: ${chaos.count} faults of ${Chaos.names.length} kinds, ${changes} changes, ${lists} lists, ${chaos.refusedTokens} refused tokens, ${gone} rows left; ${Math.round(stormMs / 1_000)} s, then equal in ${(calmMs / 1_000).toFixed(1)} s`);
+  t.ok(chaos.count >= wantedFaults);
+});

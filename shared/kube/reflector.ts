@@ -16,6 +16,8 @@ const firstBackoffMs = 800;
 const defaultLongestBackoffMs = 30_000;
 /** A watch that held this long has earned a fresh backoff. */
 const healthyMs = 120_000;
+/** Events that are known when they come again. Older ones than these cost a list. */
+const recentEvents = 100;
 /** A watch that ends sooner and without a word is no watch, and is not opened again at once. */
 const shortestWatchMs = 1_000;
 
@@ -88,6 +90,8 @@ export class Reflector {
   #backoffMs = firstBackoffMs;
   /** Where the watch resumes; undefined: a list is due. */
   #resourceVersion: string | undefined;
+  /** Versions of the last events. */
+  readonly #recent = new Set<string>();
   #connection: AbortController | undefined;
 
   constructor(options: ReflectorOptions) {
@@ -232,13 +236,21 @@ export class Reflector {
     const { type, object } = readWatchEvent(line);
     const { resourceVersion } = object.metadata;
     if (resourceVersion !== undefined && isBefore(resourceVersion, this.#resourceVersion)) {
-      // The API server sends each version once and in order: this is a repetition, and would bring back what was deleted since.
+      // The API server sends each version once and in order. A repetition would bring back what was deleted since.
       observe?.('stale-event');
-      return;
+      if (this.#recent.has(resourceVersion)) return;
+      throw new KubeApiError(410, 'Expired', 'an event came late: what else is missing, only a list can tell');
     }
+    if (resourceVersion !== undefined) this.#remember(resourceVersion);
     if (type === 'DELETED') this.#hand(signal, object, 'deleted', () => handler.deleted(object));
     else if (type !== 'BOOKMARK') this.#hand(signal, object, 'changed', () => handler.changed(object));
     if (resourceVersion && this.#resourceVersion !== undefined) this.#resourceVersion = resourceVersion;
+  }
+
+  #remember(resourceVersion: string): void {
+    this.#recent.add(resourceVersion);
+    const [oldest] = this.#recent;
+    if (this.#recent.size > recentEvents && oldest !== undefined) this.#recent.delete(oldest);
   }
 
   /** Everything is listed again as soon as the watch has ended. */

@@ -117,6 +117,7 @@ const faults: { name: string; rule: Rule; event: string; lists: number }[] = [
   { name: 'a version from the future', rule: { match: isWatch, fault: { kind: 'line', after: 1, line: tooLarge } }, event: 'expired', lists: 2 },
   { name: 'a line that is JSON and no event', rule: { match: isWatch, fault: { kind: 'line', after: 1, line: '{"type":"MODIFIED","object":{}}' } }, event: 'broken-line', lists: 1 },
   { name: 'events that come again later', rule: { match: isWatch, fault: { kind: 'replay', after: 3 } }, event: 'stale-event', lists: 1 },
+  { name: 'events that change places', rule: { match: isWatch, fault: { kind: 'swap', after: 0 } }, event: 'stale-event', lists: 2 },
   { name: 'the server asking for patience with a watch', rule: { match: isWatch, fault: { kind: 'status', code: 429, headers: { 'retry-after': '1' } } }, event: 'error', lists: 1 },
   { name: 'a line that is no JSON', rule: { match: isWatch, fault: { kind: 'line', after: 1, line: '{"type":"MODIFIED","obj' } }, event: 'broken-line', lists: 1 },
   { name: 'a connection that is reset', rule: { match: isWatch, fault: { kind: 'reset', after: 1 } }, event: 'error', lists: 1 },

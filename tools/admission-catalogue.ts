@@ -16,17 +16,20 @@ export function admissionCatalogue(notice: string): string {
 
 # Admission rules
 
-What Kollect asks of its objects, by kind. The webhook refuses what breaks a rule, with all mistakes in one answer; what a rule only advises comes as a
-warning with the answer. \`kollect lint\` judges files by the same rules, and the controller exports nothing for an object that breaks one.
+What Kollect asks of its objects, by kind. What breaks a rule that *refuses* is turned away with all mistakes in one answer, each with its field, what is wrong
+and what to write instead; what breaks one that *warns* is stored, and the warning comes with the answer. \`kollect lint\` judges files by the same rules, and the
+controller by those that need no other object: what was stored without the webhook and breaks one is named in the status, and nothing is exported for it.
 
-The column *API server* says where else a rule, or the part of it that CEL can say, is held, also while the webhook is away: in the validation rules of the CRD, or
-in a ValidatingAdmissionPolicy of \`manifests/admission-policy\`. The first rule of each kind is its schema: types, required fields, enumerations and lengths.
+The first rule of each kind is its schema: types, required fields, enumerations and lengths. The column *API server* says where a rule, or the part of it that CEL
+can say, is held as well while the webhook is away: in the validation rules of the CRD, or in a ValidatingAdmissionPolicy of \`manifests/admission-policy\`.
 
-Rules that look at other objects follow in a table of their own. The webhook and \`kollect lint\` judge them, as far as they know the other objects.
-In addition the webhook asks the API server whether the user may do what the object makes Kollect do: read Secrets of another namespace, write to its sinks, or collect
-from it. An installation in tenant mode refuses KollectClusterTarget and KollectClusterInventory.
+Rules that look at other objects follow in a table of their own. They are asked once nothing is wrong with the object itself, and know what the webhook watches, or what
+\`kollect lint\` is given. Last, the webhook asks the API server whether the user may do what the object makes Kollect do: read Secrets of another namespace, write to
+its sinks, or collect from it ([Admission](admission.md)). An installation in tenant mode takes no KollectClusterTarget and no KollectClusterInventory. Where nothing but
+a scope, these rights or tenant mode refuses an object, the code is 403, else 422.
 
-An update that leaves the spec as it is is never refused for a rule: what it breaks is said in warnings. An object that is being deleted is not judged.
+What is stored and broke no rule at its time can always be labelled, annotated and released: an update that leaves alone the spec and the annotations that consent to more is
+warned, not refused. Tenant mode alone knows no such exception. An object that is being deleted is not judged.
 
 ${kinds.map(({ kind }) => section(kind)).join('\n\n')}
 `;

@@ -12,7 +12,7 @@ export const webhookFlags = {
   'cert-key': { type: 'string', default: 'tls.key', placeholder: 'file', help: 'Private key in that directory, PEM.' },
   'client-ca-path': { type: 'string', placeholder: 'file', help: 'Serve only clients with a certificate of these authorities, PEM. By default the API server has none.' },
   kubeconfig: { type: 'string', default: '', placeholder: 'file', help: 'Kubeconfig of the cluster. Without it: $KUBECONFIG, the service account inside a cluster, else ~/.kube/config.' },
-  'watch-namespaces': { type: 'parsed', parse: parseNamespaces, default: '', placeholder: 'name,name', help: 'Judge only objects of these namespaces, and watch only there. All when unset. With --tenant-mode nothing of the whole cluster is watched.' },
+  'watch-namespaces': { type: 'parsed', parse: parseNamespaces, default: '', placeholder: 'name,name', help: 'Watch these namespaces only; all when unset. Objects of others cannot be judged and are refused: the namespaceSelector of the webhook configurations has to name the same. With --tenant-mode nothing of the whole cluster is watched.' },
   'authorize-references': { type: 'boolean', default: true, help: 'Refuse objects that would make Kollect read what their writer may not: Secrets and sinks of other namespaces, objects beyond the own one.' },
   'health-probe-bind-address': { type: 'parsed', parse: parseBindAddress, default: ':8081', placeholder: 'address', help: 'Where /healthz and /readyz answer, HTTP. 0 switches them off.' },
   'metrics-bind-address': { type: 'parsed', parse: parseBindAddress, default: '0', placeholder: 'address', help: 'Where /metrics answers, HTTP, such as :8080. 0 switches it off.' },

@@ -48,6 +48,8 @@ export interface ControllerSettings {
   identity: string;
   /** See `WatchScopesOptions`. */
   denialGraceMs?: number | undefined;
+  /** See `AuditOptions`; never when unset. */
+  auditIntervalMs?: number | undefined;
   /** Least time between two computations of the metrics of a profile. */
   metricsSampleIntervalMs: number;
   logger: Logger;
@@ -164,6 +166,8 @@ export class Controller {
       store,
       clusterWide: watched === undefined,
       denialGraceMs: settings.denialGraceMs,
+      auditIntervalMs: settings.auditIntervalMs,
+      observeAudits: this.metrics,
       backfillDelayMs: pace?.backfillDelayMs,
       pace: pace?.watch,
       logger,

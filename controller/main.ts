@@ -44,6 +44,7 @@ async function run(options: ControllerOptions, logger: Logger): Promise<void> {
     namespaceDefaults: { included: options['default-included-namespaces'], excluded: options['default-excluded-namespaces'] },
     scrubKeys: options['scrub-keys'],
     tenantMode: options['tenant-mode'],
+    auditIntervalMs: options['audit-interval'],
     denialGraceMs: options['denial-grace'],
     metricsSampleIntervalMs: options['collect-metrics-sample-interval'],
     identity: process.env['POD_NAME'] ?? hostname(),

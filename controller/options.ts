@@ -32,6 +32,13 @@ const definitions = {
     placeholder: 'duration',
     help: 'How long rows stay after the right to list and watch their objects was lost. Then they leave, as if the objects were gone.',
   },
+  'audit-interval': {
+    type: 'parsed',
+    parse: parseDuration,
+    default: '1h',
+    placeholder: 'duration',
+    help: 'Time between two comparisons of the rows with what exists, by a list of metadata for each watch. What differs is listed again. 0 switches them off.',
+  },
   'collect-metrics-sample-interval': {
     type: 'parsed',
     parse: parseDuration,

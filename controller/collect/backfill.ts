@@ -59,6 +59,11 @@ export class Backfill {
     this.resume();
   }
 
+  /** A list is wanted or under way. */
+  get isBusy(): boolean {
+    return this.#run !== undefined || this.#waiting.size > 0;
+  }
+
   forget(subscription: Subscription): void {
     this.#waiting.delete(subscription);
   }

@@ -5,6 +5,7 @@ import type { ApiResource } from '../../shared/kube/discovery.ts';
 import type { ReflectorObserver, ReflectorPace, ReflectorState } from '../../shared/kube/reflector.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { AccessReviews } from './access-reviews.ts';
+import type { AuditObserver } from './audit.ts';
 import { ListSlots } from './list-slots.ts';
 import { RefusalKeeper } from './refusal-keeper.ts';
 import { ResourceWatch } from './resource-watch.ts';
@@ -48,6 +49,9 @@ export interface CollectorOptions {
   /** See `BackfillOptions`. */
   backfillDelayMs?: number | undefined;
   pace?: ReflectorPace | undefined;
+  /** See `AuditOptions`; never when unset. */
+  auditIntervalMs?: number | undefined;
+  observeAudits?: AuditObserver | undefined;
 }
 
 /** How far a target is. */
@@ -79,6 +83,8 @@ export class Collector {
   /** By path of the resource. */
   readonly #resources = new Map<string, WatchScopes>();
   readonly #slots = new ListSlots();
+  /** Audits have time: one list at a time, and none that others wait for. */
+  readonly #auditSlots = new ListSlots(1);
   readonly #refusals: RefusalKeeper;
 
   constructor(options: CollectorOptions) {
@@ -187,7 +193,8 @@ export class Collector {
     const path = resource.path();
     let scopes = this.#resources.get(path);
     if (!scopes) {
-      const { client, reviews, logger, observe, clusterWide, denialGraceMs, backfillDelayMs, pace } = this.#options;
+      const { client, reviews, logger, observe, clusterWide, denialGraceMs, backfillDelayMs, pace, auditIntervalMs = 0, observeAudits } = this.#options;
+      const audit = { slots: this.#auditSlots, intervalMs: auditIntervalMs, observe: observeAudits };
       scopes = new WatchScopes({
         resource,
         reviews,
@@ -195,7 +202,7 @@ export class Collector {
         clusterWide,
         denialGraceMs,
         watch: (namespace, onChange) =>
-          new ResourceWatch({ client, resource, namespace, slots: this.#slots, logger, observe, backfillDelayMs, pace, onChange }),
+          new ResourceWatch({ client, resource, namespace, slots: this.#slots, logger, observe, backfillDelayMs, pace, audit, onChange }),
         onChange: (subscriptions) => {
           for (const { rows } of subscriptions) this.#options.onProgress(rows.namespace, rows.name);
         },

@@ -131,6 +131,13 @@ export class ResourceRows {
     if (row) row.epoch = this.#epoch;
   }
 
+  /** Each row of a namespace, or of all, that nobody saw since a list began; undefined for those that were seen, so that who looks can pause. */
+  *unconfirmed(epoch: number, namespace?: string): Generator<StoredRow | undefined> {
+    for (const name of namespace === undefined ? this.#namespaces.keys() : [namespace]) {
+      for (const row of this.#namespaces.get(name)?.values() ?? []) yield row.epoch < epoch ? row : undefined;
+    }
+  }
+
   /**
    * The list is complete: what nobody saw since it began is gone, but for `spared` uids, which exist and could not be read. A list of one
    * namespace says so of that namespace only. Of several lists of the same, complete the one that began last. Returns the number of rows removed.

@@ -2,7 +2,9 @@ import type { KubeObject } from '../../shared/api/kube-object.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
 import type { ApiResource } from '../../shared/kube/discovery.ts';
 import { Reflector, type ReflectorHandler, type ReflectorObserver, type ReflectorPace, type ReflectorState } from '../../shared/kube/reflector.ts';
+import { MetadataReader } from '../../shared/kube/metadata-reader.ts';
 import type { Logger } from '../../shared/log.ts';
+import { Audit, type AuditObserver } from './audit.ts';
 import { Backfill } from './backfill.ts';
 import type { ListSlots } from './list-slots.ts';
 import type { Subscription } from './subscription.ts';
@@ -18,6 +20,8 @@ export interface ResourceWatchOptions {
   /** See `BackfillOptions`. */
   backfillDelayMs?: number | undefined;
   pace?: ReflectorPace | undefined;
+  /** Comparisons of rows with what exists, see `AuditOptions`. */
+  audit?: { slots: ListSlots; intervalMs: number; observe?: AuditObserver | undefined } | undefined;
   /** The state of the watch or the progress of a subscription changed. */
   onChange: (subscriptions: Iterable<Subscription>) => void;
 }
@@ -31,6 +35,7 @@ export class ResourceWatch implements ReflectorHandler {
   readonly #options: ResourceWatchOptions;
   readonly #reflector: Reflector;
   readonly #backfill: Backfill;
+  readonly #audit: Audit;
   readonly #subscriptions = new Set<Subscription>();
   /** Those for which a list was completed, while nothing says that their rows may be stale. */
   readonly #synced = new Set<Subscription>();
@@ -52,6 +57,17 @@ export class ResourceWatch implements ReflectorHandler {
       complete: (subscription, epoch, spared, inNamespace) => this.#sweep(subscription, epoch, spared, inNamespace),
       served: (subscriptions) => this.#served(subscriptions),
     });
+    this.#audit = new Audit({
+      ...(options.audit ?? { slots: options.slots, intervalMs: 0 }),
+      reader: new MetadataReader(client, resource),
+      resource,
+      namespace,
+      logger,
+      synced: () => this.#synced,
+      mayRun: () => this.state.phase === 'Synced' && !this.#backfill.isBusy,
+      position: () => this.#reflector.resourceVersion,
+      mend: (subscription, namespaces) => this.relist(subscription, namespaces),
+    });
   }
 
   get state(): ReflectorState {
@@ -68,6 +84,7 @@ export class ResourceWatch implements ReflectorHandler {
 
   start(): void {
     this.#reflector.start();
+    this.#audit.start();
   }
 
   /** Feeds nobody from here on. Resolves when nothing is open. */
@@ -76,6 +93,7 @@ export class ResourceWatch implements ReflectorHandler {
     this.#synced.clear();
     this.#epochs.clear();
     this.#backfill.stop();
+    this.#audit.stop();
     await this.#reflector.stop();
   }
 
@@ -91,15 +109,18 @@ export class ResourceWatch implements ReflectorHandler {
     this.#synced.delete(subscription);
     this.#epochs.delete(subscription);
     this.#backfill.forget(subscription);
+    this.#audit.forget(subscription);
   }
 
   /** Namespaces joined, or select other objects than before, all of them when unset: only a list can tell what the watch has already passed by. */
   relist(subscription: Subscription, namespaces?: readonly string[]): void {
+    this.#audit.forget(subscription);
     this.#backfill.want(subscription, this.#synced.has(subscription) ? namespaces : undefined);
   }
 
   listStarted(): void {
     this.#backfill.cancel();
+    this.#audit.cancel();
     this.#epochs.clear();
     for (const subscription of this.#subscriptions) this.#epochs.set(subscription, subscription.rows.beginList());
   }
@@ -117,11 +138,13 @@ export class ResourceWatch implements ReflectorHandler {
 
   changed(object: KubeObject): void {
     this.#backfill.overtake(object);
+    this.#audit.overtake(object);
     this.#forEach(this.#subscriptions, (subscription) => subscription.apply(object));
   }
 
   deleted(object: KubeObject): void {
     this.#backfill.overtake(object);
+    this.#audit.overtake(object);
     this.#forEach(this.#subscriptions, (subscription) => subscription.remove(object));
   }
 
@@ -130,6 +153,7 @@ export class ResourceWatch implements ReflectorHandler {
       this.#synced.clear();
       // The next complete list serves everybody.
       this.#backfill.cancel();
+      this.#audit.cancel();
     }
     if (state.phase === 'Synced') this.#backfill.resume();
     this.#options.onChange(this.#subscriptions);

@@ -18,6 +18,9 @@ export interface SubscriptionOptions {
   defaults?: NamespaceDefaults | undefined;
 }
 
+/** Objects remembered that cannot become rows. */
+const unreadableObjects = 1_000;
+
 /** What one target wants of one resource, and how an object becomes its row. */
 export class Subscription {
   readonly rows: ResourceRows;
@@ -27,6 +30,7 @@ export class Subscription {
   readonly #lookup: NamespaceLookup;
   readonly #defaults: NamespaceDefaults | undefined;
   readonly #selects: ObjectSelection;
+  readonly #unreadable = new Set<string>();
   /** Names only: what the spec selects, whatever the scope allows. */
   #matched: ReadonlySet<string> = new Set();
   /** What of each namespace decides about its objects. */
@@ -82,6 +86,7 @@ export class Subscription {
     const { metadata } = object;
     const namespace = metadata.namespace ?? '';
     const uid = objectKey(object);
+    if (this.#unreadable.size > 0) this.#unreadable.delete(uid);
     if (!this.#wants(object, namespace)) {
       this.rows.remove(namespace, uid);
       return;
@@ -101,6 +106,7 @@ export class Subscription {
       if (!(error instanceof KollectError)) throw error;
       this.lastFailure = error.message;
       this.rows.confirm(namespace, uid);
+      if (this.#unreadable.size < unreadableObjects) this.#unreadable.add(uid);
       return;
     }
     const { name, resourceVersion = '' } = metadata;
@@ -109,7 +115,20 @@ export class Subscription {
 
   /** The object is gone. */
   remove(object: KubeObject): void {
-    this.rows.remove(object.metadata.namespace ?? '', objectKey(object));
+    const uid = objectKey(object);
+    this.#unreadable.delete(uid);
+    this.rows.remove(object.metadata.namespace ?? '', uid);
+  }
+
+  /** Whether an object is wanted, as far as its metadata tells; undefined when it depends on more. */
+  wantsByMetadata(object: KubeObject): boolean | undefined {
+    if (this.#spec.resourceRules?.some(({ matchPolicy }) => matchPolicy?.trim())) return undefined;
+    return this.#wants(object, object.metadata.namespace ?? '');
+  }
+
+  /** True when what an object says now may have been no row: its row, if it has one, is an older one. */
+  cannotRead(uid: string): boolean {
+    return this.#unreadable.has(uid) || this.#unreadable.size >= unreadableObjects;
   }
 
   #wants(object: KubeObject, namespace: string): boolean {

@@ -1,5 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { KollectError } from '../../shared/errors.ts';
+import type { ApiResource } from '../../shared/kube/discovery.ts';
+import type { AuditObserver, Drift } from '../collect/audit.ts';
 import type { BindingObserver } from '../inventory/binding.ts';
 import type { SinkProbeObserver } from '../probe/sink-reconciler.ts';
 
@@ -16,7 +18,7 @@ export interface MetricsSource {
 }
 
 /** The controller's own metrics, and Node's. Labels are names of the configuration, never of collected objects. */
-export class ControllerMetrics implements BindingObserver, SinkProbeObserver {
+export class ControllerMetrics implements BindingObserver, SinkProbeObserver, AuditObserver {
   readonly registry = new Registry();
   readonly #exportSeconds: Histogram<'sink_type' | 'mode'>;
   readonly #exportBytes: Counter<'sink_type'>;
@@ -25,6 +27,8 @@ export class ControllerMetrics implements BindingObserver, SinkProbeObserver {
   readonly #commitSeconds: Histogram;
   readonly #probes: Counter<'type' | 'result'>;
   readonly #kube: Counter<'event'>;
+  readonly #audits: Counter<'group' | 'resource' | 'result'>;
+  readonly #drift: Counter<'group' | 'resource' | 'drift'>;
 
   constructor(source: MetricsSource) {
     const registers = [this.registry];
@@ -65,6 +69,18 @@ export class ControllerMetrics implements BindingObserver, SinkProbeObserver {
       name: 'kollect_kube_events_total',
       help: 'What watches and requests to the API server went through: relists, restarts, broken lines and the like.',
       labelNames: ['event'],
+      registers,
+    });
+    this.#audits = new Counter({
+      name: 'kollect_collect_audits_total',
+      help: 'Comparisons of rows with what exists: agreed, drifted, or unfinished.',
+      labelNames: ['group', 'resource', 'result'],
+      registers,
+    });
+    this.#drift = new Counter({
+      name: 'kollect_collect_drift_total',
+      help: 'Differences that audits found and watches had not told of: objects without a row (missing), older rows (stale), rows without an object (gone). They are mended by a list.',
+      labelNames: ['group', 'resource', 'drift'],
       registers,
     });
     new Gauge({ name: 'kollect_collect_items_total', help: 'Rows in memory.', registers, collect() { this.set(source.rows()); } });
@@ -134,6 +150,14 @@ export class ControllerMetrics implements BindingObserver, SinkProbeObserver {
 
   probed(type: string, result: 'success' | 'failure'): void {
     this.#probes.inc({ type, result });
+  }
+
+  audited({ group, plural }: ApiResource, result: string): void {
+    this.#audits.inc({ group, resource: plural, result });
+  }
+
+  drifted({ group, plural }: ApiResource, drift: Drift, count: number): void {
+    this.#drift.inc({ group, resource: plural, drift }, count);
   }
 
   kube(event: string, count = 1): void {

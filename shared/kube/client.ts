@@ -3,10 +3,13 @@ import type { KubeObject } from '../api/kube-object.ts';
 import { errorOfAnswer, KubeApiError } from './api-error.ts';
 import type { KubeConnection } from './config.ts';
 import { parseJson, stringifyJson } from './json.ts';
+import { pagesOf } from './pages.ts';
+import type { ListOptions, ObjectReader, Page, Query } from './pages.ts';
 import { textOf, Transport } from './transport.ts';
 import type { HttpAnswer } from './transport.ts';
 
 export { KubeApiError } from './api-error.ts';
+export type { ListOptions, ObjectReader, Page, Query } from './pages.ts';
 
 /** Tokens of service accounts are replaced on disk long before they expire. */
 const tokenAgeMs = 60_000;
@@ -17,27 +20,6 @@ const writingConnections = 4;
 const retriesWhenBusy = 4;
 /** Who is asked to stay away longer than this is told so instead of waiting inside a call. */
 const longestWaitMs = 30_000;
-
-const defaultPageSize = 500;
-/** Parsing this much blocks the event loop for some 15 ms. Pages of large objects get fewer of them. */
-const pageBytes = 4 * 1024 * 1024;
-const smallestPageSize = 10;
-
-export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
-
-/** One page of a list. `bytes` is the length of its text. */
-export interface Page {
-  items: KubeObject[];
-  resourceVersion: string;
-  continue: string | undefined;
-  bytes: number;
-}
-
-export interface ListOptions {
-  /** Objects a page; 500 when unset, fewer where they are large. */
-  pageSize?: number | undefined;
-  signal?: AbortSignal | undefined;
-}
 
 const patchTypes = {
   merge: 'application/merge-patch+json',
@@ -67,6 +49,8 @@ interface Request {
   query?: Query | undefined;
   body?: unknown;
   contentType?: string | undefined;
+  /** Media types of the answer; JSON when unset. */
+  accept?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -79,7 +63,7 @@ interface Request {
  * const client = new KubeClient(await loadConnection());
  * for await (const page of client.list('/apis/apps/v1/deployments')) console.log(page.items.length);
  */
-export class KubeClient {
+export class KubeClient implements ObjectReader {
   readonly connection: KubeConnection;
   readonly #reading: Transport;
   readonly #writing: Transport;
@@ -115,8 +99,8 @@ export class KubeClient {
   }
 
   /** One page of a list, its items completed with `apiVersion` and `kind` and freed of `managedFields`. */
-  async page(path: string, query: Query, signal?: AbortSignal): Promise<Page> {
-    const request: Request = { method: 'GET', path, query, signal };
+  async page(path: string, query: Query, signal?: AbortSignal, accept?: string): Promise<Page> {
+    const request: Request = { method: 'GET', path, query, signal, accept };
     const text = await this.#text(request);
     this.#observe.bytes?.(text.length);
     const list = read(request, text) as {
@@ -135,32 +119,14 @@ export class KubeClient {
     return { items, resourceVersion: list.metadata?.resourceVersion ?? '', continue: list.metadata?.continue || undefined, bytes: text.length };
   }
 
-  /**
-   * All pages of a list at one version. The next page is on its way while the caller works on this one. Rejects with an `expired` error
-   * when the API server forgets the version in the middle; `listPages` goes on then.
-   */
-  async *list(path: string, query: Query = {}, { pageSize = defaultPageSize, signal }: ListOptions = {}): AsyncGenerator<Page> {
-    const left = new AbortController();
-    const either = signal ? AbortSignal.any([signal, left.signal]) : left.signal;
-    let limit = pageSize;
-    try {
-      let next: Promise<Page> | undefined = this.page(path, { ...query, limit }, either);
-      while (next) {
-        const page: Page = await next;
-        limit = Math.round(Math.min(pageSize, Math.max(Math.min(pageSize, smallestPageSize), (pageBytes * page.items.length) / page.bytes)));
-        next = page.continue === undefined ? undefined : this.page(path, { ...query, limit, continue: page.continue }, either);
-        // Awaited in the next round, or by nobody when the caller leaves.
-        next?.catch(() => undefined);
-        yield page;
-      }
-    } finally {
-      left.abort();
-    }
+  /** All pages of a list at one version, see `pagesOf`. */
+  list(path: string, query: Query = {}, options: ListOptions = {}): AsyncGenerator<Page> {
+    return pagesOf(this, path, query, options);
   }
 
   /** Opens a watch and gives its bytes. The caller reads until the end, or aborts; how long it may be silent is his to say. */
-  async watch(path: string, query: Query, signal: AbortSignal): Promise<AsyncIterable<Buffer>> {
-    const request: Request = { method: 'GET', path, query: { ...query, watch: true }, signal };
+  async watch(path: string, query: Query, signal: AbortSignal, accept?: string): Promise<AsyncIterable<Buffer>> {
+    const request: Request = { method: 'GET', path, query: { ...query, watch: true }, signal, accept };
     const answer = await this.#renewingToken(request, 0);
     return answer.body;
   }
@@ -206,10 +172,10 @@ export class KubeClient {
   }
 
   async #send(request: Request, bodyTimeoutMs: number, renewToken: boolean): Promise<HttpAnswer> {
-    const { method, path, query, body, contentType, signal } = request;
+    const { method, path, query, body, contentType, accept = 'application/json', signal } = request;
     const url = new URL(this.connection.server + path);
     for (const [key, value] of Object.entries(query ?? {})) if (value !== undefined) url.searchParams.set(key, String(value));
-    const headers: Record<string, string> = { accept: 'application/json', 'user-agent': this.#userAgent };
+    const headers: Record<string, string> = { accept, 'user-agent': this.#userAgent };
     if (body !== undefined) headers['content-type'] = contentType ?? 'application/json';
     try {
       const token = await this.#currentToken(renewToken);

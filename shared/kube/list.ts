@@ -1,6 +1,6 @@
 import type { KubeObject } from '../api/kube-object.ts';
 import { KubeApiError } from './api-error.ts';
-import type { KubeClient, Page, Query } from './client.ts';
+import type { ObjectReader, Page, Query } from './pages.ts';
 import { splitLines } from './lines.ts';
 import { readWatchEvent } from './watch-event.ts';
 
@@ -27,7 +27,7 @@ export interface ListPagesOptions {
  * All pages of a list. A list that takes longer than the API server remembers versions is begun anew, and when that happens again, taken from the
  * server's memory: as a stream, or in one piece where the server cannot stream. The `resourceVersion` of the last page is where a watch goes on.
  */
-export async function* listPages(client: KubeClient, path: string, options: ListPagesOptions): AsyncGenerator<Page> {
+export async function* listPages(client: ObjectReader, path: string, options: ListPagesOptions): AsyncGenerator<Page> {
   const { signal, pageSize, restarted, labelSelector, fieldSelector } = options;
   const selectors: Query = { labelSelector, fieldSelector };
   let seen = '';
@@ -61,7 +61,7 @@ export async function* listPages(client: KubeClient, path: string, options: List
 }
 
 /** A watch that begins with everything that exists and says where that ends. */
-async function* streamedPages(client: KubeClient, path: string, query: Query, signal: AbortSignal): AsyncGenerator<Page> {
+async function* streamedPages(client: ObjectReader, path: string, query: Query, signal: AbortSignal): AsyncGenerator<Page> {
   const connection = new AbortController();
   const idle = setTimeout(() => connection.abort(new KubeApiError(0, 'Idle', `${path}: the list stalled`)), streamIdleMs);
   const streaming = { ...query, sendInitialEvents: true, allowWatchBookmarks: true, timeoutSeconds: streamSeconds };
@@ -76,7 +76,7 @@ async function* streamedPages(client: KubeClient, path: string, query: Query, si
   try {
     for await (const line of splitLines(await client.watch(path, streaming, AbortSignal.any([signal, connection.signal])))) {
       idle.refresh();
-      const { type, object } = readWatchEvent(line);
+      const { type, object } = readWatchEvent(line, client.type);
       const { resourceVersion = '', annotations } = object.metadata;
       if (type === 'BOOKMARK' && annotations?.['k8s.io/initial-events-end'] === 'true') {
         yield take(resourceVersion, false);
@@ -128,7 +128,7 @@ export interface ListOnceOptions {
  * Lists once, beside a running watch, in the same pages and slices. Rejects when the list could not be completed; what was handed over until then
  * is no proof of anything.
  */
-export async function listOnce(client: KubeClient, path: string, options: ListOnceOptions, onObject: (object: KubeObject) => void): Promise<void> {
+export async function listOnce(client: ObjectReader, path: string, options: ListOnceOptions, onObject: (object: KubeObject) => void): Promise<void> {
   const { onRestart, signal, ...rest } = options;
   const restarted =
     onRestart ??

@@ -1,7 +1,7 @@
 import type { KubeObject } from '../api/kube-object.ts';
 import type { Logger } from '../log.ts';
-import type { KubeClient } from './client.ts';
 import { objectKey } from './object-key.ts';
+import type { ObjectReader } from './pages.ts';
 
 const firstDelayMs = 500;
 const lastDelayMs = 300_000;
@@ -9,7 +9,7 @@ const lastDelayMs = 300_000;
 const listAbove = 100;
 
 export interface RedeliveryOptions {
-  client: KubeClient;
+  client: ObjectReader;
   /** Collection path, and what of it is followed. */
   path: string;
   labelSelector?: string | undefined;

@@ -1,11 +1,12 @@
 import type { KubeObject } from '../api/kube-object.ts';
 import type { Logger } from '../log.ts';
 import { KubeApiError } from './api-error.ts';
-import type { KubeClient, Query } from './client.ts';
+import type { ObjectReader, Query } from './pages.ts';
 import { splitLines } from './lines.ts';
 import { inSlices, listPages } from './list.ts';
 import { objectKey } from './object-key.ts';
 import { Redelivery } from './redelivery.ts';
+import { isBefore } from './resource-version.ts';
 import { readWatchEvent } from './watch-event.ts';
 
 export { listOnce } from './list.ts';
@@ -68,7 +69,7 @@ export interface ReflectorPace {
 }
 
 export interface ReflectorOptions extends ReflectorPace {
-  client: KubeClient;
+  client: ObjectReader;
   /** Collection path, such as `/apis/apps/v1/deployments`. */
   path: string;
   name: string;
@@ -101,6 +102,11 @@ export class Reflector {
 
   get state(): ReflectorState {
     return this.#state;
+  }
+
+  /** All that happened up to this version was handed over; undefined while a list is due. */
+  get resourceVersion(): string | undefined {
+    return this.#resourceVersion;
   }
 
   start(): void {
@@ -233,7 +239,7 @@ export class Reflector {
 
   #event(signal: AbortSignal, line: string): void {
     const { handler, observe } = this.#options;
-    const { type, object } = readWatchEvent(line);
+    const { type, object } = readWatchEvent(line, this.#options.client.type);
     const { resourceVersion } = object.metadata;
     if (resourceVersion !== undefined && isBefore(resourceVersion, this.#resourceVersion)) {
       // The API server sends each version once and in order. A repetition would bring back what was deleted since.
@@ -287,12 +293,6 @@ export class Reflector {
       return false;
     }
   }
-}
-
-/** Versions of one resource are comparable where they are numbers, which they are at every kube-apiserver. */
-function isBefore(version: string, last: string | undefined): boolean {
-  if (last === undefined || !/^\d+$/.test(version) || !/^\d+$/.test(last)) return false;
-  return version.length === last.length ? version < last : version.length < last.length;
 }
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {

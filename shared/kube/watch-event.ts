@@ -13,13 +13,16 @@ const types = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK']);
 /**
  * Reads a line of a watch, freed of `managedFields`. Throws what an ERROR event tells of, and `KubeApiError` with reason `BrokenLine` for anything that
  * is no event: what follows such a line cannot be trusted.
+ *
+ * @param of what the objects are, where they do not say so themselves
  */
-export function readWatchEvent(line: string): WatchEvent {
+export function readWatchEvent(line: string, of?: { readonly apiVersion: string; readonly kind: string }): WatchEvent {
   const event = parseLine(line);
   if (event?.type === 'ERROR') throw errorOfStatus(event.object ?? {});
   const metadata = event?.object?.['metadata'] as { managedFields?: unknown } | undefined;
   if (!event || !types.has(event.type) || typeof metadata !== 'object' || metadata === null) throw brokenLine(line);
   delete metadata.managedFields;
+  if (of) Object.assign(event.object!, of);
   return event as unknown as WatchEvent;
 }
 

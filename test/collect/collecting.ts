@@ -78,5 +78,5 @@ export async function collectAs(t: Test, { cluster, admin, user }: { cluster: Cl
   const synced = (name: string): Promise<unknown> => eventually(() => state(name).synced && state(name).watch.phase === 'Synced');
   const asked = (path: RegExp): number => proxy.requests.filter(({ url }) => path.test(url.pathname)).length;
   const [north, south, west] = names as [string, string, string];
-  return { north, south, west, namespaces, collector, proxy, collect, write, rows, state, shows, phase, synced, asked };
+  return { store, north, south, west, namespaces, collector, proxy, collect, write, rows, state, shows, phase, synced, asked };
 }

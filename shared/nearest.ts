@@ -31,13 +31,17 @@ function editDistance(a: string, b: string, limit: number): number {
   let last = Array.from({ length: b.length + 1 }, (_, index) => index);
   let leastOfLast = 0;
   for (let i = 1; i <= a.length; i++) {
-    const row = [i];
+    const row: number[] = [];
+    // Further from the diagonal there are more insertions or deletions than the limit.
+    const from = Math.max(1, i - limit);
+    const to = Math.min(b.length, i + limit);
+    row[from - 1] = from === 1 ? i : Number.POSITIVE_INFINITY;
     let least = i;
-    for (let j = 1; j <= b.length; j++) {
+    for (let j = from; j <= to; j++) {
       const replace = at(last, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1);
       let cost = Math.min(at(last, j) + 1, at(row, j - 1) + 1, replace);
       if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) cost = Math.min(cost, at(beforeLast, j - 2) + 1);
-      row.push(cost);
+      row[j] = cost;
       least = Math.min(least, cost);
     }
     // What follows builds upon these two rows alone, and never costs less.

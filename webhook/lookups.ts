@@ -5,7 +5,8 @@ import type { KindDefinition } from '../shared/api/kinds.ts';
 import type { KubeObject } from '../shared/api/kube-object.ts';
 import type { KnownObject, Lookups } from '../shared/admission/lookups.ts';
 import { reducedObject } from '../shared/admission/state/reduced-object.ts';
-import { lookupsOver } from '../shared/admission/state/object-lookups.ts';
+import { KnownObjects } from '../shared/admission/state/known-objects.ts';
+import { overlaid } from '../shared/admission/state/object-lookups.ts';
 import { KollectError } from '../shared/errors.ts';
 import type { KubeClient } from '../shared/kube/client.ts';
 import { ObjectCache } from '../shared/kube/object-cache.ts';
@@ -44,6 +45,7 @@ interface Watched {
  */
 export class WatchedObjects {
   readonly #watched: readonly Watched[];
+  readonly #known = new KnownObjects();
   readonly #lookups: Lookups;
   readonly #log: Logger;
   readonly #synced: Promise<void>;
@@ -125,6 +127,11 @@ export class WatchedObjects {
     };
     const keep = (object: KubeObject): KnownObject => reducedObject(object);
     const watched: Watched = { kind, namespace, name, cache: new ObjectCache<KnownObject>({ client, path, name, logger: this.#log, keep, observe }), staleSince: undefined };
+    watched.cache.onChange((key, object) => {
+      const [where = '', which = ''] = key.split('/');
+      if (object === undefined) this.#known.delete(kind, where, which);
+      else this.#known.set(object);
+    });
     return watched;
   }
 
@@ -137,28 +144,22 @@ export class WatchedObjects {
   }
 
   #over(): Lookups {
-    const byKind = Map.groupBy(this.#watched, ({ kind }) => kind);
-    const of = (kind: string, namespace: string): ObjectCache<KnownObject> | undefined => byKind.get(kind)?.find((watched) => watched.namespace === undefined || watched.namespace === namespace)?.cache;
-    const lookups = lookupsOver({
-      get: (kind, namespace, name) => of(kind, namespace)?.get(`${namespace}/${name}`),
-      list: (kind) => Iterator.from(byKind.get(kind) ?? []).flatMap(({ cache }) => cache.list()),
-      inNamespace: (kind, namespace) => of(kind, namespace)?.byNamespace(namespace) ?? [],
-    });
+    const namespaces = new Map([...Map.groupBy(this.#watched, ({ kind }) => kind)].map(([kind, watched]) => [kind, new Set(watched.map(({ namespace }) => namespace))]));
+    // Without them an object would be let through that a scope refuses; what else is missing only costs advice.
     const mustWatch = (kind: string, namespace: string): void => {
-      if (of(kind, namespace) === undefined) throw new KollectError('KOL_ADMISSION_LOOKUP', `the webhook does not watch the namespace ${JSON.stringify(namespace)}: add it to --watch-namespaces, or keep its objects away by the namespaceSelector of the webhook configuration`);
+      const watched = namespaces.get(kind);
+      if (watched?.has(undefined) !== true && watched?.has(namespace) !== true) throw new KollectError('KOL_ADMISSION_LOOKUP', `the webhook does not watch the namespace ${JSON.stringify(namespace)}: add it to --watch-namespaces, or keep its objects away by the namespaceSelector of the webhook configuration`);
     };
-    return {
-      ...lookups,
-      // Without them an object would be let through that a scope refuses; what else is missing only costs advice.
+    return overlaid(this.#known, {
       scopes: (namespace) => {
         mustWatch('KollectScope', namespace);
-        return lookups.scopes(namespace);
+        return this.#known.scopes(namespace);
       },
       profile: (namespace, name) => {
         mustWatch('KollectProfile', namespace);
-        return lookups.profile(namespace, name);
+        return this.#known.profile(namespace, name);
       },
-    };
+    });
   }
 }
 

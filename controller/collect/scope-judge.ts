@@ -1,9 +1,10 @@
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { renderFinding } from '../../shared/admission/finding.ts';
-import type { KnownObject, Lookups } from '../../shared/admission/lookups.ts';
+import type { KnownClusterScope, KnownObject, KnownProfile, KnownScope, ScopeLookups } from '../../shared/admission/lookups.ts';
 import { clusterScopeOf, scopeOf, titled } from '../../shared/admission/state/known-scope.ts';
-import { knownObject, lookupsOver } from '../../shared/admission/state/object-lookups.ts';
-import { allowsNamespace } from '../../shared/admission/state/scope-namespaces.ts';
+import { byName } from '../../shared/admission/state/known-objects.ts';
+import { knownObject } from '../../shared/admission/state/object-lookups.ts';
+import { allowedNamespaces as allowedBy } from '../../shared/admission/state/scope-namespaces.ts';
 import { scopeRules } from '../../shared/admission/state/scope-rules.ts';
 import type { ScopeRule } from '../../shared/admission/state/scope-rules.ts';
 import type { Limits } from '../../shared/api/collection-filter.ts';
@@ -31,18 +32,20 @@ const reasonByRule: Readonly<Record<string, Reason>> = { 'scope-gvks': 'ScopeGVK
 /** Holds targets to their scope, by the rules of admission. A scope may be written or changed after its targets. */
 export class ScopeJudge {
   readonly #options: ScopeJudgeOptions;
-  readonly #lookups: Lookups;
+  readonly #lookups: ScopeLookups;
   readonly #read = new Set<ObjectCache<KnownObject>>();
 
   constructor(options: ScopeJudgeOptions) {
     this.#options = options;
     const { scopes, clusterScopes, profiles } = options;
-    const profile = (raw: KubeObject | undefined): KnownObject | undefined => raw && knownObject(raw);
-    this.#lookups = lookupsOver({
-      get: (kind, namespace, name) => (kind === 'KollectProfile' ? profile(profiles.get(`${namespace}/${name}`)) : undefined),
-      list: (kind) => (kind === 'KollectClusterScope' ? (clusterScopes?.list() ?? []) : []),
-      inNamespace: (kind, namespace) => (kind === 'KollectScope' ? scopes.byNamespace(namespace) : []),
-    });
+    this.#lookups = {
+      scopes: (namespace) => byName(scopes.byNamespace(namespace) as Iterable<KnownScope>),
+      clusterScopes: () => byName((clusterScopes?.list() ?? []) as Iterable<KnownClusterScope>),
+      profile: (namespace, name) => {
+        const raw = profiles.get(`${namespace}/${name}`);
+        return raw && (knownObject(raw) as KnownProfile | undefined);
+      },
+    };
   }
 
   /** Calls back with the namespace of targets whose scope may have changed, `''` for cluster targets; undefined: all of the kind. */
@@ -76,7 +79,7 @@ export class ScopeJudge {
     if (scope === undefined) return { kind: 'allowed', ceiling: undefined, limits: undefined };
     const { allowedNamespaces, deniedNamespaces, limits } = scope.spec;
     const key = JSON.stringify([scope.metadata.name, allowedNamespaces, deniedNamespaces]);
-    return { kind: 'allowed', ceiling: { key, scope: titled(scope), allows: (candidate) => allowsNamespace(scope, candidate) }, limits };
+    return { kind: 'allowed', ceiling: { key, scope: titled(scope), allows: allowedBy(scope) }, limits };
   }
 
   #cacheOf(kind: TargetKind['kind']): ObjectCache<KnownObject> | undefined {

@@ -8,6 +8,7 @@ import type { KollectSnapshotSinkSpec } from '../api/kollect-snapshot-sink.ts';
 import type { KollectTargetSpec } from '../api/kollect-target.ts';
 import type { SinkFamily } from '../api/sink-ref.ts';
 import type { Loose } from './rule.ts';
+import type { SinkUse } from './state/written-paths.ts';
 
 /** Another object, whole or reduced to what rules read. It may be older than our schemas, so any part of its spec may be missing. */
 export interface Known<Kind extends string, Spec> {
@@ -26,21 +27,32 @@ export type KnownClusterInventory = Known<'KollectClusterInventory', KollectClus
 /** A sink of any family; the blocks of snapshot sinks are all that rules look into. */
 export type KnownSink = Known<'KollectSnapshotSink' | 'KollectDatabaseSink' | 'KollectEventSink', Omit<KollectSnapshotSinkSpec, 'type'> & { type: string }>;
 
-/**
- * Other objects of the cluster, from watch caches or from files: read-only, at once, without asking anybody. Throws `KollectError` with
- * `KOL_ADMISSION_LOOKUP` when it cannot know.
- */
-export interface Lookups {
+/** What scopes are judged by. */
+export interface ScopeLookups {
   /** Scopes of a namespace, sorted by name. The first one counts. */
   scopes(namespace: string): readonly KnownScope[];
   /** Sorted by name. The first one counts. */
   clusterScopes(): readonly KnownClusterScope[];
   profile(namespace: string, name: string): KnownProfile | undefined;
+}
+
+/**
+ * Other objects of the cluster, from watch caches or from files: read-only, at once, without asking anybody. Throws `KollectError` with
+ * `KOL_ADMISSION_LOOKUP` when it cannot know.
+ */
+export interface Lookups extends ScopeLookups {
   profiles(namespace: string): Iterable<KnownProfile>;
-  /** All targets, of both kinds. */
-  targets(): Iterable<KnownTarget | KnownClusterTarget>;
-  /** All inventories, of both kinds. */
-  inventories(): Iterable<KnownInventory | KnownClusterInventory>;
+  targets(namespace: string): Iterable<KnownTarget>;
+  clusterTarget(name: string): KnownClusterTarget | undefined;
+  clusterTargets(): Iterable<KnownClusterTarget>;
+  /** Targets of both kinds that use a profile. */
+  targetsOf(namespace: string, profile: string): Iterable<KnownTarget | KnownClusterTarget>;
+  inventories(namespace: string): Iterable<KnownInventory>;
+  clusterInventories(): Iterable<KnownClusterInventory>;
+  /** Inventories of both kinds that use a snapshot sink. */
+  users(sink: SinkUse['sink']): Iterable<SinkUse>;
+  /** Inventories of both kinds that write to a path, by one of its `pathKeys`. */
+  writers(key: string): Iterable<SinkUse>;
   sink(family: SinkFamily, namespace: string, name: string): KnownSink | undefined;
   sinks(family: SinkFamily, namespace: string): Iterable<KnownSink>;
 }

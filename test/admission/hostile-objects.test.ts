@@ -2,9 +2,12 @@ import fc from 'fast-check';
 import t from 'tap';
 import { rememberingJudge } from '../../shared/admission/expressions.ts';
 import { renderFinding } from '../../shared/admission/finding.ts';
+import { judgeObject } from '../../shared/admission/judge-object.ts';
+import type { KnownObject, Lookups } from '../../shared/admission/lookups.ts';
 import { mutate } from '../../shared/admission/mutate.ts';
 import { validate } from '../../shared/admission/validate.ts';
 import { kinds } from '../../shared/api/kinds.ts';
+import { KnownObjects } from '../../shared/admission/state/known-objects.ts';
 import { objectLookups } from '../../shared/admission/state/object-lookups.ts';
 import { compilePath } from '../../shared/extract/compile-path.ts';
 import { objectOf, postgresSpec, profileSpec, secretGvk } from './objects.ts';
@@ -125,6 +128,76 @@ t.test('every bomb is called by its name', async (t) => {
     const findings = bomb === undefined ? [] : validate(bomb[1], objectOf(bomb[1], bomb[2]));
     t.ok(findings.some(({ severity }) => severity === 'error'), what);
     t.ok(findings.every((finding) => renderFinding(finding).length < 1000), `${what}: in few words`);
+  }
+});
+
+/** Names that differ late, so that it takes long to see that one is no misspelling of the other. */
+const lateName = (index: number) => `${'a'.repeat(56)}${String(index).padStart(4, '0')}`;
+const misspelt = (index: number) => `${'a'.repeat(52)}bcde${String(index).padStart(4, '0')}`;
+const namespaces = times(1000, (index) => `n${index}`);
+const others = times(1000, (index) => `m${index}`);
+const wideFilter = { includedNamespaces: namespaces, resourceRules: times(100, () => ({ gvk })) };
+const narrowScope = { allowedNamespaces: others, deniedNamespaces: namespaces, allowedGVKs: times(1000, (index) => ({ ...gvk, kind: `K${index}` })), snapshotSinkRefs: others, databaseSinkRefs: others, eventSinkRefs: others, minExportInterval: '24h' };
+const repository = { type: 'git', endpoint: 'https://example.com/a/b.git', git: {}, connectionTest: true, exportMinInterval: '24h' };
+const layouts = [{}, { pathTemplate: filled('a/', 4000) }, { pathTemplate: '{namespace}/{name}' }, { layout: { mode: 'split', pathTemplate: '{uid}' } }, { layout: { mode: 'split', pathTemplate: '{name}/{uid}' } }];
+
+const sharedTree = { ...repository, layout: { mode: 'split', pathTemplate: 'c/{uid}' } } as const;
+
+/** So many objects of each kind in one namespace, as large as schemas let them be, and all at one place. The rules came later than they. */
+function hostileCluster(count: number, scopes: number): KnownObjects {
+  const known = new KnownObjects();
+  const set = (kind: string, name: string, spec: object) => known.set({ kind, metadata: { name, ...(kind.startsWith('KollectCluster') ? {} : { namespace: 'team-a' }) }, spec } as KnownObject);
+  for (let index = 0; index < count; index++) set('KollectSnapshotSink', lateName(index), { ...repository, ...layouts[index % layouts.length] });
+  known.set({ kind: 'KollectSnapshotSink', metadata: { name: 'shared', namespace: 'team-b' }, spec: sharedTree });
+  for (let index = 0; index < count; index++) {
+    // Some sinks are those of all, the others those of a few.
+    const refs = { snapshotSinkRefs: times(20, (ref) => lateName((ref < 5 ? ref : index * 20 + ref) % count)), exportMinInterval: '1s' };
+    set('KollectInventory', lateName(index), refs);
+    set('KollectClusterInventory', lateName(index), { ...refs, snapshotSinkRefs: [...refs.snapshotSinkRefs.slice(1), { name: 'shared', namespace: 'team-b' }], sinkNamespace: 'team-a' });
+    set('KollectTarget', lateName(index), { profileRef: 'p', ...wideFilter });
+    set('KollectClusterTarget', lateName(index), { profileRef: { name: 'p', namespace: 'team-a' }, ...wideFilter });
+    set('KollectProfile', lateName(index), { targetGVK: gvk });
+  }
+  for (let index = 0; index < scopes; index++) {
+    set('KollectScope', lateName(index), narrowScope);
+    set('KollectClusterScope', lateName(index), { ...narrowScope, allowedStaticRefNamespaces: others });
+  }
+  return known;
+}
+
+/** Reviews that look at as much of it as they can. */
+const nosy: readonly [what: string, kind: string, spec: object, name?: string][] = [
+  ['an inventory of sinks that all use', 'KollectInventory', { exportMinInterval: '24h', snapshotSinkRefs: times(20, (index) => ({ name: lateName(index) })) }],
+  ['an inventory of sinks that are misspelt', 'KollectInventory', { exportMinInterval: '24h', snapshotSinkRefs: times(20, (index) => ({ name: misspelt(index) })) }],
+  ['a cluster inventory of targets that are misspelt', 'KollectClusterInventory', { exportMinInterval: '24h', sinkNamespace: 'team-a', namespaceSelector: {}, targetRefs: times(1000, misspelt) }],
+  ...layouts.map((layout, index): [string, string, object, string] => [`a sink of all, ${index}`, 'KollectSnapshotSink', { ...repository, ...layout }, lateName(index)]),
+  ['a sink of all with paths of its own', 'KollectSnapshotSink', { ...repository, pathTemplate: `${filled('b/', 4050)}{namespace}/{name}.yaml` }, lateName(0)],
+  ['a sink of all with trees of their own', 'KollectSnapshotSink', { ...repository, layout: { mode: 'split', pathTemplate: 'b/{namespace}/{name}/{uid}' } }, lateName(3)],
+  ['a sink of all cluster inventories, with one tree', 'KollectSnapshotSink', sharedTree, 'shared'],
+  ['a target', 'KollectTarget', { profileRef: misspelt(0), ...wideFilter }],
+  ['a cluster target', 'KollectClusterTarget', { profileRef: { name: lateName(1), namespace: 'team-a' }, namespaceSelector: { matchLabels: { a: 'b' } }, ...wideFilter }],
+  ['a profile of all targets', 'KollectProfile', profileSpec(['$.a']), 'p'],
+  ['a scope', 'KollectScope', narrowScope, '0'],
+  ['a cluster scope', 'KollectClusterScope', narrowScope, '0'],
+  ['a connection test', 'KollectConnectionTest', { sinkRef: { snapshotSinkRef: misspelt(0) } }],
+];
+
+t.test('no cluster keeps the process for long, whatever it holds', async (t) => {
+  const expressions = rememberingJudge();
+  const installation = { addresses: { allowPrivate: true, allowLoopback: false }, tenantMode: false };
+  const spentIn = (lookups: Lookups) => nosy.map(([what, kind, spec, name = 'sample']): [string, number] => {
+    const namespace = kind.startsWith('KollectCluster') ? '' : name === 'shared' ? 'team-b' : 'team-a';
+    const judge = () => judgeObject({ kind, object: objectOf(kind, spec, { name }), namespace }, { installation, expressions, lookups, authorize: () => Promise.resolve([]) });
+    judge();
+    return [what, cpuMs(judge)];
+  });
+  const sum = (spent: [string, number][]) => spent.reduce((total, [, ms]) => total + ms, 0);
+  for (const scopes of [0, 1]) {
+    const [few, many] = [spentIn(hostileCluster(50, 50 * scopes)), spentIn(hostileCluster(1000, 1000 * scopes))];
+    for (const [what, ms] of many) t.ok(ms < 5 * maxCpuMs, `${what}: ${Math.round(ms)} ms`);
+    // There are twenty times as many objects.
+    t.ok(sum(many) < 8 * sum(few), `${Math.round(sum(few))} ms, then ${Math.round(sum(many))} ms`);
+    t.comment(`${scopes === 0 ? 'without' : 'with'} scopes: ${Math.round(sum(few))} ms, then ${Math.round(sum(many))} ms, the slowest ${Math.round(Math.max(...many.map(([, ms]) => ms)))} ms`);
   }
 });
 

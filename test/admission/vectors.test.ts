@@ -4,6 +4,7 @@ import { renderFinding } from '../../shared/admission/finding.ts';
 import { judgeObject } from '../../shared/admission/judge-object.ts';
 import { objectLookups } from '../../shared/admission/state/object-lookups.ts';
 import { validate } from '../../shared/admission/validate.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { judgeVector, policyOf } from './judge-vector.ts';
 import { objectOf, postgresSpec, profileSpec, secretGvk } from './objects.ts';
 import { allVectors } from './vectors/all.ts';
@@ -41,6 +42,19 @@ t.test('no finding shows a credential', async (t) => {
     const rendered = validate('KollectDatabaseSink', objectOf('KollectDatabaseSink', spec)).map(renderFinding).join('\n');
     t.not(rendered, '');
     t.notMatch(rendered, /canary/);
+  }
+});
+
+t.test('no finding shows a credential of another object', async (t) => {
+  for (const endpoint of ['https://jane:canary@git.example.com/a/b.git', 'https://jane:can/canary@git.example.com/a/b.git', 'https://canary/canary@git.example.com/a/b.git', 'https://canary@git.example.com/a/b.git', 'jane:canary/canary@git.example.com/b']) {
+    for (const layout of [{ pathTemplate: 'all' }, { layout: { mode: 'split', pathTemplate: '{uid}' } }]) {
+      const spec = { type: 'git', git: {}, connectionTest: true, endpoint, ...layout };
+      const uses = (name: string, namespace: string) => objectOf('KollectInventory', { exportMinInterval: '30s', snapshotSinkRefs: [{ name: 's' }] }, { name, namespace }) as KubeObject;
+      const lookups = objectLookups([...['team-a', 'team-b'].map((namespace) => objectOf('KollectSnapshotSink', spec, { name: 's', namespace }) as KubeObject), uses('other', 'team-b')]);
+      const findings = judgeObject({ kind: 'KollectInventory', object: uses('sample', 'team-a'), namespace: 'team-a' }, { installation: policyOf({}), expressions: rememberingJudge(), lookups });
+      t.match(findings, [{ rule: 'equal-paths' }], endpoint);
+      t.notMatch(findings.map(renderFinding).join('\n'), /canary/, endpoint);
+    }
   }
 });
 

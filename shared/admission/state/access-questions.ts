@@ -8,7 +8,7 @@ import { kindByName } from '../../api/kinds.ts';
 import type { KollectTargetSpec } from '../../api/kollect-target.ts';
 import type { Subject } from '../judge-object.ts';
 import { sinkKinds } from '../lookups.ts';
-import type { KnownClusterTarget, KnownTarget, Lookups } from '../lookups.ts';
+import type { Lookups } from '../lookups.ts';
 import type { Loose } from '../rule.ts';
 import { bounding } from './known-scope.ts';
 import { sinkReferences } from './sink-references.ts';
@@ -167,21 +167,16 @@ function targetsOf(name: string, namespace: string, spec: unknown, lookups: Look
   const collected = wholeKind((spec as { targetGVK?: unknown }).targetGVK as Partial<GroupVersionKind>);
   if (collected === undefined) return [];
   const reached = new Set<string>();
-  let isWide = false;
   let count = 0;
-  for (const target of lookups.targets()) {
-    if (!usesProfile(target, namespace, name)) continue;
+  let isWide = false;
+  for (const target of lookups.targetsOf(namespace, name)) {
     const where = reach(target.spec, target.kind === 'KollectTarget' ? namespace : undefined);
-    if (where === 'cluster' || ++count > maxTargets) isWide = true;
-    else for (const one of where) reached.add(one);
+    if (where !== 'cluster') for (const one of where) reached.add(one);
+    isWide = where === 'cluster' || ++count > maxTargets || reached.size > maxNamespaces;
+    if (isWide) break;
   }
   if (!isWide && count === 0) return [];
   return [{ field: 'spec.targetGVK', verb: 'list', resource: { kind: collected }, namespaces: isWide ? 'cluster' : bounded(reached) }];
-}
-
-function usesProfile(target: KnownTarget | KnownClusterTarget, namespace: string, name: string): boolean {
-  if (target.kind === 'KollectTarget') return target.metadata.namespace === namespace && target.spec.profileRef === name;
-  return target.spec.profileRef?.name === name && target.spec.profileRef.namespace === namespace;
 }
 
 function wholeKind(gvk: Loose<GroupVersionKind> | undefined): WholeKind | undefined {

@@ -8,7 +8,7 @@ import { warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { KnownClusterScope, KnownScope } from '../lookups.ts';
 import { titled } from './known-scope.ts';
-import { likelyClusterTarget, likelyProfile, likelySink } from './likely-misspelt.ts';
+import { Spelling } from './likely-misspelt.ts';
 import { sinkReferences } from './sink-references.ts';
 import type { StateInput, StateRule } from './state-rule.ts';
 import { profileOf, profileRefOf } from './target-profile.ts';
@@ -40,7 +40,7 @@ const targetAdvice = (nameField: string): StateRule<AnyTargetSpec>[] => [
     advises: true,
     check: (target, report) => {
       const ref = profileRefOf(target);
-      if (ref !== undefined) likelyProfile(target.lookups, nameField, ref.namespace, ref.name, report);
+      if (ref !== undefined) new Spelling(target.lookups, report).profile(nameField, ref.namespace, ref.name);
     },
   },
 ];
@@ -48,7 +48,8 @@ const targetAdvice = (nameField: string): StateRule<AnyTargetSpec>[] => [
 /** @param namespaceOf where the sinks are whose reference names no namespace */
 function sinkSpelling<Spec extends SinkRefLists>(namespaceOf: (input: StateInput<Spec>) => string): StateRule<Spec> {
   const check = (input: StateInput<Spec>, report: Report): void => {
-    for (const ref of sinkReferences(input.spec)) likelySink(input.lookups, ref.nameField, ref.family, ref.namespace ?? namespaceOf(input), ref.name, report);
+    const spelling = new Spelling(input.lookups, report);
+    for (const ref of sinkReferences(input.spec)) spelling.sink(ref.nameField, ref.family, ref.namespace ?? namespaceOf(input), ref.name);
   };
   return { id: 'sink-spelling', field: 'spec.*SinkRefs[].name', asks: 'Should not be almost the name of a sink.', advises: true, check };
 }
@@ -59,7 +60,8 @@ const targetSpelling: StateRule<KollectClusterInventorySpec> = {
   asks: 'Should not be almost the name of a KollectClusterTarget.',
   advises: true,
   check: ({ spec, lookups }, report) => {
-    for (const [index, name] of (spec.targetRefs ?? []).entries()) if (name !== undefined) likelyClusterTarget(lookups, `spec.targetRefs[${index}]`, name, report);
+    const spelling = new Spelling(lookups, report);
+    for (const [index, name] of (spec.targetRefs ?? []).entries()) if (name !== undefined) spelling.clusterTarget(`spec.targetRefs[${index}]`, name);
   },
 };
 
@@ -70,7 +72,7 @@ const sinkRefFields = { snapshotSinkRef: 'snapshot', databaseSinkRef: 'database'
 function connectionTestSink({ spec, namespace, lookups }: StateInput<KollectConnectionTestSpec>, report: Report): void {
   for (const [field, family] of Object.entries(sinkRefFields)) {
     const name = spec.sinkRef?.[field as keyof typeof sinkRefFields];
-    if (name !== undefined && name !== '') likelySink(lookups, `spec.sinkRef.${field}`, family, namespace, name, report);
+    if (name !== undefined && name !== '') new Spelling(lookups, report).sink(`spec.sinkRef.${field}`, family, namespace, name);
   }
 }
 

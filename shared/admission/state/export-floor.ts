@@ -2,7 +2,7 @@ import { sinkNamespaceOf } from '../../api/kollect-cluster-inventory.ts';
 import { parseDuration } from '../../api/duration.ts';
 import { invalid } from '../finding.ts';
 import type { Report } from '../finding.ts';
-import type { KnownClusterScope, KnownScope, Lookups } from '../lookups.ts';
+import type { KnownClusterScope, KnownScope, ScopeLookups } from '../lookups.ts';
 import { clusterScopeOf, scopeOf, titled } from './known-scope.ts';
 
 /** The least time between exports that a scope asks for. */
@@ -15,12 +15,12 @@ export interface ExportFloor {
 }
 
 /** The floor of what is exported from, or to, a namespace. */
-export function floorOfNamespace(lookups: Lookups, namespace: string): ExportFloor | undefined {
+export function floorOfNamespace(lookups: ScopeLookups, namespace: string): ExportFloor | undefined {
   return floorOf(scopeOf(lookups, namespace));
 }
 
 /** The floor of a cluster inventory: the higher one of the cluster scope and of the scope where its sinks are. */
-export function floorOfClusterInventory(lookups: Lookups, spec: { readonly sinkNamespace?: string | undefined }): ExportFloor | undefined {
+export function floorOfClusterInventory(lookups: ScopeLookups, spec: { readonly sinkNamespace?: string | undefined }): ExportFloor | undefined {
   const floors = [floorOf(clusterScopeOf(lookups)), floorOfNamespace(lookups, sinkNamespaceOf(spec))].filter((floor) => floor !== undefined);
   return floors.toSorted((a, b) => b.ms - a.ms)[0];
 }

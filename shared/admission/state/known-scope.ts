@@ -1,11 +1,11 @@
-import type { KnownClusterScope, KnownScope, Lookups } from '../lookups.ts';
+import type { KnownClusterScope, KnownScope, ScopeLookups } from '../lookups.ts';
 
 /** Of several scopes the first by name counts. */
-export function scopeOf(lookups: Lookups, namespace: string): KnownScope | undefined {
+export function scopeOf(lookups: ScopeLookups, namespace: string): KnownScope | undefined {
   return lookups.scopes(namespace)[0];
 }
 
-export function clusterScopeOf(lookups: Lookups): KnownClusterScope | undefined {
+export function clusterScopeOf(lookups: ScopeLookups): KnownClusterScope | undefined {
   return lookups.clusterScopes()[0];
 }
 

@@ -2,11 +2,11 @@ import { kinds } from '../../api/kinds.ts';
 import type { KnownSink } from '../lookups.ts';
 import { stateAdvice } from './advice.ts';
 import { inventoryPaths, sinkPaths } from './equal-paths.ts';
-import type { AnyInventory } from './equal-paths.ts';
 import { scopeAdvice } from './scope-changes.ts';
 import { scopeRules } from './scope-rules.ts';
 import { secretRules } from './secrets-of-targets.ts';
 import type { StateRule } from './state-rule.ts';
+import type { AnyInventory } from './written-paths.ts';
 
 const inventoryRule: StateRule<AnyInventory['spec']> = {
   id: 'equal-paths',

@@ -5,6 +5,7 @@ import { sinkFamilies } from '../../api/sink-ref.ts';
 import { warning } from '../finding.ts';
 import type { Finding, Report } from '../finding.ts';
 import type { KnownClusterScope, KnownObject, KnownScope, Lookups } from '../lookups.ts';
+import { byName } from './known-objects.ts';
 import { titled } from './known-scope.ts';
 import { overlaid } from './object-lookups.ts';
 import { scopeRules } from './scope-rules.ts';
@@ -44,49 +45,60 @@ function onlyScope(name: string, scopes: readonly AnyScope[], report: Report): v
 
 function stopsInNamespace({ name, namespace, spec, lookups }: StateInput<KollectScopeSpec>, report: Report): void {
   const scope: KnownScope = { kind: 'KollectScope', metadata: { name, namespace }, spec };
-  const after = overlaid(lookups, { scopes: (where) => (where === namespace ? replaced(lookups.scopes(where), scope) : lookups.scopes(where)) });
+  const scopes = replaced(lookups.scopes(namespace), scope);
+  const after = overlaid(lookups, { scopes: (where) => (where === namespace ? scopes : lookups.scopes(where)) });
   stops(boundInNamespace(lookups, namespace), lookups, after, report);
 }
 
 function stopsInCluster({ name, spec, lookups }: StateInput<KollectClusterScopeSpec>, report: Report): void {
   const scope: KnownClusterScope = { kind: 'KollectClusterScope', metadata: { name }, spec };
-  const after = overlaid(lookups, { clusterScopes: () => replaced(lookups.clusterScopes(), scope) });
+  const scopes = replaced(lookups.clusterScopes(), scope);
+  const after = overlaid(lookups, { clusterScopes: () => scopes });
   stops(boundInCluster(lookups), lookups, after, report);
 }
 
 function replaced<T extends AnyScope>(scopes: readonly T[], scope: T): T[] {
-  return [...scopes.filter(({ metadata }) => metadata.name !== scope.metadata.name), scope].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  return byName([...scopes.filter(({ metadata }) => metadata.name !== scope.metadata.name), scope]);
 }
 
 function* boundInNamespace(lookups: Lookups, namespace: string): Generator<KnownObject> {
-  for (const target of lookups.targets()) if (target.metadata.namespace === namespace && target.kind === 'KollectTarget') yield target;
-  for (const inventory of lookups.inventories()) {
-    if (inventory.kind === 'KollectInventory' ? inventory.metadata.namespace === namespace : sinkNamespaceOf(inventory.spec) === namespace) yield inventory;
-  }
+  yield* lookups.targets(namespace);
+  yield* lookups.inventories(namespace);
+  for (const inventory of lookups.clusterInventories()) if (sinkNamespaceOf(inventory.spec) === namespace) yield inventory;
   for (const family of sinkFamilies) yield* lookups.sinks(family, namespace);
 }
 
 function* boundInCluster(lookups: Lookups): Generator<KnownObject> {
-  for (const target of lookups.targets()) if (target.kind === 'KollectClusterTarget') yield target;
-  for (const inventory of lookups.inventories()) if (inventory.kind === 'KollectClusterInventory') yield inventory;
+  yield* lookups.clusterTargets();
+  yield* lookups.clusterInventories();
 }
 
-/** A scope over more objects than this is judged by the first of them: the count is advice, and other reviews wait meanwhile. */
+/** A scope over more objects than this, or over more items of their lists, is judged by the first of them: the count is advice, and other reviews wait meanwhile. */
 const maxJudged = 200;
+const maxItems = 10_000;
 const maxNamed = 5;
 
 function stops(objects: Iterable<KnownObject>, before: Lookups, after: Lookups, report: Report): void {
   const stopped: string[] = [];
   let judged = 0;
+  let items = 0;
+  let isPart = false;
   for (const object of objects) {
-    if (judged++ === maxJudged) break;
+    isPart = judged === maxJudged || items > maxItems;
+    if (isPart) break;
+    judged++;
+    items += itemsOf(object);
     const earlier = new Set(refusals(object, before).map(keyOf));
     if (refusals(object, after).some((finding) => !earlier.has(keyOf(finding)))) stopped.push(titled(object));
   }
   if (stopped.length === 0) return;
   const more = stopped.length > maxNamed ? ` and ${stopped.length - maxNamed} more` : '';
-  const count = `${stopped.length}${judged > maxJudged ? ` of the first ${maxJudged}` : ''} existing ${stopped.length === 1 ? 'object' : 'objects'}`;
+  const count = `${stopped.length}${isPart ? ` of the first ${judged}` : ''} existing ${stopped.length === 1 ? 'object' : 'objects'}`;
   report(warning('spec', `does not allow ${count}: ${stopped.slice(0, maxNamed).join(', ')}${more}; they stop, and are refused when they are applied again`));
+}
+
+function itemsOf({ spec }: KnownObject): number {
+  return Object.values(spec).reduce((sum: number, value) => sum + (Array.isArray(value) ? value.length : 0), 0);
 }
 
 function refusals({ kind, metadata, spec }: KnownObject, lookups: Lookups): Finding[] {

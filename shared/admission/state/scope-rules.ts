@@ -3,6 +3,7 @@ import type { KollectClusterInventorySpec } from '../../api/kollect-cluster-inve
 import type { KollectClusterTargetSpec } from '../../api/kollect-cluster-target.ts';
 import type { KollectInventorySpec } from '../../api/kollect-inventory.ts';
 import type { KollectTargetSpec } from '../../api/kollect-target.ts';
+import { sinkFamilies } from '../../api/sink-ref.ts';
 import type { Report } from '../finding.ts';
 import type { KnownClusterScope, KnownScope, KnownSink } from '../lookups.ts';
 import { atLeast, floorOfClusterInventory, floorOfNamespace } from './export-floor.ts';
@@ -107,10 +108,14 @@ function intervals(spec: InventorySpec, floor: ExportFloor | undefined, report: 
 
 function sinkAllowlists(spec: InventorySpec, scope: KnownScope | KnownClusterScope | undefined, report: Report): void {
   if (scope === undefined) return;
-  for (const { family, name, nameField } of sinkReferences(spec)) {
+  for (const family of sinkFamilies) {
     const allowed = bounding(scope.spec[`${family}SinkRefs`]);
-    if (allowed === undefined || allowed.includes(name)) continue;
-    report(denied(nameField, `the ${family} sink ${JSON.stringify(name)} is not among the ${family}SinkRefs of ${titled(scope)}: ${someOf(allowed)}; use one of these, or ask its owner to add the sink`));
+    if (allowed === undefined) continue;
+    const isAllowed = new Set(allowed);
+    for (const { name, nameField } of sinkReferences(spec, [family])) {
+      if (isAllowed.has(name)) continue;
+      report(denied(nameField, `the ${family} sink ${JSON.stringify(name)} is not among the ${family}SinkRefs of ${titled(scope)}: ${someOf(allowed)}; use one of these, or ask its owner to add the sink`));
+    }
   }
 }
 

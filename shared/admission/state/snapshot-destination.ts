@@ -16,14 +16,10 @@ export interface SnapshotPlace {
   isTree: boolean;
 }
 
-/** Addresses that were read already: the sinks of a cluster share a few. */
-export type KnownAddresses = Map<string, Address | undefined>;
-
 /** The place that a snapshot sink writes to; undefined where nothing can overlap, or where the sink does not say enough. */
-export function snapshotPlace({ spec }: Pick<KnownSink, 'spec'>, known: KnownAddresses): SnapshotPlace | undefined {
+export function snapshotPlace({ spec }: Pick<KnownSink, 'spec'>): SnapshotPlace | undefined {
   if (spec.endpoint === undefined || spec.type === 'http') return undefined;
-  const address = known.get(spec.endpoint) ?? parseAddress(spec.endpoint);
-  known.set(spec.endpoint, address);
+  const address = parseAddress(spec.endpoint);
   if (address === undefined) return undefined;
   if (isGit(spec)) {
     const branch = spec.git?.branch?.trim() || spec.gitlab?.mergeRequest?.targetBranch?.trim() || address.branch || 'main';

@@ -1,21 +1,22 @@
 import type { ExpressionJudge } from '../expressions.ts';
 import { forbidden } from '../finding.ts';
 import type { Finding, Report } from '../finding.ts';
-import type { Lookups } from '../lookups.ts';
+import type { Lookups, ScopeLookups } from '../lookups.ts';
 import type { Loose } from '../rule.ts';
 
-/** What scopes and paths judge an object by. */
+/** What scopes judge an object by. */
 export interface BoundInput<Spec> {
   kind: string;
   name: string;
   /** `""` for cluster-scoped kinds. */
   namespace: string;
   spec: Loose<Spec>;
-  lookups: Lookups;
+  lookups: ScopeLookups;
 }
 
 /** What a rule may know that looks at other objects, too. */
 export interface StateInput<Spec> extends BoundInput<Spec> {
+  lookups: Lookups;
   annotations: Readonly<Record<string, string>>;
   expressions: ExpressionJudge;
 }

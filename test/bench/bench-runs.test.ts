@@ -3,7 +3,7 @@ import { benchAdmission } from './admission.ts';
 import { benchExtraction } from './extraction.ts';
 import { table, type Figure } from './figures.ts';
 import { benchPipeline } from './pipeline.ts';
-import { measures } from './scale.ts';
+import { measures, wantedMeasures } from './scale.ts';
 
 // What the figures are is for `npm run bench` to say, on a machine that does nothing else. Here they only have to come about.
 const scale = { rows: 300, rounds: 1, secondsARound: 0.3, changes: 5, burst: 100 };
@@ -22,6 +22,19 @@ t.test('every goal gets figures, even at the smallest scale', async (t) => {
   const [change, burst] = figures.filter(({ measure }) => measure.startsWith('P6'));
   t.match(change?.beside, / 1 written$/, 'one changed object is one row written');
   t.match(burst?.beside, /^100 rows/, 'a burst writes each changed row once');
+});
+
+t.test('one change costs one row where objects are generated, too', async (t) => {
+  const figures = await benchPipeline(new Set(['P3', 'P6']), { ...scale, generated: true }, silent);
+  t.match(figures.map(({ measure }) => measure), ['P3 collect 300, CPU', 'P3 collect 300, wall', /^P3 .* longest block/, 'P6 one change in 300 rows, request to row', 'P6 burst of 100 in 300 rows']);
+  t.match(figures[3]?.beside, / 1 written$/);
+  t.match(figures[4]?.beside, /^100 rows/);
+});
+
+t.test('a measure that does not exist is refused with those that do', async (t) => {
+  t.strictSame([...wantedMeasures(['p3', 'P5'])], ['P3', 'P5']);
+  t.strictSame([...wantedMeasures([])], [...measures]);
+  t.throws(() => wantedMeasures(['admission']), { code: 'KOL_CONFIG_FLAG', message: 'there is no measure "admission": name any of P1, P2, P3, P4, P5, P6, P7' });
 });
 
 t.test('the table shows the noise and the verdict', async (t) => {

@@ -41,8 +41,8 @@ export async function measureCollection(environment: Environment, rounds: number
   return { rows: environment.rows, ours, bare, rssMb, heapBytes: await environment.controller.liveHeapBytes() };
 }
 
-async function listBare({ kollect: { cluster } }: Environment): Promise<Cost> {
-  const args = [join(import.meta.dirname, 'bare-list-process.ts'), cluster.url, cluster.caFile, cluster.adminToken];
+async function listBare({ kollect: { cluster }, generated }: Environment): Promise<Cost> {
+  const args = [join(import.meta.dirname, 'bare-list-process.ts'), (generated ?? cluster).url, cluster.caFile, cluster.adminToken];
   return JSON.parse((await promisify(execFile)(process.execPath, args)).stdout) as Cost;
 }
 

@@ -21,7 +21,7 @@ export class ControllerUnderTest {
   }
 
   /** `profiles` is the folder that profiles go to; none are taken when unset. */
-  static async create(cluster: Cluster, profiles: string | undefined): Promise<ControllerUnderTest> {
+  static async create(cluster: Pick<Cluster, 'keeper' | 'kubeconfig'>, profiles: string | undefined): Promise<ControllerUnderTest> {
     const [healthPort, metricsPort, inspectorPort] = [await freePort(), await freePort(), await freePort()];
     const flags = [`--kubeconfig=${cluster.kubeconfig}`, `--metrics-bind-address=127.0.0.1:${metricsPort}`, '--allow-loopback-sinks'];
     // It says where the inspector would listen; there is none until somebody asks for it.

@@ -5,6 +5,7 @@ import { eventually } from '../servers/eventually.ts';
 import { BareClient } from './bare-client.ts';
 import { ControllerUnderTest } from './controller-under-test.ts';
 import { benchAttributes, benchDeployment } from './deployments.ts';
+import { GeneratedDeployments } from './generated-deployments.ts';
 
 export const table = 'inventory_items';
 const namespace = 'bench';
@@ -18,17 +19,16 @@ export class Environment {
   readonly database: pg.Client;
   readonly controller: ControllerUnderTest;
   readonly report: (line: string) => void;
+  /** Stands in for what etcd would hold. */
+  readonly generated: GeneratedDeployments | undefined;
   #rows = 0;
 
-  private constructor(kollect: Kollect, api: BareClient, database: pg.Client, controller: ControllerUnderTest, report: (line: string) => void) {
-    this.kollect = kollect;
-    this.api = api;
-    this.database = database;
-    this.controller = controller;
-    this.report = report;
+  private constructor(parts: Pick<Environment, 'kollect' | 'api' | 'database' | 'controller' | 'report' | 'generated'>) {
+    ({ kollect: this.kollect, api: this.api, database: this.database, controller: this.controller, report: this.report, generated: this.generated } = parts);
   }
 
-  static async start(report: (line: string) => void, profiles: string | undefined): Promise<Environment> {
+  /** @param profiles folder for CPU profiles of the controller; @param generate see {@link GeneratedDeployments} */
+  static async start(report: (line: string) => void, profiles: string | undefined, generate = false): Promise<Environment> {
     const kollect = await startKollect({
       startController: false,
       report,
@@ -44,8 +44,10 @@ export class Environment {
       await kollect.apply([secret(options), profile(options), sink(options)].join('---\n'));
       const database = new pg.Client(kollect.dsn);
       await database.connect();
-      const controller = await ControllerUnderTest.create(kollect.cluster, profiles);
-      return new Environment(kollect, new BareClient(kollect.cluster), database, controller, report);
+      const api = new BareClient(kollect.cluster);
+      const generated = generate ? await GeneratedDeployments.start(kollect.cluster, ...(await sample(api))) : undefined;
+      const controller = await ControllerUnderTest.create({ keeper: kollect.cluster.keeper, kubeconfig: (generated ?? kollect.cluster).kubeconfig }, profiles);
+      return new Environment({ kollect, api, database, controller, report, generated });
     } catch (error) {
       await kollect.stop();
       throw error;
@@ -60,13 +62,16 @@ export class Environment {
   /** Creates Deployments until there are `rows`. */
   async fill(rows: number): Promise<void> {
     this.report(`creating Deployments up to ${rows}`);
-    const create = (index: number): Promise<string> => this.api.request('POST', deployments, benchDeployment(index));
-    await this.api.each(this.#rows, rows, create, (done) => this.report(`  ${done} created`));
+    const before = this.#rows;
     this.#rows = rows;
+    if (this.generated) return this.generated.fill(rows);
+    const create = (index: number): Promise<string> => this.api.request('POST', deployments, benchDeployment(index));
+    await this.api.each(before, rows, create, (done) => this.report(`  ${done} created`));
   }
 
   /** Gives a Deployment a number of replicas; the result is the uid. */
   async scale(index: number, replicas: number): Promise<string> {
+    if (this.generated) return this.generated.scale(index, replicas);
     const answer = await this.api.request('PATCH', `${deployments}/d${index}`, { spec: { replicas } }, 'application/merge-patch+json');
     return (JSON.parse(answer) as { metadata: { uid: string } }).metadata.uid;
   }
@@ -113,8 +118,18 @@ export class Environment {
   async stop(): Promise<void> {
     await this.database.end().catch(() => undefined);
     await this.api.close();
+    this.generated?.stop();
     await this.kollect.stop();
   }
+}
+
+/** A Deployment as the API server stores it, and the number in its names. */
+async function sample(api: BareClient): Promise<[text: string, index: number]> {
+  const index = 987_654_321;
+  await api.request('POST', deployments, benchDeployment(index));
+  const text = await api.request('GET', `${deployments}/d${index}`);
+  await api.request('DELETE', `${deployments}/d${index}`);
+  return [text, index];
 }
 
 interface TargetObject {

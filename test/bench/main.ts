@@ -2,38 +2,34 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { KollectError } from '../../shared/errors.ts';
 import { parseFlags } from '../../shared/flags.ts';
 import { benchAdmission } from './admission.ts';
 import { benchExtraction } from './extraction.ts';
 import { table, type Figure } from './figures.ts';
 import { benchPipeline } from './pipeline.ts';
-import { measures, type Measure, type Scale } from './scale.ts';
+import { wantedMeasures, type Measure, type Scale } from './scale.ts';
 
-const help = `P1 admission under load, P2 start and memory of the webhook, P3 collecting, P4 memory of the controller, P5 extraction,
-P6 one change and a burst, P7 the first export. All of them when none is named.
-`;
+const about = `P1 admission under load, P2 start and memory of the webhook, P3 collecting, P4 memory of the controller, P5 extraction,
+P6 one change and a burst, P7 the first export. All of them when none is named.`;
 
 async function main(): Promise<void> {
-  // Names of measures, and the rest.
-  const isName = (argument: string): boolean => /^p\d+$/i.test(argument);
-  const named = process.argv.slice(2).filter(isName).map((name) => name.toUpperCase());
   const flags = parseFlags(
     {
       rows: { type: 'integer', default: 10_000, min: 100, max: 1_000_000, help: 'Largest number of Deployments. 100000 takes about fifteen minutes.' },
       rounds: { type: 'integer', default: 5, min: 1, max: 100, help: 'Repetitions of what is compared; medians are shown.' },
+      generated: { type: 'boolean', default: false, help: 'Take Deployments from a generator in front of the API server: etcd needs long for more than 100000.' },
       json: { type: 'string', placeholder: 'file', help: 'Write the figures to a file, too.' },
       profile: { type: 'string', placeholder: 'folder', help: 'Write CPU profiles of the controller there. Its figures suffer.' },
     },
-    process.argv.slice(2).filter((argument) => !isName(argument)),
-    { usage: 'npm run bench -- [P1 P2 …] [flags]' },
+    process.argv.slice(2),
+    { usage: 'npm run bench -- [P1 P2 …] [flags]', about, takesArguments: true },
   );
-  if (flags.help !== undefined) return void process.stdout.write(`${flags.help}\n${help}`);
-  const unknown = named.find((name) => !measures.some((measure) => measure === name));
-  if (unknown !== undefined) throw new Error(`there is no measure ${unknown}: ${measures.join(', ')}`);
-  const wanted = new Set<Measure>(named.length === 0 ? measures : measures.filter((measure) => named.includes(measure)));
+  if (flags.help !== undefined) return void process.stdout.write(flags.help);
+  const wanted = wantedMeasures(flags.arguments);
 
   const report = (line: string): void => console.log(line);
-  const scale: Scale = { rows: flags.rows, rounds: flags.rounds, secondsARound: 3, changes: 200, burst: 10_000 };
+  const scale: Scale = { rows: flags.rows, rounds: flags.rounds, secondsARound: 3, changes: 200, burst: 10_000, generated: flags.generated };
   execFileSync(process.execPath, [join(import.meta.dirname, '..', '..', 'tools', 'build.ts')], { stdio: 'ignore' });
   const figures: Figure[] = [];
   if (wanted.has('P1') || wanted.has('P2')) figures.push(...(await benchAdmission(wanted, scale, report)));
@@ -44,4 +40,10 @@ async function main(): Promise<void> {
   if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(figures, null, 2)}\n`);
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof KollectError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 2;
+}

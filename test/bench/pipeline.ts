@@ -10,7 +10,7 @@ import type { Measure, Scale } from './scale.ts';
  * runs at all of them, the rest at the largest. `profiles` is a folder for CPU profiles of the controller.
  */
 export async function benchPipeline(wanted: ReadonlySet<Measure>, scale: Scale, report: (line: string) => void, profiles?: string): Promise<Figure[]> {
-  const environment = await Environment.start(report, profiles);
+  const environment = await Environment.start(report, profiles, scale.generated);
   try {
     const collections: Collection[] = [];
     const changes: Changes[] = [];

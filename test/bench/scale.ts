@@ -1,3 +1,5 @@
+import { KollectError } from '../../shared/errors.ts';
+
 /** How much is measured. The defaults of the command line take a few minutes; a test takes as little as gives figures at all. */
 export interface Scale {
   /** Largest number of Deployments. */
@@ -10,8 +12,20 @@ export interface Scale {
   changes: number;
   /** Changes of the burst, at most as many as there are rows. */
   burst: number;
+  /** Deployments are made up by a generator of list pages and watch events instead of created in etcd. */
+  generated?: boolean;
 }
 
 /** Goals that have a figure here. */
 export const measures = ['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P7'] as const;
 export type Measure = (typeof measures)[number];
+
+/** The measures of these names, in any case; all when there are none. Throws `KOL_CONFIG_FLAG` for another name. */
+export function wantedMeasures(names: readonly string[]): Set<Measure> {
+  const wanted = names.map((name) => {
+    const measure = measures.find((known) => known === name.toUpperCase());
+    if (measure === undefined) throw new KollectError('KOL_CONFIG_FLAG', `there is no measure ${JSON.stringify(name)}: name any of ${measures.join(', ')}`);
+    return measure;
+  });
+  return new Set(names.length === 0 ? measures : wanted);
+}

@@ -5,7 +5,7 @@ import { splitLines } from './lines.ts';
 import { readWatchEvent } from './watch-event.ts';
 
 /** A busy page is left to others after this long. */
-const sliceMs = 15;
+const sliceMs = 5;
 /** Lists at one version that may be lost before another way is taken. */
 const pagedAttempts = 2;
 const streamedPage = 500;

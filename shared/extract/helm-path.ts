@@ -66,7 +66,7 @@ function unknownField(head: string, keys: readonly string[]): string | undefined
   return undefined;
 }
 
-const deniedFields = [['manifest'], ['hooks'], ['chart', 'templates'], ['chart', 'files'], ['chart', 'values'], ['chart', 'raw']];
+const deniedFields = [['manifest'], ['hooks'], ['chart', 'templates'], ['chart', 'files'], ['chart', 'values'], ['chart', 'raw'], ['chart', 'schema']];
 
 function isPrefix(prefix: readonly string[], keys: readonly string[]): boolean {
   return prefix.length <= keys.length && prefix.every((key, i) => key === keys[i]);

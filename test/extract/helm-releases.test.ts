@@ -1,7 +1,9 @@
 import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
 import t from 'tap';
 import { compileProfile } from '../../shared/extract/compile-profile.ts';
 import { decodeHelmRelease } from '../../shared/extract/helm-release.ts';
+import { jsonMembers } from '../../shared/extract/json-members.ts';
 import type { JsonObject } from '../../shared/extract/json.ts';
 
 /** A release as Helm 3 stores it, written by hand: `cart` 1.2.3, revision 2, deployed. */
@@ -57,10 +59,49 @@ t.test('what is no release fails the attribute and quotes nothing', async (t) =>
     ['no JSON', secret(twice(Buffer.from('canary'))), /not JSON/],
     ['JSON but no document', secret(twice(Buffer.from('["canary"]'))), /no release document/],
     ['a bomb', secret(bomb), /unpacks to more than/],
+    ['a bomb without gzip', secret(Buffer.alloc(9 * 1024 * 1024, 0x20).toString('base64')), /has more than 8388608 bytes/],
+    ['values beyond reason', secret(twice(gzipSync(JSON.stringify({ name: 'canary', config: 'canary'.repeat(100_000) })))), /more than 524288 bytes besides manifests/],
+    ['a broken value', secret(twice(Buffer.from('{"name":canary}'))), /not JSON/],
+    ['a broken key', secret(twice(Buffer.from('{"na\nme":"canary"}'))), /not JSON/],
+    ['no end', secret(twice(Buffer.from('{"name":"canary","a":[1,2}'))), /not JSON/],
+    ['nothing but an object', secret(twice(Buffer.from('{}'))), /no value/],
   ] as const) {
     const { attributes, failures } = collected({ a: 'helm:release.releaseName' }, object as JsonObject);
     t.equal(attributes.a, null, what);
     t.match(failures, [{ attribute: 'a', message }], what);
     t.notMatch(JSON.stringify(failures), 'canary', what);
+  }
+});
+
+t.test('manifests and the files of a chart are not read, whatever is in them', async (t) => {
+  const read = decodeHelmRelease(secret(twice(Buffer.from('{"manifest":[{"}":"]"},"],"],"name":"cart","hooks":[[1]],"chart":{"files":{},"values":{"a":1},"metadata":{"name":"cart"},"raw":""},"config":{"a":{"manifest":"kept"}}}'))));
+  t.strictSame(read, { name: 'cart', config: { a: { manifest: 'kept' } }, chart: { metadata: { name: 'cart' } } });
+  const large = { name: 'cart', manifest: 'x"\\y{['.repeat(500_000), hooks: Array.from({ length: 200_000 }, () => ({})) };
+  t.strictSame(decodeHelmRelease(secret(twice(gzipSync(JSON.stringify(large))))), { name: 'cart' });
+});
+
+t.test('members are found where a parser finds them', async (t) => {
+  const value = fc.jsonValue({ stringUnit: 'binary', maxDepth: 4 });
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.dictionary(fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('a"', '\\', '{', '__proto__')), value, { maxKeys: 6 }), fc.constantFrom(undefined, 1, '\t'), (object, indent) => {
+        const bytes = Buffer.from(`  ${JSON.stringify(object, undefined, indent)}\n`);
+        const found = [...(jsonMembers(bytes) ?? [])].map(([key, { start, end }]) => [key, JSON.parse(bytes.toString('utf8', start, end)) as unknown]);
+        return JSON.stringify(found) === JSON.stringify(Object.entries(JSON.parse(bytes.toString('utf8')) as object));
+      }),
+      { numRuns: 2000 },
+    ),
+  );
+  for (const text of ['', ' ', '[]', '1', '{', '}', '{"a"}', '{"a":1', '{"a":1}}', '{"a":1} {}', '{,}', '{"a":1,}', '{"a":1 "b":2}', '{"a', '{"a\\"}', '{a:1}', '{"a":"\\']) {
+    const found = jsonMembers(Buffer.from(text));
+    const parses = (part: string): boolean => {
+      try {
+        JSON.parse(part);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    t.notOk(found !== undefined && [...found.values()].every(({ start, end }) => parses(text.slice(start, end))) && !parses(text), text);
   }
 });

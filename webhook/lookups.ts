@@ -92,13 +92,14 @@ export class WatchedObjects {
   }
 
   /**
-   * What is known, as soon as it is. Rejects with `KOL_ADMISSION_LOOKUP` when that takes too long.
+   * What is known, as soon as it is: lists that failed are tried again at once. Rejects with `KOL_ADMISSION_LOOKUP` when that takes too long.
    *
    * @param deadline time of `performance.now()`.
    */
   async known(deadline: number): Promise<Lookups> {
     const patience = new AbortController();
     const waitMs = Math.max(0, Math.min(longestWaitMs, deadline - performance.now()));
+    for (const { cache } of this.#watched) if (cache.state.phase !== 'Synced') cache.hurry(waitMs);
     await Promise.race([this.#synced, sleep(waitMs, undefined, { signal: patience.signal }).catch(() => undefined)]);
     patience.abort();
     if (this.#isSynced) return this.#lookups;

@@ -46,6 +46,11 @@ export class ObjectCache<T = KubeObject> implements ReflectorHandler {
     this.#reflector.start();
   }
 
+  /** Somebody waits: for so many milliseconds what failed is soon tried again. */
+  hurry(ms: number): void {
+    this.#reflector.hurry(ms);
+  }
+
   stop(): Promise<void> {
     return this.#reflector.stop();
   }

@@ -15,6 +15,8 @@ export { listOnce } from './list.ts';
 const defaultIdleMs = 180_000;
 const firstBackoffMs = 800;
 const defaultLongestBackoffMs = 30_000;
+/** Between two attempts while somebody waits. */
+const hurriedPauseMs = 250;
 /** A watch that held this long has earned a fresh backoff. */
 const healthyMs = 120_000;
 /** Events that are known when they come again. Older ones than these cost a list. */
@@ -89,6 +91,9 @@ export class Reflector {
   #running: Promise<void> = Promise.resolve();
   #epoch = 0;
   #backoffMs = firstBackoffMs;
+  /** Monotonic milliseconds. */
+  #hurriedUntil = 0;
+  #hurried: AbortController | undefined;
   /** Where the watch resumes; undefined: a list is due. */
   #resourceVersion: string | undefined;
   /** Versions of the last events. */
@@ -114,6 +119,12 @@ export class Reflector {
     this.#abort = new AbortController();
     const { signal } = this.#abort;
     this.#running = this.#running.then(() => this.#run(signal));
+  }
+
+  /** Somebody waits: for so many milliseconds what failed is soon tried again. */
+  hurry(ms: number): void {
+    this.#hurriedUntil = Math.max(this.#hurriedUntil, performance.now() + ms);
+    this.#hurried?.abort();
   }
 
   /** From here on the handler is not called any more. Resolves when nothing is open. */
@@ -159,7 +170,11 @@ export class Reflector {
     }
     const delayMs = Math.max(retryAfterMs, Math.random() * this.#backoffMs);
     this.#backoffMs = Math.min(longestBackoffMs, this.#backoffMs * 2);
-    await sleep(delayMs, signal);
+    const leastMs = Math.min(delayMs, Math.max(retryAfterMs, hurriedPauseMs));
+    await sleep(leastMs, signal);
+    if (performance.now() < this.#hurriedUntil) return;
+    this.#hurried = new AbortController();
+    await sleep(delayMs - leastMs, AbortSignal.any([signal, this.#hurried.signal]));
   }
 
   async #list(signal: AbortSignal): Promise<void> {

@@ -1,15 +1,56 @@
+import { once } from 'node:events';
 import t from 'tap';
 import { objectLookups } from '../../shared/admission/state/object-lookups.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { KollectError } from '../../shared/errors.ts';
+import { KubeApiError } from '../../shared/kube/api-error.ts';
+import type { KubeClient } from '../../shared/kube/client.ts';
 import { createLogger } from '../../shared/log.ts';
 import { createAuthorizer } from '../../webhook/authorizer.ts';
 import type { AuthorizerOptions } from '../../webhook/authorizer.ts';
+import { WatchedObjects } from '../../webhook/lookups.ts';
 import type { AdmissionRequest, AdmissionResponse } from '../../webhook/protocol.ts';
 import { createReviewer } from '../../webhook/reviewer.ts';
 import type { ReviewerOptions } from '../../webhook/reviewer.ts';
 import { objectOf, postgresSpec, profileSpec } from '../admission/objects.ts';
+import { eventually } from '../servers/eventually.ts';
 import { stateOf } from './harness.ts';
+
+/** Lists that fail until they are allowed, of an API server that is not there. */
+function failingLists() {
+  const state = { attempts: 0, fails: true };
+  const never = new Promise<never>(() => {});
+  const client = {
+    async *list() {
+      state.attempts++;
+      if (state.fails) throw new KubeApiError(503, 'ServiceUnavailable', 'not yet');
+      yield { items: [], resourceVersion: '1', continue: undefined, bytes: 1 };
+    },
+    watch: (_path: string, _query: unknown, signal: AbortSignal) => Promise.race([never, once(signal, 'abort').then(() => Promise.reject(new Error('left')))]),
+  };
+  return { state, client: client as unknown as KubeClient };
+}
+
+t.test('whoever waits for lists that failed makes them be tried again at once', async (t) => {
+  // Chance would shorten the pauses.
+  t.intercept(Math, 'random', { value: () => 1 });
+  const { state, client } = failingLists();
+  const watched = new WatchedObjects({ client, namespaces: [], clusterKinds: false, log: createLogger({ level: 'error', format: 'json', name: 'webhook', write: () => undefined }) });
+  watched.start();
+  t.teardown(() => watched.stop());
+  const kinds = 7;
+  await eventually(() => state.attempts >= kinds * 2);
+  const before = state.attempts;
+  const since = performance.now();
+  await t.rejects(watched.known(since + 1500), { code: 'KOL_ADMISSION_LOOKUP', message: /not yet/ });
+  t.ok(performance.now() - since >= 1400, 'waits');
+  t.ok(state.attempts >= before + kinds * 2, `${state.attempts - before} attempts instead of none: the next pauses are 1.6 s and 3.2 s`);
+  t.ok(state.attempts <= before + kinds * 20, 'but no flood');
+  state.fails = false;
+  const known = watched.known(performance.now() + 20_000);
+  await eventually(() => watched.current !== undefined);
+  t.equal(await known, watched.current);
+});
 
 type Sent = ReturnType<typeof objectOf>;
 

@@ -3,6 +3,7 @@ import { invalid, notSupported, required, shownKey, tooMany } from './finding.ts
 import type { Finding } from './finding.ts';
 import { durationRule, parseDuration } from '../api/duration.ts';
 import { belongsTo, describer, durationMeant, howToWrite, narrowed } from './how-to-write.ts';
+import { maxIntervalMs } from './rules/durations.ts';
 
 type Issue = z.core.$ZodIssue;
 type Path = readonly PropertyKey[];
@@ -115,7 +116,7 @@ function withMore(finding: Finding, more: string): Finding {
 
 /** Longer ones are refused as well: no interval is longer than a day. */
 function writeInstead(duration: string | undefined): string {
-  return duration === undefined || parseDuration(duration) > 86_400_000 ? '' : `; write ${JSON.stringify(duration)}`;
+  return duration === undefined || parseDuration(duration) > maxIntervalMs ? '' : `; write ${JSON.stringify(duration)}`;
 }
 
 type Union = Extract<Issue, { code: 'invalid_union' }>;

@@ -1,6 +1,6 @@
 import type { Dirent } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { isKustomization, patchFiles } from './kustomization.ts';
 import type { Source } from './source.ts';
@@ -24,14 +24,15 @@ export interface ReadFiles {
  * and JSON counts, without hidden names, `node_modules` and kustomizations.
  */
 export async function readFiles(paths: readonly string[], stdin: Readable): Promise<ReadFiles> {
-  const sources: Source[] = [];
+  // A file may be named, and lie in a folder that is named.
+  const sources = new Map<string, Source>();
   const skipped: { name: string; why: string }[] = [];
   for (const path of new Set(paths)) {
-    if (path === standardInput) sources.push(await readStream(stdin));
-    else if (await isFolder(path)) sources.push(...(await readFolder(path, skipped)));
-    else sources.push(await readOne(path, true));
+    if (path === standardInput) sources.set(path, await readStream(stdin));
+    else if (!(await isFolder(path))) sources.set(resolve(path), await readOne(path, true));
+    else for (const source of await readFolder(path, skipped)) if (!sources.has(resolve(source.name))) sources.set(resolve(source.name), source);
   }
-  return { sources, skipped };
+  return { sources: [...sources.values()], skipped };
 }
 
 async function isFolder(path: string): Promise<boolean> {

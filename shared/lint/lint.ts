@@ -8,6 +8,7 @@ import { API_VERSION } from '../api/group.ts';
 import type { KindDefinition } from '../api/kind.ts';
 import type { KubeObject } from '../api/kube-object.ts';
 import type { StructuralSchema } from '../crd/structural-schema.ts';
+import { isObject } from '../values.ts';
 import type { FileRule } from './file-rules.ts';
 import { readHeader } from './header.ts';
 import type { Header } from './header.ts';
@@ -15,13 +16,12 @@ import { filledIn, judge } from './judge.ts';
 import { isKustomization } from './kustomization.ts';
 import { objectSchema } from './object-schema.ts';
 import { objectsOf, sortOf } from './objects.ts';
-import { placeOf } from './placed.ts';
+import { placeOf, sourceOf } from './placed.ts';
 import type { Placed, Range } from './placed.ts';
 import type { Source } from './source.ts';
 import { unknownFields } from './unknown-fields.ts';
 import { readYaml } from './yaml.ts';
 import type { YamlText } from './yaml.ts';
-import { isObject } from '../values.ts';
 
 export interface LintOptions {
   installation: InstallationPolicy;
@@ -134,7 +134,7 @@ class Run {
   #readObject(source: Source, yaml: YamlText, place: Placed): void {
     const sort = sortOf(place);
     if (sort === 'other') this.#others++;
-    if (sort === 'none' && source.isNamed) this.#aboutFile('unreadable', source, yaml, { start: place.range.start, end: place.range.start }, noObject(source.name));
+    if (sort === 'none' && source.isNamed) this.#aboutFile('unreadable', source, yaml, { start: place.range.start, end: place.range.start }, noObject(source.name, place));
     if (sort !== 'ours') return;
     const reported: [FileRule, Finding][] = [];
     const header = readHeader(place.value as Record<string, unknown>, this.#options.namespace, (rule, finding) => reported.push([rule, finding]));
@@ -174,7 +174,8 @@ class Run {
 
   #add({ source, yaml, place, kind, namespace, name }: Candidate, rule: string, finding: Finding): void {
     const { severity, field, type } = finding;
-    this.#findings.push({ file: source.name, region: region(yaml, placeOf(place, field)), severity, rule, object: { kind, namespace, name }, field, type, problem: renderProblem(finding) });
+    const problem = inItsOwnWords(renderProblem(finding), finding.value, sourceOf(place, field));
+    this.#findings.push({ file: source.name, region: region(yaml, placeOf(place, field)), severity, rule, object: { kind, namespace, name }, field, type, problem });
   }
 
   #aboutFile(rule: FileRule, source: Source, yaml: YamlText, range: Range, problem: string): void {
@@ -194,6 +195,12 @@ function region(yaml: YamlText, { start, end }: Range): Region {
   return { line: from.line, column: from.column, endLine: to.line, endColumn: to.column };
 }
 
+/** YAML reads `no` as false and 1e3 as 1000, and who is told to write quotes has to keep what stands there. */
+function inItsOwnWords(problem: string, value: unknown, source: string | undefined): string {
+  if (source === undefined || (typeof value !== 'boolean' && typeof value !== 'number')) return problem;
+  return problem.replace(`"${value}"`, () => JSON.stringify(source));
+}
+
 /** An annotation without its quotes is one mistake; rules judge it as it is meant. */
 function withTexts(metadata: Record<string, unknown>): Record<string, unknown> {
   const { annotations } = metadata;
@@ -201,7 +208,8 @@ function withTexts(metadata: Record<string, unknown>): Record<string, unknown> {
   return { ...metadata, annotations: Object.fromEntries(Object.entries(annotations).map(([key, value]) => [key, typeof value === 'boolean' || typeof value === 'number' ? String(value) : value])) };
 }
 
-function noObject(name: string): string {
+function noObject(name: string, { items }: Placed): string {
+  if (items !== undefined) return 'is no Kubernetes object but a list; write its objects one after another with --- between them, or as the items of a List';
   const hint = isKustomization(basename(name)) ? 'build it first, and lint the output: kubectl kustomize . | kollect lint -' : `objects begin with apiVersion, such as ${API_VERSION}, and kind`;
   return `is no Kubernetes object; ${hint}`;
 }

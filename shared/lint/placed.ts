@@ -8,6 +8,8 @@ export interface Range {
 export interface Placed {
   value: unknown;
   range: Range;
+  /** Of a plain scalar, as it is written: `yes`, `0x10`. */
+  source?: string;
   /** Of an object. */
   entries?: ReadonlyMap<string, PlacedEntry>;
   /** Of a list. */
@@ -28,16 +30,27 @@ export interface PlacedEntry {
  * @param field as findings name it: `spec.attributes[0].path`, `spec.options[sasl.password]`
  */
 export function placeOf(root: Placed, field: string): Range {
+  return walk(root, field).place;
+}
+
+/** How the value of a field is written, when it stands there as a plain scalar. */
+export function sourceOf(root: Placed, field: string): string | undefined {
+  const { at, isWhole } = walk(root, field);
+  return isWhole ? at.source : undefined;
+}
+
+function walk(root: Placed, field: string): { at: Placed; place: Range; isWhole: boolean } {
   let at = root;
   let place = { start: root.range.start, end: root.range.start };
-  for (let rest = `.${field}`; rest !== ''; ) {
+  let rest = `.${field}`;
+  while (rest !== '') {
     const step = at.items === undefined ? entryStep(at, rest) : itemStep(at, rest);
     if (step === undefined) break;
     at = step.placed;
     place = step.place;
     rest = rest.slice(step.length);
   }
-  return place;
+  return { at, place, isWhole: rest === '' };
 }
 
 interface Step {

@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, parseAllDocuments } from 'yaml';
 import type { Document, Tags } from 'yaml';
 import type { Placed, PlacedEntry, Range } from './placed.ts';
 
@@ -25,20 +25,51 @@ export interface YamlText {
  * Reads YAML or JSON, of one or many documents, as kubectl does, with the place of every value. Never throws: whatever is wrong is a
  * problem of its document.
  */
-export function readYaml(text: string): YamlText {
-  const lineCounter = new LineCounter();
-  const position = (offset: number) => {
-    const { line, col } = lineCounter.linePos(offset);
-    return { line, column: col };
-  };
-  if (text.includes('\0')) return { documents: [unreadable({ start: 0, end: 0 }, 'is not a text in UTF-8; if an editor or shell wrote UTF-16, save it as UTF-8')], position: () => ({ line: 1, column: 1 }) };
+export function readYaml(given: string): YamlText {
+  const text = given.replace(/^\uFEFF/, '');
+  const position = positionsIn(text);
+  if (text.includes('\0')) return { documents: [unreadable({ start: 0, end: 0 }, 'is not a text in UTF-8; if an editor or shell wrote UTF-16, save it as UTF-8')], position };
   try {
-    const documents = parseAllDocuments(text.replace(/^\uFEFF/, ''), { schema: 'yaml-1.1', customTags: kubectlTags, resolveKnownTags: false, stringKeys: true, uniqueKeys: false, prettyErrors: false, logLevel: 'silent', lineCounter });
-    return { documents: Array.isArray(documents) ? documents.map((document) => readDocument(document, text)) : [], position };
+    return { documents: partsOf(text).flatMap(({ part, start }) => readPart(part, start)), position };
   } catch (error) {
     if (error instanceof RangeError) return { documents: [unreadable({ start: 0, end: 0 }, tooDeep)], position };
     throw error;
   }
+}
+
+/** @param offset of the part in its text */
+function readPart(part: string, offset: number): YamlDocument[] {
+  const documents = parseAllDocuments(part, { schema: 'yaml-1.1', customTags: kubectlTags, resolveKnownTags: false, stringKeys: true, uniqueKeys: false, prettyErrors: false, logLevel: 'silent' });
+  return Array.isArray(documents) ? documents.map((document) => readDocument(document, part, offset)) : [];
+}
+
+function positionsIn(text: string): YamlText['position'] {
+  const lineStarts = [0, ...Array.from(text.matchAll(/\n/g), ({ index }) => index + 1)];
+  return (offset) => {
+    let [line, beyond] = [0, lineStarts.length];
+    while (beyond - line > 1) {
+      const middle = (line + beyond) >> 1;
+      if ((lineStarts[middle] ?? 0) <= offset) line = middle;
+      else beyond = middle;
+    }
+    return { line: line + 1, column: offset - (lineStarts[line] ?? 0) + 1 };
+  };
+}
+
+/** JSON may be written object after object, as `jq` does; YAML needs a line of dashes between them. */
+function partsOf(text: string): { part: string; start: number }[] {
+  const whole = [{ part: text, start: 0 }];
+  if (!/^\s*\{/.test(text)) return whole;
+  const parts: typeof whole = [];
+  let start = 0;
+  let depth = 0;
+  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*(?:"|$)|[{}]|[^\s"{}]+/g)) {
+    if (token === '{' && depth++ === 0) start = index;
+    else if (token === '}' && --depth === 0) parts.push({ part: text.slice(start, index + 1), start });
+    // Something else stands between the objects.
+    else if (depth <= 0) return whole;
+  }
+  return depth === 0 && parts.length > 1 ? parts : whole;
 }
 
 /** kubectl reads YAML 1.1: `yes` is true and `010` is 8. Times, binaries and numbers to the base of 60 it takes as text. */
@@ -69,15 +100,15 @@ function unreadable(range: Range, message: string): YamlDocument {
   return { root: undefined, problems: [{ rule: 'unreadable', range, message }] };
 }
 
-function readDocument(document: Document, text: string): YamlDocument {
+function readDocument(document: Document, text: string, offset: number): YamlDocument {
   const [error] = document.errors;
   if (error !== undefined) {
     const [start, end] = error.pos;
-    return unreadable({ start, end }, `${messages.get(error.code) ?? `is not YAML: ${error.message}`}${templateHint(document, text)}`);
+    return unreadable({ start: start + offset, end: end + offset }, `${messages.get(error.code) ?? `is not YAML: ${error.message}`}${templateHint(document, text)}`);
   }
   const problems: YamlProblem[] = [];
   try {
-    const reader = new Reader(problems);
+    const reader = new Reader(problems, offset);
     const root = reader.read(document.contents, 0);
     return { root: root.value === null ? undefined : root, problems };
   } catch (error) {
@@ -96,21 +127,23 @@ class Reader {
   readonly #problems: YamlProblem[];
   /** By name, with the number of values in them; undefined while they are being read. */
   readonly #anchors = new Map<string, { placed: Placed; values: number } | undefined>();
+  readonly #offset: number;
   #values = 0;
 
-  constructor(problems: YamlProblem[]) {
+  constructor(problems: YamlProblem[], offset: number) {
     this.#problems = problems;
+    this.#offset = offset;
   }
 
   read(node: unknown, depth: number): Placed {
-    const range = rangeOf(node);
+    const range = this.#rangeOf(node);
     if (depth > maxDepth) throw new Unreadable(range, tooDeep);
     if (isAlias(node)) return this.#alias(node.source, range);
     const anchor = isScalar(node) || isMap(node) || isSeq(node) ? node.anchor : undefined;
     if (anchor !== undefined) this.#anchors.set(anchor, undefined);
     const before = this.#values;
     this.#count(1, range);
-    const placed = isMap(node) ? this.#object(node.items, range, depth) : isSeq(node) ? this.#list(node.items, range, depth) : { value: isScalar(node) ? node.value : null, range };
+    const placed = isMap(node) ? this.#object(node.items, range, depth) : isSeq(node) ? this.#list(node.items, range, depth) : { value: isScalar(node) ? node.value : null, range, ...(isScalar(node) && node.type === 'PLAIN' && node.source !== undefined ? { source: node.source } : {}) };
     if (anchor !== undefined) this.#anchors.set(anchor, { placed, values: this.#values - before });
     return placed;
   }
@@ -120,6 +153,11 @@ class Reader {
     if (found === undefined) throw new Unreadable(range, this.#anchors.has(name) ? `the alias *${name} contains itself` : `the alias *${name} has no anchor &${name} before it`);
     this.#count(found.values, range);
     return found.placed;
+  }
+
+  #rangeOf(node: unknown): Range {
+    const [start = 0, end = 0] = (isScalar(node) || isMap(node) || isSeq(node) || isAlias(node) ? node.range : undefined) ?? [];
+    return { start: start + this.#offset, end: end + this.#offset };
   }
 
   #count(values: number, range: Range): void {
@@ -136,7 +174,7 @@ class Reader {
     const entries = new Map<string, PlacedEntry>();
     const merged: Placed[] = [];
     for (const pair of pairs) {
-      const key = rangeOf(pair.key);
+      const key = this.#rangeOf(pair.key);
       const name = isScalar(pair.key) ? pair.key.value : undefined;
       if (typeof name !== 'string') throw new Unreadable(key, keysAreStrings);
       const placed = this.read(pair.value, depth + 1);
@@ -159,9 +197,4 @@ function merge(entries: Map<string, PlacedEntry>, from: Placed): void {
     if (source.entries === undefined) throw new Unreadable(source.range, 'what << merges must be an object');
     for (const [name, entry] of source.entries) if (!entries.has(name)) entries.set(name, entry);
   }
-}
-
-function rangeOf(node: unknown): Range {
-  const range = isScalar(node) || isMap(node) || isSeq(node) || isAlias(node) ? node.range : undefined;
-  return { start: range?.[0] ?? 0, end: range?.[1] ?? 0 };
 }

@@ -73,6 +73,21 @@ t.test('lists are their items', async (t) => {
   t.match(judge('apiVersion: v1\nkind: List\nitems: []\n'), { objects: 0, findings: [], isComplete: true }, 'what kubectl answers when there are none');
 });
 
+t.test('objects of JSON may follow one another, as kubectl takes them', async (t) => {
+  const json = (name: string, profileRef: string) => JSON.stringify({ apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectTarget', metadata: { name, annotations: { note: '} {"' } }, spec: { profileRef } });
+  const column = json('a', 'a/b').indexOf('"profileRef"') + 1;
+  t.strictSame(found(`${json('a', 'a/b')}\n ${json('b', 'p')}${json('c', 'a/b')}\n`), [`1:${column} profile-ref spec.profileRef`, `2:${column + 1 + json('b', 'p').length} profile-ref spec.profileRef`]);
+  t.equal(judge(`\n${json('a', 'p')}\n\n${json('b', 'p')}`).objects, 2);
+  t.strictSame(found(`{"a": 1}\n${target('  profileRef: p\n')}`), ['2:1 unreadable'], 'JSON and YAML need dashes between them');
+  t.match(said(`[${json('a', 'p')}]`), 'write its objects one after another');
+});
+
+t.test('who has to write quotes is told to keep what stands there', async (t) => {
+  t.match(said(target('  profileRef: yes\n')), 'write it in quotes: "yes"');
+  t.match(said(target('  profileRef: p\n  names: [0x10]\n')), 'write it in quotes: "0x10"');
+  t.match(said(target('  profileRef: p\n', 'name: no')), 'write "no"');
+});
+
 t.test('objects of the same input are looked up', async (t) => {
   const scope = 'apiVersion: kollect.dev/v1alpha1\nkind: KollectScope\nmetadata: {name: team, namespace: default}\nspec: {minExportInterval: 1h}\n';
   const inventory = (interval: string) => `apiVersion: kollect.dev/v1alpha1\nkind: KollectInventory\nmetadata: {name: all}\nspec: {${interval}}\n`;

@@ -114,6 +114,7 @@ t.test('folders are read to the bottom, without what is no object', async (t) =>
   symlinkSync('.', join(folder, 'loop'));
   const plain = await kollect(['lint', '.'], { folder });
   t.strictSame(plain, { code: 0, stdout: '3 objects, 0 errors, 0 warnings\n', stderr: '' });
+  t.strictSame(await kollect(['lint', 'deep/../a.yml', '.', 'a.yml'], { folder }), plain, 'a file that is named several times is one');
   const { stderr } = await kollect(['lint', '-v', '.'], { folder });
   t.strictSame(stderr.trim().split('\n').map((line) => line.split(': left out: ')[0]), ['.hidden', 'deep/kustomization.yaml', 'deep/patch.yaml']);
   t.match(await kollect(['lint', 'values.yaml', 'deep/kustomization.yaml'], { folder }), { code: 2, stdout: /values\.yaml:1:1 +error +is no Kubernetes object; .*\n[^]*kubectl kustomize \. \| kollect lint -/ });

@@ -3,7 +3,8 @@ import { KollectError } from '../../errors.ts';
 import { invalid } from '../finding.ts';
 import type { Report } from '../finding.ts';
 
-const dayMs = 86_400_000;
+/** A day. */
+export const maxIntervalMs = 86_400_000;
 
 /** An interval from 0s to 24h. */
 export function interval(field: string, text: string | undefined, report: Report): void {
@@ -11,7 +12,7 @@ export function interval(field: string, text: string | undefined, report: Report
   try {
     const ms = parseDuration(text);
     if (ms < 0) report(invalid(field, text, 'must not be negative'));
-    else if (ms > dayMs) report(invalid(field, text, 'must be at most 24h'));
+    else if (ms > maxIntervalMs) report(invalid(field, text, 'must be at most 24h'));
   } catch (error) {
     if (!(error instanceof KollectError)) throw error;
     report(invalid(field, text, error.message));

@@ -3,6 +3,7 @@ import { parseDuration } from '../../api/duration.ts';
 import { invalid } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { KnownClusterScope, KnownScope, ScopeLookups } from '../lookups.ts';
+import { maxIntervalMs } from '../rules/durations.ts';
 import { clusterScopeOf, scopeOf, titled } from './known-scope.ts';
 
 /** The least time between exports that a scope asks for. */
@@ -32,10 +33,11 @@ export function atLeast(floor: ExportFloor | undefined, field: string, interval:
   if (ms !== undefined && ms < floor.ms) report(invalid(field, interval, `must be at least ${floor.text}, the minExportInterval of ${floor.scope}`));
 }
 
+/** A floor that no interval can keep is a mistake of the scope, and said there. */
 function floorOf(scope: KnownScope | KnownClusterScope | undefined): ExportFloor | undefined {
   const text = scope?.spec.minExportInterval;
   const ms = text === undefined ? undefined : milliseconds(text);
-  return scope === undefined || text === undefined || ms === undefined || ms <= 0 ? undefined : { ms, text, scope: titled(scope) };
+  return scope === undefined || text === undefined || ms === undefined || ms <= 0 || ms > maxIntervalMs ? undefined : { ms, text, scope: titled(scope) };
 }
 
 /** Undefined for what is no duration: that is for the rules of the object that holds it. */

@@ -14,6 +14,9 @@ import type { CollectionSpec, NamespaceCeiling, NamespaceDefaults, NamespaceFact
 import { Subscription } from './subscription.ts';
 import { WatchScopes } from './watch-scopes.ts';
 
+/** Exports wait no longer than this for rows of one making: long enough to list a million objects. */
+const longestTurnMs = 300_000;
+
 /** Source of the cluster's namespaces, kept up to date by whoever owns it. */
 export interface NamespaceSource {
   get(name: string): NamespaceFacts | undefined;
@@ -72,6 +75,8 @@ interface Collection {
   rows: TargetRows;
   subscription: Subscription;
   scopes: WatchScopes;
+  /** When rows that were made by an earlier plan count like all others, in monotonic milliseconds. */
+  turnsUntil: number;
 }
 
 /** Runs what targets want: the watches of a resource start when the first target needs them and stop after the last. */
@@ -121,7 +126,9 @@ export class Collector {
     });
     subscription.resolveNamespaces(this.#options.namespaces.list(), plan.ceiling);
     const scopes = this.#scopesOf(plan.resource);
-    this.#collections.set(key, { plan, rows, subscription, scopes });
+    const now = performance.now();
+    const turnsUntil = running && running.turnsUntil > now && this.#isTurning(running) ? running.turnsUntil : now + (rows.count > 0 ? longestTurnMs : 0);
+    this.#collections.set(key, { plan, rows, subscription, scopes, turnsUntil });
     scopes.add(subscription);
     if (running) this.#release(running);
   }
@@ -172,6 +179,15 @@ export class Collector {
     return this.#denied.has(key) || running?.scopes.isSynced(running.subscription) === true;
   }
 
+  /**
+   * Whether the rows are being made anew, by another profile or selection than some of them still are. Not for long: neither a list that never completes nor
+   * one that is refused holds up the rest.
+   */
+  isTurning(namespace: string, name: string): boolean {
+    const running = this.#collections.get(`${namespace}/${name}`);
+    return running !== undefined && this.#isTurning(running);
+  }
+
   /** Namespaces were created, deleted or relabelled. */
   namespacesChanged(): void {
     for (const collection of this.#collections.values()) this.#resolve(collection);
@@ -217,6 +233,10 @@ export class Collector {
     if (changed.length === 0 && left.length === 0) return;
     scopes.namespacesChanged(subscription, changed);
     this.#options.onProgress(subscription.rows.namespace, subscription.rows.name);
+  }
+
+  #isTurning({ turnsUntil, scopes, subscription }: Collection): boolean {
+    return turnsUntil > performance.now() && !scopes.isSynced(subscription) && scopes.state(subscription).phase !== 'Failed';
   }
 
   /** True when it ran. */

@@ -8,6 +8,8 @@ import type { InventoryView } from './view.ts';
 
 /** Changes that arrive together are written together. Short enough that nobody waits, long enough for a rollout's burst. */
 const coalesceMs = 50;
+/** Targets that are being made anew are looked at again after this time, should nobody tell that they are done. */
+const turningLookMs = 1_000;
 /** Longer timers fire at once; waking early costs nothing. */
 const longestTimerMs = 2 ** 31 - 1;
 
@@ -34,6 +36,8 @@ export interface BindingOptions {
   view: InventoryView;
   inventory: { namespace: string; name: string; generation: number };
   isSynced: (target: TargetRows) => boolean;
+  /** Rows of the target are made anew after an edit, and are not all of one making yet. Exports wait meanwhile. */
+  isTurning: (target: TargetRows) => boolean;
   open: () => Promise<OpenSink>;
   /** Time in milliseconds after which an unchanged destination is checked; 0: never. */
   intervalMs: number;
@@ -160,6 +164,8 @@ export class Binding {
 
   async #run(): Promise<void> {
     try {
+      const { view, isTurning } = this.options;
+      if (view.targets.values().some((target) => isTurning(target))) return this.#want(turningLookMs);
       const plan = this.#plan();
       if (plan) await this.#pass(plan);
       else if (this.#cursor && (this.state.phase === 'Failed' || performance.now() >= this.#checkAt)) await this.#check();

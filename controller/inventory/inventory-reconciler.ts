@@ -30,6 +30,8 @@ export interface InventoryReconcilerOptions {
   sinks: SinkDirectory;
   store: RowStore;
   isSynced: (target: TargetRows) => boolean;
+  /** See `BindingOptions`. */
+  isTurning: (target: TargetRows) => boolean;
   events: EventRecorder;
   logger: Logger;
   observer: BindingObserver;
@@ -204,7 +206,7 @@ export class InventoryReconciler {
   }
 
   #bind(runtime: Runtime, ref: SinkBinding, intervalMs: number): Binding {
-    const { sinks, isSynced, logger, observer } = this.#options;
+    const { sinks, isSynced, isTurning, logger, observer } = this.#options;
     const { namespace = '', name, generation = 0 } = runtime.object.metadata;
     const binding = new Binding({
       family: ref.family,
@@ -213,6 +215,7 @@ export class InventoryReconciler {
       view: runtime.view,
       inventory: { namespace, name, generation },
       isSynced,
+      isTurning,
       open: () => sinks.open(ref.family, namespace, ref.name),
       intervalMs,
       previous: sinkExports(runtime.object).find((entry) => entry.name === `${ref.family}/${ref.name}`),

@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
@@ -18,6 +17,7 @@ import { eventually } from '../servers/eventually.ts';
 import { startPostgres } from '../servers/postgres/index.ts';
 import { Chaos } from './chaos.ts';
 import { ClusterWriter, gatewayPath, mapPath } from './cluster-writer.ts';
+import { proxiedKubeconfig } from './proxied-kubeconfig.ts';
 import { Random } from './random.ts';
 import { isList, WatchProxy } from './watch-proxy.ts';
 
@@ -121,19 +121,7 @@ t.test(`rows equal the cluster after ${wantedFaults} faults, and none leaves wit
     revoked: (token) => chaos.revokedTokens.add(token),
   });
   await writer.begin();
-  const kubeconfig = join(cluster.folder, 'through-the-proxy.kubeconfig');
-  const named = (name: string, fields: object): object => ({ name, ...fields });
-  writeFileSync(
-    kubeconfig,
-    JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      clusters: [named('c', { cluster: { server: await proxy.start() } })],
-      users: [named('u', { user: { tokenFile } })],
-      contexts: [named('c', { context: { cluster: 'c', user: 'u' } })],
-      'current-context': 'c',
-    }),
-  );
+  const kubeconfig = proxiedKubeconfig(cluster, await proxy.start(), { tokenFile });
   const controller = await Controller.create({
     kubeconfig,
     policy: { allowPrivate: true, allowLoopback: true },

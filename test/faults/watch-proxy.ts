@@ -35,7 +35,8 @@ interface Moment {
 export interface Rule {
   /** Which requests it meets: by path and query. */
   match: (url: URL) => boolean;
-  fault: Fault;
+  /** None when unset: the request only waits for `before`. */
+  fault?: Fault;
   /** Requests it meets before it is used up; 1 when unset. */
   times?: number;
   /** Happens before the fault, while the request waits. */

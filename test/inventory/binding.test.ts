@@ -19,6 +19,7 @@ function setUp(options: Partial<BindingOptions> = {}) {
     closed: (target) => view.removeTarget(target),
   });
   const synced = new Set(['web']);
+  const turning = new Set<string>();
   const binding: Binding = new Binding({
     family: 'database',
     name: 'pg',
@@ -26,6 +27,7 @@ function setUp(options: Partial<BindingOptions> = {}) {
     view,
     inventory: { namespace: 'shop', name: 'inventory', generation: 1 },
     isSynced: (target) => synced.has(target.name),
+    isTurning: (target) => turning.has(target.name),
     open: async () => ({ sink, type: 'memory', cluster: '', fingerprint: 'here' }),
     intervalMs: 0,
     previous: undefined,
@@ -38,7 +40,7 @@ function setUp(options: Partial<BindingOptions> = {}) {
     const expected = [...view.targets].flatMap((target) => [...target.rows()].map((row) => `${row.targetName}/${row.uid}=${row.payload}`));
     return [...place.held()].map(([key, payload]) => `${key}=${payload}`).sort().join() === expected.sort().join();
   };
-  return { store, view, sink, place, binding, synced, equal };
+  return { store, view, sink, place, binding, synced, turning, equal };
 }
 
 async function until(holds: () => boolean): Promise<void> {
@@ -174,5 +176,23 @@ t.test('a sink that is not there yet is found later', async (t) => {
   exists = true;
   await until(() => place.rows.size === 1);
   t.equal(binding.state.error, undefined);
+  await binding.close();
+});
+
+t.test('nothing is exported while the rows of a target are made anew', async (t) => {
+  const { store, place, binding, turning, equal } = setUp();
+  const web = store.open('shop', 'web').resource('v1/ConfigMap');
+  for (const uid of ['a', 'b', 'c']) web.upsert(facts(uid));
+  await until(() => place.writes.length === 1);
+
+  turning.add('web');
+  web.upsert(facts('a', 'made anew'));
+  // As long as three passes would take.
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  t.equal(place.writes.length, 1);
+  for (const uid of ['b', 'c']) web.upsert(facts(uid, 'made anew'));
+  turning.clear();
+  await until(() => equal());
+  t.strictSame(place.writes.slice(1), [{ mode: 'delta', upserts: 3, deletes: 0 }], 'all of them at once, and without being told');
   await binding.close();
 });

@@ -1,0 +1,153 @@
+import t, { type Test } from 'tap';
+import type { Controller } from '../../controller/controller.ts';
+import { KubeClient } from '../../shared/kube/client.ts';
+import { loadConnection } from '../../shared/kube/config.ts';
+import { kollectObject, startController } from '../behaviour/collecting.ts';
+import { installCrds } from '../kollect/installation.ts';
+import { startCluster } from '../servers/cluster.ts';
+import { eventually } from '../servers/eventually.ts';
+import { startPostgres } from '../servers/postgres/index.ts';
+import { proxiedKubeconfig } from './proxied-kubeconfig.ts';
+import { isList, WatchProxy } from './watch-proxy.ts';
+
+/** A measurement of more: KOLLECT_PODS=100000. */
+const pods = Number(process.env['KOLLECT_PODS'] ?? 5_000);
+const patienceMs = 120_000 + pods * 20;
+t.setTimeout(10 * patienceMs);
+
+const [cluster, postgres] = await Promise.all([startCluster(), startPostgres()]);
+t.teardown(() => Promise.all([cluster.stop(), postgres.stop()]));
+const [connection, database] = await Promise.all([loadConnection({ kubeconfig: cluster.kubeconfig }), postgres.createDatabase('kollect'), installCrds(cluster.kubectl)]);
+const admin = new KubeClient(connection);
+t.teardown(() => admin.close());
+const api = (namespace: string): string => `/apis/kollect.dev/v1alpha1/namespaces/${namespace}`;
+const counts = async (sql: string): Promise<number> => (await postgres.query<{ n: number }>(`SELECT count(*)::int AS n FROM inventory_items WHERE ${sql}`, [], database))[0]!.n;
+
+interface Kind {
+  group?: string;
+  version: string;
+  kind: string;
+}
+
+/** Profile, target, sink and inventory of a namespace, which is made. */
+async function pipeline(namespace: string, targetGVK: Kind, attributes: object[]): Promise<void> {
+  await admin.create('/api/v1/namespaces', { metadata: { name: namespace } });
+  await admin.create(`/api/v1/namespaces/${namespace}/secrets`, { metadata: { name: 'dsn' }, stringData: { dsn: postgres.dsn(database) } });
+  const create = (plural: string, kind: string, name: string, spec: object): Promise<unknown> => admin.create(`${api(namespace)}/${plural}`, kollectObject(kind, namespace, name, spec));
+  await create('kollectprofiles', 'KollectProfile', 'profile', { targetGVK, attributes });
+  await create('kollecttargets', 'KollectTarget', 'target', { profileRef: 'profile' });
+  await create('kollectdatabasesinks', 'KollectDatabaseSink', 'pg', { type: 'postgres', postgres: { databaseRef: { name: 'dsn' }, table: 'inventory_items' } });
+  await create('kollectinventories', 'KollectInventory', 'inventory', { databaseSinkRefs: ['pg'] });
+}
+
+async function controllerBehindProxy(t: Test): Promise<{ proxy: WatchProxy; controller: Controller; leaves: string[]; lists: (path: RegExp) => number }> {
+  const proxy = new WatchProxy({ url: cluster.url, ca: cluster.caPem });
+  const kubeconfig = proxiedKubeconfig(cluster, await proxy.start(), { token: cluster.adminToken });
+  const controller = await startController(t, cluster, { kubeconfig, pace: { backfillDelayMs: 300, reviewAgeMs: 1_000, watch: { longestBackoffMs: 1_000 } } });
+  t.teardown(() => proxy.stop());
+  const leaves: string[] = [];
+  controller.rows.subscribe({
+    row: (target, before, after) => {
+      if (before && !after) leaves.push(`${target.namespace}/${target.name}: ${before.name}`);
+    },
+    opened: () => undefined,
+    closed: () => undefined,
+  });
+  const lists = (path: RegExp): number => proxy.requests.filter(({ url }) => isList(url) && path.test(url.pathname) && url.searchParams.has('limit') && !url.searchParams.has('continue')).length;
+  return { proxy, controller, leaves, lists };
+}
+
+t.test(`an attribute added to a profile over ${pods} Pods costs one list and is exported for all of them together`, async (t) => {
+  await pipeline('shop', { version: 'v1', kind: 'Pod' }, [{ name: 'image', path: '$.spec.containers[0].image' }]);
+  await pipeline('other', { version: 'v1', kind: 'ConfigMap' }, [{ name: 'value', path: '$.data.value' }]);
+  await admin.create('/api/v1/namespaces/shop/serviceaccounts', { metadata: { name: 'default' } });
+  let next = 0;
+  const createPods = async (): Promise<void> => {
+    for (let index = next++; index < pods; index = next++) {
+      await admin.create('/api/v1/namespaces/shop/pods', { metadata: { name: `p${index}` }, spec: { containers: [{ name: 'main', image: `example.org/app:${index}` }] } });
+    }
+  };
+  await Promise.all(Array.from({ length: 4 }, createPods));
+  const { proxy, controller, leaves, lists } = await controllerBehindProxy(t);
+  const inShop = "inventory_namespace = 'shop'";
+  const haveTitle = "payload->'attributes' ? 'title'";
+  await eventually(async () => (await counts(inShop)) === pods, { timeoutMs: patienceMs, intervalMs: 250, what: 'the first export' });
+  await postgres.query('CREATE TABLE removals (name text)', [], database);
+  await postgres.query('CREATE FUNCTION note_removal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO removals VALUES (OLD.source_uid); RETURN OLD; END $$', [], database);
+  await postgres.query('CREATE TRIGGER note_removal BEFORE DELETE ON inventory_items FOR EACH ROW EXECUTE FUNCTION note_removal()', [], database);
+
+  const path = /\/pods$/;
+  const before = lists(path);
+  const gate = Promise.withResolvers<void>();
+  t.teardown(() => gate.resolve());
+  proxy.break({ match: (url) => isList(url) && path.test(url.pathname) && url.searchParams.has('continue'), before: () => gate.promise, times: 1 });
+  const started = performance.now();
+  const attributes = [{ name: 'image', path: '$.spec.containers[0].image' }, { name: 'title', path: '$.metadata.name' }];
+  await admin.patch(`${api('shop')}/kollectprofiles/profile`, { type: 'merge', body: { spec: { attributes } } });
+  const rows = controller.rows.get('shop', 'target')!;
+  const withTitle = (): number => rows.rows().reduce((sum, { payload }) => sum + (payload.includes('"title"') ? 1 : 0), 0);
+  await eventually(() => withTitle() > 0, { what: 'rows of the first page' });
+  t.ok(withTitle() < pods, 'the list stands still');
+  t.equal(rows.count, pods);
+  await admin.create('/api/v1/namespaces/other/configmaps', { metadata: { name: 'meanwhile' }, data: { value: '1' } });
+  await eventually(async () => (await counts("inventory_namespace = 'other'")) === 1, { what: 'the export of another inventory' });
+  t.equal(await counts(`${inShop} AND ${haveTitle}`), 0, 'nothing is exported that is made in part');
+  gate.resolve();
+  await eventually(async () => (await counts(`${inShop} AND ${haveTitle}`)) === pods, { timeoutMs: patienceMs, intervalMs: 250, what: 'the export of all' });
+  t.comment(`${pods} Pods: ${Math.round(performance.now() - started)} ms from the edit to the last row`);
+  t.equal(lists(path) - before, 1);
+  t.strictSame(leaves, [], 'no row left');
+  t.strictSame(await postgres.query('SELECT * FROM removals', [], database), [], 'nor in the table');
+});
+
+t.test('a kind whose API server is away for a while keeps its rows, and costs few lists', async (t) => {
+  const definition = {
+    metadata: { name: 'gateways.shop.example' },
+    spec: {
+      group: 'shop.example',
+      scope: 'Namespaced',
+      names: { kind: 'Gateway', plural: 'gateways' },
+      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } }],
+    },
+  };
+  await admin.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition);
+  await pipeline('gates', { group: 'shop.example', version: 'v1', kind: 'Gateway' }, [{ name: 'value', path: '$.data.value' }]);
+  const gateways = '/apis/shop.example/v1/namespaces/gates/gateways';
+  const write = (name: string, value: string): Promise<unknown> =>
+    admin.patch(`${gateways}/${name}`, { type: 'apply', query: { fieldManager: 'test', force: true }, body: { apiVersion: 'shop.example/v1', kind: 'Gateway', metadata: { name }, data: { value } } });
+  await eventually(() => write('g0', '0'), { what: 'the definition' });
+  for (let index = 1; index < 30; index++) await write(`g${index}`, '0');
+  const { proxy, controller, leaves, lists } = await controllerBehindProxy(t);
+  const values = (): string => [...(controller.rows.get('gates', 'target')?.rows() ?? [])].map(({ payload }) => JSON.parse(payload).attributes.value as string).sort().join(' ');
+  const shows = (expected: string): Promise<unknown> =>
+    eventually(() => {
+      if (values() !== expected) throw new Error(values());
+      return true;
+    }, { what: 'rows of gateways' });
+  const zeros = (count: number): string => Array.from({ length: count }, () => '0').join(' ');
+  await shows(zeros(30));
+
+  const path = /\/gateways$/;
+  const isOfKind = (url: URL): boolean => url.pathname.startsWith('/apis/shop.example/');
+  for (const [index, code] of [503, 404].entries()) {
+    const before = lists(path);
+    let refused = 0;
+    proxy.break({ match: isOfKind, fault: { kind: 'status', code }, times: 1_000_000, before: async () => void refused++ });
+    proxy.cut();
+    await eventually(() => refused >= (code === 503 ? 4 : 2), { what: 'refused requests' });
+    await write(`g${index}`, '1');
+    t.equal(values().split(' ').length, 30, `rows stay under ${code}`);
+    const during = lists(path);
+    proxy.heal();
+    await shows([zeros(29 - index), ...Array.from({ length: index + 1 }, () => '1')].join(' '));
+    t.ok(lists(path) - during <= 1, `${lists(path) - during} lists after ${code}`);
+    t.ok(during - before <= refused, 'and none that was not refused');
+  }
+
+  const before = lists(path);
+  await cluster.apiserver.restart();
+  await write('g2', '1');
+  await shows([zeros(27), '1 1 1'].join(' '));
+  t.ok(lists(path) - before <= 2, `${lists(path) - before} lists after a restart of the API server`);
+  t.strictSame(leaves, [], 'no row left');
+});

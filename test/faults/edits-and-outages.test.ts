@@ -10,6 +10,7 @@ import { startPostgres } from '../servers/postgres/index.ts';
 import { proxiedKubeconfig } from './proxied-kubeconfig.ts';
 import { isList, WatchProxy } from './watch-proxy.ts';
 
+const backfillDelayMs = 500;
 /** A measurement of more: KOLLECT_PODS=100000. */
 const pods = Number(process.env['KOLLECT_PODS'] ?? 5_000);
 const patienceMs = 120_000 + pods * 20;
@@ -40,10 +41,19 @@ async function pipeline(namespace: string, targetGVK: Kind, attributes: object[]
   await create('kollectinventories', 'KollectInventory', 'inventory', { databaseSinkRefs: ['pg'] });
 }
 
+/** Some at a time. */
+async function forEach(count: number, work: (index: number) => Promise<unknown>): Promise<void> {
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    for (let index = next++; index < count; index = next++) await work(index);
+  };
+  await Promise.all(Array.from({ length: 6 }, worker));
+}
+
 async function controllerBehindProxy(t: Test): Promise<{ proxy: WatchProxy; controller: Controller; leaves: string[]; lists: (path: RegExp) => number }> {
   const proxy = new WatchProxy({ url: cluster.url, ca: cluster.caPem });
   const kubeconfig = proxiedKubeconfig(cluster, await proxy.start(), { token: cluster.adminToken });
-  const controller = await startController(t, cluster, { kubeconfig, pace: { backfillDelayMs: 300, reviewAgeMs: 1_000, watch: { longestBackoffMs: 1_000 } } });
+  const controller = await startController(t, cluster, { kubeconfig, pace: { backfillDelayMs, reviewAgeMs: 1_000, watch: { longestBackoffMs: 1_000 } } });
   t.teardown(() => proxy.stop());
   const leaves: string[] = [];
   controller.rows.subscribe({
@@ -61,13 +71,7 @@ t.test(`an attribute added to a profile over ${pods} Pods costs one list and is 
   await pipeline('shop', { version: 'v1', kind: 'Pod' }, [{ name: 'image', path: '$.spec.containers[0].image' }]);
   await pipeline('other', { version: 'v1', kind: 'ConfigMap' }, [{ name: 'value', path: '$.data.value' }]);
   await admin.create('/api/v1/namespaces/shop/serviceaccounts', { metadata: { name: 'default' } });
-  let next = 0;
-  const createPods = async (): Promise<void> => {
-    for (let index = next++; index < pods; index = next++) {
-      await admin.create('/api/v1/namespaces/shop/pods', { metadata: { name: `p${index}` }, spec: { containers: [{ name: 'main', image: `example.org/app:${index}` }] } });
-    }
-  };
-  await Promise.all(Array.from({ length: 4 }, createPods));
+  await forEach(pods, (index) => admin.create('/api/v1/namespaces/shop/pods', { metadata: { name: `p${index}` }, spec: { containers: [{ name: 'main', image: `example.org/app:${index}` }] } }));
   const { proxy, controller, leaves, lists } = await controllerBehindProxy(t);
   const inShop = "inventory_namespace = 'shop'";
   const haveTitle = "payload->'attributes' ? 'title'";
@@ -149,5 +153,32 @@ t.test('a kind whose API server is away for a while keeps its rows, and costs fe
   await write('g2', '1');
   await shows([zeros(27), '1 1 1'].join(' '));
   t.ok(lists(path) - before <= 2, `${lists(path) - before} lists after a restart of the API server`);
+  t.strictSame(leaves, [], 'no row left');
+});
+
+t.test('a thousand namespaces that are labelled together cost a handful of lists', async (t) => {
+  const namespaces = 1_000;
+  const nameOf = (index: number): string => `tenant-${index}`;
+  await forEach(namespaces, async (index) => {
+    await admin.create('/api/v1/namespaces', { metadata: { name: nameOf(index), labels: index < 10 ? { team: 'shop' } : {} } });
+    await admin.create(`/api/v1/namespaces/${nameOf(index)}/configmaps`, { metadata: { name: 'settings' }, data: { value: '1' } });
+  });
+  await admin.create('/api/v1/namespaces', { metadata: { name: 'tenants' } });
+  const create = (plural: string, kind: string, name: string, spec: object): Promise<unknown> => admin.create(`${api('tenants')}/${plural}`, kollectObject(kind, 'tenants', name, spec));
+  await create('kollectprofiles', 'KollectProfile', 'profile', { targetGVK: { version: 'v1', kind: 'ConfigMap' }, attributes: [{ name: 'value', path: '$.data.value' }] });
+  for (const name of ['first', 'second']) await create('kollecttargets', 'KollectTarget', name, { profileRef: 'profile', namespaceSelector: { matchLabels: { team: 'shop' } } });
+  const { controller, leaves, lists } = await controllerBehindProxy(t);
+  const count = (name: string): number => controller.rows.get('tenants', name)?.count ?? 0;
+  const have = (wanted: number): Promise<unknown> => eventually(() => count('first') === wanted && count('second') === wanted, { timeoutMs: patienceMs, what: `${wanted} rows` });
+  await have(10);
+  const path = /\/configmaps$/;
+  const before = lists(path);
+  const started = performance.now();
+  await forEach(namespaces, (index) => admin.patch(`/api/v1/namespaces/${nameOf(index)}`, { type: 'merge', body: { metadata: { labels: { team: 'shop' } } } }));
+  const labelledMs = performance.now() - started;
+  await have(namespaces);
+  t.comment(`${lists(path) - before} lists for namespaces labelled within ${Math.round(labelledMs)} ms`);
+  // One for each backfill delay that labelling takes, at most, and the two that its ends may need.
+  t.ok(lists(path) - before <= 2 + labelledMs / (0.75 * backfillDelayMs), `${lists(path) - before} lists`);
   t.strictSame(leaves, [], 'no row left');
 });

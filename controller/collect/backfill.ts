@@ -29,7 +29,7 @@ export interface BackfillOptions {
   isFed: (subscription: Subscription) => boolean;
   apply: (object: KubeObject, subscriptions: Iterable<Subscription>) => void;
   /** A list is complete for a subscription: of a namespace, or of everything. */
-  complete: (subscription: Subscription, epoch: number, spared: ReadonlySet<string>, namespace: string | undefined) => void;
+  complete: (subscription: Subscription, epoch: number, spared: ReadonlySet<string>, namespace: string | undefined) => Promise<void>;
   /** All that these wanted was listed. */
   served: (subscriptions: Iterable<Subscription>) => void;
 }
@@ -164,7 +164,7 @@ export class Backfill {
     });
     // What the pages passed over exists, or was removed by the watch.
     const spared = newer.union(untaken);
-    for (const [subscription, epoch] of epochs) complete(subscription, epoch, spared, namespace);
+    for (const [subscription, epoch] of epochs) await complete(subscription, epoch, spared, namespace);
   }
 }
 

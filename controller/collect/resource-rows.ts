@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto';
+import { inTurns } from '../../shared/in-turns.ts';
 import { RefusedObjects } from './refused-objects.ts';
+import { RowMap } from './row-map.ts';
 import type { RowFacts, StoredRow } from './row-store.ts';
 
 /** The target that rows of a resource belong to. */
@@ -17,14 +19,15 @@ export interface RowOwner {
 }
 
 /**
- * The rows that one target has of one resource, in maps by namespace and uid: one large map would stop the process for tens of milliseconds when it
- * grows. Lists of a resource say nothing of the rows of another one.
+ * The rows that one target has of one resource, by namespace and uid. Lists of a resource say nothing of the rows of another one.
+ *
+ * What removes many rows removes the first at once and the rest in turns with everybody else. Rows that are seen meanwhile stay.
  */
 export class ResourceRows {
   /** What exists and has no row. */
   readonly refused = new RefusedObjects();
   readonly #owner: RowOwner;
-  readonly #namespaces = new Map<string, Map<string, StoredRow>>();
+  readonly #namespaces = new Map<string, RowMap>();
   #epoch = 0;
 
   constructor(owner: RowOwner) {
@@ -45,8 +48,12 @@ export class ResourceRows {
     return this.#namespaces.get(namespace)?.get(uid);
   }
 
+  get isEmpty(): boolean {
+    return this.#namespaces.size === 0;
+  }
+
   /** The rows by namespace. */
-  byNamespace(): Iterable<ReadonlyMap<string, StoredRow>> {
+  byNamespace(): Iterable<Pick<RowMap, 'values' | 'pieces'>> {
     return this.#namespaces.values();
   }
 
@@ -65,7 +72,7 @@ export class ResourceRows {
     let rows = this.#namespaces.get(facts.namespace);
     const before = rows?.get(facts.uid);
     if (before === undefined && this.#refuses(facts.namespace, facts.uid, facts.payload)) return 'refused';
-    if (!rows) this.#namespaces.set(facts.namespace, (rows = new Map()));
+    if (!rows) this.#namespaces.set(facts.namespace, (rows = new RowMap()));
     if (before !== undefined && before.payload === facts.payload) {
       // A list tells of objects that did not change at all.
       if (before.resourceVersion !== facts.resourceVersion) this.#owner.unchanged();
@@ -105,19 +112,17 @@ export class ResourceRows {
   }
 
   /** Removes all rows: something proves that the target may have none of this resource. */
-  clear(): void {
-    for (const namespace of this.#namespaces.keys()) this.removeNamespace(namespace);
+  async clear(): Promise<void> {
     this.refused.clear();
+    await this.#sweep(this.#namespaces.keys(), this.beginList());
   }
 
-  /** Removes the rows of a namespace that the target does not select any more. */
+  /** Removes the rows of a namespace that the target does not select any more. Returns how many there are. */
   removeNamespace(namespace: string): number {
     this.refused.deleteNamespace(namespace);
-    const rows = this.#namespaces.get(namespace);
-    if (!rows) return 0;
-    const uids = [...rows.keys()];
-    for (const uid of uids) this.remove(namespace, uid);
-    return uids.length;
+    const count = this.#namespaces.get(namespace)?.size ?? 0;
+    if (count > 0) void this.#sweep([namespace], this.beginList());
+    return count;
   }
 
   /** A list begins; what is seen from here on counts as confirmed. The result names this list to `completeList`. */
@@ -140,17 +145,25 @@ export class ResourceRows {
 
   /**
    * The list is complete: what nobody saw since it began is gone, but for `spared` uids, which exist and could not be read. A list of one
-   * namespace says so of that namespace only. Of several lists of the same, complete the one that began last. Returns the number of rows removed.
+   * namespace says so of that namespace only. Of several lists of the same, complete the one that began last. Resolves to the number of rows removed.
    */
-  completeList(epoch: number, spared?: ReadonlySet<string>, namespace?: string): number {
+  async completeList(epoch: number, spared?: ReadonlySet<string>, namespace?: string): Promise<number> {
     this.refused.listed(epoch, spared, namespace);
+    return await this.#sweep(namespace === undefined ? this.#namespaces.keys() : [namespace], epoch, spared);
+  }
+
+  async #sweep(namespaces: Iterable<string>, epoch: number, spared?: ReadonlySet<string>): Promise<number> {
     let swept = 0;
-    for (const name of namespace === undefined ? this.#namespaces.keys() : [namespace]) {
-      for (const row of this.#namespaces.get(name)?.values() ?? []) {
-        if (row.epoch < epoch && !spared?.has(row.uid) && this.remove(name, row.uid)) swept++;
-      }
-    }
+    await inTurns(this.#rowsOf(namespaces), (row) => {
+      // Another one may have taken its place.
+      const isStale = row.epoch < epoch && !spared?.has(row.uid) && this.get(row.namespace, row.uid) === row;
+      if (isStale && this.remove(row.namespace, row.uid)) swept++;
+    });
     return swept;
+  }
+
+  *#rowsOf(namespaces: Iterable<string>): Generator<StoredRow> {
+    for (const namespace of namespaces) yield* this.#namespaces.get(namespace)?.values() ?? [];
   }
 
   #refuses(namespace: string, uid: string, payload: string): boolean {

@@ -129,10 +129,10 @@ export class ResourceWatch implements ReflectorHandler {
     this.changed(object);
   }
 
-  listCompleted(_epoch: number, _resourceVersion: string, untaken?: ReadonlySet<string>): void {
+  async listCompleted(_epoch: number, _resourceVersion: string, untaken?: ReadonlySet<string>): Promise<void> {
     const completed = [...this.#epochs];
     this.#epochs.clear();
-    for (const [subscription, epoch] of completed) this.#sweep(subscription, epoch, untaken, this.#options.namespace);
+    for (const [subscription, epoch] of completed) await this.#sweep(subscription, epoch, untaken, this.#options.namespace);
     this.#served(completed.map(([subscription]) => subscription));
   }
 
@@ -173,9 +173,9 @@ export class ResourceWatch implements ReflectorHandler {
     if (errors.length > 0) throw errors[0];
   }
 
-  #sweep(subscription: Subscription, epoch: number, spared: ReadonlySet<string> | undefined, namespace: string | undefined): void {
+  async #sweep(subscription: Subscription, epoch: number, spared: ReadonlySet<string> | undefined, namespace: string | undefined): Promise<void> {
     if (!this.#subscriptions.has(subscription)) return;
-    const swept = subscription.rows.completeList(epoch, spared, namespace);
+    const swept = await subscription.rows.completeList(epoch, spared, namespace);
     if (swept === 0) return;
     const target = `${subscription.rows.namespace}/${subscription.rows.name}`;
     this.#options.logger.info('rows of objects that are gone were removed after a list', { target, rows: swept });

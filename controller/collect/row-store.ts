@@ -76,6 +76,8 @@ export class TargetRows {
   #failing = 0;
   /** In the order of their keys. */
   #resources = new Map<string, ResourceRows>();
+  /** Keys of those that the target collects. */
+  #retained: ReadonlySet<string> = new Set();
   /** Rows that stand behind another one of their object. */
   readonly #behind = new Set<StoredRow>();
   readonly #surroundings: Surroundings;
@@ -149,16 +151,13 @@ export class TargetRows {
 
   /** Removes the rows of all resources but these: the target does not collect the others any more. */
   retain(keys: ReadonlySet<string>): void {
-    for (const [key, rows] of this.#resources) {
-      if (keys.has(key)) continue;
-      rows.clear();
-      this.#resources.delete(key);
-    }
+    this.#retained = keys;
+    for (const [key, rows] of this.#resources) if (!keys.has(key)) void this.#drop(key, rows);
   }
 
   /** Removes all rows: something proves that the target may have none. */
   clear(): void {
-    for (const rows of this.#resources.values()) rows.clear();
+    for (const rows of this.#resources.values()) void rows.clear();
   }
 
   /** Rows that may be added, as far as those that are there tell how large a row is. */
@@ -177,6 +176,18 @@ export class TargetRows {
         else yield* rows.values().filter((row) => !this.#behind.has(row));
       }
     }
+  }
+
+  /** The same as they are now, in arrays: a tenth of the time that it takes to walk through them. */
+  pieces(): (readonly Row[])[] {
+    const pieces = [...this.#resources.values()].flatMap((resource) => [...resource.byNamespace()].flatMap((rows) => rows.pieces()));
+    return this.#behind.size === 0 ? pieces : pieces.map((rows) => rows.filter((row) => !this.#behind.has(row)));
+  }
+
+  async #drop(key: string, rows: ResourceRows): Promise<void> {
+    await rows.clear();
+    // The target may collect it again by now.
+    if (!this.#retained.has(key) && rows.isEmpty) this.#resources.delete(key);
   }
 
   #refuses(rows: ResourceRows, namespace: string, uid: string, payload: string): boolean {

@@ -319,9 +319,11 @@ export class Binding {
 }
 
 /** Rows refused by earlier passes that this one did not touch. */
-function stillRejected(rejected: readonly RejectedRow[], { change, upserts }: PassPlan): RejectedRow[] {
+function stillRejected(rejected: readonly RejectedRow[], { change, partial }: PassPlan): RejectedRow[] {
   if (rejected.length === 0) return [];
-  const touched = new Set([...upserts, ...change.deletes].map(({ targetName, uid }) => `${targetName}/${uid}`));
+  const uids = new Set(rejected.map(({ key }) => key.uid));
+  const touched = new Set<string>();
+  for (const rows of [...partial, change.deletes]) for (const { targetName, uid } of rows) if (uids.has(uid)) touched.add(`${targetName}/${uid}`);
   return rejected.filter(
     ({ key }) =>
       !touched.has(`${key.targetName}/${key.uid}`) &&

@@ -27,8 +27,8 @@ export interface PassPlan {
   uncompared: ReadonlySet<TargetRows>;
   knownTargets: readonly string[];
   change: SinkChange;
-  /** What `change` hands over in slices. */
-  upserts: readonly ExportRow[];
+  /** What `change` hands over of targets that are not complete in it. */
+  partial: readonly (readonly ExportRow[])[];
   /** Rows that the destination holds afterwards, and their digest. */
   rows: number;
   digest: string;
@@ -67,7 +67,6 @@ export function planPass(input: PassInput): PassPlan | undefined {
   const targets = new Set([...settled, ...complete, ...incomplete]);
   const uncompared = new Set([...(cursor?.uncompared ?? []), ...incomplete]).intersection(targets).difference(new Set(complete));
   const digest = new SnapshotDigest();
-  const upserts: Row[] = delta?.upserts ?? [];
   let rows = 0;
   for (const target of targets) {
     digest.addAll(target.digest);
@@ -75,7 +74,8 @@ export function planPass(input: PassInput): PassPlan | undefined {
   }
   // Of a target that is awaited, or was never compared, the destination may hold anything.
   const told = uncompared.size === 0 && targets.size === view.targets.size;
-  for (const target of [...complete, ...incomplete]) for (const row of target.rows()) upserts.push(row);
+  const partial: (readonly Row[])[] = [delta?.upserts ?? [], ...incomplete.flatMap((target) => target.pieces())];
+  const upserts = [...partial, ...complete.flatMap((target) => target.pieces())];
   return {
     mode: complete.length + incomplete.length === 0 && delta ? 'delta' : 'reconcile',
     revision: view.revision,
@@ -84,11 +84,11 @@ export function planPass(input: PassInput): PassPlan | undefined {
     knownTargets,
     rows,
     digest: digest.toString(),
-    upserts,
+    partial,
     change: {
       identity,
       upserts: slices(upserts),
-      upsertCount: upserts.length,
+      upsertCount: upserts.reduce((count, { length }) => count + length, 0),
       deletes: delta?.deletes ?? [],
       completeTargets: complete.map((target) => target.name),
       ...(renamed ? { knownTargets } : {}),
@@ -97,6 +97,17 @@ export function planPass(input: PassInput): PassPlan | undefined {
   };
 }
 
-function* slices(rows: readonly ExportRow[]): Generator<readonly ExportRow[]> {
-  for (let start = 0; start < rows.length; start += sliceRows) yield rows.slice(start, start + sliceRows);
+function* slices(pieces: Iterable<readonly ExportRow[]>): Generator<readonly ExportRow[]> {
+  let slice: ExportRow[] = [];
+  for (const rows of pieces) {
+    for (let start = 0; start < rows.length; ) {
+      const end = start + sliceRows - slice.length;
+      slice = slice.concat(rows.slice(start, end));
+      start = end;
+      if (slice.length < sliceRows) continue;
+      yield slice;
+      slice = [];
+    }
+  }
+  if (slice.length > 0) yield slice;
 }

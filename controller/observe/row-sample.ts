@@ -1,5 +1,5 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AttributeSource, CompiledProfile } from '../../shared/extract/compile-profile.ts';
+import { inTurns } from '../../shared/in-turns.ts';
 import { parseAttributeType } from '../../shared/extract/coerce.ts';
 import type { Json, JsonObject } from '../../shared/extract/json.ts';
 
@@ -7,10 +7,6 @@ import type { Json, JsonObject } from '../../shared/extract/json.ts';
 export const maxLabelSets = 200;
 /** Characters of a label value. */
 const maxLabelLength = 128;
-/** Longer turns delay whoever waits for a watch event. */
-const sliceMs = 5;
-/** Looking at the clock costs a twentieth of a row. */
-const rowsBetweenLooks = 32;
 
 export interface RowSeries {
   /** Name of the metric, or of the attribute. */
@@ -38,15 +34,10 @@ export interface RowSample {
  */
 export async function sampleRows(rows: Iterable<{ readonly payload: string }>, { attributes, metrics }: Pick<CompiledProfile, 'attributes' | 'metrics'>): Promise<RowSample> {
   const collectors = metrics.length === 0 ? attributes.map(sumOfAttribute) : metrics.map(({ name, path, labels = [] }) => (labels.length === 0 ? sum(name, path, true) : sumByLabels(name, path, labels)));
-  let since = performance.now();
-  let seen = 0;
-  for (const { payload } of rows) {
+  await inTurns(rows, ({ payload }) => {
     const { attributes: values } = JSON.parse(payload) as { attributes: JsonObject };
     for (const collector of collectors) collector.add(values);
-    if (++seen % rowsBetweenLooks !== 0 || performance.now() - since < sliceMs) continue;
-    await nextTurn();
-    since = performance.now();
-  }
+  });
   const sample: { plain: RowSeries[]; labeled: LabeledRowSeries[]; capped: string[] } = { plain: [], labeled: [], capped: [] };
   for (const collector of collectors) collector.finish(sample);
   return sample;

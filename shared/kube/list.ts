@@ -1,11 +1,11 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { KubeObject } from '../api/kube-object.ts';
+import { inTurns } from '../in-turns.ts';
 import { KubeApiError } from './api-error.ts';
 import type { ObjectReader, Page, Query } from './pages.ts';
 import { splitLines } from './lines.ts';
 import { readWatchEvent } from './watch-event.ts';
 
-/** A busy page is left to others after this long. */
-const sliceMs = 5;
 /** Lists at one version that may be lost before another way is taken. */
 const pagedAttempts = 2;
 const streamedPage = 500;
@@ -94,22 +94,11 @@ async function* streamedPages(client: ObjectReader, path: string, query: Query, 
   }
 }
 
-/** Works on the objects of a page and lets others have their turn in between. */
+/** Works on the objects of a page in turns with others. */
 export async function inSlices(items: readonly KubeObject[], signal: AbortSignal, work: (object: KubeObject) => void): Promise<void> {
   // Parsing the page took its time, too.
-  await turn();
-  let since = performance.now();
-  for (const item of items) {
-    if (signal.aborted) return;
-    work(item);
-    if (performance.now() - since <= sliceMs) continue;
-    await turn();
-    since = performance.now();
-  }
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  await nextTurn();
+  await inTurns(items, work, () => signal.aborted);
 }
 
 export interface ListOnceOptions {

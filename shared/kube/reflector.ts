@@ -44,12 +44,13 @@ export interface ReflectorState {
  * An object that was deleted and created again under its name comes as `deleted` with the old uid and `changed` with the new one, so keep by uid.
  *
  * Handlers do not throw. If one does, it is logged, the stream goes on, and the object is read again and handed over until it is taken, so that no key
- * is lost. `listCompleted` names the keys (`objectKey`) of what was listed and not taken: they exist, so spare them in a sweep.
+ * is lost. `listCompleted` names the keys (`objectKey`) of what was listed and not taken: they exist, so spare them in a sweep. The watch
+ * begins when it has resolved, and the list is repeated when it rejects.
  */
 export interface ReflectorHandler {
   listStarted(epoch: number): void;
   listed(object: KubeObject, epoch: number): void;
-  listCompleted(epoch: number, resourceVersion: string, untaken: ReadonlySet<string>): void;
+  listCompleted(epoch: number, resourceVersion: string, untaken: ReadonlySet<string>): void | Promise<void>;
   changed(object: KubeObject): void;
   deleted(object: KubeObject): void;
   stateChanged(state: ReflectorState): void;
@@ -206,7 +207,10 @@ export class Reflector {
       });
     }
     if (signal.aborted) return;
-    this.#call(signal, () => handler.listCompleted(epoch, resourceVersion, untaken));
+    let completed: void | Promise<void> = undefined;
+    this.#call(signal, () => (completed = handler.listCompleted(epoch, resourceVersion, untaken)));
+    await completed;
+    if (signal.aborted) return;
     this.#redelivery.retain(untaken);
     this.#resourceVersion = resourceVersion;
     this.#setState(signal, { phase: 'Synced' });

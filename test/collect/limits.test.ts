@@ -60,7 +60,7 @@ t.test('limits hold for all resources of a target together', async (t) => {
   t.equal(pods.upsert(facts('d')), 'refused');
   t.equal(pods.upsert(facts('a')), 'created', 'an object that has a row already');
   t.match([target.count, target.refused, target.shortage], [2, { count: 2, more: false, any: true }, 'maxRows']);
-  pods.completeList(pods.beginList());
+  await pods.completeList(pods.beginList());
   t.equal(target.refused.count, 1, 'a list of one resource tells nothing of what another one refused');
   t.equal(target.count, 1);
   target.clear();
@@ -80,11 +80,11 @@ t.test('what was refused is forgotten when it is gone, not wanted, or not listed
   const list = rows.beginList();
   rows.upsert(facts('a'));
   rows.upsert(facts('e'));
-  rows.completeList(list, undefined, 'pay');
+  await rows.completeList(list, undefined, 'pay');
   t.equal(target.refused.count, 2, 'a list of another namespace says nothing');
-  rows.completeList(list);
+  await rows.completeList(list);
   t.equal(target.refused.count, 1, 'c was not listed');
-  t.equal(rows.completeList(rows.beginList(), new Set(['a', 'e'])), 0);
+  t.equal(await rows.completeList(rows.beginList(), new Set(['a', 'e'])), 0);
   t.equal(target.refused.count, 1, 'what a list did not look at is as it was');
   rows.clear();
   t.equal(target.refused.any, false);

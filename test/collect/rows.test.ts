@@ -1,10 +1,12 @@
 import t from 'tap';
 import { createHash } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SnapshotDigest } from '../../controller/collect/digest.ts';
 import { compileProfile } from '../../shared/extract/compile-profile.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { objectKey } from '../../shared/kube/object-key.ts';
 import { Subscription } from '../../controller/collect/subscription.ts';
+import type { ResourceRows } from '../../controller/collect/resource-rows.ts';
 import { RowStore, type Row, type TargetRows } from '../../controller/collect/row-store.ts';
 
 const facts = (uid: string, payload: string, namespace = 'shop') => ({ namespace, name: uid, uid, payload, resourceVersion: '1', failures: 0 });
@@ -78,7 +80,7 @@ t.test('a complete list sweeps what it did not confirm, and nothing else', async
   rows.upsert(facts('a', 'a'));
   rows.upsert(facts('d', 'd'));
   rows.remove('shop', 'c');
-  t.equal(rows.completeList(list), 1, 'b was neither listed nor seen');
+  t.equal(await rows.completeList(list), 1, 'b was neither listed nor seen');
   t.strictSame(uids(target), ['a', 'd']);
 });
 
@@ -92,9 +94,9 @@ t.test('lists of single namespaces sweep these, whatever else is listed meanwhil
   rows.upsert(facts('a', 'a', 'north'));
   const south = rows.beginList();
   rows.upsert(facts('c', 'c', 'south'));
-  t.equal(rows.completeList(north, undefined, 'north'), 1, 'b was not listed');
+  t.equal(await rows.completeList(north, undefined, 'north'), 1, 'b was not listed');
   t.strictSame(uids(target), ['a', 'c', 'd'], 'the other namespace is not touched');
-  t.equal(rows.completeList(south, new Set(['d']), 'south'), 0, 'd could not be read');
+  t.equal(await rows.completeList(south, new Set(['d']), 'south'), 0, 'd could not be read');
   t.strictSame(uids(target), ['a', 'c', 'd']);
 });
 
@@ -108,7 +110,7 @@ t.test('lists of one resource say nothing of the rows of another', async (t) => 
   const list = maps.beginList();
   maps.upsert(facts('a', 'a'));
   for (let lists = 0; lists < 3; lists++) pods.beginList();
-  t.equal(maps.completeList(list), 1);
+  t.equal(await maps.completeList(list), 1);
   t.strictSame(uids(target), ['a', 'c', 'd']);
   t.strictSame([target.count, target.bytes, target.failing], [3, 3, 2]);
   maps.removeNamespace('shop');
@@ -118,7 +120,35 @@ t.test('lists of one resource say nothing of the rows of another', async (t) => 
   target.retain(new Set(['v1/ConfigMap']));
   t.strictSame(journal, ['web c>-', 'web d>-'], 'what is not collected any more leaves');
   t.strictSame([target.count, target.failing, target.digest.toString()], [0, 0, '0'.repeat(64)]);
+  await nextTurn();
   t.not(target.resource('v1/Pod'), pods);
+});
+
+t.test('very many rows leave in turns with others, and what is seen meanwhile stays', async (t) => {
+  const { store } = storeWithJournal();
+  const target = store.open('shop', 'web');
+  const many = 60_000;
+  const uid = (index: number): string => `uid-${index}`;
+  const leave: Record<string, (rows: ResourceRows) => unknown> = {
+    'of a namespace': (rows) => rows.removeNamespace('shop'),
+    'after a list': (rows) => rows.completeList(rows.beginList()),
+    'of a resource': () => target.retain(new Set(['v1/Pod'])),
+  };
+  for (const [which, remove] of Object.entries(leave)) {
+    const rows = target.resource('v1/ConfigMap');
+    for (let index = 0; index < many; index++) rows.upsert(facts(uid(index), uid(index)));
+    t.strictSame([target.count, target.pieces().flat().length, [...target.rows()].length], [many, many, many]);
+    remove(rows);
+    t.ok(target.count > 0 && target.count < many, `${which}: ${target.count} are left for later turns`);
+    // The last ones are still there, the first are created again.
+    for (const index of [0, many - 1]) rows.upsert(facts(uid(index), uid(index)));
+    while (target.count > 2) await nextTurn();
+    t.strictSame(uids(target), [uid(0), uid(many - 1)]);
+    await nextTurn();
+    if (which === 'of a resource') t.equal(target.resource('v1/ConfigMap'), rows, 'which has rows again');
+    for (const index of [0, many - 1]) rows.remove('shop', uid(index));
+    t.strictSame([target.count, target.bytes, target.digest.toString()], [0, 0, '0'.repeat(64)]);
+  }
 });
 
 t.test('an object that two resources serve is one row, that of the first by key', async (t) => {
@@ -189,7 +219,7 @@ t.test('objects that are served without a uid are kept by namespace and name', a
   subscription.remove(object('b', 1));
   const list = rows.beginList();
   subscription.apply(object('a', 1, 'pay'));
-  rows.completeList(list, new Set([objectKey(object('a', 2))]));
+  await rows.completeList(list, new Set([objectKey(object('a', 2))]));
   t.strictSame(uids(target), ['pay/a', 'shop/a'], 'one was listed, one exists and could not be read');
   t.equal(objectKey({ metadata: { name: 'node' } }), '/node');
 });

@@ -6,6 +6,7 @@ import type { SinkDirectory } from './inventory/sink-directory.ts';
 import { checkObject } from './object-check.ts';
 import type { SinkFamily } from './sinks/contract.ts';
 import { openSink, type OpenSinkOptions, type SinkObject } from './sinks/runtime/open-sink.ts';
+import { SinkGate } from './sinks/runtime/sink-gate.ts';
 
 interface Runtime extends Omit<OpenSinkOptions, 'sink' | 'installation'> {
   installation: () => Promise<string | undefined>;
@@ -22,6 +23,8 @@ export const sinkKinds = {
 export class CachedSinkDirectory implements SinkDirectory {
   readonly #caches: Record<SinkFamily, ObjectCache<KubeObject>>;
   readonly #runtime: Runtime;
+  /** One for each destination that was ever opened. */
+  readonly #gates = new Map<string, SinkGate>();
 
   constructor(caches: Record<SinkFamily, ObjectCache<KubeObject>>, runtime: Runtime) {
     this.#caches = caches;
@@ -39,8 +42,10 @@ export class CachedSinkDirectory implements SinkDirectory {
     if (!raw) throw new KollectError('KOL_SINK_NOT_FOUND', `no ${kind} "${name}" in namespace "${namespace}"`);
     const checked = checkObject<SinkObject>(kind, raw, this.#runtime.policy);
     if (!checked.object) throw new KollectError('KOL_SINK_CONFIG', `${kind} "${name}": ${checked.message}`);
-    const { sink, backend, fingerprint } = await openSink({ ...this.#runtime, installation: await this.#runtime.installation(), sink: checked.object });
-    return { sink, type: backend.type, cluster: checked.object.spec.cluster?.trim() ?? '', fingerprint };
+    const { sink, backend, destination, fingerprint } = await openSink({ ...this.#runtime, installation: await this.#runtime.installation(), sink: checked.object });
+    let queue = this.#gates.get(destination);
+    if (queue === undefined) this.#gates.set(destination, (queue = new SinkGate(backend.capabilities.concurrency)));
+    return { sink, type: backend.type, cluster: checked.object.spec.cluster?.trim() ?? '', fingerprint, queue };
   }
 
   onChange(listener: (family: SinkFamily, namespace: string, name: string) => void): void {

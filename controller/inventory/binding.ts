@@ -1,8 +1,8 @@
 import { KollectError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { TargetRows } from '../collect/row-store.ts';
-import type { InventoryIdentity, RejectedRow, Sink, SinkFamily } from '../sinks/contract.ts';
-import { retryDelayMs } from './backoff.ts';
+import type { InventoryIdentity, PassQueue, PassRequest, RejectedRow, Sink, SinkFamily } from '../sinks/contract.ts';
+import { retryDelayMs } from '../backoff.ts';
 import { planPass, type Cursor, type PassPlan } from './pass.ts';
 import type { InventoryView } from './view.ts';
 
@@ -21,6 +21,8 @@ export interface OpenSink {
   cluster: string;
   /** Identifies the destination, without credentials. */
   fingerprint: string;
+  /** Of all who write to the destination. */
+  queue: PassQueue;
 }
 
 export interface BindingObserver {
@@ -75,12 +77,14 @@ export class Binding {
   /** A write was tried, so the sink may hold rows even if it was not confirmed. */
   #tried = false;
   #opened: OpenSink | undefined;
+  /** Of the sink as it was opened last: it holds us back after failures, also while there is no sink. */
+  #queue: PassQueue | undefined;
   /** The sink object changed since it was opened. */
   #outdated = false;
   #timer: NodeJS.Timeout | undefined;
   #armedAt = Infinity;
   #running: Promise<void> | undefined;
-  /** Monotonic times in milliseconds: when somebody wants a pass, when the destination is to be checked, and what backoff forbids. */
+  /** Monotonic times in milliseconds: when somebody wants a pass, when the destination is to be checked, and when a sink that could not be opened is tried again. */
   #wantedAt = Infinity;
   #checkAt = Infinity;
   #notBefore = 0;
@@ -116,6 +120,7 @@ export class Binding {
     this.#dropCursor();
     this.#failures = 0;
     this.#notBefore = 0;
+    this.#queue?.release(this.#name);
     this.#want(coalesceMs);
   }
 
@@ -137,6 +142,7 @@ export class Binding {
     this.#abort.abort();
     clearTimeout(this.#timer);
     await this.#running;
+    this.#queue?.release(this.#name);
     this.#dropCursor();
     await this.#closeSink();
   }
@@ -163,16 +169,47 @@ export class Binding {
   }
 
   async #run(): Promise<void> {
+    if (this.#isTurning()) return this.#want(turningLookMs);
     try {
-      const { view, isTurning } = this.options;
-      if (view.targets.values().some((target) => isTurning(target))) return this.#want(turningLookMs);
-      const plan = this.#plan();
-      if (plan) await this.#pass(plan);
-      else if (this.#cursor && (this.state.phase === 'Failed' || performance.now() >= this.#checkAt)) await this.#check();
-      else this.options.onChange(this);
+      if (!this.#plan() && !this.#isCheckDue()) {
+        this.options.onChange(this);
+        return;
+      }
+      this.#queue ??= (await this.#open()).queue;
     } catch (error) {
-      if (!this.#abort.signal.aborted) await this.#fail(asKollectError(error));
+      await this.#fail(asKollectError(error), 'unopened');
+      return;
     }
+    const { namespace, name } = this.options.inventory;
+    const request: PassRequest = {
+      inventory: `${namespace}/${name}`,
+      binding: this.#name,
+      mode: this.#cursor ? 'delta' : 'full',
+      signal: this.#abort.signal,
+      held: (error) => {
+        this.state = { ...this.state, phase: 'Failed', error };
+        this.options.onChange(this);
+      },
+    };
+    // What is to be done is decided when it is our turn: all that happened meanwhile belongs to it.
+    await this.#queue.pass(request, () => this.#work()).catch((error: unknown) => this.#fail(asKollectError(error), 'queued'));
+  }
+
+  async #work(): Promise<void> {
+    if (this.#isTurning()) return this.#want(turningLookMs);
+    const plan = this.#plan();
+    if (plan) await this.#pass(plan);
+    else if (this.#isCheckDue()) await this.#check();
+    else this.options.onChange(this);
+  }
+
+  #isTurning(): boolean {
+    const { view, isTurning } = this.options;
+    return view.targets.values().some((target) => isTurning(target));
+  }
+
+  #isCheckDue(): boolean {
+    return this.#cursor !== undefined && (this.state.phase === 'Failed' || performance.now() >= this.#checkAt);
   }
 
   #plan(): PassPlan | undefined {
@@ -260,6 +297,7 @@ export class Binding {
       await this.#closeSink();
     }
     this.#opened ??= await this.options.open();
+    this.#queue = this.#opened.queue;
     return this.#opened;
   }
 
@@ -278,10 +316,11 @@ export class Binding {
     this.options.onChange(this);
   }
 
-  async #fail(error: KollectError): Promise<void> {
+  async #fail(error: KollectError, where: 'unopened' | 'queued'): Promise<void> {
+    if (this.#abort.signal.aborted) return;
     this.#failures++;
-    const delayMs = error.retryAfterMs ?? retryDelayMs(error.class, this.#failures);
-    this.#notBefore = performance.now() + delayMs;
+    // The queue lets us in when it is time; nobody else does so before there is one.
+    if (where === 'unopened') this.#notBefore = performance.now() + (error.retryAfterMs ?? retryDelayMs(error.class, this.#failures));
     this.state = { ...this.state, phase: 'Failed', error };
     if (error.code === 'KOL_SINK_DESTINATION_LOST') this.#dropCursor();
     if (error.class === 'terminal' || error.reason === 'SecretResolveFailed') {
@@ -295,7 +334,6 @@ export class Binding {
       error_class: error.class,
       reason: error.reason,
       error: error.message,
-      retryInMs: Math.round(delayMs),
     });
     this.#want(0);
     this.options.onChange(this);
@@ -311,6 +349,10 @@ export class Binding {
     this.#drops++;
     if (this.#cursor) this.options.view.release(this.#cursor.reader);
     this.#cursor = undefined;
+  }
+
+  get #name(): string {
+    return `${this.options.inventory.namespace}/${this.options.inventory.name} ${this.key}`;
   }
 
   #identity(cluster: string): InventoryIdentity {

@@ -1,3 +1,5 @@
+import type { KollectError } from '../../shared/errors.ts';
+
 /**
  * The one interface between inventories and backends. A backend is a folder `controller/sinks/<type>/` that exports a `Backend`;
  * everything it needs reaches it through `open`, and everything it did comes back from `write`.
@@ -188,4 +190,26 @@ export interface Backend<Spec = unknown> {
   /** Secret that the backend reads, with the namespace still optional. Undefined: none. */
   secretRef(spec: Spec): { name: string; namespace?: string | undefined } | undefined;
   open(context: OpenContext<Spec>): Promise<Sink>;
+}
+
+/** Who wants to write to a destination, and how much. */
+export interface PassRequest {
+  /** Inventories take turns. */
+  inventory: string;
+  /** The inventory's reference to the sink; its failures are its own. */
+  binding: string;
+  /** `full`: the cost follows the inventory. Deltas go first. */
+  mode: 'delta' | 'full';
+  /** Ends the waiting. */
+  signal: AbortSignal;
+  /** Called when somebody else found the destination not available, and the turn comes later for that. */
+  held?: ((error: KollectError) => void) | undefined;
+}
+
+/** What stands in front of one destination, for all who write to it. */
+export interface PassQueue {
+  /** Runs `work` when its turn has come. After a failure, the next turn of whom it concerns comes after a while, so callers repeat at once. */
+  pass<T>(request: PassRequest, work: () => Promise<T>): Promise<T>;
+  /** Forgets the failures of a binding: its cause was mended, or it is gone. */
+  release(binding: string): void;
 }

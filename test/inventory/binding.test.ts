@@ -3,12 +3,14 @@ import { RowStore } from '../../controller/collect/row-store.ts';
 import { Binding, type BindingOptions } from '../../controller/inventory/binding.ts';
 import { InventoryView } from '../../controller/inventory/view.ts';
 import { KollectError } from '../../shared/errors.ts';
+import { SinkGate } from '../../controller/sinks/runtime/sink-gate.ts';
 import { createLogger } from '../../shared/log.ts';
 import { MemoryPlace, MemorySink } from '../sinks/memory.ts';
 
 const facts = (uid: string, payload = uid) => ({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
 
 function setUp(options: Partial<BindingOptions> = {}) {
+  const queue = new SinkGate(2);
   const store = new RowStore();
   const place = new MemoryPlace();
   const sink = new MemorySink(place);
@@ -28,7 +30,7 @@ function setUp(options: Partial<BindingOptions> = {}) {
     inventory: { namespace: 'shop', name: 'inventory', generation: 1 },
     isSynced: (target) => synced.has(target.name),
     isTurning: (target) => turning.has(target.name),
-    open: async () => ({ sink, type: 'memory', cluster: '', fingerprint: 'here' }),
+    open: async () => ({ sink, type: 'memory', cluster: '', fingerprint: 'here', queue }),
     intervalMs: 0,
     previous: undefined,
     logger: createLogger({ level: 'error', format: 'text', name: 'test' }),
@@ -120,11 +122,12 @@ t.test('the interval asks one question, and a difference is mended', async (t) =
 });
 
 t.test('another destination behind the same sink is filled from the beginning', async (t) => {
+  const queue = new SinkGate(2);
   let fingerprint = 'here';
   const first = new MemorySink(new MemoryPlace());
   const other = new MemorySink(new MemoryPlace());
   const { store, binding } = setUp({
-    open: async () => ({ sink: fingerprint === 'here' ? first : other, type: 'memory', cluster: '', fingerprint }),
+    open: async () => ({ sink: fingerprint === 'here' ? first : other, type: 'memory', cluster: '', fingerprint, queue }),
   });
   store.open('shop', 'web').resource('v1/ConfigMap').upsert(facts('a'));
   await until(() => first.place.writes.length === 1);
@@ -162,13 +165,14 @@ t.test('a comparison that is asked for while a pass runs is done after it, and l
 });
 
 t.test('a sink that is not there yet is found later', async (t) => {
+  const queue = new SinkGate(2);
   let exists = false;
   const place = new MemoryPlace();
   const sink = new MemorySink(place);
   const { store, binding } = setUp({
     open: async () => {
       if (!exists) throw new KollectError('KOL_SINK_NOT_FOUND', 'no sink', { retryAfterMs: 10 });
-      return { sink, type: 'memory', cluster: '', fingerprint: 'here' };
+      return { sink, type: 'memory', cluster: '', fingerprint: 'here', queue };
     },
   });
   store.open('shop', 'web').resource('v1/ConfigMap').upsert(facts('a'));

@@ -484,9 +484,16 @@ t.test('connection strings are read as PostgreSQL reads them, and no error repea
     ['postgres://u@h/d?sslrootcert=/etc/passwd', /use spec\.tls\.caSecretRef/],
     ['postgres://u@h/d?sslkey=/x', /use spec\.tls\.clientCertificateSecretRef/],
     ['host=h user=u port=http', /port that is not a number/],
+    ['postgres://u:p@h:543x/d', /port that is not a number from 1 to 65535/],
+    ['postgres://u:p@[2001:db8::1]:70000/d?sslmode=require', /port that is not a number/],
+    ['postgres://h:0/d', /port that is not a number|names no user/],
+    ['postgres://u:p/w@h:5432/d', /percent-encode/],
+    ['postgres://u:p#w@h:70000/d', /percent-encode/],
     ['mysql://u@h/d', /neither a URL .* nor a list of pairs/],
     ['postgres://u:50%-off@h/d', /percent/],
   ];
   for (const [dsn, message] of bad) t.throws(() => parseDsn(dsn), { code: 'KOL_SINK_CONFIG', message }, dsn);
   t.match(await failure(open({ dsn: `postgres://u:${canary}/#@h/d` })), { code: 'KOL_SINK_CONFIG' });
+  t.match(await failure(open({ dsn: `db.example ${canary}` })), { message: 'the connection string in the Secret is neither a URL (postgres://user:password@host:5432/database) nor a list of pairs (host=… user=…)' });
+  t.notMatch((await failure(open({ dsn: 'password' }))).message, 'user:password', 'unless that is the password');
 });

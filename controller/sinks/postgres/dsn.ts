@@ -62,6 +62,7 @@ function fromUrl(text: string): Map<string, string> {
   try {
     url = new URL(text);
   } catch {
+    if (hasBadPort(text)) throw badPort();
     throw invalid('is no URL that can be read: percent-encode the characters of user and password that have a meaning in URLs, such as / # ? @ : %');
   }
   const fields = new Map<string, string>();
@@ -93,8 +94,19 @@ function fromPairs(text: string): Map<string, string> {
 function portOf(text: string | undefined): number {
   if (text === undefined) return defaultPort;
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (port < 1 || port > 65_535) throw invalid('has a port that is not a number from 1 to 65535');
+  if (port < 1 || port > 65_535) throw badPort();
   return port;
+}
+
+/** The port is what keeps the URL from being read, and not a character of the password. */
+function hasBadPort(url: string): boolean {
+  const [, authority = '', rest = ''] = /^[^:]+:\/\/([^/?#]*)(.*)$/s.exec(url) ?? [];
+  const port = /^(?:.*@)?(?:\[[^\]]*\]|[^:@]*):([^:@]*)$/s.exec(authority)?.[1];
+  return port !== undefined && !rest.includes('@') && !(/^\d*$/.test(port) && Number(port) <= 65_535);
+}
+
+function badPort(): KollectError {
+  return invalid('has a port that is not a number from 1 to 65535');
 }
 
 function decode(text: string): string {

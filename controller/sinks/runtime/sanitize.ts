@@ -63,12 +63,15 @@ function isSecretKey(key: string): boolean {
   return secretKeys.test(key);
 }
 
+const exampleUserinfo = 'user:password';
+
 type Replacement = [RegExp, (...match: string[]) => string];
 
 const patterns: readonly Replacement[] = [
   [/-----BEGIN [A-Z0-9 ]+-----[\s\S]*?(?:-----END [A-Z0-9 ]+-----|$)/g, () => hidden],
-  // Userinfo up to the last @ before the path: a password may hold one itself.
-  [/([a-z][a-z0-9+.-]*:\/\/)[^\s/?#]*@/gi, (_all, scheme = '') => `${scheme}${hidden}@`],
+  // Userinfo up to the last @ before the path: a password may hold one itself. Our own messages show how a URL looks; a password that is
+  // really that word is hidden above.
+  [/([a-z][a-z0-9+.-]*:\/\/)([^\s/?#]*)@/gi, (all, scheme = '', userinfo = '') => (userinfo === exampleUserinfo ? all : `${scheme}${hidden}@`)],
   [/\b(authorization|proxy-authorization|private-token|x-api-key)(["']?\s*[:=]\s*["']?)(?:(bearer|basic|token)\s+)?[^\s"',;]+/gi, (_all, name = '', separator = '') => `${name}${separator}${hidden}`],
   [/\b(bearer|basic)\s+[a-z0-9+/_.~=-]{8,}/gi, (_all, scheme = '') => `${scheme} ${hidden}`],
   [pairPattern(), (all, key = '') => (isSecretKey(key) ? `${key}=${hidden}` : all)],

@@ -1,4 +1,4 @@
-import type { ErrorClass } from '../../shared/errors.ts';
+import type { ErrorClass } from '../shared/errors.ts';
 
 /** First delay and ceiling in milliseconds. What a human must mend is still tried again, rarely: the cause may be mended elsewhere. */
 const delays = {

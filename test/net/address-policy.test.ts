@@ -10,7 +10,7 @@ const development = { allowPrivate: true, allowLoopback: true };
 t.test('names and public addresses are fine under every policy', async (t) => {
   const hosts = [
     'kafka.kollect-system.svc', 'github.com', 'GitHub.COM.', 'postgres', 'my_host', 'bücher.example', 'xn--bcher-kva.example', '8.8.8.8', '93.184.216.34', '172.15.0.1',
-    '172.32.0.1', '100.63.255.255', '100.128.0.1', '198.17.0.1', '198.20.0.1', '169.253.1.1', '2606:4700::1111', '[2606:4700::1111]', '64:ff9b::808:808', '2002:808:808::1',
+    '172.32.0.1', '100.63.255.255', '100.128.0.1', '198.17.0.1', '198.20.0.1', '169.253.1.1', '2606:4700::1111', '[2606:4700::1111]', '64:ff9b::808:808', '2606:4700::200:5efe:8.8.8.8', '2606:4700::100:5efe:10.0.0.1', '2002:808:808::1',
     'metadata.example.com', 'localhost.example.com',
   ];
   for (const host of hosts) t.equal(checkHost(host, strict), undefined, host);
@@ -29,7 +29,7 @@ t.test('what is never a sink is refused even where private and loopback addresse
     ['instance-data.ec2.internal', /metadata/],
     ['::ffff:169.254.169.254', /metadata/], ['::ffff:a9fe:a9fe', /metadata/], ['::ffff:100.64.0.1', /provider network/], ['::ffff:0:169.254.169.254', /metadata/], ['::169.254.169.254', /metadata/],
     ['64:ff9b::169.254.169.254', /metadata/], ['64:ff9b::a9fe:a9fe', /metadata/], ['64:ff9b:1::1', /reserved/], ['2002:a9fe:a9fe::1', /metadata/],
-    ['2001:0:4136:e378:8000:63bf:3fff:fdd2', /reserved/], ['100::1', /reserved/], ['2606:4700::5efe:169.254.169.254', /metadata/],
+    ['2001:0:4136:e378:8000:63bf:3fff:fdd2', /reserved/], ['100::1', /reserved/], ['2606:4700::5efe:169.254.169.254', /metadata/], ['2606:4700::200:5efe:169.254.169.254', /metadata/], ['2606:4700::200:5efe:169.254.1.1', /link-local/],
     ['0xa9fea9fe', /metadata/], ['2852039166', /metadata/], ['0251.0376.0251.0376', /metadata/], ['0xa9.0xfe.43518', /metadata/], ['169.254.43518', /metadata/], ['１６９。254。169。254', /metadata/],
   ];
   for (const [host, reason] of hosts) t.match(checkHost(host, development) ?? 'allowed', reason, host);
@@ -47,7 +47,7 @@ t.test('loopback needs the switch for development', async (t) => {
 });
 
 t.test('private addresses are allowed unless the installation is strict', async (t) => {
-  for (const host of ['10.10.10.10', '172.16.9.9', '172.31.255.255', '192.168.1.1', 'fd00::1', 'fc00::1', 'fec0::1', '::ffff:10.0.0.1', '64:ff9b::10.0.0.1', '0x0a.1']) {
+  for (const host of ['10.10.10.10', '172.16.9.9', '172.31.255.255', '192.168.1.1', 'fd00::1', 'fc00::1', 'fec0::1', '::ffff:10.0.0.1', '64:ff9b::10.0.0.1', '2606:4700::200:5efe:10.0.0.1', '0x0a.1']) {
     t.match(checkHost(host, strict) ?? 'allowed', /private address.*--allow-private-sinks=false/, host);
     t.equal(checkHost(host, usual), undefined, host);
   }

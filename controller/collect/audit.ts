@@ -31,6 +31,8 @@ export interface AuditObserver {
 export interface AuditOptions {
   /** Reads metadata only. */
   reader: ObjectReader;
+  /** Those of the watch. */
+  selectors: { labelSelector?: string | undefined; fieldSelector?: string | undefined };
   resource: ApiResource;
   /** The one namespace that is watched; all when unset. */
   namespace?: string | undefined;
@@ -140,14 +142,14 @@ export class Audit {
 
   /** Gives the version of the list. */
   async #compare(run: Run): Promise<string> {
-    const { reader, resource, namespace } = this.#options;
+    const { reader, selectors, resource, namespace } = this.#options;
     const { signal } = run.abort;
     const restarted = (): void => {
       for (const subscription of run.epochs.keys()) run.epochs.set(subscription, subscription.rows.beginList());
       for (const suspects of run.suspects.values()) suspects.clear();
     };
     let version = '';
-    for await (const page of listPages(reader, resource.path(namespace), { signal, restarted })) {
+    for await (const page of listPages(reader, resource.path(namespace), { ...selectors, signal, restarted })) {
       version = page.resourceVersion;
       await inSlices(page.items, signal, (object) => {
         for (const subscription of run.epochs.keys()) compare(object, subscription, run);

@@ -1,8 +1,8 @@
 import type { KubeObject } from '../../shared/api/kube-object.ts';
-import type { KubeClient } from '../../shared/kube/client.ts';
 import type { ApiResource } from '../../shared/kube/discovery.ts';
 import { listOnce } from '../../shared/kube/list.ts';
 import { objectKey } from '../../shared/kube/object-key.ts';
+import type { ObjectReader } from '../../shared/kube/pages.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ListSlots } from './list-slots.ts';
 import type { Subscription } from './subscription.ts';
@@ -15,7 +15,9 @@ const lastBackoffMs = 120_000;
 const maxSingleNamespaces = 8;
 
 export interface BackfillOptions {
-  client: KubeClient;
+  client: ObjectReader;
+  /** Those of the watch. */
+  selectors: { labelSelector?: string | undefined; fieldSelector?: string | undefined };
   resource: ApiResource;
   /** The one namespace that is watched; all when unset. */
   namespace?: string | undefined;
@@ -145,14 +147,14 @@ export class Backfill {
    * come back.
    */
   async #list(namespace: string | undefined, subscriptions: readonly Subscription[], { abort, newer }: { abort: AbortController; newer: Set<string> }): Promise<void> {
-    const { client, resource, logger, apply, complete } = this.#options;
+    const { client, selectors, resource, logger, apply, complete } = this.#options;
     const epochs = new Map<Subscription, number>();
     const untaken = new Set<string>();
     const onRestart = (): void => {
       for (const subscription of subscriptions) epochs.set(subscription, subscription.rows.beginList());
     };
     onRestart();
-    await listOnce(client, resource.path(namespace), { signal: abort.signal, onRestart }, (object) => {
+    await listOnce(client, resource.path(namespace), { ...selectors, signal: abort.signal, onRestart }, (object) => {
       const uid = objectKey(object);
       if (newer.has(uid)) return;
       try {

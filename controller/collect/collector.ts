@@ -217,8 +217,8 @@ export class Collector {
         logger,
         clusterWide,
         denialGraceMs,
-        watch: (namespace, onChange) =>
-          new ResourceWatch({ client, resource, namespace, slots: this.#slots, logger, observe, backfillDelayMs, pace, audit, onChange }),
+        watch: (namespace, shape, onChange) =>
+          new ResourceWatch({ client, resource, namespace, shape, slots: this.#slots, logger, observe, backfillDelayMs, pace, audit, onChange }),
         onChange: (subscriptions) => {
           for (const { rows } of subscriptions) this.#options.onProgress(rows.namespace, rows.name);
         },

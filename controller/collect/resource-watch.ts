@@ -8,12 +8,14 @@ import { Audit, type AuditObserver } from './audit.ts';
 import { Backfill } from './backfill.ts';
 import type { ListSlots } from './list-slots.ts';
 import type { Subscription } from './subscription.ts';
+import type { WatchShape } from './watch-shape.ts';
 
 export interface ResourceWatchOptions {
   client: KubeClient;
   resource: ApiResource;
   /** The one namespace that is watched; all when unset. */
   namespace?: string | undefined;
+  shape: WatchShape;
   slots: ListSlots;
   logger: Logger;
   observe?: ReflectorObserver | undefined;
@@ -43,13 +45,18 @@ export class ResourceWatch implements ReflectorHandler {
   readonly #epochs = new Map<Subscription, number>();
 
   constructor(options: ResourceWatchOptions) {
-    const { client, resource, namespace, logger } = options;
+    const { client, resource, namespace, logger, shape } = options;
     this.#options = options;
     this.resource = resource;
+    const metadata = new MetadataReader(client, resource);
+    const reader = shape.metadataOnly ? metadata : client;
+    const selectors = { labelSelector: shape.labelSelector, fieldSelector: shape.fieldSelector };
     const name = `${resource.plural}.${resource.group}`.replace(/\.$/, '') + (namespace === undefined ? '' : ` in ${namespace}`);
-    this.#reflector = new Reflector({ client, path: resource.path(namespace), name, handler: this, logger, observe: options.observe, ...options.pace });
+    this.#reflector = new Reflector({ client: reader, ...selectors, path: resource.path(namespace), name, handler: this, logger, observe: options.observe, ...options.pace });
     this.#backfill = new Backfill({
       ...options,
+      client: reader,
+      selectors,
       delayMs: options.backfillDelayMs,
       mayRun: () => this.state.phase === 'Synced',
       isFed: (subscription) => this.#subscriptions.has(subscription),
@@ -59,13 +66,14 @@ export class ResourceWatch implements ReflectorHandler {
     });
     this.#audit = new Audit({
       ...(options.audit ?? { slots: options.slots, intervalMs: 0 }),
-      reader: new MetadataReader(client, resource),
+      reader: metadata,
+      selectors,
       resource,
       namespace,
       logger,
       synced: () => this.#synced,
       mayRun: () => this.state.phase === 'Synced' && !this.#backfill.isBusy,
-      position: () => this.#reflector.resourceVersion,
+      position: () => this.position,
       mend: (subscription, namespaces) => this.relist(subscription, namespaces),
     });
   }
@@ -76,6 +84,11 @@ export class ResourceWatch implements ReflectorHandler {
 
   get subscriptions(): ReadonlySet<Subscription> {
     return this.#subscriptions;
+  }
+
+  /** Everything up to this version has been handed over. */
+  get position(): string | undefined {
+    return this.#reflector.resourceVersion;
   }
 
   isSynced(subscription: Subscription): boolean {
@@ -97,10 +110,14 @@ export class ResourceWatch implements ReflectorHandler {
     await this.#reflector.stop();
   }
 
-  /** Begins to feed a subscription. It is synced once a list that began afterwards is complete. */
-  add(subscription: Subscription): void {
+  /**
+   * Begins to feed a subscription. It is synced once a list that began afterwards is complete; or from the beginning, when another watch has fed it
+   * until now.
+   */
+  add(subscription: Subscription, synced = false): void {
     if (this.#subscriptions.has(subscription)) return;
     this.#subscriptions.add(subscription);
+    if (synced) this.#synced.add(subscription);
     if (this.state.phase !== 'Pending') this.#backfill.want(subscription);
   }
 

@@ -6,6 +6,7 @@ import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
 import { objectKey } from '../../shared/kube/object-key.ts';
 import type { ResourceRows } from './resource-rows.ts';
 import { compileObjectSelection, matchedNamespaces } from './selection.ts';
+import { shapeOf, type WatchShape } from './watch-shape.ts';
 import type { CollectionSpec, NamespaceCeiling, NamespaceDefaults, NamespaceFacts, NamespaceLookup, ObjectSelection } from './selection.ts';
 
 export interface SubscriptionOptions {
@@ -24,6 +25,8 @@ const unreadableObjects = 1_000;
 /** What one target wants of one resource, and how an object becomes its row. */
 export class Subscription {
   readonly rows: ResourceRows;
+  /** What a watch has to carry. */
+  readonly shape: WatchShape;
   readonly #spec: CollectionSpec;
   readonly #profile: CompiledProfile;
   readonly #namespaced: boolean;
@@ -40,6 +43,7 @@ export class Subscription {
 
   constructor(options: SubscriptionOptions) {
     this.rows = options.rows;
+    this.shape = shapeOf(options.spec, options.profile);
     this.#spec = options.spec;
     this.#profile = options.profile;
     this.#namespaced = options.namespaced;

@@ -4,6 +4,8 @@ import type { Logger } from '../../shared/log.ts';
 import type { AccessReviews } from './access-reviews.ts';
 import type { ResourceWatch } from './resource-watch.ts';
 import type { Subscription } from './subscription.ts';
+import type { WatchShape } from './watch-shape.ts';
+import { WideningWatch } from './widening-watch.ts';
 
 /** How long a denial freezes rows before they leave: long enough to repair a role binding that somebody deleted by mistake. */
 const defaultDenialGraceMs = 3_600_000;
@@ -25,7 +27,7 @@ export interface WatchScopesOptions {
   /** Monotonic milliseconds that a denial has to hold before its rows leave; 3,600,000 when unset. */
   denialGraceMs?: number | undefined;
   /** Makes a watch of one namespace, or of all; it is not started. */
-  watch: (namespace: string | undefined, onChange: (subscriptions: Iterable<Subscription>) => void) => ResourceWatch;
+  watch: (namespace: string | undefined, shape: WatchShape, onChange: (subscriptions: Iterable<Subscription>) => void) => ResourceWatch;
   onChange: (subscriptions: Iterable<Subscription>) => void;
 }
 
@@ -40,7 +42,7 @@ interface Denial {
 /** One namespace, or all of them: watched, or denied. */
 interface Scope {
   namespace: string | undefined;
-  watch?: ResourceWatch | undefined;
+  watch?: WideningWatch | undefined;
   /** Monotonic milliseconds of the last review. */
   reviewedAt: number;
   denial?: Denial | undefined;
@@ -119,7 +121,7 @@ export class WatchScopes {
     if (denied.some(({ denial }) => !denial.expelled) || (denied.length > 0 && denied.length === scopes.length)) {
       return { phase: 'Failed', ...forbidden, since: denied.reduce((since, { denial }) => Math.min(since, denial.since), Infinity) };
     }
-    const states = scopes.flatMap(({ watch }) => (watch ? [watch.state] : []));
+    const states = scopes.flatMap(({ watch }) => (watch ? [watch.stateOf(subscription)] : []));
     const worst = states.find(({ phase }) => phase === 'Failed') ?? states.find(({ phase }) => phase !== 'Synced') ?? states[0] ?? { phase: 'Synced', since: 0 };
     return denied.length > 0 && worst.phase === 'Synced' ? { ...worst, ...forbidden } : worst;
   }
@@ -133,7 +135,7 @@ export class WatchScopes {
   *states(): Generator<ReflectorState> {
     for (const { watch, denial } of this.#scopes.values()) {
       if (denial) yield { phase: 'Failed', reason: 'Forbidden', since: denial.since };
-      else if (watch) yield watch.state;
+      else if (watch) yield* watch.states();
     }
   }
 
@@ -195,7 +197,7 @@ export class WatchScopes {
       const scope = this.#scopes.get(namespace);
       // A watch of everything is decided on with the mode.
       if (namespace === undefined && this.resource.namespaced) verdicts.set(namespace, []);
-      else if (!scope || (scope.watch && isForbidden(scope.watch.state))) pending.push(namespace);
+      else if (!scope || refusalOf(scope)) pending.push(namespace);
       else {
         verdicts.set(namespace, scope.denial?.verbs ?? []);
         if (this.#dueAt(scope) <= performance.now()) due.push(scope);
@@ -276,7 +278,10 @@ export class WatchScopes {
     const healed = scope.denial !== undefined;
     scope.denial = undefined;
     const isNew = scope.watch === undefined;
-    const watch = (scope.watch ??= this.#options.watch(namespace, (subscriptions) => this.#watchChanged(namespace, subscriptions)));
+    const watch = (scope.watch ??= new WideningWatch({
+      watch: (shape, onChange) => this.#options.watch(namespace, shape, onChange),
+      onChange: (subscriptions) => this.#watchChanged(namespace, subscriptions),
+    }));
     const joined = wanting.filter((subscription) => !watch.subscriptions.has(subscription));
     for (const subscription of watch.subscriptions) if (!wanting.includes(subscription)) watch.remove(subscription);
     for (const subscription of joined) watch.add(subscription);
@@ -296,8 +301,8 @@ export class WatchScopes {
   }
 
   #watchChanged(namespace: string | undefined, subscriptions: Iterable<Subscription>): void {
-    const state = this.#scopes.get(namespace)?.watch?.state;
-    if (state && isForbidden(state)) {
+    const scope = this.#scopes.get(namespace);
+    if (scope && refusalOf(scope)) {
       this.#options.reviews.refused(this.resource, namespace);
       this.#arrange();
     }
@@ -337,9 +342,14 @@ export class WatchScopes {
 }
 
 /** A watch that is refused is denied, before a review says more. */
-function denialOf({ watch, denial }: Scope): Denial | undefined {
-  if (denial) return denial;
-  return watch && isForbidden(watch.state) ? { verbs: ['list', 'watch'], since: watch.state.since, expelled: false } : undefined;
+function denialOf(scope: Scope): Denial | undefined {
+  if (scope.denial) return scope.denial;
+  const refused = refusalOf(scope);
+  return refused && { verbs: ['list', 'watch'], since: refused.since, expelled: false };
+}
+
+function refusalOf({ watch }: Scope): ReflectorState | undefined {
+  return watch?.states().find(isForbidden);
 }
 
 function isForbidden({ phase, reason }: ReflectorState): boolean {

@@ -7,6 +7,8 @@ import { compilePath } from './compile-path.ts';
 import type { CompiledPath, CompilePathOptions } from './compile-path.ts';
 import { decodeHelmRelease } from './helm-release.ts';
 import type { Json, JsonObject } from './json.ts';
+import { readsMetadataOnly } from './read-path.ts';
+import type { ReadPath } from './read-path.ts';
 import { createRedactor, isMarker, maskSecret } from './redact.ts';
 import type { Redactor } from './redact.ts';
 import { compileResourceExport } from './resource-export.ts';
@@ -59,6 +61,8 @@ export interface CompiledProfile {
   gvk: { group: string; version: string; kind: string };
   attributes: readonly AttributeSource[];
   metrics: readonly MetricSource[];
+  /** True when objects may come without anything but their metadata. */
+  metadataOnly: boolean;
   /** @param object as JSON.parse gives it. Never throws; what fails is in `failures`. */
   extract(object: object): Extraction;
 }
@@ -84,6 +88,8 @@ export function compileProfile(profile: ProfileSource, options: CompileProfileOp
     gvk,
     attributes,
     metrics,
+    // What metadata repeats of the data of a Secret is known by the data only.
+    metadataOnly: !isSecret(gvk) && compiled.every(({ reads }) => readsMetadataOnly(reads)),
     extract: (object) => {
       try {
         return extract(object as JsonObject, { attributes: compiled, redactor, budget, isSecret: isSecret(gvk) });
@@ -98,6 +104,8 @@ interface CompiledAttribute {
   name: string;
   /** The value without secrets. @param view the object, with the data of a Secret masked; @param object the same unmasked */
   read: (view: JsonObject, object: JsonObject, redact: (value: Json) => Json) => Json | undefined;
+  /** See `CompiledPath`. */
+  reads: readonly ReadPath[];
   optional: boolean;
   type: AttributeType | undefined;
   /** True when the path shows no key to judge the value by, but the attribute is named like one. */
@@ -123,12 +131,12 @@ function compileAttribute({ name, path, type, optional = false }: AttributeSourc
     const value = raw(view, object);
     return value === undefined ? undefined : redact(value);
   };
-  return { name, read, optional, type: attributeType(name, type), sensitive };
+  return { name, read, reads: compiled.reads, optional, type: attributeType(name, type), sensitive };
 }
 
 function wholeObject(name: string, source: ResourceExportSource, budget: StepBudget): CompiledAttribute {
   const resource = compileResourceExport(source, budget);
-  return { name, read: (view, _object, redact) => resource(view, redact), optional: false, type: undefined, sensitive: false };
+  return { name, read: (view, _object, redact) => resource(view, redact), reads: [{ prefix: [], extent: 'subtree' }], optional: false, type: undefined, sensitive: false };
 }
 
 /** Several paths read one release; unpacking it, or finding that it cannot be unpacked, costs more than all of them. */

@@ -47,10 +47,10 @@ export async function collectAs(t: Test, { cluster, admin, user }: { cluster: Cl
   });
   const discovery = new Discovery(admin);
   const resourceOf = async (kind: string) => (await discovery.resolve({ group: '', version: 'v1', kind }))!;
-  const collect = async (name: string, spec: Partial<KollectTargetSpec>, kind = 'ConfigMap'): Promise<void> => {
-    const profile = compileProfile({ spec: { targetGVK: { version: 'v1', kind }, attributes: [{ name: 'value', path: '$.data.value', optional: true }] } });
+  const collect = async (name: string, spec: Partial<KollectTargetSpec>, kind = 'ConfigMap', path = '$.data.value'): Promise<void> => {
+    const profile = compileProfile({ spec: { targetGVK: { version: 'v1', kind }, attributes: [{ name: 'value', path, optional: true }] } });
     const full = { profileRef: 'p', labelSelector: kind === 'ConfigMap' ? { matchLabels: { test: 'yes' } } : undefined, ...spec } as KollectTargetSpec;
-    collector.collect(names[0]!, name, { fingerprint: JSON.stringify(full) + kind, spec: full, profile, resource: await resourceOf(kind) });
+    collector.collect(names[0]!, name, { fingerprint: JSON.stringify(full) + kind + path, spec: full, profile, resource: await resourceOf(kind) });
   };
   const write = (namespace: string, name: string, value: string): Promise<unknown> =>
     admin.patch(`/api/v1/namespaces/${namespace}/configmaps/${name}`, {

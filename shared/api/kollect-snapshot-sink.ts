@@ -13,7 +13,7 @@ export const KollectSnapshotSinkSpec = z.object({
   ...sinkCommonFields,
   git: GitSettings.optional().meta({ description: 'Settings of type git.' }),
   gitlab: GitLabSettings.optional().meta({ description: 'Settings of type gitlab.' }),
-  objectStore: ObjectStoreSettings.optional().meta({ description: 'Settings of the types s3, gcs and azureblob.' }),
+  objectStore: ObjectStoreSettings.optional().meta({ description: 'Settings of the types s3, gcs and azureblob. Their Secret in spec.secretRef has, or the identity of the workload is used: for s3 accessKeyID, secretAccessKey and sessionToken (or the names of the AWS environment); for gcs credentials.json, or the first two of s3; for azureblob connectionString, else sasToken, else accountName and accountKey, else tenantID, clientID and clientSecret (or the names of the Azure environment).' }),
   http: HttpSettings.optional().meta({ description: 'Settings of type http.' }),
 });
 export type KollectSnapshotSinkSpec = z.infer<typeof KollectSnapshotSinkSpec>;

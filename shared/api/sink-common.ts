@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defaultPaths } from './default-paths.ts';
 import { Duration } from './duration.ts';
 import { conditionList, observedGeneration, SecretReference, timestamp } from './meta.ts';
 import { SinkPreview } from './sink-preview.ts';
@@ -36,7 +37,7 @@ export const Layout = z.object({
   index: z
     .object({
       enabled: z.boolean().optional().meta({ description: 'Whether an index is written; true for split when unset.' }),
-      pathTemplate: text.optional().meta({ description: 'Path of the index; inventory/{namespace}/{name}{extension} when unset.' }),
+      pathTemplate: text.optional().meta({ description: `Path of the index; ${defaultPaths.document} when unset.` }),
     })
     .optional()
     .meta({ description: 'The list of all files.' }),

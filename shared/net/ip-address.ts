@@ -31,20 +31,21 @@ function parseV4(text: string): IpAddress | undefined {
 function parseV6(text: string): IpAddress | undefined {
   const halves = text.split('::');
   if (halves.length > 2) return undefined;
-  const head = parseGroups(halves[0] ?? '');
-  const tail = halves[1] === undefined ? [] : parseGroups(halves[1]);
+  const head = parseGroups(halves[0] ?? '', halves.length === 1);
+  const tail = halves[1] === undefined ? [] : parseGroups(halves[1], true);
   if (head === undefined || tail === undefined) return undefined;
   const missing = 8 - head.length - tail.length;
   if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
   return { version: 6, groups: [...head, ...Array.from({ length: missing }, () => 0), ...tail] };
 }
 
-function parseGroups(text: string): number[] | undefined {
+/** The last group of an address may be an IPv4 address, which is two groups. */
+function parseGroups(text: string, isLast: boolean): number[] | undefined {
   if (text === '') return [];
   const parts = text.split(':');
   const groups: number[] = [];
   for (const [index, part] of parts.entries()) {
-    const v4 = index === parts.length - 1 && part.includes('.') ? parseV4(part) : undefined;
+    const v4 = isLast && index === parts.length - 1 && part.includes('.') ? parseV4(part) : undefined;
     if (v4 !== undefined) groups.push(...v4.groups);
     else if (/^[0-9a-f]{1,4}$/i.test(part)) groups.push(Number.parseInt(part, 16));
     else return undefined;

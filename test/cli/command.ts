@@ -1,11 +1,6 @@
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-
-export interface CommandOutput {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
+import { runCommand } from '../servers/run-command.ts';
+import type { CommandResult } from '../servers/run-command.ts';
 
 export interface CommandOptions {
   stdin?: string;
@@ -19,22 +14,11 @@ export interface CommandOptions {
 const root = join(import.meta.dirname, '..', '..');
 
 /** Runs `kollect` as a user does: a process, from the file that npm installs. */
-export function kollect(argv: readonly string[], options: CommandOptions = {}): Promise<CommandOutput> {
+export function kollect(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
   return run(options.node ?? process.execPath, [join(root, 'cli', 'kollect.mjs'), ...argv], options);
 }
 
 /** Runs a program to its end, whatever its exit code. */
-export function run(program: string, argv: readonly string[], { stdin = '', folder = root, env = {} }: CommandOptions = {}): Promise<CommandOutput> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, argv, { cwd: folder, env: { ...process.env, NODE_OPTIONS: '', ...env } });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
-    // It may end without reading.
-    child.stdin.on('error', () => {});
-    child.stdin.end(stdin);
-  });
+export function run(program: string, argv: readonly string[], { stdin = '', folder = root, env = {} }: CommandOptions = {}): Promise<CommandResult> {
+  return runCommand(program, argv, { stdin, cwd: folder, env: { ...process.env, NODE_OPTIONS: '', ...env } });
 }

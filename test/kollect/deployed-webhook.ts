@@ -4,7 +4,7 @@ import { loadConnection } from '../../shared/kube/config.ts';
 import { KubeClient } from '../../shared/kube/client.ts';
 import type { Cluster } from '../servers/cluster.ts';
 import { freePort } from '../servers/free-port.ts';
-import type { CommandResult } from '../servers/kubernetes/kubectl.ts';
+import type { CommandResult } from '../servers/run-command.ts';
 import { mountSecret } from './mounted-secret.ts';
 import { kollectProcess } from './process.ts';
 import type { KollectProcess } from './process.ts';

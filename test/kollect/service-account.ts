@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Cluster } from '../servers/cluster.ts';
-import type { CommandResult } from '../servers/kubernetes/kubectl.ts';
+import type { CommandResult } from '../servers/run-command.ts';
 
 const manifests = join(import.meta.dirname, '..', '..', 'manifests', 'webhook');
 

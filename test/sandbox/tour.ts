@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { CommandResult } from '../servers/kubernetes/kubectl.ts';
+import type { CommandResult } from '../servers/run-command.ts';
 import { eventually } from '../servers/eventually.ts';
 import type { CollectedItem, RowChange } from './database.ts';
 import type { Environment } from './environment.ts';

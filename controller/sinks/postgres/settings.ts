@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls';
 import { checkServerIdentity } from 'node:tls';
 import type { KollectDatabaseSinkSpec } from '../../../shared/api/kollect-database-sink.ts';
+import { postgresSecretKeys } from '../../../shared/api/sinks/postgres.ts';
 import type { postgresOptions } from '../../../shared/api/sinks/postgres.ts';
 import { KollectError } from '../../../shared/errors.ts';
 import type { OpenContext } from '../contract.ts';
@@ -35,12 +36,10 @@ export interface ResolvedSettings {
   statementTimeoutMs: number | undefined;
 }
 
-const dsnKeys = ['dsn', 'url', 'connectionString', 'DATABASE_URL'] as const;
-
 /** Reads spec, Secret and CA. Throws `KOL_SINK_SECRET` and `KOL_SINK_CONFIG`. */
 export function readSettings(context: OpenContext<KollectDatabaseSinkSpec>): ResolvedSettings {
   const { spec, secrets, ca, clientCertificate } = context;
-  const dsn = parseDsn(secrets.require(...dsnKeys));
+  const dsn = parseDsn(secrets.require(...postgresSecretKeys));
   const statementTimeoutMs = milliseconds(spec.options, 'statement_timeout');
   return {
     dsn,

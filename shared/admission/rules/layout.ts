@@ -1,3 +1,4 @@
+import { defaultPaths } from '../../api/default-paths.ts';
 import type { KollectSnapshotSinkSpec } from '../../api/kollect-snapshot-sink.ts';
 import { invalid, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
@@ -39,12 +40,9 @@ function pathOfAll(field: string, template: string, report: Report): void {
   if (tokens.has('name') && !tokens.has('sourceName') && !tokens.has('uid')) report(warning(field, '{name} is the name of the inventory: all its rows have the same path; write {sourceName} for that of the object'));
 }
 
-/** Where the index is when no path is written. */
-const defaultIndexPath = 'inventory/{namespace}/{name}{extension}';
-
 function indexApart({ spec: { layout } }: Input, report: Report): void {
   const rows = layout?.pathTemplate?.trim();
-  const index = layout?.index?.pathTemplate?.trim() || defaultIndexPath;
+  const index = layout?.index?.pathTemplate?.trim() || defaultPaths.document;
   const isWritten = layout?.index?.enabled ?? layout?.mode === 'split';
   if (isWritten && rows === index) report(invalid('spec.layout.index.pathTemplate', index, 'is the path of the rows, which the index would overwrite; write another one'));
 }

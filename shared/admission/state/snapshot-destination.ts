@@ -1,3 +1,4 @@
+import { defaultPaths } from '../../api/default-paths.ts';
 import type { KnownSink } from '../lookups.ts';
 
 /** Whose rows are written, as paths name it. */
@@ -36,18 +37,16 @@ export function snapshotPath({ spec }: Pick<KnownSink, 'spec'>, { folder, isTree
 }
 
 function templateOf(spec: KnownSink['spec'], isTree: boolean): string {
-  if (isTree) return spec.layout?.pathTemplate?.trim() || '{cluster}/{sourceNamespace}/{kind}/{sourceName}{extension}';
+  if (isTree) return spec.layout?.pathTemplate?.trim() || defaultPaths.row;
   const template = spec.pathTemplate?.trim();
   if (template) return template;
-  if (isGit(spec)) return 'inventory/{namespace}/{name}{extension}';
-  return formatOf(spec) === 'parquet' ? parquetTemplate : 'inventory/{namespace}/{name}.json';
+  if (isGit(spec)) return defaultPaths.document;
+  return formatOf(spec) === 'parquet' ? defaultPaths.parquet : defaultPaths.object;
 }
 
 function isGit({ type }: KnownSink['spec']): boolean {
   return type === 'git' || type === 'gitlab';
 }
-
-const parquetTemplate = 'inventory/cluster={cluster}/ns={namespace}/name={name}/generation={generation}.parquet';
 
 function render(template: string, spec: KnownSink['spec'], { namespace, name }: PathIdentity): string {
   const values: Readonly<Record<string, string>> = { namespace, name, cluster: spec.cluster?.trim() || 'default', extension: `.${formatOf(spec)}` };

@@ -12,7 +12,4 @@ export const BigQuerySettings = z.object({
 });
 export type BigQuerySettings = z.infer<typeof BigQuerySettings>;
 
-/** Key of the Secret. */
-export const bigquerySecretKeys = ['credentials.json'] as const;
-
 export const bigqueryOptions = ['maximumBytesBilled', 'labels'] as const;

@@ -9,7 +9,7 @@ export const GitSettings = z.object({
   auth: z
     .object({
       type: z.enum(['token', 'ssh']).optional().meta({ description: 'token for http and https, ssh for ssh; told by the endpoint when unset.' }),
-      secretRef: SecretReference.optional().meta({ description: 'Secret with username and token (or password), or with ssh-privatekey and known_hosts; spec.secretRef when unset.' }),
+      secretRef: SecretReference.optional().meta({ description: 'Secret with username and token (or password), or with ssh-privatekey (or identity, id_rsa) and known_hosts; spec.secretRef when unset.' }),
     })
     .optional()
     .meta({ description: 'How to log in.' }),
@@ -46,13 +46,5 @@ export const GitLabSettings = z.object({
     .meta({ description: 'Whether exports are reviewed.' }),
 });
 export type GitLabSettings = z.infer<typeof GitLabSettings>;
-
-/** Keys of the Secret; of several, the first that is not blank counts. */
-export const gitSecretKeys = {
-  username: ['username'],
-  password: ['token', 'password'],
-  privateKey: ['ssh-privatekey', 'identity', 'id_rsa'],
-  knownHosts: ['known_hosts'],
-} as const satisfies Record<string, readonly string[]>;
 
 export const gitOptions = [] as const;

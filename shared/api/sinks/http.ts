@@ -27,9 +27,4 @@ export const HttpSettings = z.object({
 });
 export type HttpSettings = z.infer<typeof HttpSettings>;
 
-/** Keys of the Secret that `auth` or `spec.secretRef` names. */
-export const httpSecretKeys = ['username', 'password', 'token'] as const;
-/** Key of the Secret that `signature` names. */
-export const httpSignatureSecretKey = 'key';
-
 export const httpOptions = [] as const;

@@ -12,7 +12,7 @@ export const KafkaSettings = z.object({
     .max(bounds.shortList)
     .meta({ description: 'Addresses to begin with, as host:port.', 'x-kubernetes-list-type': 'atomic' }),
   topic: nonEmpty.meta({ description: 'Topic that is written to.' }),
-  secretRef: SecretReference.optional().meta({ description: 'Secret with username and password, or token; spec.secretRef when unset.' }),
+  secretRef: SecretReference.optional().meta({ description: 'Secret with username and password (or token in its place); spec.secretRef when unset.' }),
   sasl: z
     .object({
       mechanism: z
@@ -27,8 +27,5 @@ export const KafkaSettings = z.object({
     .meta({ description: 'Encryption; whom to trust is said in spec.tls.' }),
 });
 export type KafkaSettings = z.infer<typeof KafkaSettings>;
-
-/** Keys of the Secret. A token stands in for the password, and is what OAUTHBEARER sends. */
-export const kafkaSecretKeys = ['username', 'password', 'token'] as const;
 
 export const kafkaOptions = ['compression', 'acks', 'linger_ms'] as const;

@@ -10,7 +10,4 @@ export const MongoDbSettings = z.object({
 });
 export type MongoDbSettings = z.infer<typeof MongoDbSettings>;
 
-/** Keys of the Secret that hold the connection string; the first that is not blank counts. */
-export const mongodbSecretKeys = ['uri', 'url', 'connectionString', 'MONGODB_URI'] as const;
-
 export const mongodbOptions = ['maxPoolSize', 'w', 'wtimeoutMS'] as const;

@@ -11,7 +11,4 @@ export const NatsSettings = z.object({
 });
 export type NatsSettings = z.infer<typeof NatsSettings>;
 
-/** Ways to log in by the keys of the Secret; the first whose keys are all there counts. `creds` is a credentials file as `nsc` writes it, `nkey` a seed. */
-export const natsSecretKeys = [['token'], ['username', 'password'], ['creds'], ['nkey']] as const;
-
 export const natsOptions = ['maxAge', 'replicas', 'storage'] as const;

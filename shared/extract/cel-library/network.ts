@@ -1,3 +1,4 @@
+import { parseIpAddress } from '../../net/ip-address.ts';
 import { CelFault } from '../cel-fault.ts';
 import type { Library } from './library-function.ts';
 
@@ -33,43 +34,11 @@ export class Cidr {
 
 /** @throws CelFault when the text is no address, has a zone, or is an IPv4 address written as IPv6 */
 function parseIp(text: string): IpAddress {
-  const ipv4 = parseIpv4(text);
-  if (ipv4 !== undefined) return new IpAddress(4, ipv4);
-  const ipv6 = parseIpv6(text);
-  if (ipv6 === undefined) throw new CelFault('the text is not an IP address');
-  if (ipv6 >> 32n === 0xffffn) throw new CelFault('an IPv4 address must not be written as IPv6');
-  return new IpAddress(6, ipv6);
-}
-
-function parseIpv4(text: string): bigint | undefined {
-  const parts = text.split('.');
-  if (parts.length !== 4 || !parts.every((part) => /^(?:0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256)) return undefined;
-  return parts.reduce((bits, part) => (bits << 8n) | BigInt(part), 0n);
-}
-
-function parseIpv6(text: string): bigint | undefined {
-  if (!/^[0-9a-fA-F:.]{2,45}$/.test(text)) return undefined;
-  const halves = text.split('::');
-  if (halves.length > 2) return undefined;
-  const [head, tail] = halves.map((half, index) => groups(half, index === halves.length - 1));
-  if (head === undefined || (halves.length === 2 && tail === undefined)) return undefined;
-  const missing = 8 - head.length - (tail?.length ?? 0);
-  if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
-  return [...head, ...Array.from({ length: missing }, () => 0), ...(tail ?? [])].reduce((bits, group) => (bits << 16n) | BigInt(group), 0n);
-}
-
-/** The last group may be an IPv4 address, which is two groups. */
-function groups(half: string, isLast: boolean): number[] | undefined {
-  if (half === '') return [];
-  const parts = half.split(':');
-  const numbers: number[] = [];
-  for (const [index, part] of parts.entries()) {
-    const ipv4 = isLast && index === parts.length - 1 ? parseIpv4(part) : undefined;
-    if (ipv4 !== undefined) numbers.push(Number(ipv4 >> 16n), Number(ipv4 & 0xffffn));
-    else if (/^[0-9a-fA-F]{1,4}$/.test(part)) numbers.push(Number.parseInt(part, 16));
-    else return undefined;
-  }
-  return numbers;
+  const parsed = /[[%]/.test(text) ? undefined : parseIpAddress(text);
+  if (parsed === undefined) throw new CelFault('the text is not an IP address');
+  const bits = parsed.groups.reduce((high, group) => (high << 16n) | BigInt(group), 0n);
+  if (parsed.version === 6 && bits >> 32n === 0xffffn) throw new CelFault('an IPv4 address must not be written as IPv6');
+  return new IpAddress(parsed.version, bits);
 }
 
 function formatIpv4(bits: bigint): string {

@@ -1,11 +1,6 @@
-import { spawn } from 'node:child_process';
 import { plainEnvironment } from '../keeper.ts';
-
-export interface CommandResult {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
+import { runCommand } from '../run-command.ts';
+import type { CommandResult } from '../run-command.ts';
 
 export interface KubectlOptions {
   /** Written to its standard input, as for `apply -f -`. */
@@ -21,17 +16,5 @@ export type Kubectl = (args: readonly string[], options?: KubectlOptions) => Pro
  * rejects for an exit code.
  */
 export function kubectlFor(command: string, defaults: { kubeconfig: string; cacheFolder: string }): Kubectl {
-  return (args, options = {}) =>
-    new Promise((resolve, reject) => {
-      const child = spawn(command, [`--kubeconfig=${options.kubeconfig ?? defaults.kubeconfig}`, `--cache-dir=${defaults.cacheFolder}`, ...args], { env: plainEnvironment() });
-      let stdout = '';
-      let stderr = '';
-      child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-      child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-      child.once('error', reject);
-      child.once('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
-      // It may exit without reading.
-      child.stdin.on('error', () => {});
-      child.stdin.end(options.stdin ?? '');
-    });
+  return (args, { stdin = '', kubeconfig = defaults.kubeconfig } = {}) => runCommand(command, [`--kubeconfig=${kubeconfig}`, `--cache-dir=${defaults.cacheFolder}`, ...args], { stdin, env: plainEnvironment() });
 }

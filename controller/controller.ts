@@ -114,6 +114,7 @@ export class Controller {
           version: resource.version,
           resource: resource.plural,
           phase: state.phase,
+          reason: state.reason ?? '',
         })),
       bindings: () =>
         [...this.#inventories.bindings()].map(({ inventory, binding: { key, lag } }) => ({

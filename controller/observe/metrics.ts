@@ -13,7 +13,7 @@ export interface MetricsSource {
   rowBytes(): number;
   unchanged(): number;
   refused(): Iterable<{ target_namespace: string; target_name: string; count: number }>;
-  watches(): Iterable<{ group: string; version: string; resource: string; phase: string }>;
+  watches(): Iterable<{ group: string; version: string; resource: string; phase: string; reason: string }>;
   bindings(): Iterable<{ inventory: string; sink: string; lagRows: number; lagSeconds: number }>;
 }
 
@@ -106,12 +106,12 @@ export class ControllerMetrics implements BindingObserver, SinkProbeObserver, Au
     });
     new Gauge({
       name: 'kollect_watch_state',
-      help: 'One for the phase that a watch is in.',
-      labelNames: ['group', 'version', 'resource', 'phase'],
+      help: 'Watches in a phase: Pending, Syncing, Synced or Failed, the last with its reason.',
+      labelNames: ['group', 'version', 'resource', 'phase', 'reason'],
       registers,
       collect() {
         this.reset();
-        for (const watch of source.watches()) this.set({ ...watch }, 1);
+        for (const watch of source.watches()) this.inc({ ...watch }, 1);
       },
     });
     new Gauge({

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { Registry } from 'prom-client';
 import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
+import { ControllerMetrics } from '../../controller/observe/metrics.ts';
 import { ProfileMetrics } from '../../controller/observe/profile-metrics.ts';
 import { sampleRows } from '../../controller/observe/row-sample.ts';
 import { canonicalRow } from '../../shared/extract/canonical-json.ts';
@@ -136,4 +137,25 @@ t.test('many rows are summed in turns, and what changes meanwhile ends it nowher
   running = false;
   t.ok(turns > 3, `${turns} turns of others`);
   t.ok(Math.abs(plain[0]!.value - 50_000) <= turns, 'only what changed may be missed or counted twice');
+});
+
+t.test('watches are counted by phase and reason, audits by what they found', async (t) => {
+  const deployments = { group: 'apps', version: 'v1', resource: 'deployments' };
+  const synced = { ...deployments, phase: 'Synced', reason: '' };
+  const metrics = new ControllerMetrics({
+    rows: () => 0,
+    rowBytes: () => 0,
+    unchanged: () => 0,
+    refused: () => [],
+    watches: () => [synced, synced, { ...deployments, phase: 'Failed', reason: 'Forbidden' }],
+    bindings: () => [],
+  });
+  const resource = { group: 'apps', version: 'v1', kind: 'Deployment', plural: 'deployments', namespaced: true, verbs: [], path: () => '' };
+  metrics.audited(resource, 'drifted');
+  metrics.drifted(resource, 'gone', 3);
+  const text = await metrics.registry.metrics();
+  t.match(text, 'kollect_watch_state{group="apps",version="v1",resource="deployments",phase="Synced",reason=""} 2\n');
+  t.match(text, 'kollect_watch_state{group="apps",version="v1",resource="deployments",phase="Failed",reason="Forbidden"} 1\n');
+  t.match(text, 'kollect_collect_audits_total{group="apps",resource="deployments",result="drifted"} 1\n');
+  t.match(text, 'kollect_collect_drift_total{group="apps",resource="deployments",drift="gone"} 3\n');
 });

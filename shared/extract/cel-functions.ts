@@ -13,7 +13,7 @@ import type { StepBudget } from './step-budget.ts';
 export const celFunctions: Record<string, (operands: unknown[], budget: StepBudget, regexes: Map<string, CelRegex>) => unknown> = {
   matches: ([text, pattern], budget, regexes) => searched(text, pattern, budget, regexes, (regex) => regex.test(text as string)),
   find: ([text, pattern], budget, regexes) => searched(text, pattern, budget, regexes, (regex) => regex.findAll(text as string, 1)[0] ?? ''),
-  findAll: ([text, pattern, limit = -1n], budget, regexes) => searched(text, pattern, budget, regexes, (regex) => regex.findAll(text as string, Number(limit))),
+  findAll: ([text, pattern, limit = -1n], budget, regexes) => searched(text, pattern, budget, regexes, (regex) => regex.findAll(text as string, Number(limit), () => budget.charge(stepsPerMatch))),
   lowerAscii: ([text]) => (typeof text === 'string' ? text.replace(/[A-Z]+/g, (found) => found.toLowerCase()) : undefined),
   upperAscii: ([text]) => (typeof text === 'string' ? text.replace(/[a-z]+/g, (found) => found.toUpperCase()) : undefined),
   size: ([text]) => (typeof text === 'string' ? BigInt(countCharacters(text)) : undefined),
@@ -46,6 +46,10 @@ export const celFunctions: Record<string, (operands: unknown[], budget: StepBudg
     budget.charge(((text.length / Math.max(from.length, 1) + 1) * to.length) / 16);
     return from === '' && !isPlain(text) ? insertBetween([...text], to, limit === undefined || Number(limit) < 0 ? Infinity : Number(limit)) : undefined;
   },
+  quote: ([, text], budget) => {
+    if (typeof text === 'string') budget.charge(text.length >> 2);
+    return undefined;
+  },
   join: ([list, separator], budget) => {
     if (!Array.isArray(list)) return undefined;
     for (const item of list) budget.charge(weight(item) + 1);
@@ -54,7 +58,7 @@ export const celFunctions: Record<string, (operands: unknown[], budget: StepBudg
   },
   format: ([template, args], budget) => {
     // Numbers take up to some hundred characters, and every verb looks at its argument once.
-    if (typeof template === 'string' && Array.isArray(args)) budget.charge(treeSize(args, 1_000_000) * 20);
+    if (typeof template === 'string' && Array.isArray(args)) budget.charge(treeSize(args) * stepsPerFormatted);
     return undefined;
   },
   range: ([, count], budget) => {
@@ -62,18 +66,22 @@ export const celFunctions: Record<string, (operands: unknown[], budget: StepBudg
     return undefined;
   },
   sort: ([list], budget) => chargeList(list, budget, (length) => length * 4 * Math.ceil(Math.log2(length + 1))),
-  distinct: ([list], budget) => chargeList(list, budget, (length) => length * treeSize(list, 1_000_000)),
+  distinct: ([list], budget) => chargeList(list, budget, (length) => length * treeSize(list)),
   contains: ([, list, sublist], budget) => chargePairs(list, sublist, budget),
   equivalent: ([, list, other], budget) => {
     chargePairs(list, other, budget);
     return chargePairs(list, other, budget);
   },
   intersects: ([, list, other], budget) => chargePairs(list, other, budget),
-  flatten: ([list], budget) => chargeList(list, budget, () => treeSize(list, 1_000_000)),
+  flatten: ([list], budget) => chargeList(list, budget, () => 4 * treeSize(list)),
   ...Object.fromEntries(
     ['isSorted', 'sum', 'min', 'max', 'reverse', 'slice', 'unwrapOpt'].map((name) => [name, ([list]: unknown[], budget: StepBudget) => chargeList(list, budget, (length) => length * 2)]),
   ),
 };
+
+const stepsPerFormatted = 20;
+/** Taking a match, besides looking for it. */
+const stepsPerMatch = 10;
 
 function chargeList(list: unknown, budget: StepBudget, steps: (length: number) => number): undefined {
   if (Array.isArray(list)) budget.charge(steps(list.length));
@@ -81,7 +89,7 @@ function chargeList(list: unknown, budget: StepBudget, steps: (length: number) =
 
 /** Every element of one list may be compared with every element of the other. */
 function chargePairs(left: unknown, right: unknown, budget: StepBudget): undefined {
-  if (Array.isArray(left) && Array.isArray(right)) budget.charge(right.length * treeSize(left, 1_000_000) + left.length * treeSize(right, 1_000_000));
+  if (Array.isArray(left) && Array.isArray(right)) budget.charge(right.length * treeSize(left) + left.length * treeSize(right));
 }
 
 /** True for a text whose characters are one unit each, which is where JavaScript counts as CEL does. */
@@ -98,7 +106,7 @@ type Find = (text: readonly string[] | string, part: readonly string[] | string,
 
 /** The place of a part in a text, in characters; of an element in a list elsewhere. */
 function findText([text, part, from]: unknown[], budget: StepBudget, find: Find): bigint | undefined {
-  if (Array.isArray(text)) budget.charge(2 * treeSize(text, 1_000_000));
+  if (Array.isArray(text)) budget.charge(4 * treeSize(text));
   if (typeof text !== 'string' || typeof part !== 'string') return undefined;
   if (typeof from === 'bigint' && from < 0n) throw new CelFault('the index is out of range');
   if (part === '' && typeof from === 'bigint') return from;

@@ -165,7 +165,7 @@ function guardedMembers<T>(value: T, guard: MemberGuard, budget: StepBudget): T 
   if (Array.isArray(value)) return value.map((item: unknown) => guardedMembers(item, guard, budget)) as T;
   if (!isPlainMap(value)) return value;
   const members = Object.entries(value as Record<string, unknown>);
-  budget.charge(2 * members.length + 1);
+  budget.charge(8 * members.length + 1);
   return Object.fromEntries(members.map(([key, member]) => [key, guardedMembers(guard(key, member as Json, value as never), guard, budget)])) as T;
 }
 

@@ -6,8 +6,8 @@ export interface CelRegex {
   /** Instructions of the compiled program; a match costs at most this many steps per character. */
   programSize: number;
   test(text: string): boolean;
-  /** The first matches, all of them when `limit` is negative. */
-  findAll(text: string, limit: number): string[];
+  /** The first matches, all of them when `limit` is negative. @param onMatch may throw to end the search */
+  findAll(text: string, limit: number, onMatch?: () => void): string[];
 }
 
 /** Longer patterns, or patterns that unfold to more instructions, take too long per character to run on every object. */
@@ -23,13 +23,16 @@ export function compileRegex(pattern: string): CelRegex {
   const compiled = compile(pattern);
   const programSize = compiled.re2Input.prog.numInst();
   if (programSize > maxProgramSize) throw new CelFault('the regular expression is too large; use smaller repeat counts');
-  return { programSize, test: (text) => compiled.test(text), findAll: (text, limit) => findAll(compiled, text, limit) };
+  return { programSize, test: (text) => compiled.test(text), findAll: (text, limit, onMatch) => findAll(compiled, text, limit, onMatch) };
 }
 
-function findAll(compiled: RE2JS, text: string, limit: number): string[] {
+function findAll(compiled: RE2JS, text: string, limit: number, onMatch?: () => void): string[] {
   const found: string[] = [];
   const matcher = compiled.matcher(text);
-  while (found.length !== limit && matcher.find()) found.push(matcher.group() ?? '');
+  while (found.length !== limit && matcher.find()) {
+    onMatch?.();
+    found.push(matcher.group() ?? '');
+  }
   return found;
 }
 

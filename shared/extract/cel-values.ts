@@ -79,6 +79,9 @@ function exact(value: bigint): number | bigint {
   return Number.isSafeInteger(number) ? number : value;
 }
 
+/** Maps in which JavaScript has to look up every member take longer than others. */
+const stepsPerMember = 3;
+
 /** Maps the members of a list or map; the same list or map comes back when no member changed. Text passes `change` only when `texts` is set. */
 function mapMembers<T>(value: object, budget: StepBudget, change: (member: unknown, budget: StepBudget) => T, texts: boolean): object {
   if (Array.isArray(value)) return mapList(value, budget, change, texts);
@@ -86,7 +89,7 @@ function mapMembers<T>(value: object, budget: StepBudget, change: (member: unkno
   let copy: Record<string, unknown> | undefined;
   let count = 0;
   for (const key in source) {
-    count++;
+    if ((++count & 255) === 0) budget.charge(256 * stepsPerMember);
     const member = source[key];
     if (!texts && typeof member === 'string') continue;
     const changed = change(member, budget);
@@ -95,7 +98,7 @@ function mapMembers<T>(value: object, budget: StepBudget, change: (member: unkno
     if (key === '__proto__') Object.defineProperty(copy, key, { value: changed, enumerable: true, configurable: true, writable: true });
     else copy[key] = changed;
   }
-  budget.charge(4 + count);
+  budget.charge(4 + (count & 255) * stepsPerMember);
   return copy ?? source;
 }
 

@@ -85,7 +85,7 @@ function descend(value: Json, selectors: readonly Select[], into: Json[], budget
   const open: Json[] = [value];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     for (const select of selectors) select(next, into, budget);
-    const children = members(next);
+    const children = members(next, budget);
     budget.charge(children.length + 1);
     for (let i = children.length - 1; i >= 0; i--) {
       const child = children[i] as Json;
@@ -107,7 +107,7 @@ function compileSelector(selector: Selector, guard: MemberGuard): Select {
       };
     }
     case 'wildcard':
-      return (value, into, budget) => push(members(value, guard), into, budget);
+      return (value, into, budget) => push(members(value, budget, guard), into, budget);
     case 'slice':
       return (value, into, budget) => push(Array.isArray(value) ? sliceIndices(value.length, selector).map((index) => value[index] as Json) : [], into, budget);
     case 'filter':
@@ -115,27 +115,29 @@ function compileSelector(selector: Selector, guard: MemberGuard): Select {
   }
 }
 
-/** Counting further would only confirm that the budget is spent. */
-const countLimit = 1_000_000;
-
 function filterSelect(filter: Filter, length: number, guard: MemberGuard): Select {
   return (value, into, budget) => {
     if (typeof value !== 'object' || value === null) return;
-    const elements = members(value);
+    const elements = members(value, budget);
     // A comparison costs about as much as visiting its text in words.
-    const perElement = 1 + (length >> 3);
-    budget.charge(perElement * (filter.open ? treeSize(elements, countLimit) : elements.length));
+    const perElement = 4 + (length >> 3);
+    budget.charge(perElement * (filter.open ? treeSize(elements) : elements.length));
     const kept = new Set(filter.select(elements));
-    const guarded = members(value, guard);
+    const guarded = members(value, budget, guard);
     push(guarded.filter((_, i) => kept.has(elements[i] as Json)), into, budget);
   };
 }
 
+/** Sorting a key, and looking its member up. */
+const stepsPerKey = 8;
+
 /** Elements of a list, or values of a map in the order of its keys. */
-function members(value: Json, guard: MemberGuard = unguarded): Json[] {
+function members(value: Json, budget: StepBudget, guard: MemberGuard = unguarded): Json[] {
   if (Array.isArray(value)) return value;
   if (!isJsonObject(value)) return [];
-  return Object.keys(value)
+  const keys = Object.keys(value);
+  budget.charge(stepsPerKey * keys.length);
+  return keys
     .sort(compareUtf8)
     .map((key) => guard(key, value[key] as Json, value));
 }

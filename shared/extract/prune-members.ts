@@ -30,7 +30,7 @@ export function pruneMembers(expressions: readonly string[], budget: StepBudget)
         changes.set(key, conditions.some(({ holds }) => holds(at, key, member)) ? undefined : without(member, at, depth + 1));
       }
     }
-    return replaceMembers(value, changes);
+    return replaceMembers(value, changes, budget);
   };
   return (value) => without(value, '', 0);
 }

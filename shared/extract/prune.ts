@@ -45,7 +45,9 @@ function pointerSelectors(key: string): Selector[] {
 
 /** Deeper values are refused by redaction as well. */
 const maxDepth = 256;
-const countLimit = 1_000_000;
+
+/** Remembering a member, or copying it. */
+const stepsPerCopiedKey = 4;
 
 interface Step {
   descendant: boolean;
@@ -77,15 +79,22 @@ function without(value: Json, steps: readonly Step[], at: number, depth: number,
       if (child !== undefined) changes.set(key, without(child, steps, at, depth + 1, budget));
     }
   }
-  return replaceMembers(value, changes);
+  return replaceMembers(value, changes, budget);
 }
 
 /** A value with other members: undefined takes one out. The same value where nothing is another one. */
-export function replaceMembers(value: Json[] | { [key: string]: Json }, changes: ReadonlyMap<string | number, Json | undefined>): Json {
-  const changed = [...changes].some(([key, child]) => (value as Record<string | number, Json>)[key] !== child);
+export function replaceMembers(value: Json[] | { [key: string]: Json }, changes: ReadonlyMap<string | number, Json | undefined>, budget: StepBudget): Json {
+  const changed = changes.entries().some(([key, child]) => (value as Record<string | number, Json>)[key] !== child);
   if (!changed) return value;
-  if (Array.isArray(value)) return value.map((item, index) => (changes.has(index) ? (changes.get(index) ?? null) : item));
-  const kept = Object.keys(value).flatMap((key): [string, Json][] => {
+  if (Array.isArray(value)) {
+    budget.charge(value.length >> 3);
+    const copy = value.slice();
+    for (const [index, item] of changes) copy[index as number] = item ?? null;
+    return copy;
+  }
+  const keys = Object.keys(value);
+  budget.charge(stepsPerCopiedKey * keys.length);
+  const kept = keys.flatMap((key): [string, Json][] => {
     const child = changes.has(key) ? changes.get(key) : value[key];
     return child === undefined ? [] : [[key, child]];
   });
@@ -109,10 +118,10 @@ function compileSelector(selector: Selector): Choose {
       return (value, budget) => (Array.isArray(value) ? charged(sliceIndices(value.length, selector), budget) : []);
     case 'filter': {
       const filter = compileFilter(selector.expression);
-      const perElement = 1 + (selector.expression.length >> 3);
+      const perElement = 4 + (selector.expression.length >> 3);
       return (value, budget) => {
         const keys = keysOf(value);
-        budget.charge(perElement * (filter.open ? treeSize(value, countLimit) : keys.length));
+        budget.charge(perElement * (filter.open ? treeSize(value) : keys.length));
         const kept = new Set(filter.select(value));
         return keys.filter((key) => kept.has((value as Record<string | number, Json>)[key] as Json));
       };
@@ -125,6 +134,6 @@ function keysOf(value: Json[] | { [key: string]: Json }): (string | number)[] {
 }
 
 function charged<T>(keys: readonly T[], budget: StepBudget): readonly T[] {
-  budget.charge(keys.length);
+  budget.charge(stepsPerCopiedKey * keys.length);
   return keys;
 }

@@ -46,8 +46,11 @@ export function weight(value: unknown): number {
   return Array.isArray(value) ? value.length >> 2 : 0;
 }
 
-/** Number of values in a tree, counted up to a limit. */
-export function treeSize(value: unknown, limit: number): number {
+/** Counting further would take longer than what is counted for: each value costs four steps at least. */
+const countLimit = stepsPerObject / 4 + 1;
+
+/** Number of values in a tree, counted up to a limit. Whoever charges for them charges four steps or more for each. */
+export function treeSize(value: unknown, limit: number = countLimit): number {
   const open: unknown[] = [value];
   let count = 0;
   while (open.length > 0 && count <= limit) {

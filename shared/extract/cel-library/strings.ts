@@ -7,7 +7,8 @@ import type { Library } from './library-function.ts';
 const escapes: Readonly<Record<string, string>> = { '\u0007': '\\a', '\b': '\\b', '\f': '\\f', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\v': '\\v', '\\': '\\\\', '"': '\\"' };
 
 function quote(text: string): string {
-  return `"${[...text.toWellFormed()].map((character) => escapes[character] ?? character).join('')}"`;
+  // eslint-disable-next-line no-control-regex
+  return `"${text.toWellFormed().replaceAll(/[\u0007\b\f\n\r\t\v\\"]/g, (character) => escapes[character] ?? character)}"`;
 }
 
 /** Digits behind the point that `%f` and `%e` may ask for, at most. */

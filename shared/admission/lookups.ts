@@ -19,7 +19,7 @@ export interface Known<Kind extends string, Spec> {
 
 export type KnownScope = Known<'KollectScope', KollectScopeSpec>;
 export type KnownClusterScope = Known<'KollectClusterScope', KollectClusterScopeSpec>;
-export type KnownProfile = Known<'KollectProfile', Pick<KollectProfileSpec, 'targetGVK'>>;
+export type KnownProfile = Known<'KollectProfile', Pick<KollectProfileSpec, 'targetGVK' | 'attributes' | 'export'>>;
 export type KnownTarget = Known<'KollectTarget', KollectTargetSpec>;
 export type KnownClusterTarget = Known<'KollectClusterTarget', KollectClusterTargetSpec>;
 export type KnownInventory = Known<'KollectInventory', KollectInventorySpec>;

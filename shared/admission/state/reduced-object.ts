@@ -15,8 +15,10 @@ export function reducedObject(object: KubeObject): KnownObject {
     case 'KollectScope':
     case 'KollectClusterScope':
       return known;
-    case 'KollectProfile':
-      return { ...known, spec: { targetGVK: known.spec.targetGVK } };
+    case 'KollectProfile': {
+      const { targetGVK, attributes, export: exported } = known.spec;
+      return { ...known, spec: { targetGVK, attributes: attributes?.map((attribute) => attribute && { path: attribute.path }), export: exported && { mode: exported.mode } } };
+    }
     case 'KollectTarget':
     case 'KollectClusterTarget':
       return { ...known, spec: { ...picked(known.spec, ['profileRef', 'includedNamespaces', 'namespaceSelector']), resourceRules: known.spec.resourceRules?.map((rule) => rule && { gvk: rule.gvk }) } } as KnownObject;

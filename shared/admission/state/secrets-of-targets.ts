@@ -2,52 +2,34 @@ import { allowSecretExtraction } from '../../api/annotations.ts';
 import { gvkText, isSecret } from '../../api/gvk.ts';
 import { forbidden } from '../finding.ts';
 import type { Report } from '../finding.ts';
+import type { KnownProfile } from '../lookups.ts';
 import type { StateInput, StateRule } from './state-rule.ts';
 import { profileOf } from './target-profile.ts';
 import type { AnyTargetSpec } from './target-profile.ts';
 
-/**
- * A policy that reads Secrets is judged by the kind of its rule, and the paths that read them by the kind of their profile. Where the two differ, neither
- * judgement holds of the other.
- */
+/** What a profile reads is judged by the kind that it is written for. Rules for Secrets put it to a use that nobody judged. */
 export const secretRules: readonly StateRule<AnyTargetSpec>[] = [
   {
     id: 'rules-of-secrets',
     field: 'spec.resourceRules[].gvk',
-    asks: `Must name Secrets only with a profile of Secrets, unless the annotation \`${allowSecretExtraction}\` consents.`,
-    check: unless(rulesOfSecrets),
-  },
-  {
-    id: 'policies-of-secrets',
-    field: 'spec.resourceRules[].matchPolicy',
-    asks: `With a profile of Secrets, must stay outside their data whatever the kind of the rule, unless the annotation \`${allowSecretExtraction}\` consents.`,
-    check: unless(policiesOfSecrets),
+    asks: `Must name Secrets only with a profile that stays outside their data, unless the annotation \`${allowSecretExtraction}\` consents.`,
+    check: rulesOfSecrets,
   },
 ];
 
-type Check = StateRule<AnyTargetSpec>['check'];
-
-function unless(check: Check): Check {
-  return (input, report) => {
-    if (input.annotations[allowSecretExtraction] !== 'true') check(input, report);
-  };
-}
-
 function rulesOfSecrets(target: StateInput<AnyTargetSpec>, report: Report): void {
+  const index = (target.spec.resourceRules ?? []).findIndex((rule) => isSecret(rule?.gvk));
+  if (index < 0 || target.annotations[allowSecretExtraction] === 'true') return;
   const profile = profileOf(target);
   const written = profile?.spec.targetGVK;
-  if (profile === undefined || written?.kind === undefined || isSecret(written)) return;
-  for (const [index, rule] of (target.spec.resourceRules ?? []).entries()) {
-    if (isSecret(rule?.gvk)) report(forbidden(`spec.resourceRules[${index}].gvk`, `the profile ${JSON.stringify(profile.metadata.name)} is written for ${gvkText(written)}: nobody judged whether its paths read the data of Secrets; use a profile with the targetGVK v1 Secret, or set the annotation ${allowSecretExtraction}: "true"`));
-  }
+  // A profile of Secrets was judged when it was stored.
+  if (profile === undefined || written === undefined || isSecret(written)) return;
+  const reads = readsSecrets(profile, target);
+  if (reads !== undefined) report(forbidden(`spec.resourceRules[${index}].gvk`, `the profile ${JSON.stringify(profile.metadata.name)}, which is written for ${gvkText(written)}, ${reads}; use a profile of Secrets, or set the annotation ${allowSecretExtraction}: "true" (the data itself is redacted all the same)`));
 }
 
-function policiesOfSecrets(target: StateInput<AnyTargetSpec>, report: Report): void {
-  if (!isSecret(profileOf(target)?.spec.targetGVK)) return;
-  for (const [index, rule] of (target.spec.resourceRules ?? []).entries()) {
-    const policy = rule?.matchPolicy?.trim() ?? '';
-    // Of rules for Secrets it is said without a look at the profile.
-    if (policy === '' || isSecret(rule?.gvk) || target.expressions.policy(policy).mayReadSecretData !== true) continue;
-    report(forbidden(`spec.resourceRules[${index}].matchPolicy`, `the profile collects Secrets, and the policy may read their data; name another field, or set the annotation ${allowSecretExtraction}: "true"`));
-  }
+function readsSecrets({ spec }: KnownProfile, { expressions }: StateInput<AnyTargetSpec>): string | undefined {
+  if (spec.export?.mode === 'Resource') return 'exports whole objects';
+  const index = (spec.attributes ?? []).findIndex((attribute) => attribute?.path !== undefined && expressions.path(attribute.path).mayReadSecretData === true);
+  return index < 0 ? undefined : `may read the data of Secrets with its attributes[${index}].path`;
 }

@@ -103,21 +103,19 @@ const misspelt: Vector[] = [
   vector('KollectClusterTarget', 'rules: one of another kind than the profile elsewhere', clusterTarget({ resourceRules: [{ gvk: { group: 'apps', version: 'v1', kind: 'StatefulSet' } }] }), { cluster: [profileOf(deployment, 'p', 'kollect-system'), profileOf({ group: 'apps', version: 'v1', kind: 'StatefulSet' })], warnings: ['spec.resourceRules[0].gvk'], says: ['collects apps/v1 Deployment, not apps/v1 StatefulSet'] }),
 ];
 
-const dataPolicy = (gvk: object) => ({ profileRef: 'p', resourceRules: [{ gvk, matchPolicy: 'object.data.password == "a"' }, { gvk, matchPolicy: ' object.metadata.name == "a"' }] });
-const policyField = 'spec.resourceRules[0].matchPolicy';
-const ruleFields = ['spec.resourceRules[0].gvk', 'spec.resourceRules[1].gvk'];
+const ruleOfSecrets = { profileRef: 'p', resourceRules: [{ gvk: secret }] };
+const ruleField = 'spec.resourceRules[0].gvk';
 const consent = { metadata: { annotations: { 'kollect.dev/allow-secret-extraction': 'true' } } };
+const readerOf = (targetGVK: object, more: object = { attributes: [{ name: 'name', path: '$.metadata.name' }, { name: 'all', path: '$.data' }] }, namespace = 'team-a') => stored('KollectProfile', 'p', { targetGVK, ...more }, namespace);
 const configMap = { version: 'v1', kind: 'ConfigMap' };
 
 const secrets: Vector[] = [
-  vector('KollectTarget', 'secrets: a policy on their data under the name of another kind', dataPolicy(configMap), { cluster: [profileOf(secret)], errors: [policyField], warnings: ruleFields, says: ['the profile collects Secrets', 'kollect.dev/allow-secret-extraction'] }),
-  vector('KollectTarget', 'secrets: a policy on their data under the name of another kind, with consent', dataPolicy(configMap), { ...consent, cluster: [profileOf(secret)], warnings: ruleFields }),
-  vector('KollectTarget', 'secrets: a policy on data of what are no Secrets', dataPolicy(configMap), { cluster: [profileOf(configMap)] }),
-  vector('KollectTarget', 'secrets: rules for them with the paths of another kind', { profileRef: 'p', resourceRules: [{ gvk: secret }, { gvk: deployment }] }, { cluster: [profileOf(deployment)], errors: [ruleFields[0]!], warnings: [ruleFields[0]!], says: ['"p" is written for apps/v1 Deployment', 'a profile with the targetGVK v1 Secret'] }),
-  vector('KollectTarget', 'secrets: rules for them with the paths of another kind, with consent', { profileRef: 'p', resourceRules: [{ gvk: secret }] }, { ...consent, cluster: [profileOf(deployment)], warnings: [ruleFields[0]!] }),
-  vector('KollectTarget', 'secrets: rules for them with a profile of theirs', { profileRef: 'p', resourceRules: [{ gvk: secret }] }, { cluster: [profileOf(secret)] }),
-  vector('KollectClusterTarget', 'secrets: a policy on their data under the name of another kind elsewhere', clusterTarget({ ...dataPolicy(configMap), profileRef: { name: 'p', namespace: 'team-b' } }), { cluster: [profileOf(secret, 'p', 'team-b')], errors: [policyField], warnings: ruleFields }),
-  vector('KollectClusterTarget', 'secrets: rules for them with the paths of another kind elsewhere', clusterTarget({ resourceRules: [{ gvk: { version: 'v1', kind: 'secret' } }] }), { cluster: [profileOf(deployment, 'p', 'kollect-system')], errors: [ruleFields[0]!], warnings: [ruleFields[0]!, `${ruleFields[0]!}.kind`] }),
+  vector('KollectTarget', 'secrets: rules for them with a path that reads the data of another kind', ruleOfSecrets, { cluster: [readerOf(configMap)], errors: [ruleField], warnings: [ruleField], says: ['"p", which is written for v1 ConfigMap', 'attributes[1].path', 'kollect.dev/allow-secret-extraction'] }),
+  vector('KollectTarget', 'secrets: rules for them with whole objects of another kind', ruleOfSecrets, { cluster: [readerOf(configMap, { export: { mode: 'Resource' } })], errors: [ruleField], warnings: [ruleField], says: ['exports whole objects'] }),
+  vector('KollectTarget', 'secrets: rules for them with a path that reads the data of another kind, with consent', ruleOfSecrets, { ...consent, cluster: [readerOf(configMap)], warnings: [ruleField] }),
+  vector('KollectTarget', 'secrets: rules for them with paths that stay outside', ruleOfSecrets, { cluster: [profileOf(configMap)], warnings: [ruleField] }),
+  vector('KollectTarget', 'secrets: rules for them with a profile of theirs', ruleOfSecrets, { cluster: [readerOf(secret)] }),
+  vector('KollectClusterTarget', 'secrets: rules for them in another spelling, with a profile elsewhere', clusterTarget({ resourceRules: [{ gvk: { version: 'v1', kind: 'secret' } }] }), { cluster: [readerOf(configMap, undefined, 'kollect-system')], errors: [ruleField], warnings: [ruleField, `${ruleField}.kind`] }),
 ];
 
 const bucket = [stored('KollectSnapshotSink', 'one', s3()), stored('KollectSnapshotSink', 'two', s3({ endpoint: 's3://bucket', pathTemplate: 'prefix/inventory/{namespace}/{name}.json' }))];

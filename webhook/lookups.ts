@@ -50,6 +50,7 @@ export class WatchedObjects {
   readonly #log: Logger;
   readonly #synced: Promise<void>;
   #isSynced = false;
+  #revision = 0;
   #isStale = false;
 
   constructor({ client, namespaces, clusterKinds, log }: WatchedObjectsOptions) {
@@ -91,6 +92,11 @@ export class WatchedObjects {
     return this.#isSynced ? this.#lookups : undefined;
   }
 
+  /** Another number after each change of what is known; undefined before the first lists are complete. */
+  get revision(): number | undefined {
+    return this.#isSynced ? this.#revision : undefined;
+  }
+
   /**
    * What is known, as soon as it is: lists that failed are tried again at once. Rejects with `KOL_ADMISSION_LOOKUP` when that takes too long.
    *
@@ -129,6 +135,7 @@ export class WatchedObjects {
     const keep = (object: KubeObject): KnownObject => reducedObject(object);
     const watched: Watched = { kind, namespace, name, cache: new ObjectCache<KnownObject>({ client, path, name, logger: this.#log, keep, observe }), staleSince: undefined };
     watched.cache.onChange((key, object) => {
+      this.#revision++;
       const [where = '', which = ''] = key.split('/');
       if (object === undefined) this.#known.delete(kind, where, which);
       else this.#known.set(object);

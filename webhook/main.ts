@@ -73,6 +73,7 @@ async function run(flags: Flags, log: Logger): Promise<void> {
     certificate,
     metrics,
     isStopping: () => state === 'stopping',
+    revision: () => watched.revision,
     review: createReviewer({ log, installation: installationPolicy(flags), state: watched, authorize, lookupFailed: metrics.lookupFailed }),
   });
   const stopReloading = reloadCertificate({

@@ -7,6 +7,8 @@ export interface ReviewFacts {
   operation: string;
   /** Code of a denial, 200 for an admission. */
   code: number;
+  /** Whether the same review came before, and got the same answer. */
+  isRepeated: boolean;
   /** From the whole request to its answer. */
   seconds: number;
   /** Of the body; 0 when unknown. */
@@ -45,8 +47,9 @@ export function createMetrics(): WebhookMetrics {
   const drain = () => {
     const batch = pending;
     pending = [];
-    for (const { webhook, operation, code, seconds, bytes } of batch) {
+    for (const { webhook, operation, code, isRepeated, seconds, bytes } of batch) {
       requests.inc({ webhook, operation: operations.has(operation) ? operation : 'other', allowed: String(code === 200), code: String(code) });
+      if (isRepeated) repeated.inc();
       duration.observe({ webhook }, seconds);
       if (bytes > 0) size.observe(bytes);
     }
@@ -58,6 +61,11 @@ export function createMetrics(): WebhookMetrics {
     registers,
     // The first of the three in a scrape; the others then are up to date as well.
     collect: drain,
+  });
+  const repeated = new Counter({
+    name: 'kollect_admission_repeated_total',
+    help: 'Requests that came word for word as one before, and got its answer.',
+    registers,
   });
   const duration = new Histogram({
     name: 'kollect_admission_duration_seconds',

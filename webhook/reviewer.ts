@@ -1,4 +1,3 @@
-import { CleanObjects } from '../shared/admission/clean-objects.ts';
 import { rememberingJudge } from '../shared/admission/expressions.ts';
 import type { ExpressionJudge } from '../shared/admission/expressions.ts';
 import { renderFinding } from '../shared/admission/finding.ts';
@@ -44,12 +43,12 @@ type Answer = AdmissionResponse | Promise<AdmissionResponse>;
 
 /**
  * Answers admission requests: at once where everything is known, else as soon as it is. Never rejects. Has no side effect but the log, so `dryRun`
- * needs no case of its own, and no state but what it remembers of expressions and of objects that are as they should be.
+ * needs no case of its own, and no state but what it remembers of expressions.
  *
  * @example createReviewer({ installation, state, log })('validate', request) // { uid: request.uid, allowed: true }
  */
 export function createReviewer(options: ReviewerOptions): (phase: Phase, request: AdmissionRequest) => Answer {
-  const judgement = { ...options, expressions: rememberingJudge(), clean: new CleanObjects() };
+  const judgement = { ...options, expressions: rememberingJudge() };
   return (phase, request) => {
     const fault = (error: unknown): AdmissionResponse => {
       if (error instanceof KollectError && error.code === 'KOL_ADMISSION_LOOKUP') {
@@ -69,7 +68,7 @@ export function createReviewer(options: ReviewerOptions): (phase: Phase, request
   };
 }
 
-type Judgement = ReviewerOptions & { expressions: ExpressionJudge; clean: CleanObjects };
+type Judgement = ReviewerOptions & { expressions: ExpressionJudge };
 
 function fillIn(request: AdmissionRequest, judgement: Judgement): Answer {
   const { kind, object, namespace, operation } = request;
@@ -87,7 +86,7 @@ function fillIn(request: AdmissionRequest, judgement: Judgement): Answer {
 }
 
 function judge(request: AdmissionRequest, judgement: Judgement): Answer {
-  const { installation, expressions, clean, state, authorize } = judgement;
+  const { installation, expressions, state, authorize } = judgement;
   const { kind, operation, object, oldObject, namespace } = request;
   if (operation === 'DELETE') return admitted(request);
   if (kind.group !== GROUP || kindByName(kind.kind) === undefined) return refuse(request, judgement, badReview(`kind ${JSON.stringify(`${kind.kind}.${kind.group}`.slice(0, 300))} is not one of ${GROUP}`));
@@ -96,7 +95,6 @@ function judge(request: AdmissionRequest, judgement: Judgement): Answer {
   const findings = judgeObject(subject, {
     installation,
     expressions,
-    clean,
     lookups: state.current,
     known: () => known(request, judgement),
     authorize: authorize && ((questions: readonly AccessQuestion[]) => failing('access', judgement, authorize(request.userInfo, questions, request.deadline))),

@@ -7,6 +7,7 @@ import type { BadRequest } from './exchange.ts';
 import type { WebhookMetrics } from './metrics.ts';
 import { answerWithinMs, denied, readReview, writeReview } from './protocol.ts';
 import type { AdmissionRequest, AdmissionResponse } from './protocol.ts';
+import { RecentReviews, splitReview } from './recent-reviews.ts';
 import type { Phase } from './reviewer.ts';
 
 /** PEM of the certificate chain and its private key. */
@@ -21,6 +22,8 @@ export interface ServerOptions {
   certificate: ServingCertificate;
   /** Never throws: a fault is an answer, too. */
   review: (phase: Phase, request: AdmissionRequest) => AdmissionResponse | Promise<AdmissionResponse>;
+  /** Changes whenever anything changes that reviews look up; undefined as long as that is not known. Left out, no answer is given twice. */
+  revision?: () => number | undefined;
   metrics: WebhookMetrics;
   /** Once true, every answer asks the client to take its next request elsewhere. */
   isStopping: () => boolean;
@@ -50,7 +53,7 @@ const reviewPath = /^\/(?:mutate|validate)-kollect-dev-v1alpha1-[^/?]+(?:\?|$)/;
  * no review with 400, what is too large with 413, what does not claim to be JSON with 415.
  */
 export function buildServer(options: ServerOptions) {
-  const { review, metrics, isStopping } = options;
+  const { review, metrics, isStopping, revision = () => undefined } = options;
   const app = fastify({
     https: {
       ...options.certificate,
@@ -88,6 +91,7 @@ export function buildServer(options: ServerOptions) {
 
   /** Takes requests over from Fastify, whose way from body to answer costs as much as all the rest of a review. */
   const reviews = (phase: Phase, webhook: string) => {
+    const recent = new RecentReviews(revision);
     const onRequest = (request: FastifyRequest, reply: FastifyReply): void => {
       reply.hijack();
       const refuse = ({ code, message }: BadRequest): void => {
@@ -98,15 +102,19 @@ export function buildServer(options: ServerOptions) {
       readJsonText(request.raw, bodyLimitBytes, (text) => {
         if (typeof text !== 'string') return refuse(text);
         const started = performance.now();
-        const read = readReview(parse(request, text), started + answerWithinMs(request.raw.url ?? ''));
-        if (typeof read === 'string') return refuse({ code: 400, message: read });
-        const answer = (response: AdmissionResponse): void => {
-          metrics.reviewed({ webhook, operation: read.operation, code: response.status?.code ?? 200, seconds: (performance.now() - started) / 1000, bytes: Buffer.byteLength(text) });
+        const answer = (operation: string, response: AdmissionResponse, isRepeated = false): void => {
+          metrics.reviewed({ webhook, operation, code: response.status?.code ?? 200, isRepeated, seconds: (performance.now() - started) / 1000, bytes: Buffer.byteLength(text) });
           answerJson(reply.raw, 200, writeReview(response), isStopping());
         };
+        const split = splitReview(text);
+        const before = split && recent.recall(split);
+        if (before !== undefined) return answer(before.operation, before.response, true);
+        const read = readReview(parse(request, text), started + answerWithinMs(request.raw.url ?? ''));
+        if (typeof read === 'string') return refuse({ code: 400, message: read });
         const response = review(phase, read);
-        if (response instanceof Promise) void inTime(response, read).then(answer);
-        else answer(response);
+        if (response instanceof Promise) return void inTime(response, read).then((late) => answer(read.operation, late));
+        if (split !== undefined) recent.remember(split, read, response);
+        answer(read.operation, response);
       });
     };
     return { onRequest, handler: unused };

@@ -1,5 +1,4 @@
 import { isObject } from '../values.ts';
-import type { CleanObjects } from './clean-objects.ts';
 import type { ExpressionJudge } from './expressions.ts';
 import { sortFindings } from './finding.ts';
 import type { Finding } from './finding.ts';
@@ -27,8 +26,6 @@ export interface Subject {
 export interface Circumstances {
   installation: InstallationPolicy;
   expressions: ExpressionJudge;
-  /** Objects that were judged under the same policies before, and are as they should be. */
-  clean?: CleanObjects;
   /** Other objects; undefined as long as they are not known. */
   lookups: Lookups | undefined;
   /** Other objects as soon as they are known; asked for only without `lookups`. */
@@ -66,10 +63,10 @@ export function isBeingDeleted(object: unknown): boolean {
 
 function judgeByRules(subject: Subject, circumstances: Circumstances): Finding[] | Promise<Finding[]> {
   const { kind, object, namespace, old } = subject;
-  const { installation, expressions, clean, lookups, authorize } = circumstances;
+  const { installation, expressions, lookups, authorize } = circumstances;
   const filled = (form: unknown): unknown => applyDefaults(kind, form, { lookups, namespace });
   const isUnchanged = old === undefined ? undefined : (): boolean => isUnchangedSince(filled(old), filled(object));
-  const findings = validate(kind, object, { policy: installation.addresses, maxExportBytes: installation.maxExportBytes, expressions, clean, namespace, isUnchanged });
+  const findings = validate(kind, object, { policy: installation.addresses, maxExportBytes: installation.maxExportBytes, expressions, namespace, isUnchanged });
   // What the schema refuses and is tolerated, because it is stored so and unchanged, has no shape that it could be compared by.
   if (hasErrors(findings) || !needsOthers(kind, circumstances) || findings.some(({ rule }) => rule === 'schema')) return findings;
 

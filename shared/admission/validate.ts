@@ -2,7 +2,6 @@ import { kindByName } from '../api/kinds.ts';
 import { defaultAddressPolicy } from '../net/address-policy.ts';
 import type { AddressPolicy } from '../net/address-policy.ts';
 import { isObject, textOf } from '../values.ts';
-import type { CleanObjects } from './clean-objects.ts';
 import { rememberingJudge } from './expressions.ts';
 import type { ExpressionJudge } from './expressions.ts';
 import { asWarning, invalid, required, sortFindings, tooMany } from './finding.ts';
@@ -24,8 +23,6 @@ export interface AdmissionContext {
   isUnchanged?: (() => boolean) | undefined;
   /** Judges paths and policies; left out, each is compiled once. */
   expressions?: ExpressionJudge;
-  /** Objects that were judged under the same policies before, and are as they should be. */
-  clean?: CleanObjects | undefined;
 }
 
 /**
@@ -44,11 +41,6 @@ export function validate(kind: string, object: unknown, context: AdmissionContex
   if (excess !== undefined) return [ofSchema(tooMany('spec', `more than ${excess}`, `must have at most ${maxValues} values and ${maxCharacters} characters, at most ${maxDepth} levels deep`))];
 
   const metadata = isObject(object.metadata) ? object.metadata : {};
-  const clean = excessOf(metadata.annotations) !== undefined ? undefined : context.clean;
-  const [name, namespace] = [textOf(metadata.name), context.namespace ?? textOf(metadata.namespace)];
-  const form = clean && { identity: `${kind}/${namespace}/${name}`, content: JSON.stringify([kind, namespace, name, metadata.annotations, object.spec]) };
-  if (form !== undefined && clean?.recognises(form)) return [];
-
   const findings: Finding[] = [];
   const issues = schemaIssues(definition.spec, object.spec);
   if (issues.length === 0) applyRules(kind, metadata, object.spec, context, (finding) => findings.push(finding));
@@ -61,10 +53,7 @@ export function validate(kind: string, object: unknown, context: AdmissionContex
     });
   }
 
-  if (findings.length === 0) {
-    if (form !== undefined) clean?.remember(form);
-    return findings;
-  }
+  if (findings.length === 0) return findings;
   const refused = findings.some(({ severity }) => severity === 'error');
   const tolerated = refused && context.isUnchanged?.() === true;
   return sortFindings(tolerated ? findings.map((finding) => (finding.severity === 'error' ? asWarning(finding) : finding)) : findings);

@@ -1,13 +1,10 @@
 import t from 'tap';
 import * as z from 'zod';
-import { CleanObjects } from '../../shared/admission/clean-objects.ts';
-import { rememberingJudge } from '../../shared/admission/expressions.ts';
 import { asWarning, duplicate, forbidden, invalid, notSupported, renderFinding, required, sortFindings, tooMany, warning } from '../../shared/admission/finding.ts';
 import { policyFinding } from '../../shared/admission/policy.ts';
 import { schemaFindings, withoutRefused } from '../../shared/admission/schema-findings.ts';
 import { validate } from '../../shared/admission/validate.ts';
-import type { AdmissionContext } from '../../shared/admission/validate.ts';
-import { objectOf, profileSpec } from './objects.ts';
+import { objectOf } from './objects.ts';
 
 t.test('findings read like field errors of Kubernetes', async (t) => {
   t.equal(renderFinding(required('spec.a', 'write it')), 'spec.a: Required value: write it');
@@ -123,42 +120,4 @@ t.test('a tenant installation refuses what collects from the whole cluster', asy
   t.match(policyFinding('KollectClusterInventory', installation), { detail: /use KollectInventory/ });
   t.equal(policyFinding('KollectTarget', installation), undefined);
   t.equal(policyFinding('KollectClusterTarget', { ...installation, tenantMode: false }), undefined);
-});
-
-t.test('an object that is as it should be is recognised, and nothing else is', async (t) => {
-  const clean = new CleanObjects(2);
-  let judged = 0;
-  const judge = rememberingJudge();
-  const expressions = { ...judge, path: (text: string) => (judged++, judge.path(text)) };
-  const spec = profileSpec(['$.spec.replicas']);
-  const found = (object: unknown, more: AdmissionContext = {}, kind = 'KollectProfile') => {
-    judged = 0;
-    const findings = validate(kind, object, { clean, expressions, ...more });
-    return { findings: findings.length, judged: judged > 0 };
-  };
-  const object = objectOf('KollectProfile', spec, { uid: '1', annotations: { note: 'x' } });
-  t.same(found(object), { findings: 0, judged: true });
-  t.same(found(structuredClone(object)), { findings: 0, judged: false });
-  t.same(found({ ...object, metadata: { ...object.metadata, uid: '2', labels: { a: 'b' } }, status: {} }), { findings: 0, judged: false }, 'what rules do not see changes nothing');
-  const others: [string, unknown, AdmissionContext?][] = [
-    ['another name', { ...object, metadata: { ...object.metadata, name: 'other' } }],
-    ['another namespace in the request', object, { namespace: 'other' }],
-    ['another annotation', { ...object, metadata: { ...object.metadata, annotations: { note: 'y' } } }],
-    ['another spec', { ...object, spec: { ...spec, metrics: [] } }],
-  ];
-  for (const [what, other, more] of others) {
-    found(object);
-    t.same(found(other, more), { findings: 0, judged: true }, what);
-  }
-
-  const wrong = { ...object, spec: profileSpec(['$.spec[']) };
-  t.same([found(wrong), found(wrong)], [{ findings: 1, judged: true }, { findings: 1, judged: true }], 'who is refused is judged each time');
-  const large = { ...object, spec: profileSpec(Array.from({ length: 400 }, (_, index) => `$.spec.a${index}`)) };
-  t.same([found(large), found(large)], [{ findings: 0, judged: true }, { findings: 0, judged: true }], 'a large one, too');
-  const names = ['a', 'b', 'c'].map((name) => ({ ...object, metadata: { ...object.metadata, name } }));
-  for (const each of names) found(each);
-  t.same(names.toReversed().map((each) => found(each).judged), [false, false, true], 'the last ones are known, the oldest is forgotten');
-  let deep: unknown = 'x';
-  for (let depth = 0; depth < 100_000; depth++) deep = [deep];
-  t.equal(found({ ...object, metadata: { ...object.metadata, annotations: { deep } } }).judged, true, 'what cannot be written down is judged all the same');
 });

@@ -21,8 +21,8 @@ export function review(): object {
   const kind = { group: 'kollect.dev', version: 'v1alpha1', kind: 'KollectProfile' };
   const resource = { group: 'kollect.dev', version: 'v1alpha1', resource: 'kollectprofiles' };
   return {
-    apiVersion: 'admission.k8s.io/v1',
     kind: 'AdmissionReview',
+    apiVersion: 'admission.k8s.io/v1',
     request: {
       uid: `7d1c0a3e-0001-4c53-9d57-6f1f${counterMarks.uid}`,
       kind,

@@ -32,8 +32,8 @@ export interface Answer {
 /** The body that the API server sends for an object. */
 export function reviewOf(object: { kind: string; metadata: Record<string, unknown> }, more: Record<string, unknown> = {}) {
   return {
-    apiVersion: 'admission.k8s.io/v1',
     kind: 'AdmissionReview',
+    apiVersion: 'admission.k8s.io/v1',
     request: {
       uid: '705ab4f5-6393-11e8-b7cc-42010a800002',
       kind: { group: 'kollect.dev', version: 'v1alpha1', kind: object.kind },

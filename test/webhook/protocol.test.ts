@@ -2,7 +2,7 @@ import t from 'tap';
 import type { Finding } from '../../shared/admission/finding.ts';
 import { invalidObject } from '../../webhook/denial.ts';
 import { answerWithinMs, readReview } from '../../webhook/protocol.ts';
-import type { AdmissionRequest } from '../../webhook/protocol.ts';
+import type { AdmissionRequest, AdmissionResponse } from '../../webhook/protocol.ts';
 import { objectOf, postgresSpec, profileSpec } from '../admission/objects.ts';
 import { pathOf, reviewOf, stateOf, testServer } from './harness.ts';
 import type { Answer } from './harness.ts';
@@ -230,6 +230,65 @@ t.test('a fault of ours denies one object and names the log line', async (t) => 
   const response = reviewer('validate', { ...trap.request, userInfo: { username: 'jane', uid: '', groups: [], extra: {} }, name: 'sample', namespace: 'team-a', object, deadline: Infinity });
   t.match(response, { uid: trap.request.uid, allowed: false, status: { code: 500, reason: 'InternalError', message: new RegExp(trap.request.uid) } });
   t.match(lines, [{ level: 'error', uid: trap.request.uid, error: 'boom' }]);
+});
+
+t.test('a review that comes again is answered as before, with its own uid', async (t) => {
+  let revision: number | undefined;
+  let judged = 0;
+  let response: Partial<AdmissionResponse> = {};
+  const { app, metrics } = testServer({}, {
+    revision: () => revision,
+    review: (phase, { uid }) => {
+      judged++;
+      const answer = { uid, allowed: true, warnings: [phase], ...response };
+      return phase === 'mutate' ? Promise.resolve(answer) : answer;
+    },
+  });
+  t.teardown(() => app.close());
+  let count = 0;
+  const uidOf = (number: number): string => `705ab4f5-6393-11e8-b7cc-${String(number).padStart(12, '0')}`;
+  const ask = async (change: (body: string) => string = (body) => body, phase: 'validate' | 'mutate' = 'validate') => {
+    const before = judged;
+    const uid = uidOf(count++);
+    const body = change(JSON.stringify(reviewOf(inventory({}), { uid })));
+    const { response } = (await app.inject({ method: 'POST', url: pathOf(phase, 'KollectInventory'), headers: { 'content-type': 'application/json' }, payload: body })).json<Answer>();
+    return { judged: judged > before, ...response, uid: response.uid === uid };
+  };
+  const [first, again] = [{ judged: true, uid: true, allowed: true, warnings: ['validate'] }, { judged: false, uid: true, allowed: true, warnings: ['validate'] }];
+  t.same([await ask(), await ask()], [first, first], 'not before other objects are known');
+  revision = 1;
+  t.same([await ask(), await ask(), await ask()], [first, again, again]);
+  revision = 2;
+  t.same([await ask(), await ask()], [first, again], 'other objects have changed');
+  for (const [what, change] of [
+    ['another namespace', (body: string) => body.replace('"namespace":"team-a"', '"namespace":"team-b"')],
+    ['another user', (body: string) => body.replace('jane', 'june')],
+    ['another spec', (body: string) => body.replace('"spec":{}', '"spec":{"suspend":true}')],
+    ['another operation', (body: string) => body.replace('CREATE', 'UPDATE')],
+  ] as const) {
+    t.same([await ask(change), await ask(change)], [first, again], what);
+  }
+  t.same(await ask(), again, 'all of them are remembered');
+
+  t.test('and only then', async (t) => {
+    const spaced = (body: string): string => ` ${body}`;
+    t.same([await ask(spaced), await ask(spaced)], [first, first], 'written otherwise than the API server does');
+    const large = (body: string): string => body.replace('"spec":{}', `"spec":{"note":"${'x'.repeat(20_000)}"}`);
+    t.same([await ask(large), await ask(large)], [first, first], 'large');
+    // JSON.parse takes the last of two.
+    const twice = (body: string): string => body.replace('"operation"', `"uid":"${uidOf(1000)}","operation"`);
+    count = 1000;
+    t.match([await ask(twice), await ask(twice)], [{ judged: true, uid: true }, { judged: true, uid: false }], 'with two uids');
+    const mutated = { ...first, warnings: ['mutate'] };
+    t.same([await ask(undefined, 'mutate'), await ask(undefined, 'mutate')], [mutated, mutated], 'what had to be waited for');
+    const other = (body: string): string => body.replace('"sample"', '"other"');
+    response = { allowed: false, warnings: [] };
+    t.same([(await ask(other)).judged, (await ask(other)).judged], [true, true], 'denied');
+    response = {};
+    for (let number = 0; number < 100; number++) await ask((body) => body.replace('"sample"', `"sample-${number}"`));
+    t.same(await ask(), first, 'long ago');
+  });
+  t.match(await metrics.registry.metrics(), /kollect_admission_repeated_total 8\n/);
 });
 
 t.test('metrics count reviews by webhook, operation and outcome', async (t) => {

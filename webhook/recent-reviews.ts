@@ -1,0 +1,65 @@
+import { Recent } from '../shared/recent.ts';
+import type { AdmissionRequest, AdmissionResponse } from './protocol.ts';
+
+/** How the API server begins every review. */
+const beginning = '{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"';
+/** Of a UUID. */
+const uidLength = 36;
+/** A few times what objects of these kinds have, and their old forms; what is larger is judged each time. */
+const maxCharacters = 16_384;
+/** Of one webhook, so that all of them together hold some 20 MB at most and 2 MB usually. */
+const maxReviews = 100;
+
+/** A review that was answered before. */
+interface Answered {
+  operation: string;
+  response: AdmissionResponse;
+  /** What was known of other objects then. */
+  revision: number;
+}
+
+/** A review as it came, split so that it can be compared with others. */
+interface SplitReview {
+  uid: string;
+  /** All that follows the uid. */
+  rest: string;
+}
+
+/**
+ * Remembers the last reviews of a webhook that were admitted, word for word, with their answers. Tools that compare a cluster with a repository send the same
+ * dry runs every few minutes, and people apply files that did not change: those are answered without being read.
+ *
+ * An answer follows from the review and from what is known of other objects, so it holds as long as that stays as it is. What needed to ask the API
+ * server is not remembered; neither is a denial, which is logged with its uid.
+ */
+export class RecentReviews {
+  readonly #answered = new Recent<string, Answered>(maxReviews);
+  readonly #revision: () => number | undefined;
+
+  /** @param revision changes whenever anything changes that answers follow from; undefined as long as that is not known. */
+  constructor(revision: () => number | undefined) {
+    this.#revision = revision;
+  }
+
+  /** The answer to a review that differs from an earlier one in its uid alone. */
+  recall({ uid, rest }: SplitReview): { operation: string; response: AdmissionResponse } | undefined {
+    const answered = this.#answered.get(rest);
+    if (answered === undefined || answered.revision !== this.#revision()) return undefined;
+    return { operation: answered.operation, response: { ...answered.response, uid } };
+  }
+
+  /** To be called in the turn in which the answer was found. */
+  remember({ uid, rest }: SplitReview, { uid: read, operation }: AdmissionRequest, response: AdmissionResponse): void {
+    const revision = this.#revision();
+    // A uid that is written twice could be another one the next time.
+    if (revision === undefined || !response.allowed || read !== uid || rest.includes(uid)) return;
+    this.#answered.set(rest, { operation, response, revision });
+  }
+}
+
+/** Undefined for a body that the API server does not write so, and for a large one. */
+export function splitReview(text: string): SplitReview | undefined {
+  const end = beginning.length + uidLength;
+  if (text.length > maxCharacters || !text.startsWith(beginning) || text[end] !== '"') return undefined;
+  return { uid: text.slice(beginning.length, end), rest: text.slice(end) };
+}

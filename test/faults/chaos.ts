@@ -9,27 +9,33 @@ const status = (code: number): Fault => ({ kind: 'status', code });
 
 type Made<T> = (moment: { after: number; withinMs: number }) => T;
 
-/** By name, what a watch goes through. */
-const watchFaults: readonly (readonly [string, Made<Fault>])[] = [
+type NamedFault = readonly [name: string, make: Made<Fault>];
+
+/** What a watch goes through and needs a list for, or shows as a failure. */
+const endings: readonly NamedFault[] = [
   ['410 when a watch is opened', () => status(410)],
   ['403 when a watch is opened', () => status(403)],
   ['404 when a watch is opened', () => status(404)],
+  ['410 in the stream', (moment) => ({ kind: 'line', line: errorLine(410, 'Expired', 'too old resource version'), ...moment })],
+  ['a version from the future in the stream', (moment) => ({ kind: 'line', line: errorLine(504, 'Timeout', tooLarge), ...moment })],
+  ['events that change places', ({ after, withinMs }) => ({ kind: 'swap', after, endsAfterMs: withinMs })],
+];
+/** What it goes through and resumes after. */
+const interruptions: readonly NamedFault[] = [
   ['500 when a watch is opened', () => status(500)],
   ['429 when a watch is opened', () => busy],
   ['a watch closed at once', () => ({ kind: 'close' })],
-  ['410 in the stream', (moment) => ({ kind: 'line', line: errorLine(410, 'Expired', 'too old resource version'), ...moment })],
   ['ERROR 500 in the stream', (moment) => ({ kind: 'line', line: errorLine(500, 'InternalError', 'etcd hiccup'), ...moment })],
-  ['a version from the future in the stream', (moment) => ({ kind: 'line', line: errorLine(504, 'Timeout', tooLarge), ...moment })],
   ['a line that is no event', (moment) => ({ kind: 'line', line: '{"type":"MODIFIED","obj', ...moment })],
   ['a line that is cut', (moment) => ({ kind: 'truncate', ...moment })],
   ['a line that is cut within a character', (moment) => ({ kind: 'truncate', inCharacter: true, ...moment })],
   ['a connection that is reset', (moment) => ({ kind: 'reset', ...moment })],
   ['a half-open connection', (moment) => ({ kind: 'silence', ...moment })],
-  ['a watch that drips', () => ({ kind: 'drip' })],
-  ['events that come twice', () => ({ kind: 'duplicate' })],
-  ['events that come again later', ({ after }) => ({ kind: 'replay', after })],
-  ['events that change places', ({ after }) => ({ kind: 'swap', after })],
+  ['a watch that drips', ({ withinMs }) => ({ kind: 'drip', endsAfterMs: withinMs })],
+  ['events that come twice', ({ withinMs }) => ({ kind: 'duplicate', endsAfterMs: withinMs })],
+  ['events that come again later', ({ after, withinMs }) => ({ kind: 'replay', after, endsAfterMs: withinMs })],
 ];
+const watchFaults = [...endings, ...interruptions];
 
 interface ListPlan {
   name: string;
@@ -70,13 +76,13 @@ export class Chaos implements Disturber {
   readonly revokedTokens = new Set<string>();
   refusedTokens = 0;
   readonly #random: Random;
-  readonly #watches: Deck<(typeof watchFaults)[number]>;
+  #watches: Deck<NamedFault>;
   readonly #lists: Deck<Omit<ListPlan, 'times'>>;
   readonly #streams: Deck<(typeof streamFaults)[number]>;
   readonly #names = new WeakMap<Fault, string>();
   /** By path: how far the list under way is, and what it will meet. */
   readonly #plans = new Map<string, { page: number; plan: ListPlan | undefined }>();
-  #isOver = false;
+  #breaks: 'all' | 'watches' | 'nothing' = 'all';
 
   constructor(random: Random) {
     this.#random = random;
@@ -93,9 +99,15 @@ export class Chaos implements Disturber {
     return this.struckBy.values().reduce((sum, count) => sum + count, 0);
   }
 
-  /** Nothing is broken from here on. What fell silent before stays silent. */
+  /** Lists are left alone, and watches are interrupted in ways that they resume after: no list repairs what a watch lost. */
+  interrupt(): void {
+    this.#breaks = 'watches';
+    this.#watches = new Deck(interruptions, this.#random);
+  }
+
+  /** Nothing is broken any more. What fell silent before stays silent. */
   end(): void {
-    this.#isOver = true;
+    this.#breaks = 'nothing';
   }
 
   choose(url: URL, headers: IncomingHttpHeaders): Fault | undefined {
@@ -103,16 +115,14 @@ export class Chaos implements Disturber {
       this.refusedTokens++;
       return status(401);
     }
-    if (this.#isOver) return undefined;
+    if (this.#breaks === 'nothing') return undefined;
     const { pathname, searchParams } = url;
-    if (searchParams.has('sendInitialEvents')) return this.#sometimes(0.7, () => this.#named(...this.#streams.draw()));
+    if (searchParams.has('sendInitialEvents') && this.#breaks === 'all') return this.#sometimes(0.7, () => this.#named(...this.#streams.draw()));
     if (isWatch(url)) {
-      return this.#sometimes(0.9, () => {
-        const [name, make] = this.#watches.draw();
-        return this.#named(name, make({ after: 1 + this.#random.below(12), withinMs: 300 + this.#random.below(2_500) }));
-      });
+      const [name, make] = this.#watches.draw();
+      return this.#named(name, make({ after: 1 + this.#random.below(12), withinMs: 300 + this.#random.below(2_500) }));
     }
-    return searchParams.has('limit') ? this.#onPage(pathname, searchParams.has('continue')) : undefined;
+    return searchParams.has('limit') && this.#breaks === 'all' ? this.#onPage(pathname, searchParams.has('continue')) : undefined;
   }
 
   struck(fault: Fault): void {

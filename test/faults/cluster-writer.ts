@@ -77,7 +77,15 @@ export class ClusterWriter {
 
   /** One change. Every so often one that concerns many objects. */
   async write(): Promise<void> {
-    if (this.#count++ % 20 === 19) return this.#rare.draw()();
+    if (this.#count % 20 === 19) {
+      this.#count++;
+      await this.#rare.draw()();
+    } else await this.writeOne();
+  }
+
+  /** One change of one object. */
+  async writeOne(): Promise<void> {
+    this.#count++;
     const { random } = this.#options;
     const chance = random.next();
     if (this.#objects.length < 40 || chance < 0.25) await this.#create(`o${this.#count}`);

@@ -16,13 +16,13 @@ export type Fault =
   /** Passes a number of lines on, then nothing more, with the connection open. */
   | ({ kind: 'silence' } & Moment)
   /** Passes the answer on in small pieces, in the middle of characters too. */
-  | { kind: 'drip' }
+  | ({ kind: 'drip' } & Lifetime)
   /** Passes every line on twice. */
-  | { kind: 'duplicate' }
+  | ({ kind: 'duplicate' } & Lifetime)
   /** Passes a number of lines on, then repeats the first one after each further one. */
-  | { kind: 'replay'; after: number }
+  | ({ kind: 'replay'; after: number } & Lifetime)
   /** Passes a number of lines on, then holds each second one back until the next one has passed. */
-  | { kind: 'swap'; after: number }
+  | ({ kind: 'swap'; after: number } & Lifetime)
   /** Answers as if all were well with this text, or none, and ends. */
   | { kind: 'close'; text?: string };
 
@@ -30,6 +30,12 @@ export type Fault =
 interface Moment {
   after: number;
   withinMs?: number;
+}
+
+/** What goes on for as long as the connection does. */
+interface Lifetime {
+  /** The connection is broken after this time. */
+  endsAfterMs?: number;
 }
 
 export interface Rule {
@@ -121,6 +127,9 @@ export class WatchProxy {
     if (fault) delete headers['content-length'];
     response.writeHead(answer.statusCode ?? 502, headers);
     response.flushHeaders();
+    const endsAfterMs = fault && 'endsAfterMs' in fault ? fault.endsAfterMs : undefined;
+    const timer = endsAfterMs === undefined ? undefined : setTimeout(fail, endsAfterMs);
+    response.once('close', () => clearTimeout(timer));
     await pass(answer, response, fault, struck).catch(fail);
   }
 }

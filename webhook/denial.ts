@@ -1,7 +1,7 @@
 import { renderFinding, renderProblem } from '../shared/admission/finding.ts';
 import type { Finding, FindingType } from '../shared/admission/finding.ts';
+import { isObject } from '../shared/values.ts';
 import type { AdmissionRequest, DenialStatus } from './protocol.ts';
-import { isObject } from './protocol.ts';
 
 /** More findings than this help nobody to correct an object, and a hostile one could have a million. */
 const maxCauses = 50;

@@ -1,3 +1,5 @@
+import { isObject, textOf } from '../shared/values.ts';
+
 /** `admission.k8s.io/v1`, as far as we read and write it. */
 export const admissionApiVersion = 'admission.k8s.io/v1';
 
@@ -68,11 +70,11 @@ export function readReview(body: unknown, deadline: number): AdmissionRequest | 
   const user = isObject(request.userInfo) ? request.userInfo : {};
   return {
     uid: request.uid,
-    kind: { group: text(kind.group), version: text(kind.version), kind: text(kind.kind) },
-    name: text(request.name),
-    namespace: text(request.namespace),
-    operation: text(request.operation),
-    userInfo: { username: text(user.username), uid: text(user.uid), groups: texts(user.groups), extra: isObject(user.extra) ? readExtra(user.extra) : {} },
+    kind: { group: textOf(kind.group), version: textOf(kind.version), kind: textOf(kind.kind) },
+    name: textOf(request.name),
+    namespace: textOf(request.namespace),
+    operation: textOf(request.operation),
+    userInfo: { username: textOf(user.username), uid: textOf(user.uid), groups: texts(user.groups), extra: isObject(user.extra) ? readExtra(user.extra) : {} },
     dryRun: request.dryRun === true,
     object: request.object ?? null,
     oldObject: request.oldObject ?? null,
@@ -106,14 +108,6 @@ export function denied(request: AdmissionRequest, status: DenialStatus, warnings
 /** The body of the answer. */
 export function writeReview(response: AdmissionResponse): string {
   return `{"apiVersion":"${admissionApiVersion}","kind":"AdmissionReview","response":${JSON.stringify(response)}}`;
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }
 
 function texts(value: unknown): string[] {

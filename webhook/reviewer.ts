@@ -12,11 +12,12 @@ import { GROUP } from '../shared/api/group.ts';
 import { kindByName } from '../shared/api/kinds.ts';
 import { KollectError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
+import { isObject } from '../shared/values.ts';
 import type { Authorizer } from './authorizer.ts';
 import { badReview, internalFault, invalidObject, lookupFault, objectName } from './denial.ts';
 import type { Lookup } from './metrics.ts';
 import type { AdmissionRequest, AdmissionResponse, DenialStatus } from './protocol.ts';
-import { denied, isObject } from './protocol.ts';
+import { denied } from './protocol.ts';
 
 /** `mutate` fills in what is left out, `validate` judges. The API server calls both, in this order. */
 export type Phase = 'mutate' | 'validate';

@@ -184,6 +184,8 @@ export class Controller {
     const discovery = new Discovery(client);
     this.#definitions = new Definitions({
       client,
+      discovery,
+      graceMs: settings.denialGraceMs,
       reviews,
       logger,
       observe,

@@ -30,7 +30,7 @@ const definitions = {
     parse: parseDuration,
     default: '1h',
     placeholder: 'duration',
-    help: 'How long rows stay after the right to list and watch their objects was lost. Then they leave, as if the objects were gone.',
+    help: 'How long rows stay after the right to list and watch their objects was lost, or their kind is not served any more. Then they leave, as if the objects were gone.',
   },
   'audit-interval': {
     type: 'parsed',

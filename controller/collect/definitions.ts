@@ -1,10 +1,11 @@
 import type { KubeObject } from '../../shared/api/kube-object.ts';
-import type { ApiResource, GroupVersionKind } from '../../shared/kube/discovery.ts';
+import type { ApiResource, Discovery, GroupVersionKind } from '../../shared/kube/discovery.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
 import { ObjectCache } from '../../shared/kube/object-cache.ts';
 import type { ReflectorObserver, ReflectorPace } from '../../shared/kube/reflector.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { AccessReviews } from './access-reviews.ts';
+import { defaultDenialGraceMs } from './watch-scopes.ts';
 
 const root = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const resource: ApiResource = {
@@ -32,6 +33,9 @@ interface Definition {
 
 export interface DefinitionsOptions {
   client: KubeClient;
+  discovery: Pick<Discovery, 'missingMs'>;
+  /** Milliseconds that a kind has to be missing before it counts as gone, when nobody saw its definition go; as for denials when unset. */
+  graceMs?: number | undefined;
   reviews: AccessReviews;
   logger: Logger;
   observe?: ReflectorObserver | undefined;
@@ -68,9 +72,17 @@ export class Definitions {
     await this.#cache.stop();
   }
 
-  /** True when the definition of a kind was deleted, which takes all of its objects along. False when that is not known. */
-  isGone({ group, kind }: Pick<GroupVersionKind, 'group' | 'kind'>): boolean {
-    return this.#gone.has(`${group}/${kind}`);
+  /**
+   * True when the definition of a kind was deleted, which takes all of its objects along: that was seen; or there is none, and the API server has not
+   * served the kind for as long as the grace period. False when it is not known.
+   */
+  isGone(gvk: GroupVersionKind): boolean {
+    const { discovery, graceMs = defaultDenialGraceMs } = this.#options;
+    const name = `${gvk.group}/${gvk.kind}`;
+    if (this.#gone.has(name)) return true;
+    const missingMs = discovery.missingMs(gvk);
+    if (this.#cache.state.phase !== 'Synced' || missingMs === undefined || missingMs < graceMs) return false;
+    return !this.#known.values().some((definition) => kindOf(definition) === name);
   }
 
   async #start(): Promise<void> {

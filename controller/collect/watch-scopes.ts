@@ -8,7 +8,7 @@ import type { WatchShape } from './watch-shape.ts';
 import { WideningWatch } from './widening-watch.ts';
 
 /** How long a denial freezes rows before they leave: long enough to repair a role binding that somebody deleted by mistake. */
-const defaultDenialGraceMs = 3_600_000;
+export const defaultDenialGraceMs = 3_600_000;
 const reviewsAtATime = 8;
 /** Watches that run, and denials, that are reviewed again in one pass. Further ones have their turn in the next. */
 const reviewsOfAPass = 100;

@@ -19,18 +19,41 @@ export interface ApiResource extends GroupVersionKind {
 const missAgeMs = 5_000;
 /** Whoever writes profiles names versions, so there may be any number of them. Clusters with many CRDs have some hundreds. */
 const maxVersions = 1_000;
+/** Kinds of which it is remembered since when they are missing. */
+const maxMissing = 1_000;
 
 /** Tells which resource serves a kind: plural names and scopes are the server's to know. */
 export class Discovery {
   readonly #client: KubeClient;
   readonly #versions = new Map<string, { readAt: number; resources: Promise<Map<string, ApiResource>> }>();
 
+  /** Monotonic milliseconds of the first time that a kind was not served, by its name. */
+  readonly #missing = new Map<string, number>();
+
   constructor(client: KubeClient) {
     this.#client = client;
   }
 
   /** The resource of a kind in exactly this version, or undefined when the server has none. Throws `KubeApiError` when it cannot tell. */
-  async resolve({ group, version, kind }: GroupVersionKind): Promise<ApiResource | undefined> {
+  async resolve(gvk: GroupVersionKind): Promise<ApiResource | undefined> {
+    const resource = await this.#resolve(gvk);
+    const name = nameOf(gvk);
+    if (resource) this.#missing.delete(name);
+    else if (!this.#missing.has(name)) {
+      const [oldest] = this.#missing.keys();
+      if (this.#missing.size >= maxMissing && oldest !== undefined) this.#missing.delete(oldest);
+      this.#missing.set(name, performance.now());
+    }
+    return resource;
+  }
+
+  /** For how many milliseconds a kind has not been served, as far as it was asked for; undefined when it was at the last time. */
+  missingMs(gvk: GroupVersionKind): number | undefined {
+    const since = this.#missing.get(nameOf(gvk));
+    return since === undefined ? undefined : performance.now() - since;
+  }
+
+  async #resolve({ group, version, kind }: GroupVersionKind): Promise<ApiResource | undefined> {
     const known = this.#versions.get(`${group}/${version}`);
     const resource = (await known?.resources)?.get(kind);
     if (resource || (known && performance.now() - known.readAt < missAgeMs)) return resource;
@@ -73,4 +96,8 @@ export class Discovery {
     }
     return found;
   }
+}
+
+function nameOf({ group, version, kind }: GroupVersionKind): string {
+  return `${group}/${version}/${kind}`;
 }

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { postgresHost } from '../kollect/installation.ts';
 import { startKollect } from './harness.ts';
 import { pipeline } from './objects.ts';
 
@@ -18,7 +19,7 @@ const definition = (plural: string) => ({
 });
 const gateway = (namespace: string, name: string) => ({ apiVersion: 'shop.example/v1', kind: 'Gateway', metadata: { name, namespace }, spec: { replicas: 1 } });
 
-t.test('a kind that appears is collected, one that is served under another name is followed, and one that is gone takes its rows along', async () => {
+t.test('a kind that appears is collected, one that is served under another name is followed, and one that is gone takes its rows along', async (t) => {
   const namespace = await kollect.namespace();
   await kollect.apply(pipeline({ namespace, dsn: kollect.dsn, targetGVK: { group: 'shop.example', version: 'v1', kind: 'Gateway' }, attributes: [{ name: 'replicas', path: '$.spec.replicas' }] }));
   const ready = async (): Promise<string> => {
@@ -61,4 +62,18 @@ t.test('a kind that appears is collected, one that is served under another name 
   await storedIs('c');
   // Rows may be stored before status says so.
   await says(/True Collecting collecting gatewai\.shop\.example/);
+
+  // Nobody sees the definition go.
+  await kollect.controller.kill('SIGTERM');
+  await kollect.kubectl(['delete', 'crd', 'gatewai.shop.example', '--timeout=60s']);
+  await kollect.controller.start([
+    `--kubeconfig=${kollect.cluster.kubeconfig}`,
+    '--allow-loopback-sinks',
+    `--map-host=${postgresHost(kollect.postgres.port)}`,
+    '--denial-grace=15s',
+  ]);
+  await says(/InformerRegistrationFailed.*knows no Gateway/);
+  t.equal(await stored(), 'c', 'that a kind is missing proves nothing');
+  await storedIs('');
+  await says(/InformerRegistrationFailed.*was deleted/);
 });

@@ -5,8 +5,8 @@ import type { AdmissionRequest, AdmissionResponse } from './protocol.ts';
 const beginning = '{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"';
 /** Of a UUID. */
 const uidLength = 36;
-/** A few times what objects of these kinds have, and their old forms; what is larger is judged each time. */
-const maxCharacters = 16_384;
+/** Some times what objects of these kinds have; what is larger is judged each time. */
+const maxCharacters = 8192;
 /** Of one webhook, so that all of them together hold some 20 MB at most and 2 MB usually. */
 const maxReviews = 100;
 

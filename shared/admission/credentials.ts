@@ -12,7 +12,7 @@ const settingNames = 'passw(?:or)?d|pwd|secret|token|api_?key|access_?key|accoun
 export const settingShape = new RegExp(`(?:${settingNames})(?:\\s*=\\s*[^\\s;&]|["\\x27]\\s*[:=]\\s*["\\x27][^"\\x27])`, 'i');
 
 /** Tokens that show what they are by their form: GitHub, GitLab, Slack, AWS, Google, Stripe, Vault, and JSON web tokens. In the syntax that RE2 has as well. */
-export const tokenShape = /\b(?:gh[oprsu]_|github_pat_|glpat-|xox[a-z]-|sk_live_|hvs[.])[\w.-]{8,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\bAIza[\w-]{30,}|\beyJ[\w-]{6,}[.][\w-]+/;
+export const tokenShape = /\b(?:gh[oprsu]_|github_pat_|glpat-|xox[a-z]-|sk_live_|hvs[.])[\w.-]{8,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\bAIza[\w-]{30,}|\beyJ[\w-]{6,}[.][\w.-]+/;
 
 /** What follows the name of a scheme of `Authorization`; "basic authentication" is none. In any case, and in the syntax that RE2 has as well. */
 export const loginShape = /\b(?:bearer|basic)\s+[\w.~+/=-]*[\d.~+/=_][\w.~+/=-]*/i;
@@ -37,6 +37,11 @@ export function isSecretLike(name: string): boolean {
 /** Whether a text holds a credential: an address with a password, a key in PEM, a token by its form, or a setting such as `password=…`. */
 export function holdsCredential(text: string): boolean {
   return text.includes('-----BEGIN ') || settingShape.test(text) || tokenShape.test(text) || loginShape.test(text) || text.split(/\s+/).some((word) => isUrlWithPassword(word) || isLogin(word));
+}
+
+/** What a text would become by corrections, or `""` when it may hold a credential, which they would not hide. */
+export function unlessCredential(text: string, corrected: string): string {
+  return redact(text) === text ? corrected : '';
 }
 
 /** Whether a text holds a token that shows by its form. */

@@ -72,7 +72,9 @@ export function renderFinding(finding: Finding): string {
 
 /** The part of `renderFinding` behind the field. */
 export function renderProblem(finding: Finding): string {
-  const { severity, type, value, detail } = finding;
+  const { severity, type, value } = finding;
+  // What is said of a text quotes parts of it.
+  const detail = typeof value === 'string' && (value.length > maxSearchedLength || redact(value) !== value) ? redact(finding.detail) : finding.detail;
   if (severity === 'warning') return detail;
   switch (type) {
     case 'Required':

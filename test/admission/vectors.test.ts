@@ -1,9 +1,13 @@
 import t from 'tap';
+import { z } from 'zod';
 import { rememberingJudge } from '../../shared/admission/expressions.ts';
 import { renderFinding } from '../../shared/admission/finding.ts';
 import { judgeObject } from '../../shared/admission/judge-object.ts';
 import { objectLookups } from '../../shared/admission/state/object-lookups.ts';
 import { validate } from '../../shared/admission/validate.ts';
+import { kinds } from '../../shared/api/kinds.ts';
+import { structuralSchema } from '../../shared/crd/structural-schema.ts';
+import type { StructuralSchema } from '../../shared/crd/structural-schema.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { judgeVector, policyOf } from './judge-vector.ts';
 import { objectOf, postgresSpec, profileSpec, secretGvk } from './objects.ts';
@@ -56,6 +60,39 @@ t.test('no finding shows a credential of another object', async (t) => {
       t.notMatch(findings.map(renderFinding).join('\n'), /canary/, endpoint);
     }
   }
+});
+
+/** Paths of all texts in a schema; `0` for the items of a list. */
+function* textsIn(schema: StructuralSchema, path: string[] = []): Generator<string[]> {
+  for (const [key, member] of Object.entries(schema.properties ?? {})) {
+    const [place, at] = member.items === undefined ? [member, [...path, key]] : [member.items, [...path, key, '0']];
+    if (place.properties === undefined) yield at;
+    else yield* textsIn(place, at);
+  }
+}
+
+function specWith(path: readonly string[], text: string): unknown {
+  const [key, ...rest] = path;
+  if (key === undefined) return text;
+  return key === '0' ? [specWith(rest, text)] : { [key]: specWith(rest, text) };
+}
+
+t.test('nor does any that speaks of a text in the wrong place', async (t) => {
+  const texts = ['user:canary@db', 'host=db password=canary', 'token=canary/v1', '{password=canary}', 'https://u:canary@h/x', 'eyJhbGciOiJIUzI1NiJ9.canary.canary', 'Bearer canary01234567'];
+  let said = 0;
+  for (const { kind, spec } of kinds) {
+    const types = spec instanceof z.ZodObject && spec.shape['type'] instanceof z.ZodEnum ? spec.shape['type'].options : [undefined];
+    for (const path of textsIn(structuralSchema(spec))) {
+      for (const text of texts) {
+        for (const type of types) {
+          const findings = validate(kind, objectOf(kind, { ...(type === undefined ? {} : { type }), ...(specWith(path, text) as object) }));
+          said += findings.length;
+          for (const finding of findings) if (renderFinding(finding).includes('canary')) t.fail(`${kind} ${finding.rule}: ${renderFinding(finding)}`);
+        }
+      }
+    }
+  }
+  t.ok(said > 5_000, `${said} findings`);
 });
 
 t.test('credentials are among what vectors write, so that a test can miss them in what is said', async (t) => {

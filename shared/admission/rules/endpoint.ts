@@ -1,7 +1,7 @@
 import { KollectError } from '../../errors.ts';
 import { checkHost } from '../../net/address-policy.ts';
 import type { AddressPolicy } from '../../net/address-policy.ts';
-import { holdsToken, isSecretLike } from '../credentials.ts';
+import { holdsToken, isSecretLike, redact } from '../credentials.ts';
 import { forbidden, invalid } from '../finding.ts';
 import type { Report } from '../finding.ts';
 
@@ -32,7 +32,7 @@ export function allowedHosts(field: string, text: string, read: ReadEndpoint, po
   if (typeof destinations === 'string') return;
   for (const { host } of destinations) {
     const refused = host === undefined ? undefined : checkHost(host, policy);
-    if (refused !== undefined) report(forbidden(field, `${refused}; write a server that is reached over the network`));
+    if (refused !== undefined) report(forbidden(field, `${redact(refused)}; write a server that is reached over the network`));
   }
 }
 

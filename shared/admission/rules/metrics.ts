@@ -1,6 +1,7 @@
 import type { KollectProfileSpec } from '../../api/kollect-profile.ts';
 import { parseAttributeType } from '../../extract/coerce.ts';
 import { nearestName } from '../../nearest.ts';
+import { unlessCredential } from '../credentials.ts';
 import { invalid, required, tooMany, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Loose, Rule, RuleInput } from '../rule.ts';
@@ -25,7 +26,7 @@ function metricNames({ spec }: Input, report: Report): void {
   for (const [index, metric] of (spec.metrics ?? []).entries()) {
     const name = metric?.name ?? '';
     if (name.trim() !== '' && !/^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name)) {
-      report(invalid(`spec.metrics[${index}].name`, name, `must be letters, digits, "_" and ":", not beginning with a digit; write for example ${JSON.stringify(prometheusName(name))}`));
+      report(invalid(`spec.metrics[${index}].name`, name, `must be letters, digits, "_" and ":", not beginning with a digit${unlessCredential(name, `; write for example ${JSON.stringify(prometheusName(name))}`)}`));
     }
   }
 }

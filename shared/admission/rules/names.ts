@@ -1,4 +1,5 @@
 import { dnsLabel, dnsSubdomain } from '../../api/text.ts';
+import { unlessCredential } from '../credentials.ts';
 import { invalid, required } from '../finding.ts';
 import type { Report } from '../finding.ts';
 
@@ -44,7 +45,7 @@ export function namesOnly(name: string): string {
 
 function suggestLast(name: string): string {
   const last = name.split('/').at(-1) ?? '';
-  return isDnsSubdomain(last) ? ` such as ${JSON.stringify(last)}` : '';
+  return isDnsSubdomain(last) ? unlessCredential(name, ` such as ${JSON.stringify(last)}`) : '';
 }
 
 /** The name of a namespace, when one is written. */
@@ -58,7 +59,7 @@ export function namespaceName(field: string, namespace: string | undefined, repo
 function instead(name: string, isValid: (name: string) => boolean): string {
   if (name.includes('*')) return '; patterns are not supported, write whole names';
   const near = name.trim().toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-');
-  return isValid(near) ? `; write for example ${JSON.stringify(near)}` : '';
+  return isValid(near) ? unlessCredential(name, `; write for example ${JSON.stringify(near)}`) : '';
 }
 
 /** The same where leaving it out would leave the meaning open. */

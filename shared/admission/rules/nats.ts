@@ -1,5 +1,6 @@
 import type { KollectEventSinkSpec } from '../../api/kollect-event-sink.ts';
 import { parseNatsServers } from '../../api/sinks/nats-servers.ts';
+import { unlessCredential } from '../credentials.ts';
 import { invalid, required, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
@@ -77,5 +78,5 @@ function stream({ spec }: Input, report: Report): void {
 
 function streamDots({ spec }: Input, report: Report): void {
   const name = spec.nats?.stream ?? '';
-  if (name.includes('.')) report(warning('spec.nats.stream', `a stream cannot have dots in its name: it will be ${JSON.stringify(name.slice(0, 100).replaceAll('.', '_'))}`));
+  if (name.includes('.')) report(warning('spec.nats.stream', `a stream cannot have dots in its name${unlessCredential(name, `: it will be ${JSON.stringify(name.slice(0, 100).replaceAll('.', '_'))}`)}`));
 }

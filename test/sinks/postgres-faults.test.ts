@@ -84,16 +84,17 @@ t.test('an interrupted full pass does not send again what was confirmed', async 
 
 t.test('deltas and deletions adapt to the statement timeout as well', async (t) => {
   const place = await newPlace();
-  const { sink } = await place.opened({ options: { statement_timeout: '500' } });
+  const { sink } = await place.opened({ options: { statement_timeout: '800' } });
   t.teardown(() => sink.close());
-  await sink.write(whole(rows(900, { v: 1 })), signal);
-  // A millisecond a row and more: 900 rows take longer than the timeout in one statement.
+  await sink.write(whole(rows(1_600, { v: 1 })), signal);
+  // A millisecond a row and more: 1,600 rows take longer than the timeout in one statement, and 100 take an eighth of it.
   await place.sql(`CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.001); RETURN coalesce(NEW, OLD); END $$;
                    CREATE TRIGGER slow BEFORE UPDATE OR DELETE ON ${table} FOR EACH ROW EXECUTE FUNCTION slow()`);
-  t.match(await sink.write(change(rows(900, { v: 2 })), signal), { written: 900 });
-  t.match(await sink.write(whole([row('u000000', { v: 2 })]), signal), { deleted: 899 });
-  await sink.write(whole(rows(900, { v: 3 })), signal);
-  t.strictSame(await sink.remove(identity(), signal), { deleted: 900 });
+  t.match(await sink.write(change(rows(1_600, { v: 2 })), signal), { written: 1_600 });
+  await sink.close();
+  const { sink: other } = await place.opened({ options: { statement_timeout: '800' } });
+  t.teardown(() => other.close());
+  t.strictSame(await other.remove(identity(), signal), { deleted: 1_600 });
   t.strictSame(await place.contents(), []);
 });
 

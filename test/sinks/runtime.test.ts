@@ -13,7 +13,9 @@ import { eventSinkTypes } from '../../shared/api/kollect-event-sink.ts';
 import { snapshotSinkTypes } from '../../shared/api/kollect-snapshot-sink.ts';
 import { sinkTypes } from '../../shared/api/sink-types.ts';
 import { KollectError } from '../../shared/errors.ts';
-import { failure } from './conformance.ts';
+import type { Backend, Sink } from '../../controller/sinks/contract.ts';
+import { change, failure, identity, signal } from './conformance.ts';
+import { memoryBackend, MemoryPlace } from './memory.ts';
 import { loopback, sinkObject } from './postgres-place.ts';
 
 const secrets = (all: Record<string, Record<string, string>>): ReadSecret => async (namespace, name) => {
@@ -167,4 +169,32 @@ t.test('opening reads what the sink names and says which versions it read', asyn
   await opened.sink.close();
   t.match(await failure(openSink({ sink: sinkObject(), readSecret: secrets({}), policy: loopback })), { code: 'KOL_SINK_SECRET', message: /secret "dsn" in namespace "team-a" not found/ });
   t.match(await failure(openSink({ sink: sinkObject({ postgres: undefined }), readSecret: read, policy: loopback })), { code: 'KOL_SINK_CONFIG', message: /spec\.postgres is missing/ });
+});
+
+t.test('nobody waits for a backend that does not answer, nor for one that does not hear', async (t) => {
+  const heard: AbortSignal[] = [];
+  const hangs = (signal: AbortSignal): Promise<never> => {
+    heard.push(signal);
+    return new Promise(() => undefined);
+  };
+  const objects = (signal: AbortSignal): Promise<never> => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted with s3cr3t-value'))));
+  const opened = async (work: (signal: AbortSignal) => Promise<never>) => {
+    const sink: Sink = { probe: work, check: (_identity, signal) => work(signal), write: (_change, signal) => work(signal), remove: (_identity, signal) => work(signal), close: async () => undefined };
+    const backend: Backend = { ...memoryBackend(new MemoryPlace()), open: async () => sink };
+    const object = { ...sinkObject(), spec: { type: 'memory', secretRef: { name: 'dsn' } } };
+    return (await openSink({ sink: object, readSecret: secrets({ 'team-a/dsn': { token: 's3cr3t-value' } }), policy: loopback, load: async () => backend, budgets: { probe: 40, check: 40, remove: 40, reaction: 40 } })).sink;
+  };
+  const late = { code: 'KOL_SINK_UNAVAILABLE', class: 'transient', message: 'the sink has not answered within 0.04 s' };
+  for (const work of [hangs, objects]) {
+    const sink = await opened(work);
+    t.match(await failure(sink.probe(signal)), late);
+    t.match(await failure(sink.check(identity(), signal)), late);
+    t.match(await failure(sink.remove(identity(), signal)), late);
+    const abort = new AbortController();
+    const writing = failure(sink.write(change([]), abort.signal));
+    setTimeout(() => abort.abort(), 100);
+    t.match((await writing).message, work === hangs ? /^the work was cancelled$/ : /aborted with \*\*\*/, 'a write has all the time that its caller gives it');
+    t.match((await failure(sink.write(change([]), AbortSignal.abort()))).message, /cancelled|aborted/);
+  }
+  t.ok(heard.every(({ aborted }) => aborted), 'and it was told');
 });

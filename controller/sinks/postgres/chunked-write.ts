@@ -137,8 +137,8 @@ ${onConflict(layout)}`;
 
   async #delete(keys: readonly RowKey[]): Promise<number> {
     let deleted = 0;
-    for (let start = 0; start < keys.length; start += pageRows) {
-      const page = keys.slice(start, start + pageRows);
+    for (let start = 0, page: readonly RowKey[]; start < keys.length; start += page.length) {
+      page = keys.slice(start, start + Math.min(pageRows, this.#limit.rows));
       deleted += await this.#adaptively(page, (part) => this.#transaction(() => deleteKeys(this.#session, this.#target, part)));
     }
     return deleted;

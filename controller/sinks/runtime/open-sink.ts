@@ -7,6 +7,7 @@ import type { Backend, OpenContext, SecretValues, SharedResources, Sink } from '
 import { loadBackend } from '../registry.ts';
 import { resolveCa, resolveClientCertificate } from './ca.ts';
 import { createDialer } from './dialer.ts';
+import { defaultBudgets, withinBudget, type Budgets } from './deadline.ts';
 import { sanitizedError } from './errors.ts';
 import { createSanitizer, type Sanitize } from './sanitize.ts';
 import { noSecret, resolveSecret, type ReadSecret, type ResolvedSecret } from './secrets.ts';
@@ -34,6 +35,8 @@ export interface OpenSinkOptions {
   fence?: OpenContext<unknown>['fence'] | undefined;
   /** Uid of the installation; ownership is neither recorded nor checked without one. */
   installation?: string | undefined;
+  /** Other budgets than those of all sinks. */
+  budgets?: Partial<Budgets> | undefined;
   /** Finds the backend of a type; the registry when unset. */
   load?: ((type: string) => Promise<Backend>) | undefined;
 }
@@ -54,7 +57,7 @@ export interface OpenedSink {
  * or the sanitizer. Nothing is dialled yet. Throws `KollectError`, as everything does that leaves the sink.
  */
 export async function openSink(options: OpenSinkOptions): Promise<OpenedSink> {
-  const { sink: object, readSecret, policy, mapHosts, shared = new CountedResources(), fence = () => undefined, installation, load = loadBackend } = options;
+  const { sink: object, readSecret, policy, mapHosts, shared = new CountedResources(), fence = () => undefined, installation, load = loadBackend, budgets } = options;
   const { spec, metadata } = object;
   const namespace = metadata.namespace ?? '';
   const read: ResolvedSecret[] = [];
@@ -81,7 +84,7 @@ export async function openSink(options: OpenSinkOptions): Promise<OpenedSink> {
     };
     const place = backend.destination(context);
     const fingerprint = hash(backend.type, place, spec.cluster?.trim() ?? '', String(projectionVersion));
-    const sink = guarded(await backend.open(context), sanitize);
+    const sink = guarded(await backend.open(context), sanitize, { ...defaultBudgets, ...budgets });
     return { sink, backend, destination: hash(backend.type, place), fingerprint, secretVersions: new Map(read.map(({ key, resourceVersion }) => [key, resourceVersion])) };
   } catch (error) {
     throw sanitizedError(error, sanitize);
@@ -103,24 +106,24 @@ function hash(...parts: readonly string[]): string {
   return digest.digest('hex');
 }
 
-/** Lets nothing out that was not sanitized. */
-function guarded(sink: Sink, sanitize: Sanitize): Sink {
-  // Takes functions, so that an error before the first await does not slip by either.
-  const guard = async <T>(work: () => Promise<T>): Promise<T> => {
+/** Lets nothing out that was not sanitized, and nobody wait for ever. */
+function guarded(sink: Sink, sanitize: Sanitize, budgets: Budgets): Sink {
+  const guard = async <T>(signal: AbortSignal, budgetMs: number | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
     try {
-      return await work();
+      // Called in here, so that an error before the first await does not slip by either.
+      return await withinBudget(signal, budgetMs, budgets.reaction, async (both) => await work(both));
     } catch (error) {
       throw sanitizedError(error, sanitize);
     }
   };
   return {
-    probe: async (signal) => ({ message: sanitize((await guard(() => sink.probe(signal))).message) }),
-    check: (identity, signal) => guard(() => sink.check(identity, signal)),
+    probe: async (signal) => ({ message: sanitize((await guard(signal, budgets.probe, (both) => sink.probe(both))).message) }),
+    check: (identity, signal) => guard(signal, budgets.check, (both) => sink.check(identity, both)),
     write: async (change, signal) => {
-      const result = await guard(() => sink.write(change, signal));
+      const result = await guard(signal, undefined, (both) => sink.write(change, both));
       return { ...result, rejected: result.rejected.map((row) => ({ ...row, message: sanitize(row.message) })) };
     },
-    remove: (identity, signal) => guard(() => sink.remove(identity, signal)),
-    close: () => guard(() => sink.close()),
+    remove: (identity, signal) => guard(signal, budgets.remove, (both) => sink.remove(identity, both)),
+    close: () => guard(new AbortController().signal, budgets.check, () => sink.close()),
   };
 }

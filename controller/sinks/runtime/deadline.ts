@@ -1,0 +1,41 @@
+import { KollectError } from '../../../shared/errors.ts';
+
+/** Budgets in milliseconds, the same for all backends. A write has none as a whole, because it may be of any size: its statements have. */
+export interface Budgets {
+  probe: number;
+  check: number;
+  remove: number;
+  /** What a backend may take to react when its time is over or it is cancelled. */
+  reaction: number;
+}
+
+export const defaultBudgets: Budgets = { probe: 15_000, check: 30_000, remove: 600_000, reaction: 5_000 };
+
+/**
+ * Runs `work` until its budget is over or `signal` aborts, which it hears of by its own signal. One that does not react is left behind:
+ * nobody waits for a backend that hangs.
+ */
+export async function withinBudget<T>(signal: AbortSignal, budgetMs: number | undefined, reactionMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const budget = budgetMs === undefined ? undefined : setTimeout(() => over.abort(), budgetMs);
+  const both = AbortSignal.any([signal, over.signal]);
+  const left = Promise.withResolvers<never>();
+  const fault = (): KollectError =>
+    new KollectError('KOL_SINK_UNAVAILABLE', over.signal.aborted ? `the sink has not answered within ${Number(budgetMs) / 1_000} s` : 'the work was cancelled');
+  let reaction: NodeJS.Timeout | undefined;
+  const expect = (): void => {
+    reaction = setTimeout(() => left.reject(fault()), reactionMs);
+  };
+  if (both.aborted) expect();
+  else both.addEventListener('abort', expect, { once: true });
+  try {
+    return await Promise.race([work(both), left.promise]);
+  } catch (error) {
+    // What the backend says of being stopped is not why it was.
+    throw over.signal.aborted ? fault() : error;
+  } finally {
+    both.removeEventListener('abort', expect);
+    clearTimeout(budget);
+    clearTimeout(reaction);
+  }
+}

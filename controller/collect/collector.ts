@@ -48,6 +48,8 @@ export interface CollectorOptions {
   onProgress: (namespace: string, name: string) => void;
   /** See `WatchScopesOptions`. */
   clusterWide?: boolean | undefined;
+  maxNamespaceWatches?: number | undefined;
+  pollMs?: number | undefined;
   denialGraceMs?: number | undefined;
   /** See `BackfillOptions`. */
   backfillDelayMs?: number | undefined;
@@ -209,7 +211,7 @@ export class Collector {
     const path = resource.path();
     let scopes = this.#resources.get(path);
     if (!scopes) {
-      const { client, reviews, logger, observe, clusterWide, denialGraceMs, backfillDelayMs, pace, auditIntervalMs = 0, observeAudits } = this.#options;
+      const { client, reviews, logger, observe, clusterWide, maxNamespaceWatches, pollMs, denialGraceMs, backfillDelayMs, pace, auditIntervalMs = 0, observeAudits } = this.#options;
       const audit = { slots: this.#auditSlots, intervalMs: auditIntervalMs, observe: observeAudits };
       scopes = new WatchScopes({
         resource,
@@ -217,8 +219,10 @@ export class Collector {
         logger,
         clusterWide,
         denialGraceMs,
-        watch: (namespace, shape, onChange) =>
-          new ResourceWatch({ client, resource, namespace, shape, slots: this.#slots, logger, observe, backfillDelayMs, pace, audit, onChange }),
+        maxNamespaceWatches,
+        pollMs,
+        watch: (scope, onChange) =>
+          new ResourceWatch({ client, resource, ...scope, slots: this.#slots, logger, observe, backfillDelayMs, pace, audit, onChange }),
         onChange: (subscriptions) => {
           for (const { rows } of subscriptions) this.#options.onProgress(rows.namespace, rows.name);
         },

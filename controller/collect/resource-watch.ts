@@ -22,6 +22,8 @@ export interface ResourceWatchOptions {
   /** See `BackfillOptions`. */
   backfillDelayMs?: number | undefined;
   pace?: ReflectorPace | undefined;
+  /** See `ReflectorOptions`. */
+  pollMs?: number | undefined;
   /** Comparisons of rows with what exists, see `AuditOptions`. */
   audit?: { slots: ListSlots; intervalMs: number; observe?: AuditObserver | undefined } | undefined;
   /** The state of the watch or the progress of a subscription changed. */
@@ -52,7 +54,7 @@ export class ResourceWatch implements ReflectorHandler {
     const reader = shape.metadataOnly ? metadata : client;
     const selectors = { labelSelector: shape.labelSelector, fieldSelector: shape.fieldSelector };
     const name = `${resource.plural}.${resource.group}`.replace(/\.$/, '') + (namespace === undefined ? '' : ` in ${namespace}`);
-    this.#reflector = new Reflector({ client: reader, ...selectors, path: resource.path(namespace), name, handler: this, logger, observe: options.observe, ...options.pace });
+    this.#reflector = new Reflector({ client: reader, ...selectors, path: resource.path(namespace), name, handler: this, logger, observe: options.observe, pollMs: options.pollMs, ...options.pace });
     this.#backfill = new Backfill({
       ...options,
       client: reader,
@@ -66,13 +68,15 @@ export class ResourceWatch implements ReflectorHandler {
     });
     this.#audit = new Audit({
       ...(options.audit ?? { slots: options.slots, intervalMs: 0 }),
+      // What is listed again and again needs no audit.
+      ...(options.pollMs === undefined ? {} : { intervalMs: 0 }),
       reader: metadata,
       selectors,
       resource,
       namespace,
       logger,
       synced: () => this.#synced,
-      mayRun: () => this.state.phase === 'Synced' && !this.#backfill.isBusy,
+      mayRun: () => this.state.phase === 'Synced' && this.position !== undefined && !this.#backfill.isBusy,
       position: () => this.position,
       mend: (subscription, namespaces) => this.relist(subscription, namespaces),
     });

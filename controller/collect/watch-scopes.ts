@@ -9,6 +9,9 @@ import { WideningWatch } from './widening-watch.ts';
 
 /** How long a denial freezes rows before they leave: long enough to repair a role binding that somebody deleted by mistake. */
 export const defaultDenialGraceMs = 3_600_000;
+/** Each watch holds a connection, and memory of the API server. */
+const defaultNamespaceWatches = 200;
+const defaultPollMs = 300_000;
 const reviewsAtATime = 8;
 /** Watches that run, and denials, that are reviewed again in one pass. Further ones have their turn in the next. */
 const reviewsOfAPass = 100;
@@ -26,8 +29,12 @@ export interface WatchScopesOptions {
   clusterWide?: boolean | undefined;
   /** Monotonic milliseconds that a denial has to hold before its rows leave; 3,600,000 when unset. */
   denialGraceMs?: number | undefined;
-  /** Makes a watch of one namespace, or of all; it is not started. */
-  watch: (namespace: string | undefined, shape: WatchShape, onChange: (subscriptions: Iterable<Subscription>) => void) => ResourceWatch;
+  /** Namespaces of the resource that are watched one by one; further ones are listed now and then. 200 when unset. */
+  maxNamespaceWatches?: number | undefined;
+  /** Milliseconds between two such lists; 300,000 when unset. */
+  pollMs?: number | undefined;
+  /** Makes a watch of one namespace, or of all; it is not started. With `pollMs` it lists instead of watching. */
+  watch: (scope: { namespace: string | undefined; shape: WatchShape; pollMs: number | undefined }, onChange: (subscriptions: Iterable<Subscription>) => void) => ResourceWatch;
   onChange: (subscriptions: Iterable<Subscription>) => void;
 }
 
@@ -45,6 +52,8 @@ interface Scope {
   watch?: WideningWatch | undefined;
   /** Monotonic milliseconds of the last review. */
   reviewedAt: number;
+  /** Listed now and then. */
+  polled?: boolean | undefined;
   denial?: Denial | undefined;
 }
 
@@ -278,8 +287,10 @@ export class WatchScopes {
     const healed = scope.denial !== undefined;
     scope.denial = undefined;
     const isNew = scope.watch === undefined;
+    if (isNew) scope.polled = namespace !== undefined && this.#namespaceWatches >= (this.#options.maxNamespaceWatches ?? defaultNamespaceWatches);
+    const pollMs = scope.polled ? (this.#options.pollMs ?? defaultPollMs) : undefined;
     const watch = (scope.watch ??= new WideningWatch({
-      watch: (shape, onChange) => this.#options.watch(namespace, shape, onChange),
+      watch: (shape, onChange) => this.#options.watch({ namespace, shape, pollMs }, onChange),
       onChange: (subscriptions) => this.#watchChanged(namespace, subscriptions),
     }));
     const joined = wanting.filter((subscription) => !watch.subscriptions.has(subscription));
@@ -307,6 +318,10 @@ export class WatchScopes {
       this.#arrange();
     }
     this.#options.onChange(subscriptions);
+  }
+
+  get #namespaceWatches(): number {
+    return this.#scopes.values().filter(({ watch, polled }) => watch && !polled).toArray().length;
   }
 
   get #graceMs(): number {

@@ -81,6 +81,8 @@ export interface ReflectorOptions extends ReflectorPace {
   handler: ReflectorHandler;
   logger: Logger;
   observe?: ReflectorObserver | undefined;
+  /** Milliseconds between two lists, 25 % more or less, in place of a watch. Watches when unset. */
+  pollMs?: number | undefined;
 }
 
 /** Lists, then watches from there, for as long as it runs. Every failure is waited out and followed by the smallest repair. */
@@ -141,7 +143,8 @@ export class Reflector {
       let failure: unknown;
       try {
         if (this.#resourceVersion === undefined) await this.#list(signal);
-        if (!signal.aborted) await this.#watch(signal);
+        const { pollMs } = this.#options;
+        if (!signal.aborted) await (pollMs === undefined ? this.#watch(signal) : this.#rest(signal, pollMs));
       } catch (error) {
         failure = error ?? new Error('unknown');
       }
@@ -214,6 +217,14 @@ export class Reflector {
     this.#redelivery.retain(untaken);
     this.#resourceVersion = resourceVersion;
     this.#setState(signal, { phase: 'Synced' });
+  }
+
+  /** Until the next list of a resource that is not watched. */
+  async #rest(signal: AbortSignal, pollMs: number): Promise<void> {
+    const connection = new AbortController();
+    this.#connection = connection;
+    await sleep(pollMs * (0.75 + Math.random() / 2), AbortSignal.any([signal, connection.signal]));
+    this.#resourceVersion = undefined;
   }
 
   async #watch(signal: AbortSignal): Promise<void> {

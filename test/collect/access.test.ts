@@ -7,7 +7,7 @@ import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 import { collectAs } from './collecting.ts';
 
-const users = ['reader-a', 'reader-b', 'reader-c', 'reader-d', 'reader-e', 'reader-f', 'reader-g', 'reader-h'];
+const users = ['reader-a', 'reader-b', 'reader-c', 'reader-d', 'reader-e', 'reader-f', 'reader-g', 'reader-h', 'reader-i'];
 const cluster = await startCluster({ users: users.map((name) => ({ name })) });
 t.teardown(() => cluster.stop());
 const admin = new KubeClient(await loadConnection({ kubeconfig: cluster.kubeconfig }));
@@ -253,4 +253,25 @@ t.test('a part that is denied for good leaves the rest whole', { buffered: true 
   await run.revoke('read-configmaps', run.north);
   await run.phase('web', 'Failed');
   await run.shows('web', '');
+});
+
+t.test('of many namespaces only some are watched, and the others listed now and then', { buffered: true }, async (t) => {
+  const run = await collecting(t, 'reader-i', { clusterWide: false, maxNamespaceWatches: 1, pollMs: 500 });
+  await run.grant('read-configmaps');
+  const all = [run.north, run.south, run.west];
+  for (const namespace of all) await run.write(namespace, 'a', '1');
+  await run.collect('web', { includedNamespaces: all });
+  await run.synced('web');
+  await run.shows('web', 'north/a=1 south/a=1 west/a=1');
+  for (const namespace of all) await run.write(namespace, 'a', '2');
+  for (const namespace of all) await run.write(namespace, 'b', '1');
+  await run.shows('web', 'north/a=2 north/b=1 south/a=2 south/b=1 west/a=2 west/b=1');
+  for (const namespace of all) await admin.delete(`/api/v1/namespaces/${namespace}/configmaps/a`);
+  await run.shows('web', 'north/b=1 south/b=1 west/b=1');
+  t.equal(run.state('web').synced, true);
+  const watched = run.proxy.requests.filter(({ url }) => url.searchParams.has('watch')).map(({ url }) => url.pathname);
+  t.equal(new Set(watched).size, 1);
+  await run.revoke('read-configmaps');
+  await run.phase('web', 'Failed');
+  t.equal(run.rows('web'), 'north/b=1 south/b=1 west/b=1');
 });

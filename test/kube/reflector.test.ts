@@ -179,6 +179,7 @@ t.test('a list whose version is forgotten in the middle begins anew, and what wa
   t.equal(handler.objects.size, 24, 'c0 was on the first page of the first attempt');
   await equal();
   t.equal(handler.lists, 2);
+  await eventually(() => events.includes('watching'));
   t.strictSame(events, ['list', 'list-restart', 'watch', 'watching']);
   t.strictSame(handler.states, ['Syncing', 'Synced']);
   t.ok(proxy.requests.filter(({ url }) => isList(url)).every(({ url }) => url.searchParams.get('limit') === '10'));
@@ -208,7 +209,8 @@ t.test('pages of large objects hold fewer of them', async (t) => {
   reflector.start();
   await equal();
   const limits = proxy.requests.filter(({ url }) => isList(url)).map(({ url }) => Number(url.searchParams.get('limit')));
-  t.strictSame(limits, [15, 10, 10]);
+  // The last list, because a slow server may fail some before.
+  t.strictSame(limits.slice(-3), [15, 10, 10]);
 });
 
 t.test('a watch that is forbidden is a state, costs no lists, and passes', async (t) => {

@@ -1,11 +1,12 @@
-// Collects objects from pages as they come from an API server, deletes nearly all of them again, and prints how much of the heap lives. Run with --expose-gc.
+// Collects objects from pages as they come from an API server, deletes nearly all of them again, and prints how much of the heap lives. Run with --expose-gc and
+// the number of objects.
 import { RowStore } from '../../controller/collect/row-store.ts';
 import { Subscription } from '../../controller/collect/subscription.ts';
 import { InventoryView } from '../../controller/inventory/view.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { compileProfile } from '../../shared/extract/compile-profile.ts';
 
-const objects = 200_000;
+const objects = Number(process.argv[2]);
 const pageSize = 500;
 /** Of so many objects one stays. */
 const stays = 20;

@@ -4,6 +4,8 @@ const defaultPageSize = 500;
 /** Parsing this much blocks the event loop for some 15 ms. Pages of large objects get fewer of them. */
 const pageBytes = 4 * 1024 * 1024;
 const smallestPageSize = 10;
+/** Nobody knows yet how large the objects are, and 500 of a megabyte would end the process. */
+const firstPageSize = 50;
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -37,7 +39,7 @@ export interface ObjectReader {
 export async function* pagesOf(reader: Pick<ObjectReader, 'page'>, path: string, query: Query, { pageSize = defaultPageSize, signal }: ListOptions): AsyncGenerator<Page> {
   const left = new AbortController();
   const either = signal ? AbortSignal.any([signal, left.signal]) : left.signal;
-  let limit = pageSize;
+  let limit = Math.min(pageSize, firstPageSize);
   try {
     let next: Promise<Page> | undefined = reader.page(path, { ...query, limit }, either);
     while (next) {

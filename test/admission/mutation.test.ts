@@ -34,6 +34,7 @@ t.test('an interval that is left out keeps the floor of the scope', async (t) =>
   t.same(filled('KollectInventory', {}, scope('30s')), ['30s']);
   t.same(filled('KollectInventory', {}, scope('1s')), ['30s']);
   t.same(filled('KollectInventory', {}, scope('nonsense')), ['30s']);
+  t.same(filled('KollectInventory', {}, scope('25h')), ['30s'], 'a floor that no interval could keep is none');
   t.same(filled('KollectInventory', {}, scope('1h', 'team-b')), ['30s']);
   t.same(filled('KollectInventory', { exportMinInterval: '1s' }, scope('1m')), [], 'what is written stays, for validation to judge');
   t.same(filled('KollectClusterInventory', {}, scope('1m', 'kollect-system'), scope('2m', '', 'KollectClusterScope')), ['2m']);

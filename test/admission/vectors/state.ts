@@ -105,6 +105,7 @@ const misspelt: Vector[] = [
 const ruleOfSecrets = { profileRef: 'p', resourceRules: [{ gvk: secret }] };
 const ruleField = 'spec.resourceRules[0].gvk';
 const consent = { metadata: { annotations: { 'kollect.dev/allow-secret-extraction': 'true' } } };
+const consenting = (object: KubeObject): KubeObject => ({ ...object, metadata: { ...object.metadata, ...consent.metadata } });
 const readerOf = (targetGVK: object, more: object = { attributes: [{ name: 'name', path: '$.metadata.name' }, { name: 'all', path: '$.data' }] }, namespace = 'team-a') => stored('KollectProfile', 'p', { targetGVK, ...more }, namespace);
 const configMap = { version: 'v1', kind: 'ConfigMap' };
 
@@ -113,7 +114,7 @@ const secrets: Vector[] = [
   vector('KollectTarget', 'secrets: rules for them with whole objects of another kind', ruleOfSecrets, { cluster: [readerOf(configMap, { export: { mode: 'Resource' } })], errors: [ruleField], warnings: [ruleField], says: ['exports whole objects'] }),
   vector('KollectTarget', 'secrets: rules for them with a path that reads the data of another kind, with consent', ruleOfSecrets, { ...consent, cluster: [readerOf(configMap)], warnings: [ruleField] }),
   vector('KollectTarget', 'secrets: rules for them with paths that stay outside', ruleOfSecrets, { cluster: [profileOf(configMap)], warnings: [ruleField] }),
-  vector('KollectTarget', 'secrets: rules for them with a profile of theirs', ruleOfSecrets, { cluster: [readerOf(secret)] }),
+  vector('KollectTarget', 'secrets: rules for them with a profile of theirs', ruleOfSecrets, { cluster: [consenting(readerOf(secret))] }),
   vector('KollectClusterTarget', 'secrets: rules for them in another spelling, with a profile elsewhere', clusterTarget({ resourceRules: [{ gvk: { version: 'v1', kind: 'secret' } }] }), { cluster: [readerOf(configMap, undefined, 'kollect-system')], errors: [ruleField], warnings: [ruleField, `${ruleField}.kind`] }),
 ];
 

@@ -19,6 +19,14 @@ t.test('every vector has a name of its own', async (t) => {
   t.same(names.filter((name, index) => names.indexOf(name) !== index), []);
 });
 
+t.test('what is around an object could be applied, too', async (t) => {
+  for (const vector of allVectors) {
+    const { addresses, maxExportBytes } = policyOf(vector);
+    const wrong = (vector.cluster ?? []).flatMap((object) => validate(object.kind, object, { policy: addresses, maxExportBytes }).filter(({ severity }) => severity === 'error').map(renderFinding));
+    if (wrong.length > 0) t.fail(`${vector.name}: ${wrong.join('; ')}`);
+  }
+});
+
 for (const [kind, vectors] of Map.groupBy(allVectors, (vector) => vector.kind)) {
   t.test(`${kind}: what the rules say`, async (t) => {
     for (const vector of vectors) {

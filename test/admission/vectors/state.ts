@@ -135,9 +135,9 @@ const paths: Vector[] = [
   vector('KollectInventory', 'paths: two inventories of one repository', refs('one'), { cluster: joined, metadata: { name: 'c' } }),
   vector('KollectInventory', 'paths: another inventory of the namespace in one tree', refs('tree'), { cluster: tree, errors: ['spec.snapshotSinkRefs[0].name'], says: ['KollectInventory "first"'] }),
   vector('KollectInventory', 'paths: an inventory of another namespace in one tree', refs('tree'), { cluster: treeElsewhere, warnings: ['spec.snapshotSinkRefs[0].name'], says: ['{targetName}'] }),
-  vector('KollectClusterInventory', 'paths: an inventory of a namespace named like all cluster inventories', { ...refs('one'), namespaceSelector: {} }, {
+  vector('KollectClusterInventory', 'paths: an inventory at the path where cluster inventories call themselves so', { ...refs('one'), namespaceSelector: {} }, {
     metadata: { name: 'b' },
-    cluster: [stored('KollectSnapshotSink', 'one', git({ pathTemplate: '{namespace}-{name}.yaml' }), 'kollect-system'), stored('KollectInventory', 'b', { snapshotSinkRefs: [{ name: 'one' }], exportMinInterval: '30s' }, 'cluster'), stored('KollectSnapshotSink', 'one', git({ pathTemplate: '{namespace}-{name}.yaml' }), 'cluster')],
+    cluster: [stored('KollectSnapshotSink', 'one', git({ pathTemplate: '{namespace}-{name}.yaml' }), 'kollect-system'), stored('KollectInventory', 'b', { snapshotSinkRefs: [{ name: 'one' }], exportMinInterval: '30s' }, 'team'), stored('KollectSnapshotSink', 'one', git({ pathTemplate: 'cluster-{name}.yaml' }), 'team')],
     errors: ['spec.snapshotSinkRefs[0].name'],
     says: ['cluster-b.yaml at git.example.com/o/r#main', 'overwrite each other'],
   }),

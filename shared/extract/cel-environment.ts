@@ -5,6 +5,7 @@ import { CelFault } from './cel-fault.ts';
 import { isEqual } from './cel-library/equality.ts';
 import type { Library } from './cel-library/library-function.ts';
 import { listLibrary } from './cel-library/lists.ts';
+import { namedFormatLibrary } from './cel-library/named-formats.ts';
 import { networkLibrary } from './cel-library/network.ts';
 import { optionalLibrary } from './cel-library/optionals.ts';
 import { quantityLibrary } from './cel-library/quantity.ts';
@@ -12,6 +13,7 @@ import { regexLibrary } from './cel-library/regex.ts';
 import { semverLibrary } from './cel-library/semver.ts';
 import { setLibrary } from './cel-library/sets.ts';
 import { stringLibrary } from './cel-library/strings.ts';
+import { twoVariableLibrary } from './cel-library/two-variables.ts';
 import { urlLibrary } from './cel-library/url.ts';
 import { durationNanoseconds, timestampText } from './cel-values.ts';
 
@@ -43,7 +45,7 @@ export function createEnvironment({ subject, texts }: CelVariables): Environment
 }
 
 /** What Kubernetes adds to CEL. */
-const libraries: readonly Library[] = [listLibrary, networkLibrary, optionalLibrary, quantityLibrary, regexLibrary, semverLibrary, setLibrary, stringLibrary, urlLibrary];
+const libraries: readonly Library[] = [listLibrary, namedFormatLibrary, networkLibrary, optionalLibrary, quantityLibrary, regexLibrary, semverLibrary, setLibrary, stringLibrary, twoVariableLibrary, urlLibrary];
 
 function register(environment: Environment, { functions: added, types = [], namespaces = [] }: Library): void {
   for (const { name, ctor } of types) {

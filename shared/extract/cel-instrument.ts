@@ -6,6 +6,7 @@ import { celFunctions } from './cel-functions.ts';
 import { CelFault } from './cel-fault.ts';
 import { compileRegex } from './cel-regex.ts';
 import type { CelRegex } from './cel-regex.ts';
+import type { LoopMacro } from './cel-library/two-variables.ts';
 import { fixedChains } from './cel-syntax.ts';
 import { toCel } from './cel-values.ts';
 import { compareUtf8 } from './compare-utf8.ts';
@@ -106,6 +107,7 @@ function isChecked(value: unknown): value is CheckedNode {
 }
 
 function wrap(node: CheckedNode, budget: StepBudget, guard: MemberGuard | undefined, regexes: Map<string, CelRegex>): void {
+  if (node.meta.macro !== undefined && 'variables' in node.meta.macro) watchLoop(node.meta.macro as unknown as LoopMacro, budget, guard);
   if (node.meta.alternate !== undefined || node.meta.macro !== undefined) return;
   switch (node.op) {
     case 'comprehension':
@@ -189,6 +191,19 @@ function wrapLoop(node: CheckedNode, budget: StepBudget): void {
     if (Array.isArray(items)) budget.charge(items.length * stepsPerIteration);
     return handle(items, ...rest);
   });
+}
+
+function watchLoop(macro: LoopMacro, budget: StepBudget, guard: MemberGuard | undefined): void {
+  const bodies = [macro.exp, macro.arg].filter(isChecked);
+  const stepsPerIteration = 2 * iterationSteps + bodies.reduce((steps, body) => steps + bodySize(body), 0);
+  macro.hooks = {
+    begins: (items) => budget.charge(items * stepsPerIteration),
+    swallows: (error) => {
+      if (budget.exhausted()) throw error;
+      budget.charge(errorSteps);
+    },
+    visits: (key, value, map) => (guard === undefined ? value : guarded(guard, map, key, value)),
+  };
 }
 
 function isPlainMap(value: unknown): value is object {

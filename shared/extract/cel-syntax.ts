@@ -3,7 +3,7 @@ import { KollectError } from '../errors.ts';
 import type { ReadPath } from './read-path.ts';
 
 /** Macros that loop over a list or map. */
-const comprehensions = new Set(['all', 'exists', 'exists_one', 'filter', 'map']);
+const comprehensions = new Set(['all', 'exists', 'existsOne', 'exists_one', 'filter', 'map', 'sortBy', 'transformList', 'transformMap', 'transformMapEntry']);
 
 /** Offered by the parser, unknown to CEL: an expression that uses one would work nowhere else. */
 const foreignFunctions = new Set(['json', 'hex', 'base64', 'at', 'string']);
@@ -39,7 +39,7 @@ export function checkSyntax(root: ASTNode): void {
     const isLoop = method !== undefined && comprehensions.has(method);
     if (depth > maxDepth) throw new KollectError('KOL_EXTRACT_CEL', `the expression is nested deeper than ${maxDepth} levels`);
     if (nesting > maxNesting) {
-      throw new KollectError('KOL_EXTRACT_CEL', `loops (all, exists, exists_one, filter, map) are nested deeper than ${maxNesting}`);
+      throw new KollectError('KOL_EXTRACT_CEL', `loops (all, exists, filter, map and their like) are nested deeper than ${maxNesting}`);
     }
     if (method !== undefined && foreignFunctions.has(method)) {
       throw new KollectError('KOL_EXTRACT_CEL', `unknown function ${method}() at character ${node.start + 1}`);

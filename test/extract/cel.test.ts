@@ -68,6 +68,11 @@ t.test('values of expressions', async (t) => {
     ['object.?spec.?absent', undefined, 'optional<dyn>'],
     ['object.?spec.?replicas', 3, 'optional<dyn>'],
     ['[1, 2, 3, 4].filter(x, x > 1).filter(x, x > 2).filter(x, x > 3).map(x, x).map(x, x)', [4], 'list'],
+    ['object.metadata.labels.transformMapEntry(k, v, {v: k})', { gold: 'tier', cart: 'app' }, 'map'],
+    ['object.spec.ports.transformList(i, p, i * 1000 + p)', [80, 1443], 'list'],
+    ['object.spec.ports.all(i, p, p > i)', true, 'bool'],
+    ['object.spec.ports.sortBy(p, -p)', [443, 80], 'list'],
+    ['format.dns1123Label().validate("A").value()', ['must be lower case letters, digits and "-", and begin and end with a letter or digit'], 'dyn|list'],
     // strings
     ['"a,b".split(",")', ['a', 'b'], 'list<string>'],
     ['["a", "b"].join("-")', 'a-b', 'string'],
@@ -122,6 +127,9 @@ t.test('an expression that does not compile is explained', async (t) => {
     ['object.x ? 1 : "a"', /Ternary branches must have the same type, got 'int' and 'string'/],
     ['has(object)', /has\(\) invalid argument/],
     ['[1].map(1, 2)', /invalid predicate iteration variable/],
+    ['[1].all(1, x, true)', /the first arguments of all\(\) must be names of variables/],
+    ['[1].all(x, x, true)', /the variables have the same name/],
+    ['[1].exists(i, x, x)', /needs a condition that gives true or false, not int/],
     ['"a".matches("(")', /the regular expression is not valid: missing closing \)$/],
     ['matches("a", "(?=b)")', /the regular expression is not valid/],
     ['"a".matches("\\\\pL")', /uses a Unicode class/],
@@ -232,6 +240,10 @@ t.test('no expression runs for long', async (t) => {
     ['sets', 'sets.equivalent(object.numbers, object.numbers)'],
     ['places in lists', 'object.numbers.map(x, object.numbers.indexOf(x))'],
     ['formatting', '"%s".format([object.list])'],
+    ['loops over keys and values', 'object.list.all(i, x, object.list.all(j, y, object.list.all(k, z, i + j + k >= 0)))'],
+    ['errors that such a loop swallows', 'object.list.exists(i, x, x.a == 1 || x.b == 2)'],
+    ['lists made of lists', 'object.list.transformList(i, x, object.list.transformList(j, y, x))'],
+    ['sorting by what is computed', 'object.list.sortBy(x, object.list.filter(y, y == x).size())'],
     ['time zones', 'object.numbers.map(x, timestamp(x).getHours("Europe/Berlin"))'],
   ] as const) {
     const start = performance.now();

@@ -153,6 +153,8 @@ t.test('redaction by key', async (t) => {
     ['text at a sensitive key, in CEL by index', 'cel:object.spec.db["API_TOKEN"]', sensitive],
     ['text at a sensitive key, in CEL by optional', 'cel:object.?spec.?db.?password', sensitive],
     ['values beside a sensitive name, in a loop', 'cel:object.spec.env.filter(e, has(e.value)).map(e, e.value)', [sensitive, 'fast']],
+    ['values that a loop visits', 'cel:object.spec.db.transformList(k, v, k == "password" || k == "host", v)', ['pg', sensitive]],
+    ['pairs that a loop visits', 'cel:object.spec.env[0].transformList(k, v, v)', ['API_TOKEN', sensitive]],
     ['maps that CEL builds', 'cel:{"token": "x", "other": "y"}', { token: sensitive, other: 'y' }],
     ['whole maps from CEL', 'cel:object.spec.db', { host: 'pg', password: sensitive, PASSWD: sensitive, API_TOKEN: sensitive, 'api_key ': sensitive, clientSecret: sensitive }],
   ] as const) {

@@ -1,49 +1,19 @@
 import { Optional } from '@marcbachmann/cel-js';
 import { UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import { CelFault } from '../cel-fault.ts';
+import type { Macro, MacroCall, Scope } from './checker.ts';
 import type { Library } from './library-function.ts';
 
-/** The parts of the checker and evaluator of cel-js that a macro is given. It is no public interface: the version is pinned. */
-interface CheckedType {
-  kind: string;
-  valueType?: CheckedType;
-}
-
-interface Scope {
-  forkWithVariable(name: string, type: CheckedType): Scope;
-  reuse(parent: Scope): Scope;
-  setIterValue(value: unknown, evaluator: Evaluator): Scope;
-}
-
-interface Node {
-  op: string;
-  args: unknown;
-}
-
-interface Checker {
-  check(node: Node, scope: Scope): CheckedType;
-  getType(name: string): CheckedType;
-}
-
-interface Evaluator {
-  run(node: Node, scope: Scope): unknown;
-}
-
-/** `receiver` and `exp` are where the instrumentation looks for what a macro runs. */
-interface OptionalMacro {
-  receiver: Node;
-  exp: Node;
+interface OptionalMacro extends Macro<OptionalMacro> {
   variable: string;
   scope?: Scope;
-  typeCheck: (checker: Checker, macro: OptionalMacro, scope: Scope) => CheckedType;
-  evaluate: (evaluator: Evaluator, macro: OptionalMacro, scope: Scope) => unknown;
 }
 
 /** `optMap` and `optFlatMap`: the expression over the value of an optional, evaluated when there is one. */
 function mapMacro(finish: (result: unknown) => unknown) {
-  return ({ receiver, args }: { receiver: Node; args: readonly [Node, Node] }): OptionalMacro => {
+  return ({ receiver, args }: MacroCall): OptionalMacro => {
     const [variable, exp] = args;
-    if (variable.op !== 'id' || typeof variable.args !== 'string') throw new CelFault('the first argument of optMap() and optFlatMap() must be the name of a variable');
+    if (variable === undefined || exp === undefined || variable.op !== 'id' || typeof variable.args !== 'string') throw new CelFault('the first argument of optMap() and optFlatMap() must be the name of a variable');
     return {
       receiver,
       exp,

@@ -112,7 +112,8 @@ function queryOf({ query }: CelUrl): Record<string, string[]> {
   return Object.fromEntries(values);
 }
 
-function isUrl(text: string): boolean {
+/** True for what `url()` takes. */
+export function isUrl(text: string): boolean {
   try {
     read(text, true);
     return true;

@@ -75,8 +75,10 @@ export class WideningWatch {
     if (this.#subscriptions.has(subscription)) return;
     this.#subscriptions.add(subscription);
     if (this.#place(subscription) || !this.#started) return;
-    clearTimeout(this.#gathering);
-    this.#gathering = setTimeout(() => this.#arrange(), gatherMs);
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = undefined;
+      this.#arrange();
+    }, gatherMs);
   }
 
   remove(subscription: Subscription): void {

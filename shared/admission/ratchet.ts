@@ -1,5 +1,7 @@
 import { allowFullResourceExport, allowSecretExtraction } from '../api/annotations.ts';
 import { isObject } from '../values.ts';
+import { asWarning, sortFindings } from './finding.ts';
+import type { Finding } from './finding.ts';
 
 /**
  * Whether an update leaves alone all that rules judge: the spec and the annotations that consent to more. Then it must not be refused for
@@ -10,6 +12,12 @@ export function isUnchangedSince(old: unknown, object: unknown): boolean {
   const before = part(old);
   const after = part(object);
   return before !== undefined && after !== undefined && isEqual(before, after);
+}
+
+/** Findings in their order. What was accepted once and is unchanged is warned about, not refused; whether it is, is asked only when something would be. */
+export function tolerant(findings: Finding[], isUnchanged: (() => boolean) | undefined): Finding[] {
+  const isTolerated = findings.some(({ severity }) => severity === 'error') && isUnchanged?.() === true;
+  return sortFindings(isTolerated ? findings.map((finding) => (finding.severity === 'error' ? asWarning(finding) : finding)) : findings);
 }
 
 function part(object: unknown): unknown {

@@ -4,8 +4,9 @@ import type { AddressPolicy } from '../net/address-policy.ts';
 import { isObject, textOf } from '../values.ts';
 import { rememberingJudge } from './expressions.ts';
 import type { ExpressionJudge } from './expressions.ts';
-import { asWarning, invalid, required, sortFindings, tooMany } from './finding.ts';
+import { invalid, required, tooMany } from './finding.ts';
 import type { Finding, Report } from './finding.ts';
+import { tolerant } from './ratchet.ts';
 import type { RuleInput } from './rule.ts';
 import { rulesOf } from './rules/registry.ts';
 import { isSaidBy, schemaFindings, withoutRefused } from './schema-findings.ts';
@@ -53,10 +54,7 @@ export function validate(kind: string, object: unknown, context: AdmissionContex
     });
   }
 
-  if (findings.length === 0) return findings;
-  const refused = findings.some(({ severity }) => severity === 'error');
-  const tolerated = refused && context.isUnchanged?.() === true;
-  return sortFindings(tolerated ? findings.map((finding) => (finding.severity === 'error' ? asWarning(finding) : finding)) : findings);
+  return tolerant(findings, context.isUnchanged);
 }
 
 function ofSchema(finding: Finding): Finding {

@@ -1,8 +1,8 @@
 import { isObject, textOf } from '../../values.ts';
 import type { ExpressionJudge } from '../expressions.ts';
-import { asWarning, sortFindings } from '../finding.ts';
 import type { Finding } from '../finding.ts';
 import type { Lookups } from '../lookups.ts';
+import { tolerant } from '../ratchet.ts';
 import { stateRulesOf } from './registry.ts';
 import type { StateInput } from './state-rule.ts';
 
@@ -35,8 +35,5 @@ export function validateState(kind: string, object: unknown, { lookups, expressi
   };
   const findings: Finding[] = [];
   for (const { id, check } of stateRulesOf(kind)) check(input, (finding) => findings.push({ ...finding, rule: id }));
-  if (findings.length === 0) return findings;
-  const refused = findings.some(({ severity }) => severity === 'error');
-  const tolerated = refused && isUnchanged?.() === true;
-  return sortFindings(tolerated ? findings.map((finding) => (finding.severity === 'error' ? asWarning(finding) : finding)) : findings);
+  return tolerant(findings, isUnchanged);
 }

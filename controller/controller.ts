@@ -200,7 +200,7 @@ export class Controller {
       client,
       profiles,
       compiled: new CompiledProfiles({ scrubKeys: settings.scrubKeys }),
-      scopes: new ScopeJudge({ scopes, clusterScopes, profiles }),
+      scopes: new ScopeJudge({ scopes, clusterScopes }),
       store,
       logger,
       events: this.#events,

@@ -23,16 +23,29 @@ export interface NamespaceSource {
   list(): Iterable<NamespaceFacts>;
 }
 
-/** What a target collects, resolved: nothing in here can fail any more. */
+/** What a target collects of one resource, resolved: nothing in here can fail any more. */
+export interface ResourcePlan {
+  /** The kind, as `gvkKey` gives it; the rows of a resource are kept under it. */
+  key: string;
+  /** Unset while the resource cannot be collected: its rows stay as they are. */
+  collect?:
+    | {
+        /** Changes exactly when objects must be selected or read in another way. */
+        fingerprint: string;
+        /** Of several rules only those for this resource. */
+        spec: CollectionSpec;
+        profile: CompiledProfile;
+        resource: ApiResource;
+      }
+    | undefined;
+}
+
 export interface CollectionPlan {
-  /** Changes exactly when objects must be selected or read in another way: the generations of target and profile. */
-  fingerprint: string;
-  spec: CollectionSpec;
-  /** What a scope leaves of the namespaces; all when unset. It may change while the fingerprint stays. */
+  /** Rows of resources that are not among these leave. None: the target may have no rows. */
+  resources: readonly ResourcePlan[];
+  /** What a scope leaves of the namespaces; all when unset. */
   ceiling?: NamespaceCeiling | undefined;
-  profile: CompiledProfile;
-  resource: ApiResource;
-  /** The lowest of what target and scopes allow; those of the spec when unset. They are no part of the fingerprint. */
+  /** The lowest of what target and scopes allow. */
   limits?: Limits | undefined;
 }
 
@@ -61,9 +74,10 @@ export interface CollectorOptions {
 
 /** How far a target is. */
 export interface CollectionState {
+  /** Whether the rows are all that there is, of each resource. */
   synced: boolean;
-  watch: ReflectorState;
-  resource: ApiResource;
+  /** Those that are collected. */
+  resources: readonly ResourceState[];
   /** What the spec selects, and what of it the scope allows. */
   matchedNamespaces: readonly string[];
   effectiveNamespaces: readonly string[];
@@ -72,9 +86,23 @@ export interface CollectionState {
   lastFailure: string | undefined;
 }
 
+export interface ResourceState {
+  /** See `ResourcePlan`. */
+  key: string;
+  resource: ApiResource;
+  watch: ReflectorState;
+  synced: boolean;
+}
+
 interface Collection {
   plan: CollectionPlan;
   rows: TargetRows;
+  /** What runs, by key of the resource. */
+  parts: Map<string, Part>;
+}
+
+interface Part {
+  fingerprint: string;
   subscription: Subscription;
   scopes: WatchScopes;
   /** When rows that were made by an earlier plan count like all others, in monotonic milliseconds. */
@@ -85,8 +113,6 @@ interface Collection {
 export class Collector {
   readonly #options: CollectorOptions;
   readonly #collections = new Map<string, Collection>();
-  /** Targets that may collect nothing: it is known that they have no rows. */
-  readonly #denied = new Set<string>();
   /** By path of the resource. */
   readonly #resources = new Map<string, WatchScopes>();
   readonly #slots = new ListSlots();
@@ -97,88 +123,68 @@ export class Collector {
   constructor(options: CollectorOptions) {
     this.#options = options;
     this.#refusals = new RefusalKeeper({
-      collections: () => [...this.#collections.values()].map(({ rows, subscription, scopes }) => ({ rows, relist: () => scopes.relist(subscription) })),
+      collections: () => [...this.#collections.values()].map(({ rows, parts }) => ({ rows, relist: () => relistRefused(parts.values()) })),
       onChange: ({ namespace, name }) => options.onProgress(namespace, name),
     });
   }
 
-  /** Starts or changes the collection of a target. The same plan again costs nothing. */
+  /** Starts or changes the collection of a target. The same plan again costs nothing, and what stays in a plan goes on as it is. */
   collect(namespace: string, name: string, plan: CollectionPlan): void {
     const key = `${namespace}/${name}`;
     const running = this.#collections.get(key);
     const rows = this.#options.store.open(namespace, name);
-    this.#refusals.limit(rows, plan.limits ?? plan.spec.limits ?? {});
-    this.#denied.delete(key);
-    if (running?.plan.fingerprint === plan.fingerprint) {
-      const isBoundAnew = running.plan.ceiling?.key !== plan.ceiling?.key;
-      running.plan = plan;
-      if (isBoundAnew) this.#resolve(running);
-      return;
+    this.#refusals.limit(rows, plan.limits ?? {});
+    const collection: Collection = { plan, rows, parts: new Map() };
+    this.#collections.set(key, collection);
+    rows.retain(new Set(plan.resources.map((resource) => resource.key)));
+    const isBoundAnew = running?.plan.ceiling?.key !== plan.ceiling?.key;
+    for (const resource of plan.resources) {
+      const part = running?.parts.get(resource.key);
+      if (!resource.collect) continue;
+      if (part?.fingerprint !== resource.collect.fingerprint) {
+        collection.parts.set(resource.key, this.#begin(collection, resource.key, resource.collect, part));
+        continue;
+      }
+      collection.parts.set(resource.key, part);
+      if (isBoundAnew) this.#resolve(collection, part);
     }
-    const resourceKey = keyOf(plan.resource);
-    rows.profile = plan.profile;
-    rows.retain(new Set([resourceKey]));
-    const subscription = new Subscription({
-      rows: rows.resource(resourceKey),
-      spec: plan.spec,
-      profile: plan.profile,
-      namespaced: plan.resource.namespaced,
-      namespaces: (namespaceName) => this.#options.namespaces.get(namespaceName),
-      defaults: this.#options.namespaceDefaults,
-    });
-    subscription.resolveNamespaces(this.#options.namespaces.list(), plan.ceiling);
-    const scopes = this.#scopesOf(plan.resource);
-    const now = performance.now();
-    const turnsUntil = running && running.turnsUntil > now && this.#isTurning(running) ? running.turnsUntil : now + (rows.count > 0 ? longestTurnMs : 0);
-    this.#collections.set(key, { plan, rows, subscription, scopes, turnsUntil });
-    scopes.add(subscription);
-    if (running) this.#release(running);
+    const released = [...(running?.parts.values() ?? [])].filter((part) => !collection.parts.values().some((other) => other === part));
+    for (const part of released) this.#release(part);
+    // Watches report what they begin; nobody else does what ended.
+    if (!running || released.length > 0) this.#options.onProgress(namespace, name);
   }
 
   /** Stops collecting and keeps the rows as they are: nothing proves that they are gone. */
   freeze(namespace: string, name: string): void {
-    const key = `${namespace}/${name}`;
-    const wasDenied = this.#denied.delete(key);
-    if (this.#end(key) || wasDenied) this.#options.onProgress(namespace, name);
-  }
-
-  /** Stops collecting and removes the rows: a scope does not allow any of them. */
-  deny(namespace: string, name: string): void {
-    const key = `${namespace}/${name}`;
-    const wasRunning = this.#end(key);
-    const isNew = !this.#denied.has(key);
-    this.#denied.add(key);
-    this.#options.store.open(namespace, name).clear();
-    if (wasRunning || isNew) this.#options.onProgress(namespace, name);
+    if (this.#end(`${namespace}/${name}`)) this.#options.onProgress(namespace, name);
   }
 
   /** Stops collecting and forgets the rows: the target is gone. */
   forget(namespace: string, name: string): void {
     this.#end(`${namespace}/${name}`);
-    this.#denied.delete(`${namespace}/${name}`);
     this.#options.store.close(namespace, name);
   }
 
   state(namespace: string, name: string): CollectionState | undefined {
     const running = this.#collections.get(`${namespace}/${name}`);
-    return (
-      running && {
-        synced: running.scopes.isSynced(running.subscription),
-        watch: running.scopes.state(running.subscription),
-        resource: running.plan.resource,
-        matchedNamespaces: running.subscription.matchedNamespaces,
-        scope: running.plan.ceiling?.scope,
-        effectiveNamespaces: running.subscription.effectiveNamespaces,
-        lastFailure: running.subscription.lastFailure,
-      }
-    );
+    if (!running) return undefined;
+    const parts = [...running.parts];
+    const [first] = running.parts.values();
+    return {
+      synced: isSynced(running),
+      resources: parts.map(([key, { subscription, scopes }]) => ({ key, resource: scopes.resource, watch: scopes.state(subscription), synced: scopes.isSynced(subscription) })),
+      // The same for all resources: rules say nothing of it.
+      matchedNamespaces: first?.subscription.matchedNamespaces ?? [],
+      effectiveNamespaces: first?.subscription.effectiveNamespaces ?? [],
+      scope: running.plan.ceiling?.scope,
+      lastFailure: parts.map(([, { subscription }]) => subscription.lastFailure).find((failure) => failure !== undefined),
+    };
   }
 
   /** Whether the rows are all that there is. */
   isSynced(namespace: string, name: string): boolean {
-    const key = `${namespace}/${name}`;
-    const running = this.#collections.get(key);
-    return this.#denied.has(key) || running?.scopes.isSynced(running.subscription) === true;
+    const running = this.#collections.get(`${namespace}/${name}`);
+    return running !== undefined && isSynced(running);
   }
 
   /**
@@ -187,12 +193,12 @@ export class Collector {
    */
   isTurning(namespace: string, name: string): boolean {
     const running = this.#collections.get(`${namespace}/${name}`);
-    return running !== undefined && this.#isTurning(running);
+    return running !== undefined && running.parts.values().some(isTurning);
   }
 
   /** Namespaces were created, deleted or relabelled. */
   namespacesChanged(): void {
-    for (const collection of this.#collections.values()) this.#resolve(collection);
+    for (const collection of this.#collections.values()) for (const part of collection.parts.values()) this.#resolve(collection, part);
   }
 
   /** States of all watches, for metrics. */
@@ -232,15 +238,29 @@ export class Collector {
     return scopes;
   }
 
-  #resolve({ subscription, scopes, plan }: Collection): void {
+  #begin({ rows, plan }: Collection, key: string, { fingerprint, spec, profile, resource }: NonNullable<ResourcePlan['collect']>, before: Part | undefined): Part {
+    const ofResource = rows.resource(key);
+    const turnsUntil = before && isTurning(before) ? before.turnsUntil : performance.now() + (ofResource.isEmpty ? 0 : longestTurnMs);
+    const subscription = new Subscription({
+      rows: ofResource,
+      spec,
+      profile,
+      namespaced: resource.namespaced,
+      namespaces: (namespaceName) => this.#options.namespaces.get(namespaceName),
+      defaults: this.#options.namespaceDefaults,
+    });
+    rows.profile = profile;
+    subscription.resolveNamespaces(this.#options.namespaces.list(), plan.ceiling);
+    const scopes = this.#scopesOf(resource);
+    scopes.add(subscription);
+    return { fingerprint, subscription, scopes, turnsUntil };
+  }
+
+  #resolve({ plan, rows }: Collection, { subscription, scopes }: Part): void {
     const { changed, left } = subscription.resolveNamespaces(this.#options.namespaces.list(), plan.ceiling);
     if (changed.length === 0 && left.length === 0) return;
     scopes.namespacesChanged(subscription, changed);
-    this.#options.onProgress(subscription.rows.namespace, subscription.rows.name);
-  }
-
-  #isTurning({ turnsUntil, scopes, subscription }: Collection): boolean {
-    return turnsUntil > performance.now() && !scopes.isSynced(subscription) && scopes.state(subscription).phase !== 'Failed';
+    this.#options.onProgress(rows.namespace, rows.name);
   }
 
   /** True when it ran. */
@@ -248,11 +268,11 @@ export class Collector {
     const running = this.#collections.get(key);
     if (!running) return false;
     this.#collections.delete(key);
-    this.#release(running);
+    for (const part of running.parts.values()) this.#release(part);
     return true;
   }
 
-  #release({ subscription, scopes }: Collection): void {
+  #release({ subscription, scopes }: Part): void {
     scopes.remove(subscription);
     if (!scopes.idle) return;
     this.#resources.delete(scopes.resource.path());
@@ -260,7 +280,11 @@ export class Collector {
   }
 }
 
-/** Names the rows of a resource, wherever the API server serves it. */
-function keyOf({ group, version, kind }: ApiResource): string {
-  return `${group}/${version}/${kind}`;
+/** Every resource of the plan is collected, and its lists are complete. */
+function isSynced({ plan, parts }: Collection): boolean {
+  return parts.size === plan.resources.length && parts.values().every(({ subscription, scopes }) => scopes.isSynced(subscription));
+}
+
+function relistRefused(parts: Iterable<Part>): void {
+  for (const { subscription, scopes } of parts) if (subscription.rows.refused.any) scopes.relist(subscription);
 }

@@ -142,17 +142,28 @@ export class TargetRows {
   /** The rows of one resource, opened when they are new. */
   resource(key: string): ResourceRows {
     let rows = this.#resources.get(key);
-    if (!rows) {
-      rows = new ResourceRows(this.#owner);
-      this.#resources = new Map([...this.#resources, [key, rows] as const].sort(([a], [b]) => (a < b ? -1 : 1)));
-    }
+    if (!rows) this.#keep(key, (rows = new ResourceRows(this.#owner)));
     return rows;
   }
 
-  /** Removes the rows of all resources but these: the target does not collect the others any more. */
+  /**
+   * Removes the rows of all resources but these: the target does not collect the others any more. A kind that is collected in another version than
+   * before keeps its rows, until a list has looked at each object again.
+   *
+   * @param keys as `gvkKey` gives them
+   */
   retain(keys: ReadonlySet<string>): void {
     this.#retained = keys;
-    for (const [key, rows] of this.#resources) if (!keys.has(key)) void this.#drop(key, rows);
+    for (const [key, rows] of this.#resources) {
+      if (keys.has(key)) continue;
+      const heir = this.#behind.size > 0 ? undefined : keys.values().find((other) => kindOf(other) === kindOf(key) && !this.#resources.has(other));
+      if (heir === undefined) {
+        void this.#drop(key, rows);
+        continue;
+      }
+      this.#resources.delete(key);
+      this.#keep(heir, rows);
+    }
   }
 
   /** Removes all rows: something proves that the target may have none. */
@@ -182,6 +193,10 @@ export class TargetRows {
   pieces(): (readonly Row[])[] {
     const pieces = [...this.#resources.values()].flatMap((resource) => [...resource.byNamespace()].flatMap((rows) => rows.pieces()));
     return this.#behind.size === 0 ? pieces : pieces.map((rows) => rows.filter((row) => !this.#behind.has(row)));
+  }
+
+  #keep(key: string, rows: ResourceRows): void {
+    this.#resources = new Map([...this.#resources, [key, rows] as const].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
   async #drop(key: string, rows: ResourceRows): Promise<void> {
@@ -240,6 +255,12 @@ export class TargetRows {
     }
     this.#surroundings.notify(this, before, after);
   }
+}
+
+/** Without the version. */
+function kindOf(key: string): string {
+  const [group, , kind] = key.split('/');
+  return `${group}/${kind}`;
 }
 
 const sign = (count: number): number => (count > 0 ? 1 : 0);

@@ -1,13 +1,14 @@
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { renderFinding } from '../../shared/admission/finding.ts';
-import type { KnownClusterScope, KnownObject, KnownProfile, KnownScope, ScopeLookups } from '../../shared/admission/lookups.ts';
+import type { KnownClusterScope, KnownObject, KnownScope, ScopeLookups } from '../../shared/admission/lookups.ts';
 import { clusterScopeOf, scopeOf, titled } from '../../shared/admission/state/known-scope.ts';
 import { byName } from '../../shared/admission/state/known-objects.ts';
-import { knownObject } from '../../shared/admission/state/object-lookups.ts';
+import { kindDenials } from '../../shared/admission/state/scope-gvks.ts';
 import { allowedNamespaces as allowedBy } from '../../shared/admission/state/scope-namespaces.ts';
 import { scopeRules } from '../../shared/admission/state/scope-rules.ts';
 import type { ScopeRule } from '../../shared/admission/state/scope-rules.ts';
 import type { Limits } from '../../shared/api/collection-filter.ts';
+import type { LooseGvk } from '../../shared/api/gvk.ts';
 import type { Reason } from '../../shared/api/conditions.ts';
 import type { ObjectCache } from '../../shared/kube/object-cache.ts';
 import type { NamespaceCeiling } from './selection.ts';
@@ -17,17 +18,22 @@ export interface ScopeJudgeOptions {
   scopes: ObjectCache<KnownObject>;
   /** Unset where no cluster kinds are worked on. */
   clusterScopes: ObjectCache<KnownObject> | undefined;
-  profiles: ObjectCache<KubeObject>;
 }
 
 /** What the scope of a target says. `unknown`: the scopes were never read. */
 export type ScopeVerdict =
   | { kind: 'unknown'; message: string }
   | { kind: 'denied'; reason: Reason; message: string }
-  | { kind: 'allowed'; ceiling: NamespaceCeiling | undefined; limits: Limits | undefined };
+  | {
+      kind: 'allowed';
+      ceiling: NamespaceCeiling | undefined;
+      limits: Limits | undefined;
+      /** Why a kind must not be collected; undefined when it may. */
+      denies: (gvk: LooseGvk) => string | undefined;
+    };
 
-/** Rules of admission that hold while collecting too. Namespaces are not among them: what a target selects beyond its scope is left out. */
-const reasonByRule: Readonly<Record<string, Reason>> = { 'scope-gvks': 'ScopeGVKDenied', 'static-ref-namespace': 'ScopeNamespaceDenied' };
+/** Rules of admission that hold while collecting too. Kinds and namespaces are not among them: those beyond the scope are left out. */
+const reasonByRule: Readonly<Record<string, Reason>> = { 'static-ref-namespace': 'ScopeNamespaceDenied' };
 
 /** Holds targets to their scope, by the rules of admission. A scope may be written or changed after its targets. */
 export class ScopeJudge {
@@ -37,14 +43,12 @@ export class ScopeJudge {
 
   constructor(options: ScopeJudgeOptions) {
     this.#options = options;
-    const { scopes, clusterScopes, profiles } = options;
+    const { scopes, clusterScopes } = options;
     this.#lookups = {
       scopes: (namespace) => byName(scopes.byNamespace(namespace) as Iterable<KnownScope>),
       clusterScopes: () => byName((clusterScopes?.list() ?? []) as Iterable<KnownClusterScope>),
-      profile: (namespace, name) => {
-        const raw = profiles.get(`${namespace}/${name}`);
-        return raw && (knownObject(raw) as KnownProfile | undefined);
-      },
+      // Kinds are judged apart.
+      profile: () => undefined,
     };
   }
 
@@ -76,10 +80,10 @@ export class ScopeJudge {
       if (findings.length > 0) return { kind: 'denied', reason, message: findings.join('; ') };
     }
     const scope = kind === 'KollectTarget' ? scopeOf(this.#lookups, namespace) : clusterScopeOf(this.#lookups);
-    if (scope === undefined) return { kind: 'allowed', ceiling: undefined, limits: undefined };
+    if (scope === undefined) return { kind: 'allowed', ceiling: undefined, limits: undefined, denies: () => undefined };
     const { allowedNamespaces, deniedNamespaces, limits } = scope.spec;
     const key = JSON.stringify([scope.metadata.name, allowedNamespaces, deniedNamespaces]);
-    return { kind: 'allowed', ceiling: { key, scope: titled(scope), allows: allowedBy(scope) }, limits };
+    return { kind: 'allowed', ceiling: { key, scope: titled(scope), allows: allowedBy(scope) }, limits, denies: kindDenials(scope) };
   }
 
   #cacheOf(kind: TargetKind['kind']): ObjectCache<KnownObject> | undefined {

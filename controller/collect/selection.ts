@@ -1,7 +1,9 @@
 import { annotations, labels } from '../../shared/api/annotations.ts';
+import { gvkKey, isSameGvk } from '../../shared/api/gvk.ts';
 import type { KollectTargetSpec } from '../../shared/api/kollect-target.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { matchesSelector } from '../../shared/api/label-selector.ts';
+import type { GroupVersionKind } from '../../shared/kube/discovery.ts';
 import { compileCel } from '../../shared/extract/cel.ts';
 
 /** What selection needs to know of a namespace. */
@@ -59,6 +61,31 @@ export function matchedNamespaces(spec: CollectionSpec, own: string, existing: I
 function namesOrDefaults(spec: CollectionSpec, own: string, defaults: NamespaceDefaults): Set<string> {
   if (spec.includedNamespaces?.length) return new Set(spec.includedNamespaces);
   return new Set(spec.namespaceSelector === undefined ? [own] : defaults.included);
+}
+
+/** What a target selects of one kind. */
+export interface KindSelection {
+  gvk: GroupVersionKind;
+  spec: CollectionSpec;
+}
+
+/**
+ * The kinds that a target collects, each with what selects its objects: those of its rules, or else that of its profile. Kinds that are spelled
+ * like that of the profile are taken to be it.
+ *
+ * @example selectionByKind({ resourceRules: [podRule, jobRule, otherPodRule] }, deployments) // Pods with two rules, Jobs with one
+ */
+export function selectionByKind(spec: CollectionSpec, ofProfile: GroupVersionKind | undefined): KindSelection[] {
+  const { resourceRules, names, labelSelector, suspend: _suspend, limits: _limits, ...everywhere } = spec;
+  if (!resourceRules?.length) return ofProfile ? [{ gvk: ofProfile, spec: { ...everywhere, names, labelSelector } }] : [];
+  return Map.groupBy(resourceRules, ({ gvk }) => gvkKey(gvk))
+    .values()
+    .map((rules) => {
+      const { group = '', version, kind } = rules[0]!.gvk;
+      const gvk = ofProfile && isSameGvk(ofProfile, rules[0]!.gvk) ? ofProfile : { group: group.toLowerCase() === 'core' ? '' : group, version, kind };
+      return { gvk, spec: { ...everywhere, resourceRules: rules } };
+    })
+    .toArray();
 }
 
 /** Whether a target wants an object of its kind. The namespace gate is apart: it changes with the cluster, this changes with the spec. */

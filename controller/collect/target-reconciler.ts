@@ -1,10 +1,11 @@
 import type { KollectTargetStatus } from '../../shared/api/kollect-target.ts';
 import type { Reason } from '../../shared/api/conditions.ts';
-import { isSameGvk } from '../../shared/api/gvk.ts';
+import { gvkKey } from '../../shared/api/gvk.ts';
+import type { LooseGvk } from '../../shared/api/gvk.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { KollectError } from '../../shared/errors.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
-import type { Discovery } from '../../shared/kube/discovery.ts';
+import type { Discovery, GroupVersionKind } from '../../shared/kube/discovery.ts';
 import type { EventRecorder } from '../../shared/kube/events.ts';
 import { addFinalizer, removeFinalizer } from '../../shared/kube/finalizers.ts';
 import type { ObjectCache } from '../../shared/kube/object-cache.ts';
@@ -17,15 +18,15 @@ import type { Collector } from './collector.ts';
 import { lowestLimits } from './limits.ts';
 import type { CompiledProfiles } from './compiled-profiles.ts';
 import type { Definitions } from './definitions.ts';
+import { ResourcePlanner, type PlannedResource, type Problem } from './resource-planner.ts';
 import type { RowStore } from './row-store.ts';
 import type { ScopeJudge } from './scope-judge.ts';
+import { selectionByKind } from './selection.ts';
 import type { TargetKind } from './target-kind.ts';
 import { targetStatus, type TargetOutcome } from './target-status.ts';
 
-/** A resource that the API server does not know may appear with a CRD. */
-const unknownResourceRetryMs = 10_000;
-/** Rows come and go without an event of the target; its count follows at this pace. */
-const countRefreshMs = 10_000;
+/** Rows come and go without an event of the target, and a resource that the API server does not know may appear; both are followed at this pace. */
+const refreshMs = 10_000;
 
 export interface TargetReconcilerOptions<Spec> {
   kind: TargetKind<Spec>;
@@ -49,9 +50,11 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
   readonly #options: TargetReconcilerOptions<Spec>;
   readonly #queue: WorkQueue<string>;
   readonly #status: StatusWriter;
+  readonly #planner: ResourcePlanner;
 
   constructor(options: TargetReconcilerOptions<Spec>) {
     this.#options = options;
+    this.#planner = new ResourcePlanner(options);
     this.#status = new StatusWriter({
       client: options.client,
       plural: options.kind.plural,
@@ -102,8 +105,9 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     const { kind, targets, profiles } = this.#options;
     for (const target of targets.list()) {
       const { namespace, name } = kind.profileOf(target);
-      const spec = profiles.get(`${namespace}/${name}`)?.['spec'] as { targetGVK?: { group?: unknown } } | undefined;
-      if (spec?.targetGVK?.group === group) this.#queue.add(keyOf(target));
+      const profile = profiles.get(`${namespace}/${name}`);
+      const rules = (target['spec'] as { resourceRules?: readonly { gvk?: LooseGvk }[] } | undefined)?.resourceRules ?? [];
+      if ([profile && targetGvkOf(profile), ...rules.map(({ gvk }) => gvk)].some((gvk) => gvk?.group === group)) this.#queue.add(keyOf(target));
     }
   }
 
@@ -128,15 +132,15 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     const outcome = await this.#arrange(raw, namespace, name);
     const previous = this.#status.latest(raw) as KollectTargetStatus | undefined;
     this.#status.submit(raw, targetStatus(raw, previous, outcome, rows, new Date().toISOString()));
-    this.#queue.addAfter(key, countRefreshMs);
+    this.#queue.addAfter(key, refreshMs);
   }
 
   /** Starts, changes or freezes the collection. */
   async #arrange(raw: KubeObject, namespace: string, name: string): Promise<TargetOutcome> {
-    const { kind, collector, profiles, compiled, scopes, discovery, definitions } = this.#options;
+    const { kind, collector, profiles, scopes } = this.#options;
     const freeze = (reason: Reason, message: string): TargetOutcome => {
       collector.freeze(namespace, name);
-      return { kind: 'degraded', reason, message };
+      return { kind: 'degraded', problems: [{ reason, message }] };
     };
 
     const checked = checkObject<{ spec: Spec }>(kind.kind, raw);
@@ -146,45 +150,47 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     const verdict = scopes.judge(kind.kind, raw, spec);
     if (verdict.kind === 'unknown') return freeze('ScopeLookupFailed', verdict.message);
     if (verdict.kind === 'denied') {
-      collector.deny(namespace, name);
-      return verdict;
+      collector.collect(namespace, name, { resources: [] });
+      return { kind: 'denied', problems: [verdict] };
     }
-    if (spec.suspend) return freeze('Suspended', 'spec.suspend is true: rows stay as they are until it is removed');
-
     const reference = kind.profileOf(raw);
-    const rawProfile = profiles.get(`${reference.namespace}/${reference.name}`);
-    if (!rawProfile) return freeze('ProfileNotFound', `no KollectProfile "${reference.name}" in namespace "${reference.namespace}"`);
-    const profile = compiled.of(rawProfile);
-    if (profile instanceof KollectError) return freeze('InvalidProfile', `KollectProfile "${reference.name}": ${profile.message}`);
+    const profile = profiles.get(`${reference.namespace}/${reference.name}`);
     const selection = kind.selectionOf(spec);
-    const { gvk } = profile;
-    const foreign = selection.resourceRules?.findIndex((rule) => !isSameGvk(rule.gvk, gvk)) ?? -1;
-    if (foreign >= 0) {
-      return freeze('InvalidSpec', `spec.resourceRules[${foreign}].gvk: rules can select only the kind of the profile, ${gvk.kind}`);
-    }
+    const kinds = selectionByKind(selection, profile && targetGvkOf(profile));
+    const denials = kinds.map(({ gvk }) => verdict.denies(gvk));
+    const problems: Problem[] = denials.flatMap((message) => (message === undefined ? [] : [{ reason: 'ScopeGVKDenied', message }]));
+    const allowed = kinds.filter((_, index) => denials[index] === undefined);
 
-    // A path that vanished may have become another one: a definition was replaced. And the API server serves a kind some time longer than its definition exists.
-    if (collector.state(namespace, name)?.watch.reason === 'NotFound' || definitions.isGone(gvk)) discovery.invalidate(gvk.group, gvk.version);
-    const resource = await discovery.resolve(gvk);
-    if (!resource) {
-      this.#queue.addAfter(`${namespace}/${name}`, unknownResourceRetryMs);
-      if (definitions.isGone(gvk)) {
-        collector.deny(namespace, name);
-        return { kind: 'degraded', reason: 'InformerRegistrationFailed', message: `the CustomResourceDefinition of ${gvk.kind} in ${gvk.group} was deleted` };
-      }
-      const apiVersion = gvk.group ? `${gvk.group}/${gvk.version}` : gvk.version;
-      return freeze('InformerRegistrationFailed', `the API server knows no ${gvk.kind} in ${apiVersion}; is its CustomResourceDefinition installed?`);
-    }
-    collector.collect(namespace, name, {
-      fingerprint: [raw.metadata.uid, raw.metadata.generation, rawProfile.metadata.uid, rawProfile.metadata.generation, resource.path()].join(),
-      spec: selection,
-      ceiling: verdict.ceiling,
-      limits: lowestLimits([selection.limits, verdict.limits]),
-      profile,
-      resource,
-    });
-    return { kind: 'collecting', state: collector.state(namespace, name)! };
+    const obstacle = this.#obstacle(spec, reference, profile);
+    if (obstacle && kinds.length === 0) return freeze(obstacle.reason, obstacle.message);
+    const running = collector.state(namespace, name)?.resources;
+    const planned = await Promise.all(
+      allowed.map((of): PlannedResource | Promise<PlannedResource> => {
+        const key = gvkKey(of.gvk);
+        return obstacle || !profile ? { plan: { key } } : this.#planner.plan(of, raw, profile, running?.find((resource) => resource.key === key));
+      }),
+    );
+    problems.push(...planned.flatMap(({ problem }) => problem ?? []));
+    if (obstacle && allowed.length > 0) problems.unshift(obstacle);
+    const resources = planned.flatMap(({ plan }) => plan ?? []);
+    collector.collect(namespace, name, { resources, ceiling: verdict.ceiling, limits: lowestLimits([selection.limits, verdict.limits]) });
+    if (resources.some(({ collect }) => collect)) return { kind: 'collecting', state: collector.state(namespace, name)!, problems };
+    return { kind: resources.length === 0 ? 'denied' : 'degraded', problems };
   }
+
+  /** What stands against all kinds of a target alike. */
+  #obstacle(spec: Spec, { namespace, name }: { namespace: string; name: string }, profile: KubeObject | undefined): Problem | undefined {
+    if (spec.suspend) return { reason: 'Suspended', message: 'spec.suspend is true: rows stay as they are until it is removed' };
+    if (!profile) return { reason: 'ProfileNotFound', message: `no KollectProfile "${name}" in namespace "${namespace}"` };
+    const compiled = this.#options.compiled.of(profile);
+    return compiled instanceof KollectError ? { reason: 'InvalidProfile', message: `KollectProfile "${name}": ${compiled.message}` } : undefined;
+  }
+}
+
+/** Kind of a profile that nobody may have checked yet. */
+function targetGvkOf({ spec }: KubeObject): GroupVersionKind | undefined {
+  const { group = '', version, kind } = ((spec as { targetGVK?: LooseGvk } | undefined)?.targetGVK ?? {}) as LooseGvk;
+  return version === undefined || kind === undefined ? undefined : { group, version, kind };
 }
 
 function keyOf(object: KubeObject): string {

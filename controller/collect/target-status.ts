@@ -1,17 +1,20 @@
-import type { Reason } from '../../shared/api/conditions.ts';
 import type { KollectTargetStatus } from '../../shared/api/kollect-target.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
+import type { ApiResource } from '../../shared/kube/discovery.ts';
 import { conditionsOf, type Verdict } from '../observe/conditions.ts';
-import type { CollectionState } from './collector.ts';
+import type { CollectionState, ResourceState } from './collector.ts';
+import type { Problem } from './resource-planner.ts';
 import type { Shortage, TargetRows } from './row-store.ts';
 
 /** Names listed in status; the rest is counted in the message. */
 const listedNamespaces = 100;
+/** Resources named in a message. */
+const listedResources = 5;
 
-/** Why a target does not collect, or how far it is. `degraded` keeps its rows, `denied` may have none. */
+/** Why a target does not collect, or how far it is, and why not with all of its kinds. `degraded` keeps its rows, `denied` may have none. */
 export type TargetOutcome =
-  | { kind: 'degraded' | 'denied'; reason: Reason; message: string }
-  | { kind: 'collecting'; state: CollectionState };
+  | { kind: 'degraded' | 'denied'; problems: readonly Problem[] }
+  | { kind: 'collecting'; state: CollectionState; problems: readonly Problem[] };
 
 /** Computes the whole status of a target. */
 export function targetStatus(
@@ -50,26 +53,27 @@ function firstByName(names: readonly string[]): string[] {
 }
 
 function verdicts(outcome: TargetOutcome, rows: TargetRows): Verdict[] {
-  if (outcome.kind !== 'collecting') return failed(outcome.reason, outcome.message);
+  if (outcome.kind !== 'collecting') return failed(outcome.problems);
   const { state } = outcome;
-  const what = `${state.resource.plural}${state.resource.group && `.${state.resource.group}`}`;
-  if (state.watch.phase === 'Failed') {
-    return failed('InformerRegistrationFailed', `${what} cannot be listed and watched: ${state.watch.message ?? state.watch.reason ?? 'unknown error'}`);
-  }
+  const problems = [...outcome.problems, ...state.resources.flatMap(problemOf)];
+  if (problems.length > 0) return failed(problems);
+  const what = few(state.resources.map(({ resource }) => qualified(resource)), ', ');
   if (!state.synced) {
-    const message = `the first list of ${what} is not complete`;
+    const unlisted = state.resources.filter(({ synced }) => !synced).map(({ resource }) => qualified(resource));
+    const message = `the first list of ${few(unlisted, ', ')} is not complete`;
     return [
       { type: 'Ready', status: 'False', reason: 'AwaitingSync', message },
       { type: 'Synced', status: 'False', reason: 'AwaitingSync', message },
       { type: 'Degraded', status: 'False', reason: 'AwaitingSync', message },
     ];
   }
-  if (rows.shortage) return failed('QuotaExceeded', quotaMessage(rows, rows.shortage));
-  const message = `collecting ${what}${state.resource.namespaced ? places(state) : ''}`;
+  if (rows.shortage) return failed([{ reason: 'QuotaExceeded', message: quotaMessage(rows, rows.shortage) }]);
+  const message = `collecting ${what}${state.resources.some(({ resource }) => resource.namespaced) ? places(state) : ''}`;
   const ready: Verdict = { type: 'Ready', status: 'True', reason: 'Collecting', message };
   const fine: Verdict = { type: 'Degraded', status: 'False', reason: 'Collecting', message };
-  if (state.watch.reason === 'Forbidden') {
-    return [ready, { type: 'Synced', status: 'True', reason: 'ScopeForbidden', message: `${message}; left out: ${state.watch.message}` }, fine];
+  const leftOut = state.resources.flatMap(({ watch }) => (watch.reason === 'Forbidden' ? (watch.message ?? '') : []));
+  if (leftOut.length > 0) {
+    return [ready, { type: 'Synced', status: 'True', reason: 'ScopeForbidden', message: `${message}; left out: ${few(leftOut, '; ')}` }, fine];
   }
   if (rows.failing > 0) {
     const partial = 'some attributes could not be extracted and are null; see extractionFailures and lastExtractionError';
@@ -92,10 +96,28 @@ function quotaMessage(rows: TargetRows, shortage: Shortage): string {
   return `the target holds ${held}, and ${left}; select less, or raise ${shortage} in spec.limits of the target or its scope`;
 }
 
-function failed(reason: Reason, message: string): Verdict[] {
+/** The first problem gives the reason, and all of them the message. */
+function failed(problems: readonly Problem[]): Verdict[] {
+  const reason = problems[0]!.reason;
+  const message = few(problems.map((problem) => problem.message), '; ');
   return [
     { type: 'Ready', status: 'False', reason, message },
     { type: 'Synced', status: 'False', reason, message },
     { type: 'Degraded', status: 'True', reason, message },
   ];
+}
+
+function problemOf({ resource, watch }: ResourceState): Problem[] {
+  if (watch.phase !== 'Failed') return [];
+  return [{ reason: 'InformerRegistrationFailed', message: `${qualified(resource)} cannot be listed and watched: ${watch.message ?? watch.reason ?? 'unknown error'}` }];
+}
+
+/** `deployments.apps` */
+function qualified({ plural, group }: ApiResource): string {
+  return `${plural}${group && `.${group}`}`;
+}
+
+function few(texts: readonly string[], separator: string): string {
+  const rest = texts.length - listedResources;
+  return texts.slice(0, listedResources).join(separator) + (rest > 0 ? `${separator}and ${rest} more` : '');
 }

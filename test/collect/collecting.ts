@@ -1,8 +1,9 @@
 import type { Test } from 'tap';
 import { AccessReviews } from '../../controller/collect/access-reviews.ts';
-import { Collector, type CollectorOptions } from '../../controller/collect/collector.ts';
+import { Collector, type CollectorOptions, type ResourcePlan } from '../../controller/collect/collector.ts';
 import { RowStore } from '../../controller/collect/row-store.ts';
-import type { NamespaceFacts } from '../../controller/collect/selection.ts';
+import { selectionByKind, type NamespaceFacts } from '../../controller/collect/selection.ts';
+import { gvkKey } from '../../shared/api/gvk.ts';
 import type { KollectTargetSpec } from '../../shared/api/kollect-target.ts';
 import { compileProfile } from '../../shared/extract/compile-profile.ts';
 import { KubeClient } from '../../shared/kube/client.ts';
@@ -47,10 +48,14 @@ export async function collectAs(t: Test, { cluster, admin, user }: { cluster: Cl
   });
   const discovery = new Discovery(admin);
   const resourceOf = async (kind: string) => (await discovery.resolve({ group: '', version: 'v1', kind }))!;
+  /** Kinds of the core group; those of the rules, where there are some. */
   const collect = async (name: string, spec: Partial<KollectTargetSpec>, kind = 'ConfigMap', path = '$.data.value'): Promise<void> => {
-    const profile = compileProfile({ spec: { targetGVK: { version: 'v1', kind }, attributes: [{ name: 'value', path, optional: true }] } });
     const full = { profileRef: 'p', labelSelector: kind === 'ConfigMap' ? { matchLabels: { test: 'yes' } } : undefined, ...spec } as KollectTargetSpec;
-    collector.collect(names[0]!, name, { fingerprint: JSON.stringify(full) + kind + path, spec: full, profile, resource: await resourceOf(kind) });
+    const resources = selectionByKind(full, { group: '', version: 'v1', kind }).map(async ({ gvk, spec: selected }): Promise<ResourcePlan> => {
+      const profile = compileProfile({ spec: { targetGVK: gvk, attributes: [{ name: 'value', path, optional: true }] } });
+      return { key: gvkKey(gvk), collect: { fingerprint: JSON.stringify([gvk, selected, path]), spec: selected, profile, resource: await resourceOf(gvk.kind) } };
+    });
+    collector.collect(names[0]!, name, { resources: await Promise.all(resources), limits: full.limits });
   };
   const write = (namespace: string, name: string, value: string): Promise<unknown> =>
     admin.patch(`/api/v1/namespaces/${namespace}/configmaps/${name}`, {
@@ -63,7 +68,11 @@ export async function collectAs(t: Test, { cluster, admin, user }: { cluster: Cl
       .map((row) => `${row.namespace.replace(/-\d+$/, '')}/${row.name}=${JSON.parse(row.payload).attributes.value}`)
       .sort()
       .join(' ');
-  const state = (name: string) => collector.state(names[0]!, name)!;
+  /** With the watch of the first resource, which in most tests is the only one. */
+  const state = (name: string) => {
+    const found = collector.state(names[0]!, name)!;
+    return { ...found, watch: found.resources[0]!.watch };
+  };
   const shows = (name: string, expected: string): Promise<unknown> =>
     eventually(() => {
       if (rows(name) !== expected) throw new Error(`${rows(name)} instead of ${expected}; ${JSON.stringify(state(name))}`);

@@ -1,6 +1,7 @@
 import t from 'tap';
-import type { CollectionState } from '../../controller/collect/collector.ts';
+import type { CollectionState, ResourceState } from '../../controller/collect/collector.ts';
 import { RowStore } from '../../controller/collect/row-store.ts';
+import type { Problem } from '../../controller/collect/resource-planner.ts';
 import { targetStatus, type TargetOutcome } from '../../controller/collect/target-status.ts';
 import { conditions as allowed, type ConditionSet } from '../../shared/api/conditions.ts';
 import type { KollectTargetStatus } from '../../shared/api/kollect-target.ts';
@@ -9,9 +10,16 @@ const [early, now] = ['2026-01-01T00:00:00.000Z', '2026-01-02T00:00:00.000Z'];
 const target = { apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectTarget', metadata: { name: 'web', namespace: 'shop', generation: 3 }, spec: { resourceRules: [{}, {}] } };
 const places = (count: number): string[] => Array.from({ length: count }, (_, index) => `ns-${String(index).padStart(3, '0')}`).reverse();
 
+const deployments: ResourceState = {
+  key: 'apps/v1/deployment',
+  resource: { group: 'apps', version: 'v1', kind: 'Deployment', plural: 'deployments', namespaced: true, verbs: ['list'], path: () => '/apis/apps/v1/deployments' },
+  watch: { phase: 'Synced', since: 0 },
+  synced: true,
+};
+const nodes: ResourceState = { ...deployments, key: '/v1/node', resource: { ...deployments.resource, group: '', kind: 'Node', plural: 'nodes', namespaced: false } };
+
 function state(more: Partial<CollectionState> = {}): CollectionState {
-  const resource = { group: 'apps', version: 'v1', kind: 'Deployment', plural: 'deployments', namespaced: true, verbs: ['list'], path: () => '/apis/apps/v1/deployments' };
-  return { synced: true, watch: { phase: 'Synced', since: 0 }, resource, matchedNamespaces: ['shop'], effectiveNamespaces: ['shop'], scope: undefined, lastFailure: undefined, ...more };
+  return { synced: true, resources: [deployments], matchedNamespaces: ['shop'], effectiveNamespaces: ['shop'], scope: undefined, lastFailure: undefined, ...more };
 }
 
 function judged(outcome: TargetOutcome, { rows = 0, failing = 0, previous }: { rows?: number; failing?: number; previous?: KollectTargetStatus } = {}): KollectTargetStatus {
@@ -20,7 +28,7 @@ function judged(outcome: TargetOutcome, { rows = 0, failing = 0, previous }: { r
   return targetStatus(target, previous, outcome, held, now);
 }
 
-const collecting = (more: Partial<CollectionState> = {}): TargetOutcome => ({ kind: 'collecting', state: state(more) });
+const collecting = (more: Partial<CollectionState> = {}, problems: readonly Problem[] = []): TargetOutcome => ({ kind: 'collecting', state: state(more), problems });
 
 /** `<type>=<status> <reason>`, the whole list. */
 const cases: Record<string, [outcome: TargetOutcome, wanted: string[], failing?: number]> = {
@@ -28,17 +36,17 @@ const cases: Record<string, [outcome: TargetOutcome, wanted: string[], failing?:
   'some attributes fail': [collecting(), ['Ready=True Collecting', 'Synced=True PartialExtraction', 'Degraded=False Collecting'], 1],
   'the first list is outstanding': [collecting({ synced: false }), ['Ready=False AwaitingSync', 'Synced=False AwaitingSync', 'Degraded=False AwaitingSync']],
   'the watch fails': [
-    collecting({ synced: false, watch: { phase: 'Failed', since: 0, reason: 'Forbidden', message: 'no' } }),
+    collecting({ synced: false, resources: [{ ...deployments, synced: false, watch: { phase: 'Failed', since: 0, reason: 'Forbidden', message: 'no' } }] }),
     ['Ready=False InformerRegistrationFailed', 'Synced=False InformerRegistrationFailed', 'Degraded=True InformerRegistrationFailed'],
   ],
   'some namespaces are denied for good': [
-    collecting({ watch: { phase: 'Synced', since: 0, reason: 'Forbidden', message: 'no' } }),
+    collecting({ resources: [deployments, { ...nodes, watch: { phase: 'Synced', since: 0, reason: 'Forbidden', message: 'no' } }] }),
     ['Ready=True Collecting', 'Synced=True ScopeForbidden', 'Degraded=False Collecting'],
   ],
   ...Object.fromEntries(
     (['InvalidSpec', 'InvalidProfile', 'ProfileNotFound', 'Suspended', 'ScopeGVKDenied', 'ScopeNamespaceDenied', 'ScopeLookupFailed', 'InformerRegistrationFailed'] as const).map((reason) => [
       reason,
-      [{ kind: 'degraded', reason, message: 'why' }, [`Ready=False ${reason}`, `Synced=False ${reason}`, `Degraded=True ${reason}`]] satisfies [TargetOutcome, string[]],
+      [{ kind: 'degraded', problems: [{ reason, message: 'why' }] }, [`Ready=False ${reason}`, `Synced=False ${reason}`, `Degraded=True ${reason}`]] satisfies [TargetOutcome, string[]],
     ]),
   ),
 };
@@ -54,6 +62,21 @@ for (const [title, [outcome, wanted, failing = 0]] of Object.entries(cases)) {
     t.ok(found.every(({ observedGeneration, lastTransitionTime }) => observedGeneration === 3 && lastTransitionTime === now));
   });
 }
+
+t.test('several resources: the target is as well as the worst of them', async (t) => {
+  const ready = (outcome: TargetOutcome): string => (judged(outcome).conditions ?? []).slice(0, 1).map(({ status, reason, message }) => `${status} ${reason} ${message}`).join('');
+  t.equal(ready(collecting({ resources: [deployments, nodes] })), 'True Collecting collecting deployments.apps, nodes from 1 namespace(s)');
+  t.equal(ready(collecting({ resources: [nodes] })), 'True Collecting collecting nodes');
+  t.equal(ready(collecting({ synced: false, resources: [deployments, { ...nodes, synced: false }] })), 'False AwaitingSync the first list of nodes is not complete');
+  const failing: ResourceState = { ...nodes, watch: { phase: 'Failed', since: 0, message: 'no' } };
+  t.equal(ready(collecting({ resources: [deployments, failing] })), 'False InformerRegistrationFailed nodes cannot be listed and watched: no');
+  t.equal(
+    ready(collecting({ resources: [deployments, failing] }, [{ reason: 'ScopeGVKDenied', message: 'denied' }])),
+    'False ScopeGVKDenied denied; nodes cannot be listed and watched: no',
+  );
+  const problems = Array.from({ length: 7 }, (_, index): Problem => ({ reason: 'InvalidProfile', message: `p${index}` }));
+  t.equal(ready({ kind: 'degraded', problems }), 'False InvalidProfile p0; p1; p2; p3; p4; and 2 more');
+});
 
 t.test('many namespaces: the first hundred by name, and how many there are', async (t) => {
   const status = judged(collecting({ matchedNamespaces: places(250), effectiveNamespaces: places(120), scope: 'KollectScope "team"' }));
@@ -73,7 +96,7 @@ t.test('counts and times', async (t) => {
   t.equal(same.collectedCountUpdatedAt, early, 'a number that stays keeps its time');
   t.ok(same.conditions?.every(({ lastTransitionTime }) => lastTransitionTime === early), 'so does a condition, whatever its reason');
 
-  const frozen: TargetOutcome = { kind: 'degraded', reason: 'Suspended', message: 'why' };
+  const frozen: TargetOutcome = { kind: 'degraded', problems: [{ reason: 'Suspended', message: 'why' }] };
   t.match(judged(frozen, { previous }), { collectedCount: 2, collectedCountUpdatedAt: early }, 'never counted since the start: the old number');
   t.match(judged({ ...frozen, kind: 'denied' }, { previous }), { collectedCount: 0, collectedCountUpdatedAt: now }, 'denied: there is none');
   t.match(judged(collecting(), { previous }), { collectedCount: 0, collectedCountUpdatedAt: now }, 'counted as none');

@@ -1,4 +1,3 @@
-import { gvkText, isSameGvk } from '../../api/gvk.ts';
 import { sinkNamespaceOf } from '../../api/kollect-cluster-inventory.ts';
 import type { KollectClusterInventorySpec } from '../../api/kollect-cluster-inventory.ts';
 import type { KollectConnectionTestSpec } from '../../api/kollect-connection-test.ts';
@@ -11,7 +10,7 @@ import { titled } from './known-scope.ts';
 import { Spelling } from './likely-misspelt.ts';
 import { sinkReferences } from './sink-references.ts';
 import type { StateInput, StateRule } from './state-rule.ts';
-import { profileOf, profileRefOf } from './target-profile.ts';
+import { profileRefOf } from './target-profile.ts';
 import type { AnyTargetSpec } from './target-profile.ts';
 
 const oneScope: StateRule<unknown> = {
@@ -32,7 +31,6 @@ const oneClusterScope: StateRule<unknown> = {
 
 /** @param nameField where the name of the profile stands */
 const targetAdvice = (nameField: string): StateRule<AnyTargetSpec>[] => [
-  { id: 'rules-of-profile', field: 'spec.resourceRules[].gvk', asks: 'Should be the targetGVK of the profile, the only kind that is watched.', advises: true, check: rulesOfProfile },
   {
     id: 'profile-spelling',
     field: nameField,
@@ -92,14 +90,4 @@ function severalScopes(field: string, scopes: readonly (KnownScope | KnownCluste
   const [first, ...others] = scopes;
   if (first === undefined || others.length === 0) return;
   report(warning(field, `${scopes.length} scopes hold here, of which only the first by name counts: ${titled(first)}; move what the others say into it`));
-}
-
-function rulesOfProfile(target: StateInput<AnyTargetSpec>, report: Report): void {
-  const profile = profileOf(target);
-  const watched = profile?.spec.targetGVK;
-  if (profile === undefined || watched?.kind === undefined) return;
-  for (const [index, rule] of (target.spec.resourceRules ?? []).entries()) {
-    const gvk = rule?.gvk;
-    if (gvk?.kind !== undefined && !isSameGvk(gvk, watched)) report(warning(`spec.resourceRules[${index}].gvk`, `stops the target in this version: the profile ${JSON.stringify(profile.metadata.name)} collects ${gvkText(watched)}, not ${gvkText(gvk)}`));
-  }
 }

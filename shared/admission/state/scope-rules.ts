@@ -24,7 +24,7 @@ const targetRules: readonly ScopeRule<KollectTargetSpec>[] = [
   {
     id: 'scope-gvks',
     field: 'spec.profileRef',
-    asks: 'The kind of the profile, and those of resourceRules, must be among the allowedGVKs of the KollectScope of the namespace.',
+    asks: 'The kinds of resourceRules, or without them that of the profile, must be among the allowedGVKs of the KollectScope of the namespace.',
     check: (target, report) => scopeGvks(target, scopeOf(target.lookups, target.namespace), report),
   },
   { id: 'scope-namespaces', field: 'spec.includedNamespaces[]', asks: 'Must be allowed and not denied by the KollectScope of the namespace.', check: targetNamespaces },
@@ -40,7 +40,7 @@ const clusterTargetRules: readonly ScopeRule<KollectClusterTargetSpec>[] = [
   {
     id: 'scope-gvks',
     field: 'spec.profileRef',
-    asks: 'The kind of the profile, and those of resourceRules, must be among the allowedGVKs of the KollectClusterScope.',
+    asks: 'The kinds of resourceRules, or without them that of the profile, must be among the allowedGVKs of the KollectClusterScope.',
     check: (target, report) => scopeGvks(target, clusterScopeOf(target.lookups), report),
   },
   {

@@ -151,7 +151,7 @@ export class Collector {
     const released = [...(running?.parts.values() ?? [])].filter((part) => !collection.parts.values().some((other) => other === part));
     for (const part of released) this.#release(part);
     // Watches report what they begin; nobody else does what ended.
-    if (!running || released.length > 0) this.#options.onProgress(namespace, name);
+    if (!running || outline(running.plan) !== outline(plan)) this.#options.onProgress(namespace, name);
   }
 
   /** Stops collecting and keeps the rows as they are: nothing proves that they are gone. */
@@ -283,6 +283,11 @@ export class Collector {
 /** Every resource of the plan is collected, and its lists are complete. */
 function isSynced({ plan, parts }: Collection): boolean {
   return parts.size === plan.resources.length && parts.values().every(({ subscription, scopes }) => scopes.isSynced(subscription));
+}
+
+/** Equal when the same is collected in the same way. */
+function outline({ resources }: CollectionPlan): string {
+  return JSON.stringify(resources.map(({ key, collect }) => [key, collect?.fingerprint]));
 }
 
 function relistRefused(parts: Iterable<Part>): void {

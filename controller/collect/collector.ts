@@ -193,7 +193,7 @@ export class Collector {
    */
   isTurning(namespace: string, name: string): boolean {
     const running = this.#collections.get(`${namespace}/${name}`);
-    return running !== undefined && running.parts.values().some(isTurning);
+    return running !== undefined && running.parts.values().some(isMadeAnew);
   }
 
   /** Namespaces were created, deleted or relabelled. */
@@ -240,7 +240,7 @@ export class Collector {
 
   #begin({ rows, plan }: Collection, key: string, { fingerprint, spec, profile, resource }: NonNullable<ResourcePlan['collect']>, before: Part | undefined): Part {
     const ofResource = rows.resource(key);
-    const turnsUntil = before && isTurning(before) ? before.turnsUntil : performance.now() + (ofResource.isEmpty ? 0 : longestTurnMs);
+    const turnsUntil = before && isMadeAnew(before) ? before.turnsUntil : performance.now() + (ofResource.isEmpty ? 0 : longestTurnMs);
     const subscription = new Subscription({
       rows: ofResource,
       spec,
@@ -283,6 +283,10 @@ export class Collector {
 /** Every resource of the plan is collected, and its lists are complete. */
 function isSynced({ plan, parts }: Collection): boolean {
   return parts.size === plan.resources.length && parts.values().every(({ subscription, scopes }) => scopes.isSynced(subscription));
+}
+
+function isMadeAnew({ turnsUntil, scopes, subscription }: Part): boolean {
+  return turnsUntil > performance.now() && !scopes.isSynced(subscription) && scopes.state(subscription).phase !== 'Failed';
 }
 
 /** Equal when the same is collected in the same way. */

@@ -25,7 +25,7 @@ async function auditing(t: Test, options: Partial<CollectorOptions> = {}) {
     },
     ...options,
   });
-  const rowsOf = (name: string) => run.store.get(run.north, name)!.resource('/v1/ConfigMap');
+  const rowsOf = (name: string) => run.store.get(run.north, name)!.resource('/v1/configmap');
   const rowOf = (name: string, object: string) => [...rowsOf(name).unconfirmed(Infinity)].find((row) => row?.name === object)!;
   const agrees = async (): Promise<void> => {
     const from = results.length;

@@ -8,7 +8,7 @@ import { RefusalKeeper } from '../../controller/collect/refusal-keeper.ts';
 import { RefusedObjects } from '../../controller/collect/refused-objects.ts';
 import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
 
-const of = (target: TargetRows) => target.resource('v1/ConfigMap');
+const of = (target: TargetRows) => target.resource('/v1/configmap');
 const facts = (uid: string, payload = uid, namespace = 'shop') => ({ namespace, name: uid, uid, payload, resourceVersion: '1', failures: 0 });
 
 t.test('the lowest of all limits holds, each for itself', async (t) => {
@@ -18,7 +18,7 @@ t.test('the lowest of all limits holds, each for itself', async (t) => {
 
 t.test('at the limit of rows known objects go on and new ones are refused', async (t) => {
   const target = new RowStore().open('shop', 'web');
-  const rows = target.resource('v1/ConfigMap');
+  const rows = target.resource('/v1/configmap');
   target.limits = { maxRows: 2 };
   t.equal(rows.upsert(facts('a')), 'created');
   t.equal(rows.upsert(facts('b')), 'created');
@@ -36,7 +36,7 @@ t.test('at the limit of rows known objects go on and new ones are refused', asyn
 
 t.test('at the limit of bytes a smaller object may still come', async (t) => {
   const target = new RowStore().open('shop', 'web');
-  const rows = target.resource('v1/ConfigMap');
+  const rows = target.resource('/v1/configmap');
   target.limits = { maxBytes: 100 };
   t.equal(rows.upsert(facts('a', 'x'.repeat(90))), 'created');
   t.equal(rows.upsert(facts('b', 'x'.repeat(11))), 'refused');
@@ -52,7 +52,7 @@ t.test('at the limit of bytes a smaller object may still come', async (t) => {
 
 t.test('limits hold for all resources of a target together', async (t) => {
   const target = new RowStore().open('shop', 'web');
-  const [maps, pods] = [target.resource('v1/ConfigMap'), target.resource('v1/Pod')];
+  const [maps, pods] = [target.resource('/v1/configmap'), target.resource('/v1/pod')];
   target.limits = { maxRows: 2 };
   maps.upsert(facts('a'));
   t.equal(pods.upsert(facts('b')), 'created');
@@ -69,7 +69,7 @@ t.test('limits hold for all resources of a target together', async (t) => {
 
 t.test('what was refused is forgotten when it is gone, not wanted, or not listed any more', async (t) => {
   const target = new RowStore().open('shop', 'web');
-  const rows = target.resource('v1/ConfigMap');
+  const rows = target.resource('/v1/configmap');
   target.limits = { maxRows: 1 };
   for (const uid of ['a', 'b', 'c', 'd']) rows.upsert(facts(uid, uid, uid === 'd' ? 'pay' : 'shop'));
   t.equal(target.refused.count, 3);
@@ -128,7 +128,7 @@ t.test('the level of memory falls later than it rises', async (t) => {
 
 t.test('what was refused is listed again when there is room, ever more seldom while there is not enough', async (t) => {
   const target = new RowStore().open('shop', 'web');
-  const rows = target.resource('v1/ConfigMap');
+  const rows = target.resource('/v1/configmap');
   const told: (string | undefined)[] = [];
   let lists = 0;
   const keeper = new RefusalKeeper({ collections: () => [{ rows: target, relist: () => lists++ }], onChange: (changed: TargetRows) => told.push(changed.shortage) });

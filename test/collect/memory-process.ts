@@ -8,7 +8,7 @@ const store = new RowStore(memory);
 const [small, runaway] = [store.open('team-a', 'small'), store.open('team-b', 'runaway')];
 
 let count = 0;
-const of = (rows: TargetRows) => rows.resource('v1/ConfigMap');
+const of = (rows: TargetRows) => rows.resource('/v1/configmap');
 
 function put(rows: TargetRows): string {
   const name = JSON.parse(`"object-${count++}"`) as string;

@@ -46,7 +46,7 @@ t.test('the digest is the sum of the hashes modulo 2^256, whatever the order', a
 t.test('only real changes are told', async (t) => {
   const { store, journal } = storeWithJournal();
   const target = store.open('shop', 'web');
-  const rows = target.resource('v1/ConfigMap');
+  const rows = target.resource('/v1/configmap');
   t.equal(rows.upsert(facts('a', 'one')), 'created');
   t.equal(rows.upsert(facts('a', 'one')), 'unchanged');
   t.equal(rows.upsert(facts('a', 'two')), 'updated');
@@ -61,7 +61,7 @@ t.test('only real changes are told', async (t) => {
 t.test('changes that change no row are counted, lists that repeat an object are not', async (t) => {
   const store = new RowStore();
   const target = store.open('shop', 'web');
-  const rows = target.resource('v1/ConfigMap');
+  const rows = target.resource('/v1/configmap');
   rows.upsert(facts('a', 'x'));
   rows.upsert(facts('a', 'x'));
   rows.upsert({ ...facts('a', 'x'), resourceVersion: '2' });
@@ -74,7 +74,7 @@ t.test('changes that change no row are counted, lists that repeat an object are 
 t.test('a complete list sweeps what it did not confirm, and nothing else', async (t) => {
   const { store } = storeWithJournal();
   const target = store.open('shop', 'web');
-  const rows = target.resource('v1/ConfigMap');
+  const rows = target.resource('/v1/configmap');
   for (const uid of ['a', 'b', 'c']) rows.upsert(facts(uid, uid));
   const list = rows.beginList();
   rows.upsert(facts('a', 'a'));
@@ -87,7 +87,7 @@ t.test('a complete list sweeps what it did not confirm, and nothing else', async
 t.test('lists of single namespaces sweep these, whatever else is listed meanwhile', async (t) => {
   const { store } = storeWithJournal();
   const target = store.open('shop', 'web');
-  const rows = target.resource('v1/ConfigMap');
+  const rows = target.resource('/v1/configmap');
   for (const uid of ['a', 'b']) rows.upsert(facts(uid, uid, 'north'));
   for (const uid of ['c', 'd']) rows.upsert(facts(uid, uid, 'south'));
   const north = rows.beginList();
@@ -103,8 +103,8 @@ t.test('lists of single namespaces sweep these, whatever else is listed meanwhil
 t.test('lists of one resource say nothing of the rows of another', async (t) => {
   const { store, journal } = storeWithJournal();
   const target = store.open('shop', 'web');
-  const [maps, pods] = [target.resource('v1/ConfigMap'), target.resource('v1/Pod')];
-  t.equal(target.resource('v1/Pod'), pods);
+  const [maps, pods] = [target.resource('/v1/configmap'), target.resource('/v1/pod')];
+  t.equal(target.resource('/v1/pod'), pods);
   for (const uid of ['a', 'b']) maps.upsert(facts(uid, uid));
   for (const uid of ['c', 'd']) pods.upsert({ ...facts(uid, uid), failures: 1 });
   const list = maps.beginList();
@@ -117,11 +117,11 @@ t.test('lists of one resource say nothing of the rows of another', async (t) => 
   t.strictSame([uids(target), [...maps.namespaces()], [...pods.namespaces()]], [['c', 'd'], [], ['shop']]);
 
   journal.length = 0;
-  target.retain(new Set(['v1/ConfigMap']));
+  target.retain(new Set(['/v1/configmap']));
   t.strictSame(journal, ['web c>-', 'web d>-'], 'what is not collected any more leaves');
   t.strictSame([target.count, target.failing, target.digest.toString()], [0, 0, '0'.repeat(64)]);
   await nextTurn();
-  t.not(target.resource('v1/Pod'), pods);
+  t.not(target.resource('/v1/pod'), pods);
 });
 
 t.test('very many rows leave in turns with others, and what is seen meanwhile stays', async (t) => {
@@ -132,10 +132,10 @@ t.test('very many rows leave in turns with others, and what is seen meanwhile st
   const leave: Record<string, (rows: ResourceRows) => unknown> = {
     'of a namespace': (rows) => rows.removeNamespace('shop'),
     'after a list': (rows) => rows.completeList(rows.beginList()),
-    'of a resource': () => target.retain(new Set(['v1/Pod'])),
+    'of a resource': () => target.retain(new Set(['/v1/pod'])),
   };
   for (const [which, remove] of Object.entries(leave)) {
-    const rows = target.resource('v1/ConfigMap');
+    const rows = target.resource('/v1/configmap');
     for (let index = 0; index < many; index++) rows.upsert(facts(uid(index), uid(index)));
     t.strictSame([target.count, target.pieces().flat().length, [...target.rows()].length], [many, many, many]);
     remove(rows);
@@ -145,7 +145,7 @@ t.test('very many rows leave in turns with others, and what is seen meanwhile st
     while (target.count > 2) await nextTurn();
     t.strictSame(uids(target), [uid(0), uid(many - 1)]);
     await nextTurn();
-    if (which === 'of a resource') t.equal(target.resource('v1/ConfigMap'), rows, 'which has rows again');
+    if (which === 'of a resource') t.equal(target.resource('/v1/configmap'), rows, 'which has rows again');
     for (const index of [0, many - 1]) rows.remove('shop', uid(index));
     t.strictSame([target.count, target.bytes, target.digest.toString()], [0, 0, '0'.repeat(64)]);
   }
@@ -183,10 +183,24 @@ t.test('an object that two resources serve is one row, that of the first by key'
   }
 });
 
+t.test('a kind that is collected in another version keeps its rows until they are listed', async (t) => {
+  const { store, journal } = storeWithJournal();
+  const target = store.open('shop', 'web');
+  target.resource('autoscaling/v1/scaler').upsert(facts('a', 'old'));
+  target.resource('/v1/pod').upsert(facts('p', 'pod'));
+  journal.length = 0;
+  target.retain(new Set(['autoscaling/v2/scaler', '/v1/pod']));
+  const rows = target.resource('autoscaling/v2/scaler');
+  const list = rows.beginList();
+  rows.upsert(facts('a', 'new'));
+  t.equal(await rows.completeList(list), 0);
+  t.strictSame([journal, uids(target)], [['web old>new'], ['a', 'p']]);
+});
+
 t.test('rows with failed attributes are counted while they fail', async (t) => {
   const { store } = storeWithJournal();
   const target = store.open('shop', 'web');
-  const rows = target.resource('v1/ConfigMap');
+  const rows = target.resource('/v1/configmap');
   rows.upsert({ ...facts('a', 'x'), failures: 2 });
   rows.upsert({ ...facts('b', 'x'), failures: 1 });
   t.equal(target.failing, 2);
@@ -198,7 +212,7 @@ t.test('rows with failed attributes are counted while they fail', async (t) => {
 t.test('a target that is closed and opened again is another one', async (t) => {
   const { store, journal } = storeWithJournal();
   const first = store.open('shop', 'web');
-  first.resource('v1/ConfigMap').upsert(facts('a', 'x'));
+  first.resource('/v1/configmap').upsert(facts('a', 'x'));
   store.close('shop', 'web');
   t.not(store.open('shop', 'web'), first);
   t.equal(store.count, 0);
@@ -207,7 +221,7 @@ t.test('a target that is closed and opened again is another one', async (t) => {
 
 t.test('objects that are served without a uid are kept by namespace and name', async (t) => {
   const target = new RowStore().open('shop', 'web');
-  const rows = target.resource('v1/ConfigMap');
+  const rows = target.resource('/v1/configmap');
   const profile = compileProfile({ spec: { targetGVK: { group: 'metrics.k8s.io', version: 'v1beta1', kind: 'PodMetrics' }, attributes: [{ name: 'cpu', path: '$.cpu' }] } });
   const subscription = new Subscription({ rows, spec: { watchMode: 'All' }, profile, namespaced: false, namespaces: () => undefined });
   const object = (name: string, cpu: number, namespace = 'shop', uid?: string): KubeObject => ({ apiVersion: 'metrics.k8s.io/v1beta1', kind: 'PodMetrics', metadata: { namespace, name, ...(uid === undefined ? {} : { uid }) }, cpu });

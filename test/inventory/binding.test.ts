@@ -55,7 +55,7 @@ async function until(holds: () => boolean): Promise<void> {
 
 t.test('the first pass is complete, the next ones are deltas, and a burst is one of them', async (t) => {
   const { store, place, binding, equal } = setUp();
-  const web = store.open('shop', 'web').resource('v1/ConfigMap');
+  const web = store.open('shop', 'web').resource('/v1/configmap');
   for (let index = 0; index < 500; index++) web.upsert(facts(`u${index}`));
   await until(() => place.writes.length === 1);
   t.strictSame(place.writes[0], { mode: 'reconcile', upserts: 500, deletes: 0 });
@@ -70,7 +70,7 @@ t.test('the first pass is complete, the next ones are deltas, and a burst is one
 
 t.test('a refused write, an unknown outcome and changes in between leave sink and view equal', async (t) => {
   const { store, place, binding, equal } = setUp();
-  const web = store.open('shop', 'web').resource('v1/ConfigMap');
+  const web = store.open('shop', 'web').resource('/v1/configmap');
   for (const uid of ['a', 'b', 'c']) web.upsert(facts(uid));
   await until(() => place.writes.length === 1);
 
@@ -88,7 +88,7 @@ t.test('a refused write, an unknown outcome and changes in between leave sink an
 t.test('a failed first pass is repeated as a whole', async (t) => {
   const { store, place, binding, equal } = setUp();
   place.script = ['refuse', 'cut'];
-  const web = store.open('shop', 'web').resource('v1/ConfigMap');
+  const web = store.open('shop', 'web').resource('/v1/configmap');
   web.upsert(facts('a'));
   await until(() => binding.state.phase === 'Failed');
   web.upsert(facts('b'));
@@ -99,7 +99,7 @@ t.test('a failed first pass is repeated as a whole', async (t) => {
 
 t.test('a destination that lost its data gets all of it again', async (t) => {
   const { store, place, binding, equal } = setUp();
-  const web = store.open('shop', 'web').resource('v1/ConfigMap');
+  const web = store.open('shop', 'web').resource('/v1/configmap');
   for (const uid of ['a', 'b']) web.upsert(facts(uid));
   await until(() => place.writes.length === 1);
   place.script = ['lose'];
@@ -111,7 +111,7 @@ t.test('a destination that lost its data gets all of it again', async (t) => {
 
 t.test('the interval asks one question, and a difference is mended', async (t) => {
   const { store, place, binding, equal } = setUp({ intervalMs: 500 });
-  const web = store.open('shop', 'web').resource('v1/ConfigMap');
+  const web = store.open('shop', 'web').resource('/v1/configmap');
   for (const uid of ['a', 'b']) web.upsert(facts(uid));
   await until(() => place.checks >= 1);
   t.equal(place.writes.length, 1, 'an unchanged inventory is not written again');
@@ -129,7 +129,7 @@ t.test('another destination behind the same sink is filled from the beginning', 
   const { store, binding } = setUp({
     open: async () => ({ sink: fingerprint === 'here' ? first : other, type: 'memory', cluster: '', fingerprint, queue }),
   });
-  store.open('shop', 'web').resource('v1/ConfigMap').upsert(facts('a'));
+  store.open('shop', 'web').resource('/v1/configmap').upsert(facts('a'));
   await until(() => first.place.writes.length === 1);
   fingerprint = 'there';
   binding.reopen();
@@ -140,7 +140,7 @@ t.test('another destination behind the same sink is filled from the beginning', 
 
 t.test('a comparison that is asked for while a pass runs is done after it, and loses no change', async (t) => {
   const { store, sink, place, binding, equal } = setUp();
-  const web = store.open('shop', 'web').resource('v1/ConfigMap');
+  const web = store.open('shop', 'web').resource('/v1/configmap');
   web.upsert(facts('a'));
   await until(() => place.writes.length === 1);
   const gate = Promise.withResolvers<void>();
@@ -175,7 +175,7 @@ t.test('a sink that is not there yet is found later', async (t) => {
       return { sink, type: 'memory', cluster: '', fingerprint: 'here', queue };
     },
   });
-  store.open('shop', 'web').resource('v1/ConfigMap').upsert(facts('a'));
+  store.open('shop', 'web').resource('/v1/configmap').upsert(facts('a'));
   await until(() => binding.state.error?.code === 'KOL_SINK_NOT_FOUND');
   exists = true;
   await until(() => place.rows.size === 1);
@@ -185,7 +185,7 @@ t.test('a sink that is not there yet is found later', async (t) => {
 
 t.test('nothing is exported while the rows of a target are made anew', async (t) => {
   const { store, place, binding, turning, equal } = setUp();
-  const web = store.open('shop', 'web').resource('v1/ConfigMap');
+  const web = store.open('shop', 'web').resource('/v1/configmap');
   for (const uid of ['a', 'b', 'c']) web.upsert(facts(uid));
   await until(() => place.writes.length === 1);
 

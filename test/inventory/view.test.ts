@@ -4,7 +4,7 @@ import { planPass } from '../../controller/inventory/pass.ts';
 import { InventoryView } from '../../controller/inventory/view.ts';
 import type { ExportRow } from '../../controller/sinks/contract.ts';
 
-const of = (target: TargetRows) => target.resource('v1/ConfigMap');
+const of = (target: TargetRows) => target.resource('/v1/configmap');
 const facts = (uid: string, payload = uid) => ({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
 const identity = { namespace: 'shop', name: 'inventory', cluster: '', generation: 1 };
 

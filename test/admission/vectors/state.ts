@@ -136,10 +136,10 @@ const paths: Vector[] = [
   vector('KollectInventory', 'paths: another inventory of the namespace in one tree', refs('tree'), { cluster: tree, errors: ['spec.snapshotSinkRefs[0].name'], says: ['KollectInventory "first"'] }),
   vector('KollectInventory', 'paths: an inventory of another namespace in one tree', refs('tree'), { cluster: treeElsewhere, warnings: ['spec.snapshotSinkRefs[0].name'], says: ['{targetName}'] }),
   vector('KollectClusterInventory', 'paths: an inventory at the path where cluster inventories call themselves so', { ...refs('one'), namespaceSelector: {} }, {
-    metadata: { name: 'b' },
-    cluster: [stored('KollectSnapshotSink', 'one', git({ pathTemplate: '{namespace}-{name}.yaml' }), 'kollect-system'), stored('KollectInventory', 'b', { snapshotSinkRefs: [{ name: 'one' }], exportMinInterval: '30s' }, 'team'), stored('KollectSnapshotSink', 'one', git({ pathTemplate: 'cluster-{name}.yaml' }), 'team')],
+    metadata: { name: 'b-x' },
+    cluster: [stored('KollectSnapshotSink', 'one', git({ pathTemplate: '{namespace}-{name}.yaml' }), 'kollect-system'), stored('KollectInventory', 'x', { snapshotSinkRefs: [{ name: 'one' }], exportMinInterval: '30s' }, 'cluster-b'), stored('KollectSnapshotSink', 'one', git({ pathTemplate: '{namespace}-{name}.yaml' }), 'cluster-b')],
     errors: ['spec.snapshotSinkRefs[0].name'],
-    says: ['cluster-b.yaml at git.example.com/o/r#main', 'overwrite each other'],
+    says: ['cluster-b-x.yaml at git.example.com/o/r#main', 'overwrite each other'],
   }),
   vector('KollectClusterInventory', 'paths: two sinks of two namespaces at one place', { snapshotSinkRefs: [{ name: 'one' }, { name: 'one', namespace: 'team' }], exportMinInterval: '30s', namespaceSelector: {} }, { cluster: [stored('KollectSnapshotSink', 'one', s3(), 'kollect-system'), stored('KollectSnapshotSink', 'one', s3(), 'team')], errors: ['spec.snapshotSinkRefs[1].name'] }),
   vector('KollectSnapshotSink', 'paths: a sink that is moved onto another one', s3({ endpoint: 's3://bucket', pathTemplate: 'prefix/inventory/{namespace}/{name}.json' }), { metadata: { name: 'two' }, cluster: [stored('KollectSnapshotSink', 'one', s3()), stored('KollectInventory', 'both', refs('one', 'two'))], errors: ['spec.pathTemplate'], warnings: notBuilt, says: ['KollectInventory "both"'] }),

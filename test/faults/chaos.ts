@@ -87,7 +87,7 @@ export class Chaos implements Disturber {
   constructor(random: Random) {
     this.#random = random;
     this.#watches = new Deck(watchFaults, random);
-    this.#lists = new Deck([...listFaults, lostTwice, lostTwice], random);
+    this.#lists = new Deck([...listFaults, lostTwice, lostTwice, lostTwice], random);
     this.#streams = new Deck(streamFaults, random);
   }
 
@@ -117,7 +117,7 @@ export class Chaos implements Disturber {
     }
     if (this.#breaks === 'nothing') return undefined;
     const { pathname, searchParams } = url;
-    if (searchParams.has('sendInitialEvents') && this.#breaks === 'all') return this.#sometimes(0.7, () => this.#named(...this.#streams.draw()));
+    if (searchParams.has('sendInitialEvents') && this.#breaks === 'all') return this.#named(...this.#streams.draw());
     if (isWatch(url)) {
       const [name, make] = this.#watches.draw();
       return this.#named(name, make({ after: 1 + this.#random.below(12), withinMs: 300 + this.#random.below(2_500) }));
@@ -153,9 +153,5 @@ export class Chaos implements Disturber {
     const own = { ...fault };
     this.#names.set(own, name);
     return own;
-  }
-
-  #sometimes(share: number, make: () => Fault): Fault | undefined {
-    return this.#random.next() < share ? make() : undefined;
   }
 }

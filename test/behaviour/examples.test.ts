@@ -213,7 +213,7 @@ function sortedRows(rows: readonly Row[]): unknown {
 await eventually(async () => {
   const found = await observed();
   return collected.every((one) => isAsWanted(one, found));
-}, { timeoutMs: 60_000, intervalMs: 500 }).catch(() => {});
+}, { timeoutMs: 150_000, intervalMs: 500 }).catch(() => {});
 const last = await observed();
 
 for (const one of cases) {

@@ -8,9 +8,11 @@ import { CompiledProfiles } from '../../controller/collect/compiled-profiles.ts'
 import { KollectError } from '../../shared/errors.ts';
 
 // Profiles and objects that are made to cost. Compiling a profile, evaluating it on an object and writing the row are each one step of the process, and none may
-// keep it for longer than 100 ms on a machine that parses four megabytes in 25 ms, and in proportion on one that is slower or has other work.
+// keep it for longer than 100 ms on an idle machine. What is measured here is compared with parsing four megabytes on the same machine at the same time, and leaves
+// room for other work that comes and goes; what is wrong takes many times as long.
 const reference = JSON.stringify(Array.from({ length: 140_000 }, (_, v) => ({ name: `n${v}`, v })));
-const maxCpuMs = Math.max(100, 4 * fastest(() => JSON.parse(reference)));
+const referenceMs = fastest(() => JSON.parse(reference));
+const maxCpuMs = Math.max(150, 6 * referenceMs);
 
 /** CPU of the best of some attempts: whatever else runs on the machine slows them down. */
 function fastest(call: () => unknown, enoughMs = 0): number {
@@ -178,7 +180,7 @@ const profile = fc.record({
 });
 
 t.test('generated profiles are compiled, and those that compile are evaluated, each in no time', async (t) => {
-  t.comment(`seed ${seed}, ${runs} profiles`);
+  t.comment(`seed ${seed}, ${runs} profiles, at most ${Math.round(maxCpuMs)} ms where parsing takes ${Math.round(referenceMs)} ms`);
   const slowest = { compile: 0, extract: 0 };
   let compiledOnes = 0;
   const named = Object.entries(objects);

@@ -43,7 +43,7 @@ export class ResourcePlanner {
     const resource = await this.#resolve(gvk, running);
     if (resource instanceof Error) return freeze('InformerRegistrationFailed', `the API server cannot tell whether it serves ${gvkText(gvk)}: ${resource.message}`);
     if (!resource && definitions.isGone(gvk)) {
-      return { problem: { reason: 'InformerRegistrationFailed', message: `the CustomResourceDefinition of ${gvk.kind} in ${gvk.group} was deleted` } };
+      return { problem: { reason: 'InformerRegistrationFailed', message: `there is no CustomResourceDefinition of ${gvk.kind} in ${gvk.group}, and so no object of it` } };
     }
     if (!resource) {
       const apiVersion = gvk.group ? `${gvk.group}/${gvk.version}` : gvk.version;

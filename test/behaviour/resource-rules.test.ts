@@ -121,7 +121,7 @@ t.test('a kind that is not served says so, and goes with its definition, while t
   const moves = movesOf(shop);
   await remove('crd', 'carts.shop.example');
   await untilNames(shop, 'several', [`${shop}/m1`]);
-  t.match(await untilReady(shop, 'several', 'False InformerRegistrationFailed'), /CustomResourceDefinition of Cart in shop.example was deleted/);
+  t.match(await untilReady(shop, 'several', 'False InformerRegistrationFailed'), /no CustomResourceDefinition of Cart in shop.example/);
   await apply(configMap(shop, 'm1', { labels: { app: 'cart', more: 'yes' }, data: { size: '5' } }));
   await define();
   await apply(cart);

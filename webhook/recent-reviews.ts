@@ -10,8 +10,15 @@ const maxCharacters = 8192;
 /** Of one webhook, so that all of them together hold some 20 MB at most and 2 MB usually. */
 const maxReviews = 100;
 
+/** Where the name of the object begins: what precedes it tells of kinds, and is the same in all reviews of a webhook. */
+const nameMark = '"name":"';
+/** Most names and namespaces; whoever shares this much takes the place of the other. */
+const keyLength = 80;
+
 /** A review that was answered before. */
 interface Answered {
+  /** All that followed its uid. */
+  rest: string;
   operation: string;
   response: AdmissionResponse;
   /** What was known of other objects then. */
@@ -21,12 +28,14 @@ interface Answered {
 /** A review as it came, split so that it can be compared with others. */
 interface SplitReview {
   uid: string;
+  /** Name and namespace of the object, as far as they are short: comparing all of the text is cheap, hashing it is not. */
+  key: string;
   /** All that follows the uid. */
   rest: string;
 }
 
 /**
- * Remembers the last reviews of a webhook that were admitted, word for word, with their answers. Tools that compare a cluster with a repository send the same
+ * Remembers the last admitted reviews of a webhook, one of each object, word for word, with their answers. Tools that compare a cluster with a repository send the same
  * dry runs every few minutes, and people apply files that did not change: those are answered without being read.
  *
  * An answer follows from the review and from what is known of other objects, so it holds as long as that stays as it is. What needed to ask the API
@@ -42,18 +51,18 @@ export class RecentReviews {
   }
 
   /** The answer to a review that differs from an earlier one in its uid alone. */
-  recall({ uid, rest }: SplitReview): { operation: string; response: AdmissionResponse } | undefined {
-    const answered = this.#answered.get(rest);
-    if (answered === undefined || answered.revision !== this.#revision()) return undefined;
+  recall({ uid, key, rest }: SplitReview): { operation: string; response: AdmissionResponse } | undefined {
+    const answered = this.#answered.get(key);
+    if (answered === undefined || answered.rest !== rest || answered.revision !== this.#revision()) return undefined;
     return { operation: answered.operation, response: { ...answered.response, uid } };
   }
 
   /** To be called in the turn in which the answer was found. */
-  remember({ uid, rest }: SplitReview, { uid: read, operation }: AdmissionRequest, response: AdmissionResponse): void {
+  remember({ uid, key, rest }: SplitReview, { uid: read, operation }: AdmissionRequest, response: AdmissionResponse): void {
     const revision = this.#revision();
     // A uid that is written twice could be another one the next time.
     if (revision === undefined || !response.allowed || read !== uid || rest.includes(uid)) return;
-    this.#answered.set(rest, { operation, response, revision });
+    this.#answered.set(key, { rest, operation, response, revision });
   }
 }
 
@@ -61,5 +70,6 @@ export class RecentReviews {
 export function splitReview(text: string): SplitReview | undefined {
   const end = beginning.length + uidLength;
   if (text.length > maxCharacters || !text.startsWith(beginning) || text[end] !== '"') return undefined;
-  return { uid: text.slice(beginning.length, end), rest: text.slice(end) };
+  const name = text.indexOf(nameMark, end);
+  return { uid: text.slice(beginning.length, end), key: text.slice(name, name + keyLength), rest: text.slice(end) };
 }

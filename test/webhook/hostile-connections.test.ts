@@ -2,8 +2,11 @@ import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect } from 'node:tls';
+import { connect, createServer } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import t from 'tap';
+import { createAuthority, issueCertificate } from '../../certs/x509.ts';
+import { cutOffStalledClients } from '../../webhook/stalled-clients.ts';
 import { eventually } from '../servers/eventually.ts';
 import { objectOf } from '../admission/objects.ts';
 import { pathOf, reviewOf, testServer } from './harness.ts';
@@ -220,6 +223,36 @@ t.test('a client that takes no answers is cut off or not read from any more, and
   }
   t.ok(last > before && last - before < sent, `${last - before} of ${sent} requests are answered`);
   stalled.destroy();
+});
+
+t.test('a connection is cut when nothing of what waits for its client is taken, and only then', async (t) => {
+  const authority = createAuthority('test authority');
+  const { certificate: cert, key } = issueCertificate(authority, { hosts: ['localhost'] });
+  const server = createServer({ cert, key });
+  cutOffStalledClients(server, 1_200);
+  const accepted: TLSSocket[] = [];
+  server.on('secureConnection', (socket) => accepted.push(socket.on('error', () => {})));
+  server.listen(0, 'localhost');
+  await once(server, 'listening');
+  const reach = async (): Promise<TLSSocket> => {
+    const socket = connect({ port: (server.address() as AddressInfo).port, host: 'localhost', ca: authority.certificate });
+    socket.on('error', () => {});
+    await once(socket, 'secureConnect');
+    return socket;
+  };
+  const clients = [await reach(), await reach(), await reach()] as const;
+  await eventually(() => accepted.length === clients.length);
+  const [stalled, busy, idle] = accepted as [TLSSocket, TLSSocket, TLSSocket];
+  // More than the kernel takes for a client.
+  stalled.write(Buffer.alloc(64 * 1024 * 1024));
+  let taken = 0;
+  clients[1].on('data', (chunk: Buffer) => (taken += chunk.length));
+  const answering = setInterval(() => busy.write(Buffer.alloc(64 * 1024)), 20);
+  await once(stalled, 'close');
+  clearInterval(answering);
+  t.same([busy.destroyed, idle.destroyed, taken > 64 * 1024], [false, false, true]);
+  for (const client of clients) client.destroy();
+  server.close();
 });
 
 t.test('clients that leave before they are answered take nothing with them', async (t) => {

@@ -82,6 +82,25 @@ t.test('an interrupted full pass does not send again what was confirmed', async 
   t.strictSame([v(stored[0]), v(stored[99]), v(stored[100]), v(stored.at(-1)), stored.length], [3, 3, 2, 2, 35_000]);
 });
 
+t.test('an interrupted full pass begins anew in a table that is not the one it had begun in', async (t) => {
+  const all = rows(25_000, { v: 1 });
+  const after = { rows: all.length, digest: 'd' };
+  const created = `CREATE TABLE ${table} (${columns}, PRIMARY KEY (${key}, cluster))`;
+  for (const loss of [`DROP TABLE ${table}`, `TRUNCATE ${table}`, `DROP TABLE ${table}; ${created}`]) {
+    const place = await newPlace();
+    const { sink } = await place.opened({}, { installation: 'ours' });
+    await sink.write(whole([]), signal);
+    place.proxy.breakCommit('drop', 2);
+    t.match(await failure(sink.write(whole(all, { after }), signal)), { class: 'transient' });
+    t.equal((await place.contents()).length, 20_000);
+    await place.sql(`${loss}; GRANT ALL ON ALL TABLES IN SCHEMA public TO user_${place.database}`);
+    await sink.write(whole(all, { after }), signal).catch(() => sink.write(whole(all, { after }), signal));
+    t.equal((await place.contents()).length, 25_000, loss);
+    t.match(await sink.check(identity(), signal), { rows: 25_000 });
+    await sink.close();
+  }
+});
+
 t.test('deltas and deletions adapt to the statement timeout as well', async (t) => {
   const place = await newPlace();
   const { sink } = await place.opened({ options: { statement_timeout: '800' } });

@@ -48,8 +48,8 @@ class PostgresSink implements Sink {
   /** The table was there: if it is not any more, what was exported is lost. */
   #seen = false;
   readonly #limit = { ...chunkLimit };
-  /** What a large pass had confirmed when it failed. */
-  #interrupted: { identity: string; rows: readonly ExportRow[]; at: number } | undefined;
+  /** What a large pass had confirmed when it failed, and in which table. */
+  #interrupted: { identity: string; incarnation: string; rows: readonly ExportRow[]; at: number } | undefined;
 
   constructor(context: OpenContext<KollectDatabaseSinkSpec>) {
     this.#context = context;
@@ -77,6 +77,8 @@ class PostgresSink implements Sink {
     const size = upsertCount + deletes.length;
     if (size === 0 && isDelta(change)) return { confirmed: 0, written: 0, deleted: 0, bytes: 0, rejected: [] };
     return await this.#use(signal, async (session) => {
+      // What was confirmed is only good for the table that is there now.
+      if (this.#interrupted) this.#layout = undefined;
       const layout = (this.#layout ??= await this.#prepare(session, change));
       this.#seen = true;
       const target = { ...this.#target(identity), layout };
@@ -131,14 +133,15 @@ class PostgresSink implements Sink {
   /** A pass that failed goes on where it was, unless too much time has passed or something else happened in between. */
   async #writeInChunks(session: Session, target: WriteTarget, change: SinkChange): Promise<WriteResult> {
     const identity = JSON.stringify([target.identity.namespace, target.identity.name, target.identity.cluster]);
+    const { incarnation } = target.layout;
     const interrupted = this.#interrupted;
     this.#interrupted = undefined;
-    const resumes = interrupted?.identity === identity && performance.now() - interrupted.at < maxInterruptionMs;
+    const resumes = interrupted?.identity === identity && interrupted.incarnation === incarnation && performance.now() - interrupted.at < maxInterruptionMs;
     const work = new ChunkedWrite(session, target, change, this.#limit, resumes ? await RowIndex.of(interrupted.rows) : new RowIndex());
     try {
       return await work.run();
     } catch (error) {
-      this.#interrupted = { identity, rows: work.confirmed, at: resumes ? interrupted.at : performance.now() };
+      this.#interrupted = { identity, incarnation, rows: work.confirmed, at: resumes ? interrupted.at : performance.now() };
       throw error;
     }
   }
@@ -180,6 +183,7 @@ class PostgresSink implements Sink {
   #lost(cause?: unknown): KollectError {
     const { table, mode } = this.#settings;
     this.#layout = undefined;
+    this.#interrupted = undefined;
     this.#seen = false;
     return mode === 'ensure'
       ? new KollectError('KOL_SINK_DESTINATION_LOST', `${table.title} is gone: it will be created anew and filled completely`, { retryAfterMs: 100, cause })

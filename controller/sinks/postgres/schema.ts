@@ -6,6 +6,8 @@ import { createStateStatement, stateColumns, stateTable } from './state.ts';
 
 /** What a write needs to know of the table. */
 export interface TableLayout {
+  /** Differs once the table was dropped and created again, or emptied by TRUNCATE. */
+  incarnation: string;
   /** Columns of the unique key that upserts go by. */
   key: readonly string[];
   /** The table has `payload_sha256`. */
@@ -65,6 +67,7 @@ export interface TableState {
 
 interface TableFacts {
   kind: string;
+  incarnation: string;
   /** The user may alter it. */
   owned: boolean;
   lacking: string[] | null;
@@ -88,6 +91,7 @@ SELECT current_setting('server_version') AS version,
     FROM pg_class s WHERE s.relnamespace = n.oid AND s.relname = $3) AS "stateUsable",
   CASE WHEN c.oid IS NOT NULL THEN json_build_object(
     'kind', c.relkind,
+    'incarnation', c.oid || '/' || c.relfilenode,
     'owned', pg_has_role(c.relowner, 'USAGE'),
     'lacking', (SELECT json_agg(p) FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) p WHERE NOT has_table_privilege(c.oid, p)),
     'columns', (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, NULL),
@@ -123,7 +127,7 @@ export function verifyTable({ table: { title }, mode }: Pick<ResolvedSettings, '
   const lacking = [...usage, ...(table.lacking ?? [])];
   if (lacking.length > 0) throw new KollectError('KOL_SINK_AUTH', `the user of the connection string lacks ${lacking.join(', ')} for ${title}: grant it`);
   const ensure = mode === 'ensure';
-  return { key: key ?? fullKey, hashed: found.has('payload_sha256'), staging: ensure && state.temporary, state: ensure && state.stateUsable === true };
+  return { incarnation: table.incarnation, key: key ?? fullKey, hashed: found.has('payload_sha256'), staging: ensure && state.temporary, state: ensure && state.stateUsable === true };
 }
 
 /** Whether `ensure` would be able to create the table. Throws `KOL_SINK_SCHEMA` or `KOL_SINK_AUTH`. */

@@ -275,7 +275,9 @@ export class Controller {
     this.#stopping = true;
     clearTimeout(this.#namespaceTimer);
     this.#memory.stop();
-    await Promise.all([this.#definitions.stop(), this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#sinks.stop(), this.#collector.stop()]);
+    await Promise.all([this.#definitions.stop(), this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#sinks.stop()]);
+    // After those who tell it what to collect.
+    await this.#collector.stop();
     await Promise.all([...this.#needed(), ...this.#scopes].map((cache) => cache.stop()));
     await this.#events.flush();
     await this.#client.close();

@@ -14,6 +14,7 @@ interface Answer {
   denied: readonly string[];
   /** The API server refused what reviews allow: how often in a row, and until when that counts. */
   refusals: number;
+  refusedAt: number;
   refusedUntil: number;
 }
 
@@ -52,9 +53,12 @@ export class AccessReviews {
     for (const verb of verbs) {
       if (denied.length === 0 && !(await this.#ask(resource, verb, namespace))) denied.push(verb);
     }
+    const latest = this.#answers.get(key);
+    // What was refused since the review began is the newer answer.
+    if (latest && latest.refusedAt > now) return latest.denied;
     // Reviews that agree with a refusal are believed when they allow again; those that never saw it are not, for a while.
-    const { refusals = 0, refusedUntil = 0 } = denied.length > 0 ? {} : (this.#answers.get(key) ?? {});
-    this.#remember(key, { denied, refusals, refusedUntil });
+    const { refusals = 0, refusedAt = -Infinity, refusedUntil = 0 } = denied.length > 0 ? {} : (latest ?? {});
+    this.#remember(key, { denied, refusals, refusedAt, refusedUntil });
     return denied;
   }
 
@@ -67,7 +71,7 @@ export class AccessReviews {
     const known = this.#answers.get(key);
     const refusals = known && now - known.refusedUntil < this.#ageMs ? known.refusals + 1 : 1;
     const refusedUntil = now + Math.min(this.#ageMs, firstDoubtMs * 2 ** (refusals - 1));
-    this.#remember(key, { denied: verbs, refusals, refusedUntil });
+    this.#remember(key, { denied: verbs, refusals, refusedAt: now, refusedUntil });
   }
 
   async #ask({ group, version, plural }: ApiResource, verb: string, namespace: string | undefined): Promise<boolean> {

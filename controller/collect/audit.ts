@@ -152,7 +152,7 @@ export class Audit {
     for await (const page of listPages(reader, resource.path(namespace), { ...selectors, signal, restarted })) {
       version = page.resourceVersion;
       await inSlices(page.items, signal, (object) => {
-        for (const subscription of run.epochs.keys()) compare(object, subscription, run);
+        for (const [subscription, epoch] of run.epochs) compare(object, subscription, epoch, run);
       });
       signal.throwIfAborted();
     }
@@ -204,13 +204,13 @@ export class Audit {
   }
 }
 
-function compare(object: KubeObject, subscription: Subscription, run: Run): void {
+function compare(object: KubeObject, subscription: Subscription, epoch: number, run: Run): void {
   const { namespace = '', resourceVersion: version = '' } = object.metadata;
   const uid = objectKey(object);
   const row = subscription.rows.get(namespace, uid);
   const wanted = subscription.wantsByMetadata(object);
   if (row && wanted !== false) {
-    subscription.rows.confirm(namespace, uid);
+    subscription.rows.confirm(namespace, uid, epoch);
     if (isBefore(row.resourceVersion, version) && !subscription.cannotRead(uid)) suspect(run, subscription, uid, { drift: 'stale', namespace, version });
   } else if (!row && wanted === true && !subscription.rows.refused.any && !subscription.cannotRead(uid)) {
     suspect(run, subscription, uid, { drift: 'missing', namespace, version });

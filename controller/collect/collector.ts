@@ -119,6 +119,7 @@ export class Collector {
   /** Audits have time: one list at a time, and none that others wait for. */
   readonly #auditSlots = new ListSlots(1);
   readonly #refusals: RefusalKeeper;
+  #stopped = false;
 
   constructor(options: CollectorOptions) {
     this.#options = options;
@@ -128,8 +129,9 @@ export class Collector {
     });
   }
 
-  /** Starts or changes the collection of a target. The same plan again costs nothing, and what stays in a plan goes on as it is. */
+  /** Starts or changes the collection of a target. The same plan again costs nothing, and what stays in a plan goes on as it is. Nothing starts after `stop`. */
   collect(namespace: string, name: string, plan: CollectionPlan): void {
+    if (this.#stopped) return;
     const key = `${namespace}/${name}`;
     const running = this.#collections.get(key);
     const rows = this.#options.store.open(namespace, name);
@@ -207,6 +209,7 @@ export class Collector {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#refusals.stop();
     this.#collections.clear();
     await Promise.all([...this.#resources.values()].map((scopes) => scopes.stop()));

@@ -28,6 +28,10 @@ export class ResourceRows {
   readonly refused = new RefusedObjects();
   readonly #owner: RowOwner;
   readonly #namespaces = new Map<string, RowMap>();
+  /** Namespaces whose rows leave, each with the list since which one must have been seen to stay. */
+  readonly #leaving = new Map<string, number>();
+  #isEmptying = false;
+  #emptied = Promise.resolve();
   #epoch = 0;
 
   constructor(owner: RowOwner) {
@@ -114,14 +118,14 @@ export class ResourceRows {
   /** Removes all rows: something proves that the target may have none of this resource. */
   async clear(): Promise<void> {
     this.refused.clear();
-    await this.#sweep(this.#namespaces.keys(), this.beginList());
+    await this.#empty(this.#namespaces.keys());
   }
 
   /** Removes the rows of a namespace that the target does not select any more. Returns how many there are. */
   removeNamespace(namespace: string): number {
     this.refused.deleteNamespace(namespace);
     const count = this.#namespaces.get(namespace)?.size ?? 0;
-    if (count > 0) void this.#sweep([namespace], this.beginList());
+    if (count > 0) void this.#empty([namespace]);
     return count;
   }
 
@@ -130,10 +134,14 @@ export class ResourceRows {
     return ++this.#epoch;
   }
 
-  /** The object exists, but what it says now could not become a row: the one from before stays. */
-  confirm(namespace: string, uid: string): void {
+  /**
+   * The object exists, but what it says now could not become a row: the one from before stays.
+   *
+   * @param epoch the list that told so; lists that began later may know better. When unset, it is so now
+   */
+  confirm(namespace: string, uid: string, epoch = this.#epoch): void {
     const row = this.get(namespace, uid);
-    if (row) row.epoch = this.#epoch;
+    if (row) row.epoch = Math.max(row.epoch, epoch);
   }
 
   /** Each row of a namespace, or of all, that nobody saw since a list began; undefined for those that were seen, so that who looks can pause. */
@@ -150,6 +158,34 @@ export class ResourceRows {
   async completeList(epoch: number, spared?: ReadonlySet<string>, namespace?: string): Promise<number> {
     this.refused.listed(epoch, spared, namespace);
     return await this.#sweep(namespace === undefined ? this.#namespaces.keys() : [namespace], epoch, spared);
+  }
+
+  /** Removes what is there now. However often it is called and for how many namespaces, one removal is under way; resolves when it is done. */
+  #empty(namespaces: Iterable<string>): Promise<void> {
+    const epoch = this.beginList();
+    for (const namespace of namespaces) {
+      // Behind the others, so that rows that came back behind a removal under way are looked at again.
+      this.#leaving.delete(namespace);
+      this.#leaving.set(namespace, epoch);
+    }
+    if (!this.#isEmptying) {
+      this.#isEmptying = true;
+      this.#emptied = inTurns(this.#leavingRows(), ({ row, epoch: until }) => {
+        if (row.epoch < until && this.get(row.namespace, row.uid) === row) this.remove(row.namespace, row.uid);
+      });
+    }
+    return this.#emptied;
+  }
+
+  *#leavingRows(): Generator<{ row: StoredRow; epoch: number }> {
+    try {
+      for (const [namespace, epoch] of this.#leaving) {
+        for (const row of this.#rowsOf([namespace])) yield { row, epoch };
+        if (this.#leaving.get(namespace) === epoch) this.#leaving.delete(namespace);
+      }
+    } finally {
+      this.#isEmptying = false;
+    }
   }
 
   async #sweep(namespaces: Iterable<string>, epoch: number, spared?: ReadonlySet<string>): Promise<number> {

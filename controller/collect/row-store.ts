@@ -202,7 +202,7 @@ export class TargetRows {
   async #drop(key: string, rows: ResourceRows): Promise<void> {
     await rows.clear();
     // The target may collect it again by now.
-    if (!this.#retained.has(key) && rows.isEmpty) this.#resources.delete(key);
+    if (!this.#retained.has(key) && this.#resources.get(key) === rows && rows.isEmpty) this.#resources.delete(key);
   }
 
   #refuses(rows: ResourceRows, namespace: string, uid: string, payload: string): boolean {

@@ -16,6 +16,9 @@ import { eventually } from '../servers/eventually.ts';
 
 const logger = createLogger({ level: 'error', format: 'text', name: 'test', write: () => undefined });
 
+/** How long an answer about rights holds. */
+export const reviewAgeMs = 500;
+
 let made = 0;
 
 /** A collector with the rights of a user of the cluster, before a proxy that counts, and what it is asked. `admin` may do everything. */
@@ -33,7 +36,7 @@ export async function collectAs(t: Test, { cluster, admin, user }: { cluster: Cl
   const store = new RowStore();
   const collector = new Collector({
     client,
-    reviews: new AccessReviews(client, 500),
+    reviews: new AccessReviews(client, reviewAgeMs),
     store,
     namespaces: { get: (name) => namespaces.get(name), list: () => namespaces.values() },
     logger,

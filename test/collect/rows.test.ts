@@ -151,6 +151,40 @@ t.test('very many rows leave in turns with others, and what is seen meanwhile st
   }
 });
 
+t.test('rows that leave, for whatever namespaces and however often it is said, leave in the turns of one', async (t) => {
+  const { store } = storeWithJournal();
+  const target = store.open('shop', 'web');
+  const rows = target.resource('/v1/configmap');
+  const many = 60_000;
+  for (let index = 0; index < many; index++) rows.upsert(facts(`uid-${index}`, 'x', 'north'));
+  for (const namespace of ['south', 'west', 'east']) rows.upsert(facts(`in-${namespace}`, 'x', namespace));
+  rows.removeNamespace('north');
+  const left = target.count;
+  t.ok(left > 3 && left < many, `${left} are left for later turns`);
+  rows.removeNamespace('south');
+  rows.removeNamespace('north');
+  target.retain(new Set());
+  target.retain(new Set());
+  t.equal(target.count, left, 'nothing more happens at once');
+  rows.upsert(facts('uid-0', 'back', 'north'));
+  rows.removeNamespace('north');
+  rows.upsert(facts('stays', 'x', 'east'));
+  while (target.count > 1) await nextTurn();
+  t.strictSame(uids(target), ['stays']);
+});
+
+t.test('what an older list says of a row counts less than what a newer one does', async (t) => {
+  const target = new RowStore().open('shop', 'web');
+  const rows = target.resource('/v1/configmap');
+  for (const uid of ['a', 'b']) rows.upsert(facts(uid, uid));
+  const older = rows.beginList();
+  const newer = rows.beginList();
+  rows.confirm('shop', 'a', newer);
+  for (const uid of ['a', 'b']) rows.confirm('shop', uid, older);
+  t.equal(await rows.completeList(newer), 1);
+  t.strictSame(uids(target), ['a']);
+});
+
 t.test('an object that two resources serve is one row, that of the first by key', async (t) => {
   for (const order of [['old', 'new'], ['new', 'old']] as const) {
     const { store, journal } = storeWithJournal();

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { etcdBinary, start as startEtcd } from './etcd/index.ts';
 import { openKeeper } from './keeper.ts';
@@ -107,7 +107,10 @@ function writeKubeconfig(folder: string, access: KubeApiserverAccess, user: stri
     contexts: [{ name: 'kollect', context: { cluster: 'kollect', user } }],
     'current-context': 'kollect',
   };
-  writeFileSync(path, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+  // Others may be reading it.
+  const written = `${path}.new`;
+  writeFileSync(written, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+  renameSync(written, path);
   return path;
 }
 

@@ -98,8 +98,8 @@ const misspelt: Vector[] = [
   vector('KollectClusterInventory', 'spelling: almost the name of a sink of its own namespace', { ...rollup(['warehose']), sinkNamespace: 'team-b' }, { cluster: [stored('KollectDatabaseSink', 'warehouse', postgres, 'team-b')], warnings: ['spec.databaseSinkRefs[0].name'] }),
   vector('KollectClusterInventory', 'spelling: almost the name of a cluster target', { ...rollup([]), targetRefs: ['aplications', 'applications'] }, { cluster: [stored('KollectClusterTarget', 'applications', clusterTarget({}))], warnings: ['spec.targetRefs[0]'] }),
   vector('KollectConnectionTest', 'spelling: almost the name of a sink to test', { sinkRef: { databaseSinkRef: 'warehose' } }, { cluster: [stored('KollectDatabaseSink', 'warehouse', postgres)], warnings: ['spec.sinkRef.databaseSinkRef'] }),
-  vector('KollectTarget', 'rules: one of another kind than the profile', { profileRef: 'p', resourceRules: [{ gvk: deployment }, { gvk: { group: 'apps', version: 'v1', kind: 'StatefulSet' } }] }, { cluster: [profileOf(deployment)], warnings: ['spec.resourceRules[1].gvk'], says: ['collects apps/v1 Deployment, not apps/v1 StatefulSet'] }),
-  vector('KollectClusterTarget', 'rules: one of another kind than the profile elsewhere', clusterTarget({ resourceRules: [{ gvk: { group: 'apps', version: 'v1', kind: 'StatefulSet' } }] }), { cluster: [profileOf(deployment, 'p', 'kollect-system'), profileOf({ group: 'apps', version: 'v1', kind: 'StatefulSet' })], warnings: ['spec.resourceRules[0].gvk'], says: ['collects apps/v1 Deployment, not apps/v1 StatefulSet'] }),
+  vector('KollectTarget', 'rules: one of another kind than the profile', { profileRef: 'p', resourceRules: [{ gvk: deployment }, { gvk: { group: 'apps', version: 'v1', kind: 'StatefulSet' } }] }, { cluster: [profileOf(deployment)] }),
+  vector('KollectClusterTarget', 'rules: one of another kind than the profile elsewhere', clusterTarget({ resourceRules: [{ gvk: { group: 'apps', version: 'v1', kind: 'StatefulSet' } }] }), { cluster: [profileOf(deployment, 'p', 'kollect-system'), profileOf({ group: 'apps', version: 'v1', kind: 'StatefulSet' })] }),
 ];
 
 const ruleOfSecrets = { profileRef: 'p', resourceRules: [{ gvk: secret }] };
@@ -110,12 +110,12 @@ const readerOf = (targetGVK: object, more: object = { attributes: [{ name: 'name
 const configMap = { version: 'v1', kind: 'ConfigMap' };
 
 const secrets: Vector[] = [
-  vector('KollectTarget', 'secrets: rules for them with a path that reads the data of another kind', ruleOfSecrets, { cluster: [readerOf(configMap)], errors: [ruleField], warnings: [ruleField], says: ['"p", which is written for v1 ConfigMap', 'attributes[1].path', 'kollect.dev/allow-secret-extraction'] }),
-  vector('KollectTarget', 'secrets: rules for them with whole objects of another kind', ruleOfSecrets, { cluster: [readerOf(configMap, { export: { mode: 'Resource' } })], errors: [ruleField], warnings: [ruleField], says: ['exports whole objects'] }),
-  vector('KollectTarget', 'secrets: rules for them with a path that reads the data of another kind, with consent', ruleOfSecrets, { ...consent, cluster: [readerOf(configMap)], warnings: [ruleField] }),
-  vector('KollectTarget', 'secrets: rules for them with paths that stay outside', ruleOfSecrets, { cluster: [profileOf(configMap)], warnings: [ruleField] }),
+  vector('KollectTarget', 'secrets: rules for them with a path that reads the data of another kind', ruleOfSecrets, { cluster: [readerOf(configMap)], errors: [ruleField], says: ['"p", which is written for v1 ConfigMap', 'attributes[1].path', 'kollect.dev/allow-secret-extraction'] }),
+  vector('KollectTarget', 'secrets: rules for them with whole objects of another kind', ruleOfSecrets, { cluster: [readerOf(configMap, { export: { mode: 'Resource' } })], errors: [ruleField], says: ['exports whole objects'] }),
+  vector('KollectTarget', 'secrets: rules for them with a path that reads the data of another kind, with consent', ruleOfSecrets, { ...consent, cluster: [readerOf(configMap)] }),
+  vector('KollectTarget', 'secrets: rules for them with paths that stay outside', ruleOfSecrets, { cluster: [profileOf(configMap)] }),
   vector('KollectTarget', 'secrets: rules for them with a profile of theirs', ruleOfSecrets, { cluster: [consenting(readerOf(secret))] }),
-  vector('KollectClusterTarget', 'secrets: rules for them in another spelling, with a profile elsewhere', clusterTarget({ resourceRules: [{ gvk: { version: 'v1', kind: 'secret' } }] }), { cluster: [readerOf(configMap, undefined, 'kollect-system')], errors: [ruleField], warnings: [ruleField, `${ruleField}.kind`] }),
+  vector('KollectClusterTarget', 'secrets: rules for them in another spelling, with a profile elsewhere', clusterTarget({ resourceRules: [{ gvk: { version: 'v1', kind: 'secret' } }] }), { cluster: [readerOf(configMap, undefined, 'kollect-system')], errors: [ruleField], warnings: [`${ruleField}.kind`] }),
 ];
 
 const bucket = [stored('KollectSnapshotSink', 'one', s3()), stored('KollectSnapshotSink', 'two', s3({ endpoint: 's3://bucket', pathTemplate: 'prefix/inventory/{namespace}/{name}.json' }))];

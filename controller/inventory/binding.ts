@@ -79,8 +79,10 @@ export class Binding {
   #opened: OpenSink | undefined;
   /** Of the sink as it was opened last: it holds us back after failures, also while there is no sink. */
   #queue: PassQueue | undefined;
-  /** The sink object changed since it was opened. */
+  /** The sink may be another since it was opened. */
   #outdated = false;
+  /** Ends the waiting at the queue of a sink that is outdated. */
+  #turn: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   #armedAt = Infinity;
   #running: Promise<void> | undefined;
@@ -115,19 +117,11 @@ export class Binding {
     this.#want(coalesceMs);
   }
 
-  /** The next pass compares everything: the inventory, the sink or its Secret was edited. */
-  reconcile(): void {
-    this.#dropCursor();
-    this.#failures = 0;
-    this.#notBefore = 0;
-    this.#queue?.release(this.#name);
-    this.#want(coalesceMs);
-  }
-
-  /** The sink object changed: connect anew, then compare everything. */
+  /** The inventory or the sink was edited: connect anew, perhaps elsewhere, then compare everything. */
   reopen(): void {
     this.#outdated = true;
-    this.reconcile();
+    this.#turn?.abort();
+    this.#compare();
   }
 
   setInterval(intervalMs: number): void {
@@ -142,9 +136,17 @@ export class Binding {
     this.#abort.abort();
     clearTimeout(this.#timer);
     await this.#running;
-    this.#queue?.release(this.#name);
+    this.#queue?.forget(this.#name);
     this.#dropCursor();
     await this.#closeSink();
+  }
+
+  /** The next pass compares everything. */
+  #compare(): void {
+    this.#dropCursor();
+    this.#failures = 0;
+    this.#notBefore = 0;
+    this.#want(coalesceMs);
   }
 
   #want(delayMs: number): void {
@@ -170,37 +172,67 @@ export class Binding {
 
   async #run(): Promise<void> {
     if (this.#isTurning()) return this.#want(turningLookMs);
+    let queue = this.#queue;
     try {
       if (!this.#plan() && !this.#isCheckDue()) {
         this.options.onChange(this);
         return;
       }
-      this.#queue ??= (await this.#open()).queue;
+      // The queue of the former destination may be held for long.
+      while (this.#outdated || !queue) ({ queue } = await this.#open());
     } catch (error) {
       await this.#fail(asKollectError(error), 'unopened');
       return;
     }
     const { namespace, name } = this.options.inventory;
+    const turn = new AbortController();
+    this.#turn = turn;
     const request: PassRequest = {
       inventory: `${namespace}/${name}`,
       binding: this.#name,
       mode: this.#cursor ? 'delta' : 'full',
-      signal: this.#abort.signal,
+      signal: AbortSignal.any([this.#abort.signal, turn.signal]),
       held: (error) => {
         this.state = { ...this.state, phase: 'Failed', error };
         this.options.onChange(this);
       },
     };
     // What is to be done is decided when it is our turn: all that happened meanwhile belongs to it.
-    await this.#queue.pass(request, () => this.#work()).catch((error: unknown) => this.#fail(asKollectError(error), 'queued'));
+    let begun = false;
+    try {
+      await queue.pass(request, () => {
+        begun = true;
+        return this.#work(queue);
+      });
+    } catch (error) {
+      if (begun || !turn.signal.aborted) await this.#fail(asKollectError(error), 'queued');
+    } finally {
+      this.#turn = undefined;
+    }
   }
 
-  async #work(): Promise<void> {
-    if (this.#isTurning()) return this.#want(turningLookMs);
+  /** Tells whether the destination answered. */
+  async #work(queue: PassQueue): Promise<boolean> {
+    if (this.#isTurning()) {
+      this.#want(turningLookMs);
+      return false;
+    }
+    let opened: OpenSink;
+    try {
+      opened = await this.#open();
+    } catch (error) {
+      await this.#fail(asKollectError(error), 'unopened');
+      return false;
+    }
+    if (opened.queue !== queue) {
+      this.#want(0);
+      return false;
+    }
     const plan = this.#plan();
-    if (plan) await this.#pass(plan);
-    else if (this.#isCheckDue()) await this.#check();
-    else this.options.onChange(this);
+    if (plan) return await this.#pass(opened, plan);
+    if (this.#isCheckDue()) return await this.#check(opened);
+    this.options.onChange(this);
+    return false;
   }
 
   #isTurning(): boolean {
@@ -223,19 +255,18 @@ export class Binding {
     });
   }
 
-  async #pass(plan: PassPlan): Promise<void> {
+  async #pass(opened: OpenSink, plan: PassPlan): Promise<boolean> {
     const { view, logger, observer } = this.options;
+    if (this.#cursor && this.#cursor.fingerprint !== opened.fingerprint) {
+      this.#compare();
+      return false;
+    }
     const lag = this.lag;
     // Keeps the changes that arrive while the pass runs, also before the first cursor.
     const reader = this.#cursor?.reader ?? view.read(plan.targets);
     const drops = this.#drops;
     const started = performance.now();
     try {
-      const opened = await this.#open();
-      if (this.#cursor && this.#cursor.fingerprint !== opened.fingerprint) {
-        this.reconcile();
-        return;
-      }
       plan.change.identity = this.#identity(opened.cluster);
       const quarantined = stillRejected(this.state.rejected, plan);
       if (quarantined.length > 0) plan.change.after = undefined;
@@ -267,17 +298,17 @@ export class Binding {
         deleted: result.deleted,
         ms: Math.round(ms),
       });
+      return true;
     } finally {
       if (this.#cursor?.reader !== reader) view.release(reader);
     }
   }
 
   /** Nothing is to be exported: does the destination still hold what it confirmed? One question, whatever the number of rows. */
-  async #check(): Promise<void> {
+  async #check(opened: OpenSink): Promise<boolean> {
     const { view, logger } = this.options;
-    const opened = await this.#open();
     const cursor = this.#cursor;
-    if (!cursor) return;
+    if (!cursor) return false;
     const { rows } = await opened.sink.check(this.#identity(opened.cluster), this.#abort.signal);
     const complete = cursor.uncompared.size === 0 && [...view.targets].every((target) => cursor.targets.has(target));
     const expected = this.state.rows ?? 0;
@@ -285,19 +316,26 @@ export class Binding {
     const differs = rows !== undefined && (rows > expected || rows < expected - this.state.rejected.length);
     if (complete && differs) {
       logger.warn('the destination does not hold what was exported, comparing everything', { sink: this.key, rows, expected });
-      this.reconcile();
-      return;
+      this.#compare();
+      return true;
     }
     this.#succeed(opened, { ...this.state, phase: 'Exported', error: undefined });
+    return true;
   }
 
   async #open(): Promise<OpenSink> {
-    if (this.#outdated) {
+    const mended = this.#outdated;
+    if (mended) {
       this.#outdated = false;
+      this.#queue?.forget(this.#name);
+      this.#queue = undefined;
       await this.#closeSink();
     }
     this.#opened ??= await this.options.open();
-    this.#queue = this.#opened.queue;
+    const { queue } = this.#opened;
+    if (this.#queue !== queue) this.#queue?.forget(this.#name);
+    this.#queue = queue;
+    if (mended) queue.release(this.#name);
     return this.#opened;
   }
 

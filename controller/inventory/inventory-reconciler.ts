@@ -199,7 +199,7 @@ export class InventoryReconciler {
       running.setInterval(intervalMs);
       if (runtime.generation !== generation) {
         running.options.inventory = { ...running.options.inventory, generation };
-        running.reconcile();
+        running.reopen();
       }
     }
     runtime.generation = generation;
@@ -245,7 +245,7 @@ export class InventoryReconciler {
       try {
         await removeRows(runtime.object, removal, this.#options.sinks, this.#options.logger, kept);
         runtime.removals.delete(removal.key);
-        for (const binding of runtime.bindings.values()) binding.reconcile();
+        for (const binding of runtime.bindings.values()) binding.reopen();
       } catch (error) {
         removal.error = error instanceof Error ? error : new Error(String(error));
         this.#queue.addAfter(key, progressDelayMs * 10);

@@ -208,8 +208,13 @@ export interface PassRequest {
 
 /** What stands in front of one destination, for all who write to it. */
 export interface PassQueue {
-  /** Runs `work` when its turn has come. After a failure, the next turn of whom it concerns comes after a while, so callers repeat at once. */
-  pass<T>(request: PassRequest, work: () => Promise<T>): Promise<T>;
-  /** Forgets the failures of a binding: its cause was mended, or it is gone. */
+  /**
+   * Runs `work`, which says whether the destination answered, when its turn has come. After a failure, the next turn of whom it
+   * concerns comes after a while, so callers repeat at once.
+   */
+  pass(request: PassRequest, work: () => Promise<boolean>): Promise<void>;
+  /** Forgets the failures of a binding that is gone, or writes elsewhere. */
+  forget(binding: string): void;
+  /** As `forget`, and ends the waiting for the destination to come back: the cause may have been mended. */
   release(binding: string): void;
 }

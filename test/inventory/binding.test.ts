@@ -138,6 +138,50 @@ t.test('another destination behind the same sink is filled from the beginning', 
   await binding.close();
 });
 
+t.test('a sink that was edited does not wait for its former destination', async (t) => {
+  const former = new SinkGate(2);
+  const unreachable = new MemorySink(new MemoryPlace());
+  unreachable.write = () => Promise.reject(new KollectError('KOL_SINK_UNAVAILABLE', 'down', { retryAfterMs: 3_600_000 }));
+  const other = new MemorySink(new MemoryPlace());
+  let open = async () => ({ sink: unreachable, type: 'memory', cluster: '', fingerprint: 'here', queue: former });
+  const { store, binding } = setUp({ open: () => open() });
+  store.open('shop', 'web').resource('/v1/configmap').upsert(facts('a'));
+  await until(() => binding.state.phase === 'Failed');
+  let others = 0;
+  const waiting = former.pass({ inventory: 'other', binding: 'other', mode: 'delta', signal: new AbortController().signal }, async () => ++others > 0);
+  const queue = new SinkGate(2);
+  open = async () => ({ sink: other, type: 'memory', cluster: '', fingerprint: 'there', queue });
+  binding.reopen();
+  await until(() => other.place.rows.size === 1 && binding.state.phase === 'Exported');
+  await binding.close();
+  t.equal(others, 0, 'and those who write to that one still do');
+  former.release('other');
+  await waiting;
+});
+
+t.test('an edited Secret that leads to another destination is followed when it is next read', async (t) => {
+  const former = new SinkGate(2);
+  const refused = new MemorySink(new MemoryPlace());
+  refused.write = () => Promise.reject(new KollectError('KOL_SINK_AUTH', 'refused', { retryAfterMs: 10 }));
+  const other = new MemorySink(new MemoryPlace());
+  const queue = new SinkGate(1);
+  let moved = false;
+  const { store, binding } = setUp({
+    open: async () => (moved ? { sink: other, type: 'memory', cluster: '', fingerprint: 'there', queue } : { sink: refused, type: 'memory', cluster: '', fingerprint: 'here', queue: former }),
+  });
+  store.open('shop', 'web').resource('/v1/configmap').upsert(facts('a'));
+  await until(() => binding.state.phase === 'Failed');
+  const held = Promise.withResolvers<boolean>();
+  const busy = queue.pass({ inventory: 'other', binding: 'other', mode: 'full', signal: new AbortController().signal }, () => held.promise);
+  moved = true;
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  t.equal(other.place.rows.size, 0, 'it takes its turn there');
+  held.resolve(true);
+  await busy;
+  await until(() => other.place.rows.size === 1);
+  await binding.close();
+});
+
 t.test('a comparison that is asked for while a pass runs is done after it, and loses no change', async (t) => {
   const { store, sink, place, binding, equal } = setUp();
   const web = store.open('shop', 'web').resource('/v1/configmap');

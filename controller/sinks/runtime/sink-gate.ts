@@ -44,14 +44,14 @@ export class SinkGate implements PassQueue {
     this.#concurrency = concurrency;
   }
 
-  async pass<T>(request: PassRequest, work: () => Promise<T>): Promise<T> {
+  async pass(request: PassRequest, work: () => Promise<boolean>): Promise<void> {
     await this.#turn(request);
     const started = performance.now();
     try {
-      const result = await work();
-      this.#holds.delete(request.binding);
-      this.#outage = undefined;
-      return result;
+      if (await work()) {
+        this.#holds.delete(request.binding);
+        this.#outage = undefined;
+      }
     } catch (error) {
       // A pass that was cancelled says nothing about the destination.
       if (!request.signal.aborted) this.#hold(request.binding, started, error);
@@ -62,10 +62,14 @@ export class SinkGate implements PassQueue {
     }
   }
 
-  release(binding: string): void {
+  forget(binding: string): void {
     this.#holds.delete(binding);
-    if (this.#outage) this.#outage.until = 0;
     this.#admit();
+  }
+
+  release(binding: string): void {
+    if (this.#outage) this.#outage.until = 0;
+    this.forget(binding);
   }
 
   #turn(request: PassRequest): Promise<void> {

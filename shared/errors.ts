@@ -88,6 +88,12 @@ export const errorCatalogue = {
     summary: 'The sink refused the login or lacks a privilege.',
     action: 'Correct the credentials in the Secret, or grant what the message names.',
   },
+  KOL_SINK_BUSY: {
+    class: 'transient',
+    reason: 'Progressing',
+    summary: 'The sink is there, and did not take this write: it took too long, or met the work of others.',
+    action: 'Nothing, if it passes; otherwise do what the message says.',
+  },
   KOL_SINK_CONFIG: {
     class: 'terminal',
     reason: 'ExportTerminal',

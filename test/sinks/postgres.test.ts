@@ -262,10 +262,13 @@ t.test('what the server says is told apart by its code, and not repeated', (t) =
     ['57P03', 'KOL_SINK_UNAVAILABLE', 'transient', /starting or stopping/],
     ['57P01', 'KOL_SINK_UNAVAILABLE', 'transient', /ended the session/],
     ['08006', 'KOL_SINK_UNAVAILABLE', 'transient', /connection to the database failed/],
-    ['40P01', 'KOL_SINK_UNAVAILABLE', 'transient', /another session wrote the same rows/],
+    ['40P01', 'KOL_SINK_BUSY', 'transient', /another session wrote the same rows/],
+    ['57014', 'KOL_SINK_BUSY', 'transient', /raise spec\.options\.statement_timeout/],
+    ['55P03', 'KOL_SINK_BUSY', 'transient', /is locked by another session/],
+    ['25P03', 'KOL_SINK_BUSY', 'transient', /ended the session/],
     ['3F000', 'KOL_SINK_SCHEMA', 'terminal', /schema "s" does not exist/],
     ['42P01', 'KOL_SINK_SCHEMA', 'terminal', /table "s"\."x" does not exist/],
-    ['XX000', 'KOL_SINK_UNAVAILABLE', 'transient', /answered with SQLSTATE XX000/],
+    ['XX000', 'KOL_SINK_BUSY', 'transient', /answered with SQLSTATE XX000/],
   ];
   for (const [code, expected, errorClass, message] of cases) {
     const error = Object.assign(new pg.DatabaseError(`no pg_hba.conf entry for host "h", user "${canary}"`, 0, 'error'), { code });

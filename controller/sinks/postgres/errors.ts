@@ -49,19 +49,20 @@ const states: readonly [pattern: RegExp, code: ErrorCode, text: (table: TableNam
   [/^42P01/, 'KOL_SINK_SCHEMA', ({ title }) => `${title} does not exist: create it, or set spec.provisioning.mode to ensure`],
   [/^42P10/, 'KOL_SINK_SCHEMA', ({ title }) => `${title} has lost its unique key`],
   [/^42703|^42804/, 'KOL_SINK_SCHEMA', ({ title }) => `${title} does not have the columns that it had`],
+  // The whole database, for everybody.
   [/^25006/, 'KOL_SINK_UNAVAILABLE', () => 'the database is read-only: it is a standby, or was switched to read-only'],
   [/^53100/, 'KOL_SINK_UNAVAILABLE', () => 'the disk of the database is full: free some space or enlarge it'],
   [/^53200/, 'KOL_SINK_UNAVAILABLE', () => 'the database is out of memory'],
   [/^53300|^53400/, 'KOL_SINK_UNAVAILABLE', () => 'the database has no connection left: raise max_connections, or use a pooler'],
   [/^53/, 'KOL_SINK_UNAVAILABLE', () => 'the database lacks resources'],
-  [/^55P03/, 'KOL_SINK_UNAVAILABLE', ({ title }) => `${title} is locked by another session for longer than spec.options.lock_timeout`],
-  [/^57014/, 'KOL_SINK_UNAVAILABLE', () => 'the database cancelled a statement: raise spec.options.statement_timeout, or look for what slows the database down'],
+  [/^55P03/, 'KOL_SINK_BUSY', ({ title }) => `${title} is locked by another session for longer than spec.options.lock_timeout`],
+  [/^57014/, 'KOL_SINK_BUSY', () => 'the database cancelled a statement: raise spec.options.statement_timeout, or look for what slows the database down'],
   [/^57P03/, 'KOL_SINK_UNAVAILABLE', () => 'the database is starting or stopping', { retryAfterMs: 1_000 }],
   [/^57P04/, 'KOL_SINK_AUTH', () => 'the database that the connection string names was dropped'],
   [/^57P/, 'KOL_SINK_UNAVAILABLE', () => 'the database ended the session'],
-  [/^25P0/, 'KOL_SINK_UNAVAILABLE', () => 'the database ended the session'],
+  [/^25P0/, 'KOL_SINK_BUSY', () => 'the database ended the session'],
   [/^08/, 'KOL_SINK_UNAVAILABLE', () => 'the connection to the database failed'],
-  [/^40/, 'KOL_SINK_UNAVAILABLE', () => 'another session wrote the same rows at the same time'],
+  [/^40/, 'KOL_SINK_BUSY', () => 'another session wrote the same rows at the same time'],
 ];
 
 /** The error of the catalogue for anything that pg or the server threw. */
@@ -74,7 +75,7 @@ export function postgresError(error: unknown, table: TableName): KollectError {
   const state = sqlState(error);
   if (state !== undefined) {
     for (const [pattern, code, text, details] of states) if (pattern.test(state)) return new KollectError(code, `${text(table)} (SQLSTATE ${state})`, { ...details, cause: error });
-    return new KollectError('KOL_SINK_UNAVAILABLE', `the database answered with SQLSTATE ${state}`, { cause: error });
+    return new KollectError('KOL_SINK_BUSY', `the database answered with SQLSTATE ${state}`, { cause: error });
   }
   const tls = tlsFault(error);
   if (tls !== undefined) return new KollectError('KOL_SINK_CONFIG', `${tls}: correct spec.tls or sslmode, or the certificate of the server`, { cause: error });

@@ -2,7 +2,10 @@ import type { Limits } from '../../shared/api/collection-filter.ts';
 import type { TargetRows } from './row-store.ts';
 
 const lookMs = 5_000;
-/** A list for what was refused comes no sooner than this after another one. Unless there is room for all of it, each list doubles the time. */
+/**
+ * A list for what was refused comes no sooner than this after another one. Each list doubles the time, unless there is more room than it had, and enough for all.
+ * Room is an estimate: what the last list could not bring back with the same room, the next cannot either.
+ */
 const firstGapMs = 30_000;
 const longestGapMs = 600_000;
 
@@ -18,6 +21,8 @@ interface Incomplete {
   gapMs: number;
   /** When it was listed, in monotonic milliseconds. */
   listedAt: number;
+  /** The least room since then. */
+  room: number;
 }
 
 export interface RefusalKeeperOptions {
@@ -61,14 +66,16 @@ export class RefusalKeeper {
       let entry = this.#incomplete.get(rows);
       if (!entry) this.#options.onChange(rows);
       if (entry?.limits !== limits) {
-        entry = { limits, gapMs: firstGapMs, listedAt: entry ? -Infinity : now };
+        entry = { limits, gapMs: firstGapMs, listedAt: entry ? -Infinity : now, room: 0 };
         this.#incomplete.set(rows, entry);
       }
       const { room } = rows;
-      const forAll = room >= rows.refused.count && !rows.refused.more;
+      const forAll = room >= rows.refused.count && !rows.refused.more && room > entry.room;
+      entry.room = Math.min(entry.room, room);
       if (room === 0 || now < entry.listedAt + (forAll ? firstGapMs : entry.gapMs)) continue;
       relist();
       entry.listedAt = now;
+      entry.room = room;
       entry.gapMs = Math.min(longestGapMs, entry.gapMs * 2);
     }
     for (const rows of this.#incomplete.keys()) if (!seen.has(rows)) this.#incomplete.delete(rows);

@@ -2,7 +2,7 @@
 const remembered = 10_000;
 
 /**
- * The objects that exist and have no row, because a limit was reached. The target is incomplete while there are any: what its rows lack is not gone.
+ * The objects that exist and have no row, or not that of what they are now, because a limit was reached. The target is incomplete while there are any: what its rows lack is not gone.
  */
 export class RefusedObjects {
   readonly #objects = new Map<string, { namespace: string; epoch: number }>();

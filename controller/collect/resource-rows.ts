@@ -8,7 +8,7 @@ import type { RowFacts, StoredRow } from './row-store.ts';
 export interface RowOwner {
   readonly namespace: string;
   readonly name: string;
-  /** True when there is no room for a row, of an object that this resource has none of; the payload is empty while it is not known. */
+  /** True when there is no room for a row that is new or larger than the one before; the payload is empty while it is not known. */
   refuses(rows: ResourceRows, namespace: string, uid: string, payload: string): boolean;
   /** A row came, went, or is another one. */
   changed(rows: ResourceRows, before: StoredRow | undefined, after: StoredRow | undefined): void;
@@ -24,7 +24,7 @@ export interface RowOwner {
  * What removes many rows removes the first at once and the rest in turns with everybody else. Rows that are seen meanwhile stay.
  */
 export class ResourceRows {
-  /** What exists and has no row. */
+  /** What exists and has no row, or an older one because there was no room for what it became. */
   readonly refused = new RefusedObjects();
   readonly #owner: RowOwner;
   readonly #namespaces = new Map<string, RowMap>();
@@ -71,13 +71,20 @@ export class ResourceRows {
     return this.get(namespace, uid) !== undefined || !this.#refuses(namespace, uid, '');
   }
 
-  /** Stores what was seen. An equal payload is no change, and nobody is told. A new row is refused when there is no room for it. */
+  /** Stores what was seen. An equal payload is no change, and nobody is told. When there is no room for it a new row is refused, and a larger one leaves the one before. */
   upsert(facts: RowFacts): 'created' | 'updated' | 'unchanged' | 'refused' {
     let rows = this.#namespaces.get(facts.namespace);
     const before = rows?.get(facts.uid);
-    if (before === undefined && this.#refuses(facts.namespace, facts.uid, facts.payload)) return 'refused';
+    if (before?.payload !== facts.payload && this.#refuses(facts.namespace, facts.uid, facts.payload)) {
+      if (before) {
+        before.resourceVersion = facts.resourceVersion;
+        before.epoch = this.#epoch;
+      }
+      return 'refused';
+    }
     if (!rows) this.#namespaces.set(facts.namespace, (rows = new RowMap()));
     if (before !== undefined && before.payload === facts.payload) {
+      this.refused.delete(facts.uid);
       // A list tells of objects that did not change at all.
       if (before.resourceVersion !== facts.resourceVersion) this.#owner.unchanged();
       if (before.failures !== facts.failures) this.#owner.failing(before, facts.failures);

@@ -43,7 +43,7 @@ export interface RowFacts {
   failures: number;
 }
 
-/** What keeps new objects out of a target. */
+/** What keeps new objects, and rows that grow, out of a target. */
 export type Shortage = 'maxRows' | 'maxBytes' | 'memory';
 
 /** What a target needs of the store that it is in. */
@@ -65,7 +65,7 @@ export class TargetRows {
   readonly digest = new SnapshotDigest();
   /** What the rows are made by; undefined until the target collects. Stays when collecting is suspended, as the rows do. */
   profile: CompiledProfile | undefined;
-  /** Ends of growth. Rows that are known go on beyond them; objects that are not known are refused. */
+  /** Ends of growth. Beyond them rows change as long as they grow no larger; objects that are not known are refused. */
   limits: Limits = {};
   /** What the last refusal was for. */
   #shortage: Shortage | undefined;
@@ -206,18 +206,23 @@ export class TargetRows {
   }
 
   #refuses(rows: ResourceRows, namespace: string, uid: string, payload: string): boolean {
-    const shortage = this.#shortageOf(payload);
     // What another resource knows of already is no further row.
-    if (shortage === undefined || this.#resources.values().some((other) => other !== rows && other.get(namespace, uid) !== undefined)) return false;
+    const known = rows.get(namespace, uid) ?? this.#resources.values().find((other) => other.get(namespace, uid) !== undefined)?.get(namespace, uid);
+    const shortage = this.#shortageOf(payload, known);
+    if (shortage === undefined) return false;
     this.#shortage = shortage;
     return true;
   }
 
-  #shortageOf(payload: string): Shortage | undefined {
+  #shortageOf(payload: string, known: Row | undefined): Shortage | undefined {
     const { maxRows, maxBytes } = this.limits;
-    if (maxRows !== undefined && this.#count >= maxRows) return 'maxRows';
-    if (maxBytes !== undefined && this.#bytes + Math.max(1, Buffer.byteLength(payload)) > maxBytes) return 'maxBytes';
-    return this.#surroundings.lacksMemoryFor(this) ? 'memory' : undefined;
+    if (known === undefined && maxRows !== undefined && this.#count >= maxRows) return 'maxRows';
+    const lacksMemory = this.#surroundings.lacksMemoryFor(this);
+    if (maxBytes === undefined && !lacksMemory) return undefined;
+    const growth = known === undefined ? Math.max(1, Buffer.byteLength(payload)) : Buffer.byteLength(payload) - Buffer.byteLength(known.payload);
+    if (growth <= 0) return undefined;
+    if (maxBytes !== undefined && this.#bytes + growth > maxBytes) return 'maxBytes';
+    return lacksMemory ? 'memory' : undefined;
   }
 
   /** One resource has another row of an object than before. It is told as far as it is the row of the object. */

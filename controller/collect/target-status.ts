@@ -90,7 +90,7 @@ function places({ matchedNamespaces, effectiveNamespaces, scope }: CollectionSta
 
 function quotaMessage(rows: TargetRows, shortage: Shortage): string {
   const { count, more } = rows.refused;
-  const left = `${more ? 'more than ' : ''}${count} object(s) are left out`;
+  const left = `${more ? 'more than ' : ''}${count} object(s) are left out or kept as they were`;
   if (shortage === 'memory') return `${left}, because this is the largest target and the controller is short of memory; select less, extract less, or give the controller more memory`;
   const held = shortage === 'maxRows' ? `${rows.count} of at most ${rows.limits.maxRows} rows` : `${rows.bytes} of at most ${rows.limits.maxBytes} bytes`;
   return `the target holds ${held}, and ${left}; select less, or raise ${shortage} in spec.limits of the target or its scope`;

@@ -85,7 +85,7 @@ export const reasons = {
   ProfileNotFound: 'ProfileNotFound',
   /** It is being worked on. */
   Progressing: 'Progressing',
-  /** A limit of rows or bytes is reached; known objects go on, new ones are left out. */
+  /** A limit of rows or bytes is reached; known objects go on while they grow no larger, new ones are left out. */
   QuotaExceeded: 'QuotaExceeded',
   /** Rows of cluster targets are rolled up; no sink is referenced. */
   RolledUp: 'RolledUp',

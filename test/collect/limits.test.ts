@@ -42,12 +42,37 @@ t.test('at the limit of bytes a smaller object may still come', async (t) => {
   t.equal(rows.upsert(facts('b', 'x'.repeat(11))), 'refused');
   t.equal(rows.upsert(facts('d', 'é'.repeat(6))), 'refused', 'bytes, not characters');
   t.equal(rows.upsert(facts('c', 'x'.repeat(10))), 'created');
-  t.equal(rows.upsert(facts('a', 'x'.repeat(200))), 'updated', 'known objects may grow beyond it');
-  t.match([target.shortage, target.bytes, target.room], ['maxBytes', 210, 0]);
+  t.match([target.shortage, target.bytes, target.room], ['maxBytes', 100, 0]);
   target.limits = { maxBytes: 1_000 };
   t.equal(rows.upsert(facts('b', 'x'.repeat(11))), 'created');
   t.equal(rows.upsert(facts('d', 'é'.repeat(6))), 'created');
   t.equal(target.shortage, undefined);
+});
+
+t.test('a known row that would grow beyond the limit of bytes stays as it was', async (t) => {
+  const target = new RowStore().open('shop', 'web');
+  const rows = target.resource('/v1/configmap');
+  target.limits = { maxBytes: 100 };
+  const put = (payload: string, resourceVersion: string) => rows.upsert({ ...facts('a', payload), resourceVersion });
+  for (const uid of ['a', 'b']) rows.upsert(facts(uid, 'x'.repeat(40)));
+  t.equal(put('x'.repeat(60), '2'), 'updated');
+  const list = rows.beginList();
+  t.equal(put('y'.repeat(61), '3'), 'refused');
+  t.match(rows.get('shop', 'a'), { payload: 'x'.repeat(60), resourceVersion: '3' }, 'no older than what was seen, for whoever compares');
+  t.match([target.shortage, target.refused.count, target.bytes, target.count], ['maxBytes', 1, 100, 2]);
+  rows.upsert(facts('b', 'x'.repeat(40)));
+  t.equal(await rows.completeList(list), 0, 'it exists');
+  t.equal(put('é'.repeat(30), '4'), 'updated', 'as large as before');
+  t.equal(target.shortage, undefined);
+  t.equal(put('é'.repeat(31), '5'), 'refused', 'bytes, not characters');
+  t.equal(put('é'.repeat(30), '6'), 'unchanged');
+  t.equal(target.shortage, undefined, 'the object is what its row says again');
+
+  target.limits = { maxBytes: 10 };
+  t.equal(put('z'.repeat(50), '7'), 'updated', 'what shrinks is taken beyond any limit');
+  const beta = target.resource('/v1beta1/configmap');
+  t.equal(beta.upsert(facts('a', 'w'.repeat(51))), 'refused', 'what another resource says of it is measured by what is known');
+  t.equal(beta.upsert(facts('a', 'w'.repeat(50))), 'created');
 });
 
 t.test('limits hold for all resources of a target together', async (t) => {
@@ -110,12 +135,15 @@ t.test('when memory is scarce the largest target alone takes nothing new; when i
   for (const uid of ['a', 'b']) of(large).upsert(facts(uid));
   memory.level = 'scarce';
   t.equal(of(large).upsert(facts('c')), 'refused');
-  t.equal(of(large).upsert(facts('a', 'a2')), 'updated');
+  t.equal(of(large).upsert(facts('a', 'A')), 'updated');
+  t.equal(of(large).upsert(facts('a', 'a2')), 'refused', 'known rows do not grow either');
+  t.equal(of(small).upsert(facts('a', 'a2')), 'updated');
   t.equal(of(small).upsert(facts('b')), 'created');
   t.match([large.shortage, large.room, small.shortage], ['memory', 0, undefined]);
   memory.level = 'full';
   t.equal(of(small).upsert(facts('c')), 'refused');
-  t.equal(of(small).upsert(facts('a', 'a2')), 'updated');
+  t.equal(of(small).upsert(facts('a', 'A2')), 'updated');
+  t.equal(of(small).upsert(facts('a', 'a22')), 'refused');
   memory.level = 'scarce';
   store.close('b', 'large');
   t.equal(of(small).upsert(facts('d')), 'refused', 'then another one is the largest');
@@ -153,6 +181,11 @@ t.test('what was refused is listed again when there is room, ever more seldom wh
   for (let index = 0; index < 20; index++) rows.upsert(facts(`u${index}`));
   t.equal(listsUntil(4_602, 5_602), 0);
   t.strictSame(told, ['maxRows', undefined], 'complete again');
+
+  target.limits = { maxBytes: target.bytes + 100 };
+  rows.upsert(facts('u1', 'x'.repeat(200)));
+  const inVain = listsUntil(6_000, 9_600);
+  t.ok(inVain > 3 && inVain < 15, `room for a row of the usual size is none for a larger one: ${inVain} lists in an hour`);
 });
 
 t.test('a runaway target does not end a process with a small heap, and grows again when rows left', async (t) => {

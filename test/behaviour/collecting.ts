@@ -27,8 +27,8 @@ export interface Collecting {
   payloads(namespace: string, name: string): { attributes: Record<string, unknown>; [field: string]: unknown }[];
   /** Waits until these and no other rows are there. */
   untilNames(namespace: string, name: string, wanted: readonly string[]): Promise<void>;
-  /** Waits for `Ready` with this status and reason and gives its message. */
-  untilReady(namespace: string, name: string, wanted: string): Promise<string>;
+  /** Waits until what the target now asks for is `Ready` with this status and reason, and such a message, which it gives. */
+  untilReady(namespace: string, name: string, wanted: string, message?: RegExp): Promise<string>;
 }
 
 export async function startCollecting(t: Test, settings: Partial<ControllerSettings> = {}): Promise<Collecting> {
@@ -89,11 +89,13 @@ export function collecting(cluster: Cluster, controller: Controller): Collecting
         return true;
       }, { what: `rows of ${namespace}/${name}` });
     },
-    untilReady: (namespace, name, wanted) =>
+    untilReady: (namespace, name, wanted, message = /^/) =>
       eventually(async () => {
-        const ready = (await target(namespace, name)).status?.conditions?.find(({ type }) => type === 'Ready');
-        if (`${ready?.status} ${ready?.reason}` !== wanted) throw new Error(JSON.stringify(ready));
-        return ready?.message;
+        const { metadata, status } = await target(namespace, name);
+        const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+        const isOfNow = ready?.observedGeneration === metadata.generation;
+        if (!isOfNow || `${ready.status} ${ready.reason}` !== wanted || !message.test(ready.message)) throw new Error(`generation ${metadata.generation}: ${JSON.stringify(ready)}`);
+        return ready.message;
       }, { what: `${namespace}/${name} Ready=${wanted}` }),
   };
 }

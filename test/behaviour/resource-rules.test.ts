@@ -55,7 +55,7 @@ t.test('each rule selects of its kind, by labels, expressions and policies', { b
     ]),
   );
   await untilNames(shop, 'several', [`${shop}/m1`, `${shop}/s2`, `${shop}/r2`]);
-  t.equal(await untilReady(shop, 'several', 'True Collecting'), 'collecting configmaps, services, roles.rbac.authorization.k8s.io from 1 namespace(s)');
+  await untilReady(shop, 'several', 'True Collecting', /^collecting configmaps, services, roles\.rbac\.authorization\.k8s\.io from 1 namespace\(s\)$/);
   const rows = Object.fromEntries(payloads(shop, 'several').map((row) => [row['name'], row]));
   t.match(rows['m1'], { version: 'v1', kind: 'ConfigMap', attributes: { app: 'cart' } });
   t.match(rows['s2'], { version: 'v1', kind: 'Service', attributes: { app: 'search' } });
@@ -92,7 +92,6 @@ t.test('a rule that comes, changes or goes moves the rows of its kind, and no ot
   await untilNames(shop, 'several', [`${shop}/r1`]);
   t.strictSame(moves.toSorted(), ['-ConfigMap/m1', '-ConfigMap/m2'], 'what is not collected any more leaves, suspended or not');
   await apply(kollectObject('KollectTarget', shop, 'several', { profileRef: 'any' }));
-  await cluster.kubectl(['patch', 'kollecttarget', 'several', '-n', shop, '--type=json', '-p', '[{"op":"remove","path":"/spec/resourceRules"}]']);
   await untilNames(shop, 'several', [`${shop}/m1`, `${shop}/m2`]);
 });
 
@@ -104,27 +103,27 @@ t.test('a kind that is not served says so, and goes with its definition, while t
     metadata: { name: 'carts.shop.example' },
     spec: { group: 'shop.example', scope: 'Namespaced', names: { kind: 'Cart', plural: 'carts' }, versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } }] },
   };
-  const define = async (): Promise<void> => {
-    await apply(definition);
-    await cluster.kubectl(['wait', '--for=condition=Established', 'crd/carts.shop.example', '--timeout=30s']);
-  };
   const cart = { apiVersion: 'shop.example/v1', kind: 'Cart', metadata: { name: 'c1', namespace: shop } };
+  /** Created as soon as the API server serves the kind, which is a moment after the definition is established. */
+  const defineAndApplyCart = async (): Promise<void> => {
+    await apply(definition);
+    await eventually(() => apply(cart).then(() => true), { what: 'a cart' });
+  };
   await apply(targetOf(shop, [{ gvk: { group: 'shop.example', version: 'v1', kind: 'Cart' } }, { gvk: maps, matchLabels: { app: 'cart' } }]));
-  t.match(await untilReady(shop, 'several', 'False InformerRegistrationFailed'), /knows no Cart in shop.example\/v1/);
+  await untilReady(shop, 'several', 'False InformerRegistrationFailed', /knows no Cart in shop.example\/v1/);
   await untilNames(shop, 'several', [`${shop}/m1`]);
   await eventually(async () => (await target(shop, 'several')).status?.collectedCount === 1, { what: 'the count of what is collected' });
 
-  await define();
-  await apply(cart);
+  await defineAndApplyCart();
   await untilNames(shop, 'several', [`${shop}/c1`, `${shop}/m1`]);
   await untilReady(shop, 'several', 'True Collecting');
   const moves = movesOf(shop);
   await remove('crd', 'carts.shop.example');
   await untilNames(shop, 'several', [`${shop}/m1`]);
-  t.match(await untilReady(shop, 'several', 'False InformerRegistrationFailed'), /no CustomResourceDefinition of Cart in shop.example/);
+  await untilReady(shop, 'several', 'False InformerRegistrationFailed', /no CustomResourceDefinition of Cart in shop.example/);
   await apply(configMap(shop, 'm1', { labels: { app: 'cart', more: 'yes' }, data: { size: '5' } }));
-  await define();
-  await apply(cart);
+  await eventually(() => moves.length === 2, { what: 'the change of another kind meanwhile' });
+  await defineAndApplyCart();
   await untilNames(shop, 'several', [`${shop}/c1`, `${shop}/m1`]);
   await untilReady(shop, 'several', 'True Collecting');
   t.strictSame(moves, ['-Cart/c1', '~ConfigMap/m1', '+Cart/c1']);
@@ -146,7 +145,7 @@ t.test('a scope judges each kind', { buffered: true }, async (t) => {
   t.match(await untilReady(shop, 'several', 'False QuotaExceeded'), /4 of at most 4 rows, and 1 object\(s\) are left out/, 'limits are of the whole target');
   await remove('service', 's3', shop);
   await remove('service', 's2', shop);
-  t.equal(running.names(shop, 'several').filter((name) => name.includes('/s')).length, 1);
+  await untilNames(shop, 'several', [`${shop}/m1`, `${shop}/m2`, `${shop}/s1`]);
 });
 
 t.test('a kind that the profile may not read stands alone', { buffered: true }, async (t) => {
@@ -174,7 +173,7 @@ t.test('an object that is served in two versions is one row', { buffered: true }
   await apply(scaler(1), targetOf(shop, [gvk('v2'), { ...gvk('v1'), matchPolicy: 'object.spec.minReplicas < 5' }]));
   await untilReady(shop, 'several', 'True Collecting');
   const versions = (): unknown[] => payloads(shop, 'several').map(({ version, attributes }) => `${version} ${attributes['app']}`);
-  t.strictSame(versions(), ['v1 n1']);
+  await eventually(() => versions().join() === 'v1 n1', { what: 'the row' });
   await apply(scaler(5));
   await eventually(() => versions().join() === 'v2 n5', { what: 'the row of the other version' });
   await apply(scaler(2));
@@ -205,7 +204,7 @@ t.test('a cluster target, with kinds in namespaces and without', { buffered: tru
   );
   const wanted = [`/${shop}`, `/${pay}`, `${shop}/s1`, `${pay}/s1`, `${pay}/m1`, `${pay}/m2`];
   await untilNames('', 'several', wanted);
-  t.equal(await untilReady('', 'several', 'True Collecting'), 'collecting namespaces, services, configmaps from 2 namespace(s)');
+  await untilReady('', 'several', 'True Collecting', /^collecting namespaces, services, configmaps from 2 namespace\(s\)$/);
   await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: shop, labels: { pair, tier: 'back' } } });
   await untilNames('', 'several', [...wanted, `${shop}/m1`, `${shop}/m2`]);
   await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: pay, labels: { tier: 'back' } } });

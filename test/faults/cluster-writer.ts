@@ -2,22 +2,11 @@ import { writeFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { KubeApiError, type KubeClient } from '../../shared/kube/client.ts';
 import { eventually } from '../servers/eventually.ts';
+import { defineGateways, definitionPath, gatewayPath } from './gateways.ts';
 import { Deck, type Random } from './random.ts';
 
-export const gatewayPath = (namespace?: string): string => `/apis/shop.example/v1${namespace === undefined ? '' : `/namespaces/${namespace}`}/gateways`;
 export const mapPath = (namespace?: string): string => `/api/v1${namespace === undefined ? '' : `/namespaces/${namespace}`}/configmaps`;
-const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const rbac = '/apis/rbac.authorization.k8s.io/v1';
-
-const definition = {
-  metadata: { name: 'gateways.shop.example' },
-  spec: {
-    group: 'shop.example',
-    scope: 'Namespaced',
-    names: { kind: 'Gateway', plural: 'gateways' },
-    versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } }],
-  },
-};
 
 export interface WriterOptions {
   admin: KubeClient;
@@ -203,17 +192,14 @@ export class ClusterWriter {
     this.#isDefined = false;
     for (const object of this.#objects.filter(({ path }) => path === gatewayPath)) this.#objects.splice(this.#objects.indexOf(object), 1);
     const { admin } = this.#options;
-    await admin.delete(`${definitions}/${definition.metadata.name}`);
-    await eventually(() => admin.get(`${definitions}/${definition.metadata.name}`).then(() => false, isNotFound), { what: 'the end of the definition' });
+    await admin.delete(definitionPath);
+    await eventually(() => admin.get(definitionPath).then(() => false, isNotFound), { what: 'the end of the definition' });
     this.#note('delete the definition');
   }
 
   async #define(): Promise<void> {
     const { admin, namespaces } = this.#options;
-    await admin.create(definitions, definition);
-    // Established is not enough: the API server begins to serve it a moment later.
-    const probe = { apiVersion: 'shop.example/v1', kind: 'Gateway', metadata: { name: 'probe' } };
-    await eventually(() => admin.create(gatewayPath(namespaces[0]), probe, { dryRun: 'All' }), { what: 'the definition' });
+    await defineGateways(admin, namespaces[0]!);
     this.#isDefined = true;
     this.#note('create the definition');
   }

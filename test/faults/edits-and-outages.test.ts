@@ -7,6 +7,7 @@ import { installCrds } from '../kollect/installation.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 import { startPostgres } from '../servers/postgres/index.ts';
+import { defineGateways, gatewayPath } from './gateways.ts';
 import { proxiedKubeconfig } from './proxied-kubeconfig.ts';
 import { isList, WatchProxy } from './watch-proxy.ts';
 
@@ -50,7 +51,7 @@ async function forEach(count: number, work: (index: number) => Promise<unknown>)
   await Promise.all(Array.from({ length: 6 }, worker));
 }
 
-async function controllerBehindProxy(t: Test): Promise<{ proxy: WatchProxy; controller: Controller; leaves: string[]; lists: (path: RegExp) => number }> {
+async function controllerBehindProxy(t: Test): Promise<{ proxy: WatchProxy; controller: Controller; leaves: string[]; lists: (path: RegExp, code?: number) => number }> {
   const proxy = new WatchProxy({ url: cluster.url, ca: cluster.caPem });
   const kubeconfig = proxiedKubeconfig(cluster, await proxy.start(), { token: cluster.adminToken });
   const controller = await startController(t, cluster, { kubeconfig, pace: { backfillDelayMs, reviewAgeMs: 1_000, watch: { longestBackoffMs: 1_000 } } });
@@ -63,7 +64,9 @@ async function controllerBehindProxy(t: Test): Promise<{ proxy: WatchProxy; cont
     opened: () => undefined,
     closed: () => undefined,
   });
-  const lists = (path: RegExp): number => proxy.requests.filter(({ url }) => isList(url) && path.test(url.pathname) && url.searchParams.has('limit') && !url.searchParams.has('continue')).length;
+  // First pages, whatever came of them or with one answer.
+  const lists = (path: RegExp, wanted?: number): number =>
+    proxy.requests.filter(({ url, code }) => isList(url) && path.test(url.pathname) && url.searchParams.has('limit') && !url.searchParams.has('continue') && (wanted === undefined || code === wanted)).length;
   return { proxy, controller, leaves, lists };
 }
 
@@ -105,22 +108,11 @@ t.test(`an attribute added to a profile over ${pods} Pods costs one list and is 
 });
 
 t.test('a kind whose API server is away for a while keeps its rows, and costs few lists', async (t) => {
-  const definition = {
-    metadata: { name: 'gateways.shop.example' },
-    spec: {
-      group: 'shop.example',
-      scope: 'Namespaced',
-      names: { kind: 'Gateway', plural: 'gateways' },
-      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } }],
-    },
-  };
-  await admin.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition);
   await pipeline('gates', { group: 'shop.example', version: 'v1', kind: 'Gateway' }, [{ name: 'value', path: '$.data.value' }]);
-  const gateways = '/apis/shop.example/v1/namespaces/gates/gateways';
+  await defineGateways(admin, 'gates');
   const write = (name: string, value: string): Promise<unknown> =>
-    admin.patch(`${gateways}/${name}`, { type: 'apply', query: { fieldManager: 'test', force: true }, body: { apiVersion: 'shop.example/v1', kind: 'Gateway', metadata: { name }, data: { value } } });
-  await eventually(() => write('g0', '0'), { what: 'the definition' });
-  for (let index = 1; index < 30; index++) await write(`g${index}`, '0');
+    admin.patch(`${gatewayPath('gates')}/${name}`, { type: 'apply', query: { fieldManager: 'test', force: true }, body: { apiVersion: 'shop.example/v1', kind: 'Gateway', metadata: { name }, data: { value } } });
+  for (let index = 0; index < 30; index++) await write(`g${index}`, '0');
   const { proxy, controller, leaves, lists } = await controllerBehindProxy(t);
   const values = (): string => [...(controller.rows.get('gates', 'target')?.rows() ?? [])].map(({ payload }) => JSON.parse(payload).attributes.value as string).sort().join(' ');
   const shows = (expected: string): Promise<unknown> =>
@@ -148,11 +140,12 @@ t.test('a kind whose API server is away for a while keeps its rows, and costs fe
     t.ok(during - before <= refused, 'and none that was not refused');
   }
 
-  const before = lists(path);
+  const before = lists(path, 200);
   await cluster.apiserver.restart();
-  await write('g2', '1');
+  await eventually(() => write('g2', '1'), { what: 'a write after the restart' });
   await shows([zeros(27), '1 1 1'].join(' '));
-  t.ok(lists(path) - before <= 2, `${lists(path) - before} lists after a restart of the API server`);
+  const answered = lists(path, 200) - before;
+  t.ok(answered <= 2, `${answered} lists after a restart of the API server`);
   t.strictSame(leaves, [], 'no row left');
 });
 
@@ -171,14 +164,16 @@ t.test('a thousand namespaces that are labelled together cost a handful of lists
   const count = (name: string): number => controller.rows.get('tenants', name)?.count ?? 0;
   const have = (wanted: number): Promise<unknown> => eventually(() => count('first') === wanted && count('second') === wanted, { timeoutMs: patienceMs, what: `${wanted} rows` });
   await have(10);
-  const path = /\/configmaps$/;
-  const before = lists(path);
+  // The last namespaces to come may be listed one by one, up to eight of them.
+  const rounds = (): number => lists(/^\/api\/v1\/configmaps$/) + Math.ceil(lists(/\/namespaces\/[^/]+\/configmaps$/) / 8);
+  const before = rounds();
   const started = performance.now();
   await forEach(namespaces, (index) => admin.patch(`/api/v1/namespaces/${nameOf(index)}`, { type: 'merge', body: { metadata: { labels: { team: 'shop' } } } }));
   const labelledMs = performance.now() - started;
   await have(namespaces);
-  t.comment(`${lists(path) - before} lists for namespaces labelled within ${Math.round(labelledMs)} ms`);
-  // One for each backfill delay that labelling takes, at most, and the two that its ends may need.
-  t.ok(lists(path) - before <= 2 + labelledMs / (0.75 * backfillDelayMs), `${lists(path) - before} lists`);
+  const collectedMs = performance.now() - started;
+  t.comment(`${rounds() - before} rounds of lists for namespaces labelled within ${Math.round(labelledMs)} ms and collected within ${Math.round(collectedMs)} ms`);
+  // One for each backfill delay until all is there, at most, and the two that its ends may need.
+  t.ok(rounds() - before <= 2 + collectedMs / (0.75 * backfillDelayMs), `${rounds() - before} rounds of lists`);
   t.strictSame(leaves, [], 'no row left');
 });

@@ -16,7 +16,8 @@ import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 import { startPostgres } from '../servers/postgres/index.ts';
 import { Chaos } from './chaos.ts';
-import { ClusterWriter, gatewayPath, mapPath } from './cluster-writer.ts';
+import { ClusterWriter, mapPath } from './cluster-writer.ts';
+import { gatewayPath } from './gateways.ts';
 import { proxiedKubeconfig } from './proxied-kubeconfig.ts';
 import { Random } from './random.ts';
 import { isList, WatchProxy } from './watch-proxy.ts';
@@ -197,7 +198,7 @@ t.test(`rows equal the cluster after ${wantedFaults} faults, and none leaves wit
     await pause(30);
   }
   chaos.end();
-  await equal('rows that equal the cluster without a new list');
+  await equal('rows that equal the cluster after interruptions');
   await writer.sentinel('sentinel');
   await equal('rows that follow a last change');
   const calmMs = performance.now() - started - stormMs;

@@ -65,8 +65,8 @@ export class WatchProxy {
   readonly #upstream: { url: string; ca: string };
   readonly #disturber: Disturber | undefined;
   readonly #server = createServer((request, response) => void this.#serve(request, response));
-  /** Requests seen, newest last. */
-  readonly requests: { url: URL; headers: IncomingMessage['headers'] }[] = [];
+  /** Requests seen, newest last, and the status of those that are answered. */
+  readonly requests: { url: URL; headers: IncomingMessage['headers']; code?: number }[] = [];
 
   constructor(upstream: { url: string; ca: string }, disturber?: Disturber) {
     this.#upstream = upstream;
@@ -100,7 +100,8 @@ export class WatchProxy {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.#upstream.url);
-    this.requests.push({ url, headers: request.headers });
+    const seen: WatchProxy['requests'][number] = { url, headers: request.headers };
+    this.requests.push(seen);
     const index = this.#rules.findIndex((rule) => rule.match(url));
     const rule = this.#rules[index];
     if (rule && (rule.times = (rule.times ?? 1) - 1) <= 0) this.#rules.splice(index, 1);
@@ -110,6 +111,7 @@ export class WatchProxy {
     if (fault?.kind === 'close' || fault?.kind === 'status') {
       struck();
       const { code, headers } = fault.kind === 'status' ? fault : { code: 200, headers: {} };
+      seen.code = code;
       response.writeHead(code, { 'content-type': 'application/json', ...headers });
       response.end(fault.kind === 'close' ? fault.text : JSON.stringify(fault.body ?? { kind: 'Status', status: 'Failure', code, reason: reasons[code] ?? '', message: `injected ${code}` }));
       return;
@@ -125,7 +127,8 @@ export class WatchProxy {
     // What is broken has another length.
     const headers = { ...answer.headers };
     if (fault) delete headers['content-length'];
-    response.writeHead(answer.statusCode ?? 502, headers);
+    seen.code = answer.statusCode ?? 502;
+    response.writeHead(seen.code, headers);
     response.flushHeaders();
     const endsAfterMs = fault && 'endsAfterMs' in fault ? fault.endsAfterMs : undefined;
     const timer = endsAfterMs === undefined ? undefined : setTimeout(fail, endsAfterMs);

@@ -1,5 +1,6 @@
 import { annotations, labels } from '../../shared/api/annotations.ts';
-import { gvkKey, isSameGvk } from '../../shared/api/gvk.ts';
+import { collectedKinds } from '../../shared/api/collected-kinds.ts';
+import type { LooseGvk } from '../../shared/api/gvk.ts';
 import type { KollectTargetSpec } from '../../shared/api/kollect-target.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { matchesSelector } from '../../shared/api/label-selector.ts';
@@ -69,23 +70,13 @@ export interface KindSelection {
   spec: CollectionSpec;
 }
 
-/**
- * The kinds that a target collects, each with what selects its objects: those of its rules, or else that of its profile. Kinds that are spelled
- * like that of the profile are taken to be it.
- *
- * @example selectionByKind({ resourceRules: [podRule, jobRule, otherPodRule] }, deployments) // Pods with two rules, Jobs with one
- */
-export function selectionByKind(spec: CollectionSpec, ofProfile: GroupVersionKind | undefined): KindSelection[] {
+/** The kinds that a target collects, each with what selects its objects. */
+export function selectionByKind(spec: CollectionSpec, ofProfile: LooseGvk | undefined): KindSelection[] {
   const { resourceRules, names, labelSelector, suspend: _suspend, limits: _limits, ...everywhere } = spec;
-  if (!resourceRules?.length) return ofProfile ? [{ gvk: ofProfile, spec: { ...everywhere, names, labelSelector } }] : [];
-  return Map.groupBy(resourceRules, ({ gvk }) => gvkKey(gvk))
-    .values()
-    .map((rules) => {
-      const { group = '', version, kind } = rules[0]!.gvk;
-      const gvk = ofProfile && isSameGvk(ofProfile, rules[0]!.gvk) ? ofProfile : { group: group.toLowerCase() === 'core' ? '' : group, version, kind };
-      return { gvk, spec: { ...everywhere, resourceRules: rules } };
-    })
-    .toArray();
+  return collectedKinds(resourceRules, ofProfile).map(({ gvk, rules }) => ({
+    gvk,
+    spec: rules.length === 0 ? { ...everywhere, names, labelSelector } : { ...everywhere, resourceRules: rules },
+  }));
 }
 
 /** Whether a target wants an object of its kind. The namespace gate is apart: it changes with the cluster, this changes with the spec. */

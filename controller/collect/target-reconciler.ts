@@ -5,7 +5,7 @@ import type { LooseGvk } from '../../shared/api/gvk.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { KollectError } from '../../shared/errors.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
-import type { Discovery, GroupVersionKind } from '../../shared/kube/discovery.ts';
+import type { Discovery } from '../../shared/kube/discovery.ts';
 import type { EventRecorder } from '../../shared/kube/events.ts';
 import { addFinalizer, removeFinalizer } from '../../shared/kube/finalizers.ts';
 import type { ObjectCache } from '../../shared/kube/object-cache.ts';
@@ -188,9 +188,8 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
 }
 
 /** Kind of a profile that nobody may have checked yet. */
-function targetGvkOf({ spec }: KubeObject): GroupVersionKind | undefined {
-  const { group = '', version, kind } = ((spec as { targetGVK?: LooseGvk } | undefined)?.targetGVK ?? {}) as LooseGvk;
-  return version === undefined || kind === undefined ? undefined : { group, version, kind };
+function targetGvkOf({ spec }: KubeObject): LooseGvk | undefined {
+  return (spec as { targetGVK?: LooseGvk | null } | undefined)?.targetGVK ?? undefined;
 }
 
 function keyOf(object: KubeObject): string {

@@ -48,3 +48,45 @@ t.test('namespaces beyond counting are one question', async (t) => {
   t.same(ofProfile(2), [['n0', 'n1']]);
   t.same(ofProfile(51), ['cluster']);
 });
+
+t.test('every kind that a target collects is asked about: those of its rules, or else that of its profile', async (t) => {
+  const kindsOf = (kind: string, spec: object, old?: object) =>
+    accessQuestions({ kind, object: objectOf(kind, spec), namespace: 'team-a', old: old && objectOf(kind, old) }, objectLookups([objectOf('KollectProfile', profileSpec(['$.a']), { name: 'p' }) as KubeObject])).map(({ field, resource, namespaces }) => [field, 'kind' in resource && resource.kind.kind, namespaces]);
+  const maps = { gvk: { group: 'Core', version: 'v1', kind: 'ConfigMap' } };
+  const nodes = { gvk: { version: 'v1', kind: 'Node' } };
+  const deployments = { gvk: { group: 'apps', version: 'v1', kind: 'Deployment' } };
+  const forms = [
+    ['KollectTarget', { profileRef: 'p' }, []],
+    ['KollectClusterTarget', { profileRef: { name: 'p', namespace: 'team-a' }, namespaceSelector: { matchLabels: { a: 'b' } } }, 'cluster'],
+  ] as const;
+  for (const [kind, spec, where] of forms) {
+    const [first, second] = ['spec.resourceRules[0].gvk', 'spec.resourceRules[1].gvk'];
+    const both = { ...spec, resourceRules: [maps, nodes, maps] };
+    t.strictSame(kindsOf(kind, both), [[first, 'ConfigMap', where], [second, 'Node', where]], 'each once, and not that of the profile');
+    t.strictSame(kindsOf(kind, { ...spec, resourceRules: [{ matchLabels: { a: 'b' } }, maps] }), [[first, 'Deployment', where], [second, 'ConfigMap', where]], 'a rule without a kind is about that of the profile');
+    t.strictSame(kindsOf(kind, both, { ...spec, resourceRules: [maps] }), [[second, 'Node', where]], 'a kind more');
+    t.strictSame(kindsOf(kind, both, spec), [[first, 'ConfigMap', where], [second, 'Node', where]], 'rules for the first time');
+    t.strictSame(kindsOf(kind, { ...spec, resourceRules: [deployments] }, spec), [], 'the same kind by a rule');
+    t.strictSame(kindsOf(kind, { ...spec, resourceRules: [maps] }, both), [], 'a kind less');
+  }
+  t.strictSame(kindsOf('KollectTarget', { profileRef: 'p', includedNamespaces: ['n1', 'n2'], resourceRules: [maps] }, { profileRef: 'p', includedNamespaces: ['n1'], resourceRules: [maps] }), [['spec.resourceRules[0].gvk', 'ConfigMap', ['n2']]], 'a namespace more');
+  t.strictSame(kindsOf('KollectTarget', { profileRef: 'missing', resourceRules: [nodes] }), [['spec.resourceRules[0].gvk', 'Node', []]], 'a kind that is known without the profile');
+});
+
+t.test('the writer of a profile is asked about the kinds that its targets name', async (t) => {
+  const profile = objectOf('KollectProfile', profileSpec(['$.a']), { name: 'p' });
+  const asked = (...specs: object[]) => {
+    const targets = specs.map((spec, index) => objectOf('KollectTarget', { profileRef: 'p', ...spec }, { name: `t${index}` }) as KubeObject);
+    const rollup = objectOf('KollectClusterTarget', { profileRef: { name: 'p', namespace: 'team-a' }, namespaceSelector: { matchLabels: { a: 'b' } }, resourceRules: [rule('Node')] }) as KubeObject;
+    return accessQuestions({ kind: 'KollectProfile', object: profile, namespace: 'team-a', old: objectOf('KollectProfile', profileSpec(['$.b']), { name: 'p' }) }, objectLookups([...targets, rollup]))
+      .map(({ field, resource, namespaces }) => `${field} ${'kind' in resource ? resource.kind.kind : `${resource.group}/${resource.plural}`} ${namespaces}`)
+      .sort();
+  };
+  const rule = (kind: string) => ({ gvk: { version: 'v1', kind } });
+  t.strictSame(asked(), ['spec Node cluster']);
+  t.strictSame(asked({ includedNamespaces: ['n1'] }, { includedNamespaces: ['n2'], resourceRules: [rule('Pod')] }, { includedNamespaces: ['n3'], resourceRules: [rule('Pod')] }), ['spec Node cluster', 'spec Pod n2,n3', 'spec.targetGVK Deployment n1']);
+  const kinds = (count: number, from = 0) => ({ resourceRules: Array.from({ length: count }, (_, index) => rule(`K${from + index}`)) });
+  t.equal(asked(kinds(99)).length, 100);
+  t.strictSame(asked(kinds(99), kinds(1, 99)), ['spec */* cluster'], 'kinds beyond counting are one question');
+  t.ok(asked(...Array.from({ length: 1_001 }, () => ({})), { includedNamespaces: ['n1'], resourceRules: [rule('Pod')] }).includes('spec Pod cluster'), 'of targets beyond counting the kinds are asked about');
+});

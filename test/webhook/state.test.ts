@@ -165,6 +165,7 @@ t.test('who writes an object must be allowed what Kollect will read for it', asy
     objectOf('KollectProfile', profileSpec(['$.metadata.name'], { targetGVK: { version: 'v1', kind: 'Namespace' } }), { name: 'namespaces' }),
     objectOf('KollectProfile', profileSpec(['$.metadata.name'], { targetGVK: { group: 'example.com', version: 'v1', kind: 'Widget' } }), { name: 'widgets' }),
     objectOf('KollectTarget', { profileRef: 'shared', includedNamespaces: ['team-b'] }, { name: 'reaches-out' }),
+    objectOf('KollectTarget', { profileRef: 'ruled', includedNamespaces: ['team-b'], resourceRules: [{ gvk: { version: 'v1', kind: 'ConfigMap' } }] }, { name: 'reaches-further' }),
   );
   const { watched, review, proxy, metrics } = await webhook(t);
   await watched.synced;
@@ -195,6 +196,17 @@ t.test('who writes an object must be allowed what Kollect will read for it', asy
   await asks('a namespace more', { object: target({ profileRef: 'deployments', includedNamespaces: ['team-b', 'default', 'kube-public'] }), old: target({ profileRef: 'deployments', includedNamespaces: ['default'] }) }, { field: 'spec.includedNamespaces', says: /in the namespace "kube-public"/ });
   await asks('fewer namespaces', { object: target({ profileRef: 'deployments', includedNamespaces: ['default'] }), old: target({ profileRef: 'deployments', includedNamespaces: ['default', 'kube-public'] }) }, undefined);
   await asks('a cluster-scoped kind', { object: target({ profileRef: 'namespaces' }) }, { field: 'spec.profileRef', says: /list namespaces on the whole cluster/ });
+  const rule = (kind: string, group = '') => ({ gvk: { group, version: 'v1', kind } });
+  const ruled = (...resourceRules: object[]) => target({ profileRef: 'deployments', includedNamespaces: ['team-b'], resourceRules });
+  await asks('a kind of a rule that jane may read', { object: ruled(rule('Deployment', 'apps')) }, undefined);
+  await asks('a kind of a rule that jane may not read', { object: ruled(rule('Deployment', 'apps'), rule('ConfigMap')) }, { field: 'spec.resourceRules[1].gvk', says: /may not list configmaps in the namespace "team-b"/ });
+  await asks('a kind of a rule, in its own namespace', { object: target({ profileRef: 'deployments', resourceRules: [rule('ConfigMap')] }) }, undefined);
+  await asks('a cluster-scoped kind of a rule', { object: target({ profileRef: 'deployments', resourceRules: [rule('ClusterRole', 'rbac.authorization.k8s.io')] }) }, { field: 'spec.resourceRules[0].gvk', says: /list clusterroles\.rbac\.authorization\.k8s\.io on the whole cluster/ });
+  await asks('a kind of a rule more', { object: ruled(rule('ConfigMap'), rule('Pod')), old: ruled(rule('ConfigMap')) }, { field: 'spec.resourceRules[1].gvk', says: /list pods in/ });
+  await asks('a kind of a rule as before', { object: ruled(rule('ConfigMap')), old: ruled(rule('ConfigMap'), rule('Pod')) }, undefined);
+  const everywhere = (...resourceRules: object[]) => objectOf('KollectClusterTarget', { profileRef: { name: 'deployments', namespace: 'team-a' }, namespaceSelector: { matchLabels: { a: 'b' } }, includedNamespaces: ['team-b'], resourceRules });
+  await asks('a cluster target of a kind that jane may read', { object: everywhere(rule('Deployment', 'apps')) }, undefined);
+  await asks('a cluster target of a kind that jane may not read', { object: everywhere(rule('Deployment', 'apps'), rule('Node')) }, { field: 'spec.resourceRules[1].gvk', says: /list nodes on the whole cluster/ });
   await asks('a kind that is not served, in its own namespace', { object: target({ profileRef: 'widgets' }) }, { field: 'spec.profileRef', says: /does not serve example\.com\/v1 Widget yet/ });
   await asks('a kind that is not served, elsewhere', { object: target({ profileRef: 'widgets', includedNamespaces: ['team-b'] }) }, { field: 'spec.includedNamespaces', says: /does not serve example\.com\/v1 Widget yet/ });
   await asks('a profile that is missing', { object: target({ profileRef: 'shared', namespaceSelector: {} }) }, undefined);
@@ -202,6 +214,7 @@ t.test('who writes an object must be allowed what Kollect will read for it', asy
   const secrets = profileSpec(['$.metadata.name'], { targetGVK: { version: 'v1', kind: 'Secret' } });
   await asks('a profile of another kind', { object: objectOf('KollectProfile', secrets, { name: 'shared' }), old: objectOf('KollectProfile', profileSpec(['$.metadata.name']), { name: 'shared' }) }, { field: 'spec.targetGVK', says: /list secrets in the namespace "team-b"/ });
   await asks('more of the same kind', { object: objectOf('KollectProfile', profileSpec(['$.metadata.name', '$.spec']), { name: 'shared' }), old: objectOf('KollectProfile', profileSpec(['$.metadata.name']), { name: 'shared' }), user: 'john' }, { field: 'spec.targetGVK', says: /"john" may not list deployments\.apps/ });
+  await asks('a profile whose targets name another kind', { object: objectOf('KollectProfile', profileSpec(['$.data']), { name: 'ruled' }), old: objectOf('KollectProfile', profileSpec(['$.metadata.name']), { name: 'ruled' }) }, { field: 'spec', says: /list configmaps in the namespace "team-b"/ });
   await asks('a profile that no target uses', { object: objectOf('KollectProfile', secrets, { name: 'unused' }) }, undefined);
 
   const rollup = (...databaseSinkRefs: object[]) => objectOf('KollectClusterInventory', { namespaceSelector: {}, exportMinInterval: '30s', databaseSinkRefs });

@@ -1,14 +1,17 @@
 import { isDeepStrictEqual } from 'node:util';
+import { collectedKinds } from '../../api/collected-kinds.ts';
 import { sinkNamespaceOf } from '../../api/kollect-cluster-inventory.ts';
 import type { KollectClusterInventorySpec } from '../../api/kollect-cluster-inventory.ts';
 import type { KollectClusterTargetSpec } from '../../api/kollect-cluster-target.ts';
-import type { GroupVersionKind } from '../../api/meta.ts';
 import { GROUP } from '../../api/group.ts';
+import { gvkKey, isSameGvk } from '../../api/gvk.ts';
+import type { LooseGvk } from '../../api/gvk.ts';
 import { kindByName } from '../../api/kinds.ts';
 import type { KollectTargetSpec } from '../../api/kollect-target.ts';
+import type { GroupVersionKind } from '../../kube/discovery.ts';
 import type { Subject } from '../judge-object.ts';
 import { sinkKinds } from '../lookups.ts';
-import type { Lookups } from '../lookups.ts';
+import type { KnownProfile, Lookups } from '../lookups.ts';
 import type { Loose } from '../rule.ts';
 import { bounding } from './known-scope.ts';
 import { sinkReferences } from './sink-references.ts';
@@ -22,7 +25,7 @@ export interface AccessQuestion {
   field: string;
   verb: 'get' | 'list';
   /** A resource, or a kind of which discovery has to tell the resource. */
-  resource: { group: string; plural: string } | { kind: WholeKind };
+  resource: { group: string; plural: string } | { kind: GroupVersionKind };
   name?: string;
   /**
    * Where the user needs the right: in each of these. `cluster` is everywhere at once, which counts for every namespace as well. With an empty
@@ -31,16 +34,12 @@ export interface AccessQuestion {
   namespaces: readonly string[] | 'cluster';
 }
 
-interface WholeKind {
-  group: string;
-  version: string;
-  kind: string;
-}
-
 /** More namespaces than this are not asked for one by one: whoever collects from so many needs the right on the whole cluster. */
 const maxNamespaces = 50;
-/** Targets of a profile that are looked at; beyond, the right on the whole cluster is needed. */
+/** Targets of a profile whose namespaces are looked at; beyond, the right on the whole cluster is needed. */
 const maxTargets = 1_000;
+/** More kinds than this, of all targets of a profile, are not asked for one by one: the right on everything is needed. */
+const maxKinds = 100;
 
 /**
  * What the writer of an object has to be allowed. On an update only what the old object did not ask for already; nothing when the spec is the same. Both
@@ -74,13 +73,13 @@ function questionsOf({ kind, namespace, name, spec }: { kind: string; namespace:
       return sinksOf(spec as Loose<KollectClusterInventorySpec>);
     case 'KollectTarget': {
       const { profileRef, ...filter } = spec as Loose<KollectTargetSpec>;
-      const collected = profileRef === undefined ? undefined : wholeKind(lookups.profile(namespace, profileRef)?.spec.targetGVK);
-      return collected === undefined ? [] : [{ field: fieldOfReach(filter), verb: 'list', resource: { kind: collected }, namespaces: reach(filter, namespace) }];
+      const profile = profileRef === undefined ? undefined : lookups.profile(namespace, profileRef);
+      return collectionOf(filter, profile, namespace);
     }
     case 'KollectClusterTarget': {
       const { profileRef, ...filter } = spec as Loose<KollectClusterTargetSpec>;
-      const collected = profileRef?.name === undefined ? undefined : wholeKind(lookups.profile(profileRef.namespace ?? '', profileRef.name)?.spec.targetGVK);
-      return collected === undefined ? [] : [{ field: fieldOfReach(filter), verb: 'list', resource: { kind: collected }, namespaces: reach(filter, undefined) }];
+      const profile = profileRef?.name === undefined ? undefined : lookups.profile(profileRef.namespace ?? '', profileRef.name);
+      return collectionOf(filter, profile, undefined);
     }
     case 'KollectProfile':
       return targetsOf(name, namespace, spec, lookups);
@@ -141,8 +140,20 @@ function sinksOf(spec: Loose<KollectClusterInventorySpec>): AccessQuestion[] {
 }
 
 interface Filter {
+  readonly resourceRules?: readonly ({ readonly gvk?: LooseGvk | undefined } | undefined)[] | undefined;
   readonly namespaceSelector?: unknown;
   readonly includedNamespaces?: readonly (string | undefined)[] | undefined;
+}
+
+/** A target collects the kinds of its rules, whatever its profile is written for. */
+function collectionOf(filter: Filter, profile: KnownProfile | undefined, own: string | undefined): AccessQuestion[] {
+  const namespaces = reach(filter, own);
+  return collectedKinds(filter.resourceRules, profile?.spec.targetGVK).map(({ gvk, rules: [first] }) => ({
+    field: first === undefined ? fieldOfReach(filter) : `spec.resourceRules[${filter.resourceRules?.indexOf(first)}].gvk`,
+    verb: 'list',
+    resource: { kind: gvk },
+    namespaces,
+  }));
 }
 
 /** The namespaces that a target collects from, beyond its own; those that it names bound what its selector finds. */
@@ -162,25 +173,28 @@ function fieldOfReach({ includedNamespaces, namespaceSelector }: Filter): string
   return namespaceSelector === undefined ? 'spec.profileRef' : 'spec.namespaceSelector';
 }
 
-/** A profile decides what its targets read, so its writer needs what they reach. */
+/** A profile decides what its targets read, of its own kind or of those that they name, so its writer needs what they reach. */
 function targetsOf(name: string, namespace: string, spec: unknown, lookups: Lookups): AccessQuestion[] {
-  const collected = wholeKind((spec as { targetGVK?: unknown }).targetGVK as Partial<GroupVersionKind>);
-  if (collected === undefined) return [];
-  const reached = new Set<string>();
+  const { targetGVK } = spec as { targetGVK?: LooseGvk };
+  const reached = new Map<string, { gvk: GroupVersionKind; namespaces: Set<string> | 'cluster' }>();
   let count = 0;
-  let isWide = false;
   for (const target of lookups.targetsOf(namespace, name)) {
-    const where = reach(target.spec, target.kind === 'KollectTarget' ? namespace : undefined);
-    if (where !== 'cluster') for (const one of where) reached.add(one);
-    isWide = where === 'cluster' || ++count > maxTargets || reached.size > maxNamespaces;
-    if (isWide) break;
+    const where = ++count > maxTargets ? 'cluster' : reach(target.spec, target.kind === 'KollectTarget' ? namespace : undefined);
+    for (const { gvk } of collectedKinds(target.spec.resourceRules, targetGVK)) {
+      const key = gvkKey(gvk);
+      const known = reached.get(key) ?? { gvk, namespaces: new Set<string>() };
+      known.namespaces = where === 'cluster' || known.namespaces === 'cluster' ? 'cluster' : known.namespaces.union(new Set(where));
+      if (known.namespaces !== 'cluster' && known.namespaces.size > maxNamespaces) known.namespaces = 'cluster';
+      reached.set(key, known);
+    }
+    if (reached.size > maxKinds) return [{ field: 'spec', verb: 'list', resource: { group: '*', plural: '*' }, namespaces: 'cluster' }];
   }
-  if (!isWide && count === 0) return [];
-  return [{ field: 'spec.targetGVK', verb: 'list', resource: { kind: collected }, namespaces: isWide ? 'cluster' : bounded(reached) }];
-}
-
-function wholeKind(gvk: Loose<GroupVersionKind> | undefined): WholeKind | undefined {
-  return gvk?.version === undefined || gvk.kind === undefined ? undefined : { group: gvk.group ?? '', version: gvk.version, kind: gvk.kind };
+  return Array.from(reached.values(), ({ gvk, namespaces }) => ({
+    field: isSameGvk(gvk, targetGVK ?? {}) ? 'spec.targetGVK' : 'spec',
+    verb: 'list',
+    resource: { kind: gvk },
+    namespaces: namespaces === 'cluster' ? namespaces : bounded(namespaces),
+  }));
 }
 
 /** The questions that earlier ones do not answer. */

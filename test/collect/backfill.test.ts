@@ -3,6 +3,7 @@ import { KubeClient } from '../../shared/kube/client.ts';
 import { loadConnection } from '../../shared/kube/config.ts';
 import { isList } from '../faults/watch-proxy.ts';
 import { startCluster } from '../servers/cluster.ts';
+import { eventually } from '../servers/eventually.ts';
 import { collectAs } from './collecting.ts';
 
 const cluster = await startCluster();
@@ -62,6 +63,8 @@ t.test('lists beside the watches are few at a time, and what fails is repeated',
   for (const kind of kinds) await run.synced(`first-${kind}`);
   let running = 0;
   let most = 0;
+  const gate = Promise.withResolvers<void>();
+  t.teardown(() => gate.resolve());
   const isSingleList = (url: URL): boolean => isList(url) && /^\/api\/v1\/namespaces\/[^/]+\/[a-z]+$/.test(url.pathname);
   run.proxy.break({
     match: isSingleList,
@@ -69,11 +72,15 @@ t.test('lists beside the watches are few at a time, and what fails is repeated',
     fault: { kind: 'status', code: 500 },
     before: async () => {
       most = Math.max(most, ++running);
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await gate.promise;
       running--;
     },
   });
   for (const kind of kinds) await run.collect(`late-${kind}`, {}, kind);
+  await eventually(() => running >= 3, { what: 'lists under way' });
+  // Longer than any of the others waits before its list.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  gate.resolve();
   for (const kind of kinds) await run.synced(`late-${kind}`);
   t.equal(most, 3);
 });

@@ -5,6 +5,7 @@ import { InventoryView } from '../../controller/inventory/view.ts';
 import { KollectError } from '../../shared/errors.ts';
 import { SinkGate } from '../../controller/sinks/runtime/sink-gate.ts';
 import { createLogger } from '../../shared/log.ts';
+import { eventually } from '../servers/eventually.ts';
 import { MemoryPlace, MemorySink } from '../sinks/memory.ts';
 
 const facts = (uid: string, payload = uid) => ({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
@@ -45,13 +46,7 @@ function setUp(options: Partial<BindingOptions> = {}) {
   return { store, view, sink, place, binding, synced, turning, equal };
 }
 
-async function until(holds: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!holds()) {
-    if (Date.now() > deadline) throw new Error('did not happen within 10 s');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
+const until = (holds: () => boolean): Promise<unknown> => eventually(holds, { intervalMs: 5 });
 
 t.test('the first pass is complete, the next ones are deltas, and a burst is one of them', async (t) => {
   const { store, place, binding, equal } = setUp();

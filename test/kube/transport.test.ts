@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { textOf, Transport } from '../../shared/kube/transport.ts';
@@ -53,11 +54,11 @@ t.test('silence ends a request, before the answer and within it, unless the body
   const { send } = await open(t, (request, response) => {
     if (request.headers.accept === 'nothing') return;
     response.write('begin ');
-    setTimeout(() => response.end('end'), 300);
+    setTimeout(() => response.end('end'), 2_500);
   });
   await t.rejects(send({ headers: { accept: 'nothing' }, headTimeoutMs: 50 }), { code: 'ETIMEDOUT' });
   await t.rejects(send({ bodyTimeoutMs: 50 }).then(textOf));
-  t.equal(await send({ bodyTimeoutMs: 0, headTimeoutMs: 100 }).then(textOf), 'begin end');
+  t.equal(await send({ bodyTimeoutMs: 0, headTimeoutMs: 2_000 }).then(textOf), 'begin end');
 });
 
 t.test('an aborted request ends at once, whatever it waits for', async (t) => {
@@ -94,14 +95,17 @@ t.test('an answer that breaks off is an error, and an end without an answer too'
 t.test('no more connections than allowed', async (t) => {
   let now = 0;
   let most = 0;
+  const both = Promise.withResolvers<void>();
   const { send } = await open(
     t,
     (_request, response) => {
       most = Math.max(most, ++now);
-      setTimeout(() => {
+      if (now === 2) both.resolve();
+      // None is answered before two are there, and a third one has time to come.
+      void both.promise.then(() => pause(20)).then(() => {
         now--;
         response.end('ok');
-      }, 20);
+      });
     },
     2,
   );

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { WorkQueue } from '../../shared/kube/work-queue.ts';
 import { createLogger } from '../../shared/log.ts';
+import { eventually } from '../servers/eventually.ts';
 
 const logger = createLogger({ level: 'error', format: 'text', name: 'test', write: () => undefined });
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -9,20 +10,24 @@ t.test('one key is worked on by one at a time, and once for many reasons', async
   let running = 0;
   let most = 0;
   let rounds = 0;
+  const gate = Promise.withResolvers<void>();
   const queue = new WorkQueue<string>({
     name: 'test',
     logger,
     reconcile: async () => {
       rounds++;
       most = Math.max(most, ++running);
-      await pause(20);
+      await gate.promise;
+      await pause(0);
       running--;
     },
   });
   for (let index = 0; index < 100; index++) queue.add('a');
-  await pause(5);
+  await eventually(() => running === 1, { intervalMs: 1 });
   for (let index = 0; index < 100; index++) queue.add('a');
-  await pause(100);
+  gate.resolve();
+  await eventually(() => rounds >= 2 && running === 0);
+  await pause(50);
   t.equal(most, 1);
   t.equal(rounds, 2, 'once for what came before, once for what came meanwhile');
   await queue.stop();
@@ -30,18 +35,20 @@ t.test('one key is worked on by one at a time, and once for many reasons', async
 
 t.test('keys do not wait for each other', async (t) => {
   const started: string[] = [];
+  const gate = Promise.withResolvers<void>();
   const queue = new WorkQueue<string>({
     name: 'test',
     logger,
     reconcile: async (key) => {
       started.push(key);
-      await pause(key === 'slow' ? 200 : 0);
+      if (key === 'slow') await gate.promise;
     },
   });
   queue.add('slow');
   queue.add('fast');
-  await pause(50);
+  await eventually(() => started.length === 2);
   t.strictSame(started, ['slow', 'fast']);
+  gate.resolve();
   await queue.stop();
 });
 
@@ -72,7 +79,8 @@ t.test('of two times the earlier one holds, and stop ends all', async (t) => {
   queue.addAfter('a', 10_000);
   queue.addAfter('a', 10);
   queue.addAfter('a', 10_000);
-  await pause(60);
+  await eventually(() => rounds.length > 0);
+  await pause(50);
   t.strictSame(rounds, ['a']);
   queue.addAfter('b', 20);
   await queue.stop();

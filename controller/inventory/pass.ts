@@ -74,7 +74,10 @@ export function planPass(input: PassInput): PassPlan | undefined {
   }
   // Of a target that is awaited, or was never compared, the destination may hold anything.
   const told = uncompared.size === 0 && targets.size === view.targets.size;
-  const partial: (readonly Row[])[] = [delta?.upserts ?? [], ...incomplete.flatMap((target) => target.pieces())];
+  // Those that are handed over as a whole hold their changes already.
+  const entire = new Set([...complete, ...incomplete].map(({ name }) => name));
+  const changed = (delta?.upserts ?? []).filter(({ targetName }) => !entire.has(targetName));
+  const partial: (readonly Row[])[] = [changed, ...incomplete.flatMap((target) => target.pieces())];
   const upserts = [...partial, ...complete.flatMap((target) => target.pieces())];
   return {
     mode: complete.length + incomplete.length === 0 && delta ? 'delta' : 'reconcile',

@@ -101,20 +101,47 @@ t.test('an interrupted full pass begins anew in a table that is not the one it h
   }
 });
 
-t.test('deltas and deletions adapt to the statement timeout as well', async (t) => {
+t.test('deltas and deletions adapt to the statement timeout, and grow again', async (t) => {
   const place = await newPlace();
-  const { sink } = await place.opened({ options: { statement_timeout: '800' } });
-  t.teardown(() => sink.close());
+  const { sink } = await place.opened();
   await sink.write(whole(rows(1_600, { v: 1 })), signal);
-  // A millisecond a row and more: 1,600 rows take longer than the timeout in one statement, and 100 take an eighth of it.
-  await place.sql(`CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.001); RETURN coalesce(NEW, OLD); END $$;
-                   CREATE TRIGGER slow BEFORE UPDATE OR DELETE ON ${table} FOR EACH ROW EXECUTE FUNCTION slow()`);
+  // Time is measured in rows: statements that touch more than the ceiling are cancelled.
+  await place.sql(`CREATE TABLE ceiling (rows int); INSERT INTO ceiling VALUES (300); CREATE TABLE statements (rows int);
+    CREATE FUNCTION limited() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ DECLARE touched int := (SELECT count(*) FROM affected); BEGIN
+      IF touched > (SELECT rows FROM ceiling) THEN RAISE query_canceled; END IF; INSERT INTO statements VALUES (touched); RETURN NULL; END $$;
+    CREATE TRIGGER updated AFTER UPDATE ON ${table} REFERENCING NEW TABLE AS affected FOR EACH STATEMENT EXECUTE FUNCTION limited();
+    CREATE TRIGGER deleted AFTER DELETE ON ${table} REFERENCING OLD TABLE AS affected FOR EACH STATEMENT EXECUTE FUNCTION limited()`);
+  const largest = async () => (await place.sql<{ max: number }>('SELECT max(rows) FROM statements'))[0]?.max;
   t.match(await sink.write(change(rows(1_600, { v: 2 })), signal), { written: 1_600 });
+  t.equal(await largest(), 200);
+  await place.sql('UPDATE ceiling SET rows = 1000000; ALTER TABLE inventory_items DISABLE TRIGGER deleted');
+  await sink.write(whole(rows(8_000, { v: 2 })), signal);
+  await sink.write(whole(rows(8_000, { v: 3 })), signal);
+  t.ok(Number(await largest()) >= 800, 'what was slow once is not for ever');
   await sink.close();
-  const { sink: other } = await place.opened({ options: { statement_timeout: '800' } });
+  await place.sql('UPDATE ceiling SET rows = 300; ALTER TABLE inventory_items ENABLE TRIGGER deleted; DELETE FROM statements');
+  const { sink: other } = await place.opened();
   t.teardown(() => other.close());
-  t.strictSame(await other.remove(identity(), signal), { deleted: 1_600 });
+  t.strictSame(await other.remove(identity(), signal), { deleted: 8_000 });
+  t.ok(Number(await largest()) <= 300);
   t.strictSame(await place.contents(), []);
+});
+
+t.test('waiting for another session is not taken for a chunk that is too large', async (t) => {
+  const place = await newPlace();
+  const { sink } = await place.opened();
+  t.teardown(() => sink.close());
+  await sink.write(whole(rows(1)), signal);
+  const held = await place.holdNextWrite();
+  const abort = new AbortController();
+  const first = failure(sink.write(change(rows(1, { v: 2 })), abort.signal));
+  await held.waiting();
+  const { sink: second } = await place.opened({ options: { statement_timeout: '300' } });
+  t.teardown(() => second.close());
+  for (const write of [change, whole]) t.match(await failure(second.write(write(rows(1_000)), signal)), { code: 'KOL_SINK_BUSY', message: /^another session writes the same rows/ });
+  abort.abort();
+  await first;
+  await held.release();
 });
 
 t.test('existing issues no DDL of any kind, and needs no right to make temporary tables', async (t) => {

@@ -8,9 +8,11 @@ import { recordState } from './state.ts';
 import { columnList, countRows, deleteKeys, inStatements, onConflict, upsertAcceptable, upsertRows, type Tally, type WriteTarget } from './write.ts';
 
 /** Rows and characters of one transaction: long enough that the round trips vanish, short enough for a timeout of some seconds. */
-export const chunkLimit: ChunkLimit = { rows: 10_000, characters: 32_000_000 };
+export const chunkLimit: ChunkLimit = { rows: 10_000, characters: 32_000_000, streak: 0 };
 /** Smaller chunks do not help a database that cannot write these in time. */
 const minChunkRows = 100;
+/** Full chunks in a row after which larger ones are tried: each that is too large costs a timeout. */
+const growAfterChunks = 8;
 /** Rows that are turned into text at a time, so that the event loop is not held for longer than a few milliseconds. */
 const encodeRows = 500;
 /** Keys that are read at a time: some hundred kilobytes. */
@@ -21,6 +23,8 @@ const staging = 'pg_temp.kollect_staging';
 export interface ChunkLimit {
   rows: number;
   characters: number;
+  /** Chunks of that many rows that were taken, in a row. */
+  streak: number;
 }
 
 /**
@@ -32,7 +36,7 @@ export class ChunkedWrite {
   readonly #session: Session;
   readonly #target: WriteTarget;
   readonly #change: SinkChange;
-  /** Lowered when a chunk takes too long; the caller keeps it for the next pass. */
+  /** Lowered when a chunk takes too long, raised again later; the caller keeps it for the next pass. */
   readonly #limit: ChunkLimit;
   readonly #earlier: RowIndex;
   /** Rows that the table holds for sure, in the order of the change. */
@@ -78,15 +82,25 @@ export class ChunkedWrite {
   async #adaptively<T>(items: readonly T[], attempt: (part: readonly T[]) => Promise<number>): Promise<number> {
     if (items.length === 0) return 0;
     try {
-      return await attempt(items);
+      const count = await attempt(items);
+      this.#grow(items.length);
+      return count;
     } catch (error) {
       if (sqlState(error) !== '57014' || this.#session.broken || items.length <= minChunkRows) throw error;
     }
     const half = Math.max(minChunkRows, Math.ceil(items.length / 2));
     this.#limit.rows = Math.min(this.#limit.rows, half);
+    this.#limit.streak = 0;
     let count = 0;
     for (let start = 0; start < items.length; start += half) count += await this.#adaptively(items.slice(start, start + half), attempt);
     return count;
+  }
+
+  #grow(rows: number): void {
+    const limit = this.#limit;
+    if (rows < limit.rows || ++limit.streak < growAfterChunks) return;
+    limit.rows = Math.min(chunkLimit.rows, limit.rows * 2);
+    limit.streak = 0;
   }
 
   async #writeChunk(rows: readonly ExportRow[]): Promise<number> {

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { KollectError } from '../../../shared/errors.ts';
 import type { CheckedAddress } from '../contract.ts';
-import { endsSession } from './errors.ts';
+import { endsSession, sqlState } from './errors.ts';
 import type { ResolvedSettings } from './settings.ts';
 
 /** Budget for connection, TLS and login when the connection string names none. */
@@ -136,15 +136,25 @@ export class Session {
   async transaction<T>(work: () => Promise<T>, { lock, beforeCommit }: { lock?: bigint; beforeCommit?: () => void } = {}): Promise<T> {
     const { begin } = this.#settings;
     try {
-      await this.query(lock === undefined ? begin : `${begin}; SELECT pg_advisory_xact_lock(${lock})`);
+      await (lock === undefined ? this.query(begin) : this.#beginLocked(lock));
       const result = await work();
       beforeCommit?.();
       await this.query('COMMIT');
       return result;
     } catch (error) {
-      if (endsSession(error)) this.broken = true;
+      if (!(error instanceof KollectError) && endsSession(error)) this.broken = true;
       if (!this.broken) await this.query('ROLLBACK').catch(() => (this.broken = true));
       throw error;
+    }
+  }
+
+  /** Waiting in vain is an error of its own: it says nothing of how long the work takes. */
+  async #beginLocked(lock: bigint): Promise<void> {
+    try {
+      await this.query(`${this.#settings.begin}; SELECT pg_advisory_xact_lock(${lock})`);
+    } catch (cause) {
+      if (sqlState(cause) !== '57014' && sqlState(cause) !== '55P03') throw cause;
+      throw new KollectError('KOL_SINK_BUSY', 'another session writes the same rows, and has not ended in time', { cause });
     }
   }
 

@@ -149,10 +149,12 @@ t.test('a target that refused objects is written and followed, and nothing besid
   t.strictSame(written(delta.change.upserts), ['web/a2']);
 
   const later = confirmed(delta);
+  of(web).upsert(facts('a', 'a3'));
   of(web).remove('shop', 'b');
   const compared = plan(later)!;
   t.strictSame(compared.change.completeTargets, ['web'], 'nothing is refused any more: now older rows go');
-  t.strictSame(written(compared.change.upserts), ['web/a2']);
+  t.strictSame(written(compared.change.upserts), ['web/a3'], 'each row once');
+  t.equal(compared.change.upsertCount, 1);
   t.equal(plan(confirmed(compared)), undefined);
 });
 

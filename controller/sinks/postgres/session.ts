@@ -153,7 +153,7 @@ export class Session {
     try {
       await this.query(`${this.#settings.begin}; SELECT pg_advisory_xact_lock(${lock})`);
     } catch (cause) {
-      if (sqlState(cause) !== '57014' && sqlState(cause) !== '55P03') throw cause;
+      if (sqlState(cause) !== '57014') throw cause;
       throw new KollectError('KOL_SINK_BUSY', 'another session writes the same rows, and has not ended in time', { cause });
     }
   }

@@ -4,7 +4,7 @@ import type { CollectorOptions } from '../../controller/collect/collector.ts';
 import { KubeClient } from '../../shared/kube/client.ts';
 import { loadConnection } from '../../shared/kube/config.ts';
 import { Discovery } from '../../shared/kube/discovery.ts';
-import { isList } from '../faults/watch-proxy.ts';
+import { isList, isWatch } from '../faults/watch-proxy.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 import { collectAs, reviewAgeMs } from './collecting.ts';
@@ -101,9 +101,10 @@ t.test('namespaces are watched one by one where only that is allowed, and togeth
   await run.synced('two');
   await run.shows('two', 'north/a=1 south/a=1');
   t.equal(run.asked(/^\/api\/v1\/configmaps$/), 0, 'no list of the whole cluster');
-  const watches = (): string[] => run.proxy.requests.filter(({ url }) => url.searchParams.has('watch')).map(({ url }) => url.pathname);
-  await eventually(() => watches().length >= 2, { what: 'the watches after their lists' });
-  t.strictSame(watches().toSorted(), [run.north, run.south].map((name) => `/api/v1/namespaces/${name}/configmaps`), 'one watch for each namespace, shared');
+  const watches = (): string => run.proxy.requests.filter(({ url, open }) => open && isWatch(url)).map(({ url }) => url.pathname).sort().join();
+  const areShared = (): Promise<unknown> =>
+    eventually(() => watches() === [run.north, run.south].map((name) => `/api/v1/namespaces/${name}/configmaps`).join(), { what: 'one watch for each namespace, shared' });
+  await areShared();
 
   await run.collect('three', included(run.south, run.west));
   await run.phase('three', 'Failed');
@@ -111,6 +112,7 @@ t.test('namespaces are watched one by one where only that is allowed, and togeth
   await run.shows('three', 'south/a=1');
   t.equal(run.state('three').synced, false, 'a part is not the whole');
   t.equal(run.state('two').synced, true, 'and nobody else minds');
+  await areShared();
 
   await run.grant('read-configmaps');
   await run.synced('three');
@@ -215,12 +217,14 @@ t.test('a refusal by the API server counts like a review that denies', { buffere
   // Both lists of the whole cluster and those of one namespace, and reviews that cannot be asked, as where nobody may create them.
   const refused = { kind: 'status', code: 403 } as const;
   run.proxy.break({ match: (url) => url.pathname === '/api/v1/configmaps', fault: refused, times: 1 });
-  run.proxy.break({ match: (url) => url.pathname === `/api/v1/namespaces/${run.south}/configmaps`, fault: refused, times: 2 });
+  let refuses = true;
+  run.proxy.break({ match: (url) => refuses && url.pathname === `/api/v1/namespaces/${run.south}/configmaps`, fault: refused, times: 1_000 });
   run.proxy.break({ match: (url) => url.pathname.endsWith('/selfsubjectaccessreviews'), fault: refused, times: 1_000 });
   await run.collect('web', { includedNamespaces: [run.north, run.south] });
   await eventually(() => run.state('web').watch.message?.includes(`configmaps in namespace "${run.south}"`) === true, { what: 'the denial' });
   await run.shows('web', 'north/a=1');
   t.ok(run.asked(/^\/api\/v1\/namespaces\/[^/]+\/configmaps$/) > 0, 'single namespaces are tried');
+  refuses = false;
   await run.synced('web');
   await run.shows('web', 'north/a=1 south/a=1');
 });
@@ -254,6 +258,7 @@ t.test('rights that are lost are noticed while the watch is open, and again when
 
   // Lost and back again and again, so that some of it is noticed and some is not.
   const asked = run.proxy.requests.length;
+  const since = performance.now();
   for (let round = 0; round < 4; round++) {
     await run.revoke('read-configmaps');
     await new Promise((resolve) => setTimeout(resolve, round * 300));
@@ -266,7 +271,9 @@ t.test('rights that are lost are noticed while the watch is open, and again when
   await run.shows('web', 'north/a=round3 south/b0=1 south/b1=1 south/b2=1 south/b3=1');
   await run.synced('web');
   const lists = run.proxy.requests.slice(asked).filter(({ url }) => isList(url) && url.pathname.endsWith('/configmaps'));
-  t.ok(lists.length <= 12, `${lists.length} lists`);
+  // Three scopes in each round, and one that is repeated whenever an answer about rights has become old.
+  const allowed = 12 + Math.ceil((performance.now() - since) / reviewAgeMs);
+  t.ok(lists.length <= allowed, `${lists.length} lists of at most ${allowed}`);
 });
 
 t.test('a part that is denied for good leaves the rest whole', { buffered: true }, async (t) => {

@@ -65,8 +65,8 @@ export class WatchProxy {
   readonly #upstream: { url: string; ca: string };
   readonly #disturber: Disturber | undefined;
   readonly #server = createServer((request, response) => void this.#serve(request, response));
-  /** Requests seen, newest last, and the status of those that are answered. */
-  readonly requests: { url: URL; headers: IncomingMessage['headers']; code?: number }[] = [];
+  /** Requests seen, newest last, the status of those that are answered, and whether the answer still goes on. */
+  readonly requests: { url: URL; headers: IncomingMessage['headers']; code?: number; open: boolean }[] = [];
 
   constructor(upstream: { url: string; ca: string }, disturber?: Disturber) {
     this.#upstream = upstream;
@@ -100,8 +100,9 @@ export class WatchProxy {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.#upstream.url);
-    const seen: WatchProxy['requests'][number] = { url, headers: request.headers };
+    const seen: WatchProxy['requests'][number] = { url, headers: request.headers, open: true };
     this.requests.push(seen);
+    response.once('close', () => (seen.open = false));
     const index = this.#rules.findIndex((rule) => rule.match(url));
     const rule = this.#rules[index];
     if (rule && (rule.times = (rule.times ?? 1) - 1) <= 0) this.#rules.splice(index, 1);

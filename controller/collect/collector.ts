@@ -252,7 +252,7 @@ export class Collector {
       namespaces: (namespaceName) => this.#options.namespaces.get(namespaceName),
       defaults: this.#options.namespaceDefaults,
     });
-    rows.profile = profile;
+    ofResource.profile = profile;
     subscription.resolveNamespaces(this.#options.namespaces.list(), plan.ceiling);
     const scopes = this.#scopesOf(resource);
     scopes.add(subscription);

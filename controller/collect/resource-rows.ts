@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
 import { inTurns } from '../../shared/in-turns.ts';
 import { RefusedObjects } from './refused-objects.ts';
 import { RowMap } from './row-map.ts';
@@ -24,6 +25,8 @@ export interface RowOwner {
  * What removes many rows removes the first at once and the rest in turns with everybody else. Rows that are seen meanwhile stay.
  */
 export class ResourceRows {
+  /** What the rows are made by; undefined until they are collected. Stays when collecting is suspended, as the rows do. */
+  profile: CompiledProfile | undefined;
   /** What exists and has no row, or an older one because there was no room for what it became. */
   readonly refused = new RefusedObjects();
   readonly #owner: RowOwner;
@@ -57,7 +60,7 @@ export class ResourceRows {
   }
 
   /** The rows by namespace. */
-  byNamespace(): Iterable<Pick<RowMap, 'values' | 'pieces'>> {
+  byNamespace(): Iterable<Pick<RowMap, 'size' | 'values' | 'pieces'>> {
     return this.#namespaces.values();
   }
 

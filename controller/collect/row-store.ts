@@ -1,4 +1,3 @@
-import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
 import type { Limits } from '../../shared/api/collection-filter.ts';
 import { SnapshotDigest } from './digest.ts';
 import type { MemoryLevel } from './memory-watermark.ts';
@@ -63,8 +62,6 @@ export class TargetRows {
   readonly namespace: string;
   readonly name: string;
   readonly digest = new SnapshotDigest();
-  /** What the rows are made by; undefined until the target collects. Stays when collecting is suspended, as the rows do. */
-  profile: CompiledProfile | undefined;
   /** Ends of growth. Beyond them rows change as long as they grow no larger; objects that are not known are refused. */
   limits: Limits = {};
   /** What the last refusal was for. */
@@ -181,11 +178,16 @@ export class TargetRows {
 
   /** One row of each object. */
   *rows(): Generator<Row> {
+    for (const resource of this.#resources.values()) yield* this.#rowsOf(resource);
+  }
+
+  /** The same by resource, each with the number of its rows. */
+  *byResource(): Generator<{ resource: ResourceRows; count: number; rows: Iterable<Row> }> {
     for (const resource of this.#resources.values()) {
-      for (const rows of resource.byNamespace()) {
-        if (this.#behind.size === 0) yield* rows.values();
-        else yield* rows.values().filter((row) => !this.#behind.has(row));
-      }
+      let count = 0;
+      for (const rows of resource.byNamespace()) count += rows.size;
+      for (const row of this.#behind) if (resource.get(row.namespace, row.uid) === row) count--;
+      yield { resource, count, rows: this.#rowsOf(resource) };
     }
   }
 
@@ -193,6 +195,13 @@ export class TargetRows {
   pieces(): (readonly Row[])[] {
     const pieces = [...this.#resources.values()].flatMap((resource) => [...resource.byNamespace()].flatMap((rows) => rows.pieces()));
     return this.#behind.size === 0 ? pieces : pieces.map((rows) => rows.filter((row) => !this.#behind.has(row)));
+  }
+
+  *#rowsOf(resource: ResourceRows): Generator<Row> {
+    for (const rows of resource.byNamespace()) {
+      if (this.#behind.size === 0) yield* rows.values();
+      else yield* rows.values().filter((row) => !this.#behind.has(row));
+    }
   }
 
   #keep(key: string, rows: ResourceRows): void {

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
-import type { RowStore, TargetRows } from '../collect/row-store.ts';
+import type { ResourceRows } from '../collect/resource-rows.ts';
+import type { Row, RowStore, TargetRows } from '../collect/row-store.ts';
 import { sampleRows, type RowSample } from './row-sample.ts';
 
 /** A scrape waits this long for new sums, and otherwise shows those from before: Prometheus gives up after ten seconds. */
@@ -23,13 +24,13 @@ interface Sampled {
 }
 
 /**
- * The metrics that profiles ask for, by target. They are computed when they are scraped, from the rows that are there: what left is
+ * The metrics that profiles ask for, by target and kind. They are computed when they are scraped, from the rows that are there: what left is
  * counted no more, and a target that is gone has no series.
  */
 export class ProfileMetrics {
   readonly #store: RowStore;
   readonly #intervalMs: number;
-  readonly #samples = new Map<TargetRows, Sampled>();
+  readonly #samples = new Map<ResourceRows, Sampled>();
   #running: Promise<void> | undefined;
 
   /** `intervalMs` is the least time between two computations over the rows of one target; 0: at every scrape after a change. */
@@ -40,32 +41,32 @@ export class ProfileMetrics {
     const registers = [registry];
     new Gauge({
       name: 'kollect_collected_objects',
-      help: 'Rows of a target.',
+      help: 'Rows of a target, by kind.',
       labelNames: targetLabels,
       registers,
       collect() {
         this.reset();
-        for (const rows of store.targets()) if (rows.profile) this.set(labelsOf(rows, rows.profile), rows.count);
+        for (const { resource, count } of resourcesOf(store)) if (resource.profile) this.set(labelsOf(resource, resource.profile), count);
       },
     });
     registry.registerMetric(
       new ComputedGauge({ name: 'kollect_custom_resource_series', help: 'Sums over the rows of a target, as its profile asks for.' }, async () => {
         await this.#refresh();
-        return [...this.#sampled()].flatMap(([rows, { profile, sample }]) => {
-          const own = sample.plain.some(({ series }) => series === 'object_count') ? [] : [{ series: 'object_count', value: rows.count }];
-          return [...own, ...sample.plain].map(({ series, value }) => ({ labels: { ...labelsOf(rows, profile), series }, value }));
+        return [...this.#sampled()].flatMap(([{ resource, count }, { profile, sample }]) => {
+          const own = sample.plain.some(({ series }) => series === 'object_count') ? [] : [{ series: 'object_count', value: count }];
+          return [...own, ...sample.plain].map(({ series, value }) => ({ labels: { ...labelsOf(resource, profile), series }, value }));
         });
       }),
     );
     registry.registerMetric(
       new ComputedGauge({ name: 'kollect_custom_resource_labeled_series', help: 'The same by the values of attributes.' }, async () => {
         await this.#refresh();
-        return [...this.#sampled()].flatMap(([rows, { profile, sample }]) =>
-          sample.labeled.map(({ series, labels, value }) => ({ labels: { ...labels, ...labelsOf(rows, profile), series }, value })),
+        return [...this.#sampled()].flatMap(([{ resource }, { profile, sample }]) =>
+          sample.labeled.map(({ series, labels, value }) => ({ labels: { ...labels, ...labelsOf(resource, profile), series }, value })),
         );
       }),
     );
-    const sampled = async (): Promise<Iterable<[TargetRows, Sampled]>> => {
+    const sampled = async (): Promise<Iterable<[Resource, Sampled]>> => {
       await this.#refresh();
       return this.#sampled();
     };
@@ -77,15 +78,15 @@ export class ProfileMetrics {
       async collect() {
         const latest = await sampled();
         this.reset();
-        for (const [rows, { profile, capped }] of latest) for (const [series, count] of capped) this.inc({ ...labelsOf(rows, profile), series }, count);
+        for (const [{ resource }, { profile, capped }] of latest) for (const [series, count] of capped) this.inc({ ...labelsOf(resource, profile), series }, count);
       },
     });
   }
 
-  *#sampled(): Generator<[TargetRows, Sampled]> {
-    for (const rows of this.#store.targets()) {
-      const sampled = this.#samples.get(rows);
-      if (sampled) yield [rows, sampled];
+  *#sampled(): Generator<[Resource, Sampled]> {
+    for (const of of resourcesOf(this.#store)) {
+      const sampled = this.#samples.get(of.resource);
+      if (sampled) yield [of, sampled];
     }
   }
 
@@ -98,29 +99,44 @@ export class ProfileMetrics {
   }
 
   async #sampleWhatIsDue(): Promise<void> {
-    for (const rows of this.#samples.keys()) if (this.#store.get(rows.namespace, rows.name) !== rows) this.#samples.delete(rows);
-    for (const rows of this.#store.targets()) {
-      const { profile, revision } = rows;
-      if (!profile || !this.#isDue(rows, profile)) continue;
+    const all = [...resourcesOf(this.#store)];
+    const known = new Set(all.map(({ resource }) => resource));
+    for (const resource of this.#samples.keys()) if (!known.has(resource)) this.#samples.delete(resource);
+    for (const { target, resource, rows } of all) {
+      const { profile } = resource;
+      const { revision } = target;
+      if (!profile || !this.#isDue(resource, revision, profile)) continue;
       const at = performance.now();
-      const sample = await sampleRows(rows.rows(), profile);
-      const capped = new Map(this.#samples.get(rows)?.capped);
+      const sample = await sampleRows(rows, profile);
+      const capped = new Map(this.#samples.get(resource)?.capped);
       for (const series of sample.capped) capped.set(series, (capped.get(series) ?? 0) + 1);
-      this.#samples.set(rows, { profile, revision, at, durationMs: performance.now() - at, sample, capped });
+      this.#samples.set(resource, { profile, revision, at, durationMs: performance.now() - at, sample, capped });
     }
   }
 
-  #isDue(rows: TargetRows, profile: CompiledProfile): boolean {
-    const last = this.#samples.get(rows);
+  #isDue(resource: ResourceRows, revision: number, profile: CompiledProfile): boolean {
+    const last = this.#samples.get(resource);
     if (last?.profile !== profile) return true;
-    if (last.revision === rows.revision) return false;
+    if (last.revision === revision) return false;
     return this.#intervalMs === 0 || performance.now() - last.at >= Math.max(this.#intervalMs, idleShare * last.durationMs);
   }
 }
 
 type Labels = Record<string, string>;
 
-function labelsOf(rows: TargetRows, { name, gvk }: CompiledProfile): Record<(typeof targetLabels)[number], string> {
+/** What a target has of one kind. */
+interface Resource {
+  target: TargetRows;
+  resource: ResourceRows;
+  count: number;
+  rows: Iterable<Row>;
+}
+
+function* resourcesOf(store: RowStore): Generator<Resource> {
+  for (const target of store.targets()) for (const of of target.byResource()) yield { target, ...of };
+}
+
+function labelsOf(rows: ResourceRows, { name, gvk }: CompiledProfile): Record<(typeof targetLabels)[number], string> {
   return { target_namespace: rows.namespace, target_name: rows.name, profile: name, gvk: `${gvk.group}/${gvk.version}/${gvk.kind}` };
 }
 

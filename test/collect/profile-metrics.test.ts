@@ -14,9 +14,9 @@ function profileOf(metrics: readonly MetricSource[] = [], attributes: readonly A
   return compileProfile({ metadata: { name: 'summary' }, spec: { targetGVK: { group: 'apps', version: 'v1', kind: 'Deployment' }, attributes, metrics } });
 }
 
-function put(rows: TargetRows, uid: string, attributes: JsonObject): void {
-  const payload = canonicalRow({ targetNamespace: rows.namespace, targetName: rows.name, namespace: 'shop', name: uid, group: 'apps', version: 'v1', kind: 'Deployment', uid, attributes });
-  rows.resource('apps/v1/Deployment').upsert({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
+function put(rows: TargetRows, uid: string, attributes: JsonObject, version = 'v1'): void {
+  const payload = canonicalRow({ targetNamespace: rows.namespace, targetName: rows.name, namespace: 'shop', name: uid, group: 'apps', version, kind: 'Deployment', uid, attributes });
+  rows.resource(`apps/${version}/deployment`).upsert({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
 }
 
 function scraped(intervalMs = 0) {
@@ -35,7 +35,7 @@ t.test('a profile without metrics gives a sum for each attribute with numbers', 
   const { store, scrape } = scraped();
   const rows = store.open('team-a', 'web');
   t.strictSame(await scrape(), [], 'nothing before the target collects');
-  rows.profile = profileOf([], [attribute('replicas'), attribute('team'), attribute('cost', 'float'), attribute('size')]);
+  rows.resource('apps/v1/deployment').profile = profileOf([], [attribute('replicas'), attribute('team'), attribute('cost', 'float'), attribute('size')]);
   put(rows, 'a', { replicas: 3, team: 'red', size: ' 1.5e1 ' });
   put(rows, 'b', { replicas: 2, team: true, size: '-1' });
   put(rows, 'c', { replicas: { redacted: true }, team: '0x10', size: '' });
@@ -52,7 +52,7 @@ t.test('a profile without metrics gives a sum for each attribute with numbers', 
 t.test('metrics sum what they name, by labels where they have some, and follow what is deleted', async (t) => {
   const { store, scrape } = scraped();
   const rows = store.open('team-a', 'web');
-  rows.profile = profileOf([{ name: 'pods', path: 'replicas' }, { name: 'pods_by_team', path: 'replicas', labels: ['tier', 'team'] }]);
+  rows.resource('apps/v1/deployment').profile = profileOf([{ name: 'pods', path: 'replicas' }, { name: 'pods_by_team', path: 'replicas', labels: ['tier', 'team'] }]);
   put(rows, 'a', { replicas: 3, team: 'red', tier: 1 });
   put(rows, 'b', { replicas: 2, team: 'red', tier: 1 });
   put(rows, 'c', { replicas: 7, team: 'say "hi"\n', tier: null });
@@ -64,18 +64,33 @@ t.test('metrics sum what they name, by labels where they have some, and follow w
     'series{series="object_count"} 4',
     'series{series="pods"} 12',
   ]);
-  rows.resource('apps/v1/Deployment').remove('shop', 'c');
-  rows.resource('apps/v1/Deployment').remove('shop', 'b');
+  rows.resource('apps/v1/deployment').remove('shop', 'c');
+  rows.resource('apps/v1/deployment').remove('shop', 'b');
   put(rows, 'a', { replicas: 1, team: 'green', tier: 1 });
   t.strictSame(await sums(), [
     'labeled_series{team="green",tier="1",series="pods_by_team"} 1',
     'series{series="object_count"} 2',
     'series{series="pods"} 1',
   ]);
-  rows.profile = profileOf([{ name: 'object_count', path: 'replicas' }]);
+  rows.resource('apps/v1/deployment').profile = profileOf([{ name: 'object_count', path: 'replicas' }]);
   t.strictSame(await sums(), ['series{series="object_count"} 1'], 'another profile counts at once, and its own name wins');
   store.close('team-a', 'web');
   t.strictSame(await scrape(), [], 'a target that is gone has no series');
+});
+
+t.test('a target of several kinds has series for each, and counts an object that two of them serve once', async (t) => {
+  const { store, scrape } = scraped();
+  const rows = store.open('team-a', 'web');
+  for (const version of ['v1', 'v2']) {
+    const targetGVK = { group: 'apps', version, kind: 'Deployment' };
+    rows.resource(`apps/${version}/deployment`).profile = compileProfile({ metadata: { name: 'summary' }, spec: { targetGVK, attributes: [attribute('replicas')], metrics: [{ name: 'pods', path: 'replicas' }] } });
+  }
+  put(rows, 'a', { replicas: 3 });
+  for (const uid of ['a', 'b', 'c']) put(rows, uid, { replicas: 1 }, 'v2');
+  const of = async (start: string): Promise<string[]> => (await scrape()).filter((line) => line.startsWith(start) || line.includes(`"${start}"`)).map((line) => line.replace(/^.*gvk="([^"]*)".* /, '$1 ').replace(/^series.* /, 'apps/v1/Deployment '));
+  t.strictSame(await of('kollect_collected'), ['apps/v1/Deployment 1', 'apps/v2/Deployment 2']);
+  t.strictSame(await of('object_count'), ['apps/v1/Deployment 1', 'apps/v2/Deployment 2']);
+  t.strictSame(await of('pods'), ['apps/v1/Deployment 3', 'apps/v2/Deployment 2']);
 });
 
 t.test('targets with one profile have series of their own', async (t) => {
@@ -83,7 +98,7 @@ t.test('targets with one profile have series of their own', async (t) => {
   const profile = profileOf([{ name: 'pods', path: 'replicas' }]);
   for (const [name, replicas] of [['web', 1], ['batch', 10]] as const) {
     const rows = store.open('team-a', name);
-    rows.profile = profile;
+    rows.resource('apps/v1/deployment').profile = profile;
     put(rows, 'a', { replicas });
   }
   const lines = (await scrape()).filter((line) => line.includes('pods'));
@@ -93,7 +108,7 @@ t.test('targets with one profile have series of their own', async (t) => {
 t.test('sums are computed again after the interval only; counts are never old', async (t) => {
   const { store, scrape } = scraped(3_600_000);
   const rows = store.open('team-a', 'web');
-  rows.profile = profileOf();
+  rows.resource('apps/v1/deployment').profile = profileOf();
   put(rows, 'a', { replicas: 1 });
   t.ok((await scrape()).includes('series{series="replicas"} 1'));
   put(rows, 'b', { replicas: 1 });
@@ -106,7 +121,7 @@ t.test('sums are computed again after the interval only; counts are never old', 
 t.test('of many label sets the first in order are kept, with complete sums, and the rest is counted', async (t) => {
   const { store, scrape } = scraped();
   const rows = store.open('team-a', 'web');
-  rows.profile = profileOf([{ name: 'pods', path: 'replicas', labels: ['team'] }]);
+  rows.resource('apps/v1/deployment').profile = profileOf([{ name: 'pods', path: 'replicas', labels: ['team'] }]);
   // Each of 1,000 teams has three rows; 337 and 3,000 have no common factor, so that the order is mixed.
   for (let index = 0; index < 3_000; index++) {
     const team = ((index * 337) % 3_000) % 1_000;
@@ -128,7 +143,7 @@ t.test('many rows are summed in turns, and what changes meanwhile ends it nowher
   let running = true;
   const count = (): void => {
     turns++;
-    rows.resource('apps/v1/Deployment').remove('shop', `u${turns}`);
+    rows.resource('apps/v1/deployment').remove('shop', `u${turns}`);
     put(rows, `new${turns}`, { replicas: 1 });
     if (running) setImmediate(count);
   };

@@ -15,7 +15,7 @@ import { setLibrary } from './cel-library/sets.ts';
 import { stringLibrary } from './cel-library/strings.ts';
 import { twoVariableLibrary } from './cel-library/two-variables.ts';
 import { urlLibrary } from './cel-library/url.ts';
-import { durationNanoseconds, timestampText } from './cel-values.ts';
+import { durationNanoseconds, timestampText } from './cel-timestamp.ts';
 
 /** The variables of an expression. */
 export interface CelVariables {
@@ -40,6 +40,7 @@ export function createEnvironment({ subject, texts }: CelVariables): Environment
   for (const text of texts) environment.registerVariable(text, 'string');
   for (const [signature, handler] of Object.entries(functions)) environment.registerFunction(signature, handler);
   for (const [operator, holds] of Object.entries(byteOrders)) environment.registerOperator(`bytes ${operator} bytes`, (left: Uint8Array, right: Uint8Array) => holds(Buffer.compare(left, right)));
+  environment.registerOperator('optional<T> == optional<T>', isEqual);
   for (const library of libraries) register(environment, library);
   return environment;
 }

@@ -1,6 +1,7 @@
-import { Duration } from '@marcbachmann/cel-js/evaluator';
+import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import { CelFault } from './cel-fault.ts';
 import { doubleText } from './cel-library/strings.ts';
+import { parseTimestamp, timestampFields } from './cel-timestamp.ts';
 import { compileRegex } from './cel-regex.ts';
 import type { CelRegex } from './cel-regex.ts';
 import { treeSize, weight } from './step-budget.ts';
@@ -17,12 +18,19 @@ export const celFunctions: Record<string, (operands: unknown[], budget: StepBudg
   lowerAscii: ([text]) => (typeof text === 'string' ? text.replace(/[A-Z]+/g, (found) => found.toLowerCase()) : undefined),
   upperAscii: ([text]) => (typeof text === 'string' ? text.replace(/[a-z]+/g, (found) => found.toUpperCase()) : undefined),
   size: ([text]) => (typeof text === 'string' ? BigInt(countCharacters(text)) : undefined),
-  string: ([value]) => (typeof value === 'number' ? doubleText(value) : undefined),
+  trim: ([text]) => (typeof text === 'string' ? trim(text) : undefined),
+  string: ([value]) => (typeof value === 'number' ? doubleText(value) : value instanceof Uint8Array ? utf8Text(value) : undefined),
+  timestamp: ([text]) => (typeof text === 'string' ? parseTimestamp(text) : undefined),
+  ...timestampFields,
   int: ([value]) => {
-    if (typeof value === 'number' && Math.abs(value) >= 2 ** 63) throw new CelFault('number out of range');
+    const isLarge = typeof value === 'number' ? Math.abs(value) >= 2 ** 63 : value instanceof UnsignedInt && value.value >= 2n ** 63n;
+    if (isLarge) throw new CelFault('number out of range');
     return decimal(value, /^[-+]?\d+$/);
   },
-  uint: ([text]) => decimal(text, /^\d+$/),
+  uint: ([value]) => {
+    if (typeof value === 'number' && value < 0) throw new CelFault('number out of range');
+    return decimal(value, /^\d+$/);
+  },
   duration: ([text]) => (typeof text === 'string' && /^[-+]?0$/.test(text) ? new Duration(0n, 0) : undefined),
   indexOf: (operands, budget) => findText(operands, budget, (text, part, from = 0) => (from >= text.length && part.length > 0 ? -1 : indexOfPart(text, part, from, 1))),
   lastIndexOf: (operands, budget) =>
@@ -79,7 +87,7 @@ export const celFunctions: Record<string, (operands: unknown[], budget: StepBudg
   ),
 };
 
-const stepsPerFormatted = 20;
+const stepsPerFormatted = 50;
 /** Taking a match, besides looking for it. */
 const stepsPerMatch = 10;
 
@@ -122,6 +130,27 @@ function indexOfPart(text: readonly string[] | string, part: readonly string[] |
     if (same === part.length) return at;
   }
   return -1;
+}
+
+/** Without the white space around it. Go and JavaScript differ about two characters. */
+function trim(text: string): string {
+  if (!/[\u0085\ufeff]/.test(text)) return text.trim();
+  let [start, end] = [0, text.length];
+  while (start < end && isSpace(text.charAt(start))) start++;
+  while (end > start && isSpace(text.charAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isSpace(character: string): boolean {
+  return character === '\u0085' || (character !== '\ufeff' && character.trim() === '');
+}
+
+function utf8Text(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new CelFault('the bytes are not UTF-8');
+  }
 }
 
 /** Code points, without taking the text apart. */

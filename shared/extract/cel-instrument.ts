@@ -6,8 +6,11 @@ import { celFunctions } from './cel-functions.ts';
 import { CelFault } from './cel-fault.ts';
 import { compileRegex } from './cel-regex.ts';
 import type { CelRegex } from './cel-regex.ts';
+import type { CheckedType } from './cel-library/checker.ts';
 import type { LoopMacro } from './cel-library/two-variables.ts';
+import { compareValues, isEqual } from './cel-library/equality.ts';
 import { fixedChains } from './cel-syntax.ts';
+import { timestampArithmetic } from './cel-timestamp.ts';
 import { toCel } from './cel-values.ts';
 import { compareUtf8 } from './compare-utf8.ts';
 import { isJsonObject } from './json.ts';
@@ -31,6 +34,8 @@ interface CheckedNode {
   /** Set by the check on nodes that combine values: applied to the operands that were evaluated before. */
   handle?: (...operands: never[]) => unknown;
   left?: CheckedNode;
+  right?: CheckedNode | string;
+  checkedType?: CheckedType;
 }
 
 type Run = (evaluator: unknown, node: CheckedNode, context: unknown) => unknown;
@@ -124,27 +129,37 @@ function wrap(node: CheckedNode, budget: StepBudget, guard: MemberGuard | undefi
     case '+':
       replaceHandle(node, (handle) => (left, right, ...rest) => {
         budget.charge(weight(left) + weight(right));
-        return handle(left, right, ...rest);
+        return timestampArithmetic('+', left, right) ?? handle(left, right, ...rest);
       });
+      break;
+    case '-':
+      replaceHandle(node, (handle) => (left, right, ...rest) => timestampArithmetic('-', left, right) ?? handle(left, right, ...rest));
+      break;
+    case '/':
+    case '-_':
+      replaceHandle(node, (handle) => (...operands) => inRange(handle(...operands)));
       break;
     case '<':
     case '<=':
     case '>':
     case '>=':
-      replaceHandle(node, (handle) => (left, right, ...rest) => (typeof left === 'string' && typeof right === 'string' ? inOrder(node.op, left, right) : handle(left, right, ...rest)));
+      replaceHandle(node, (handle) => (left, right, ...rest) => (isOrderedOtherwise(left, right) ? inOrder(node.op, left, right) : handle(left, right, ...rest)));
       break;
     case '==':
     case '!=':
     case 'in':
       replaceHandle(node, (handle) => (left, right, ...rest) => {
         chargeComparison(node.op, left, right, budget);
-        return handle(left, right, ...rest);
+        if (node.op !== 'in') return isContent(left) && isContent(right) ? isEqual(left, right) === (node.op === '==') : handle(left, right, ...rest);
+        if (hasTextKeys(node.right) && isPlainMap(right) && typeof left !== 'string') return false;
+        return Array.isArray(right) && isContent(left) ? right.some((item) => isEqual(left, item)) : handle(left, right, ...rest);
       });
       break;
     case '.':
     case '[]':
     case '.?':
     case '[?]':
+      if (hasTextKeys(node.left)) replaceHandle(node, (handle) => (left, right, ...rest) => (typeof right !== 'string' && isPlainMap(contentOf(left)) ? noSuchKey(node.op, left) : handle(left, right, ...rest)));
       if (guard !== undefined) replaceHandle(node, (handle) => (left, right, ...rest) => guarded(guard, left, right, handle(left, right, ...rest)));
       break;
   }
@@ -171,9 +186,41 @@ function guardedMembers<T>(value: T, guard: MemberGuard, budget: StepBudget): T 
   return Object.fromEntries(members.map(([key, member]) => [key, guardedMembers(guard(key, member as Json, value as never), guard, budget)])) as T;
 }
 
-/** CEL orders texts by their characters, JavaScript by UTF-16. */
-function inOrder(operator: string, left: string, right: string): boolean {
-  const order = compareUtf8(left, right);
+/** What cel-js compares in another way: lists and maps as CEL knows them, and timestamps by the millisecond. */
+function isContent(value: unknown): boolean {
+  return value instanceof Date || value instanceof Optional || Array.isArray(value) || isPlainMap(value);
+}
+
+/** Whether all keys of a map that the node gives are text: cel-js finds `1` where the key is `"1"`. */
+function hasTextKeys(node: CheckedNode | string | undefined): boolean {
+  if (typeof node !== 'object' || node.checkedType === undefined) return false;
+  if (node.op === 'call' && (node.args as unknown[])[0] === 'dyn') return hasTextKeys(executed(node)[0]);
+  const { kind, valueType, keyType } = node.checkedType;
+  return kind === 'dyn' || (kind === 'optional' && valueType?.kind === 'dyn') || keyType?.kind === 'string';
+}
+
+function contentOf(value: unknown): unknown {
+  return value instanceof Optional ? value.orValue(undefined) : value;
+}
+
+function noSuchKey(operator: string, map: unknown): Optional {
+  if (operator !== '[?]' && !(map instanceof Optional)) throw new CelFault('no such key: the keys of the map are text');
+  return Optional.none();
+}
+
+/** Ints have 64 bits. */
+function inRange(value: unknown): unknown {
+  if (typeof value === 'bigint' && BigInt.asIntN(64, value) !== value) throw new CelFault('number out of range');
+  return value;
+}
+
+/** CEL orders texts by their characters, JavaScript by UTF-16; and timestamps by the nanosecond. */
+function isOrderedOtherwise(left: unknown, right: unknown): boolean {
+  return (typeof left === 'string' && typeof right === 'string') || (left instanceof Date && right instanceof Date);
+}
+
+function inOrder(operator: string, left: unknown, right: unknown): boolean {
+  const order = compareValues(left, right) ?? 0;
   return operator === '<' ? order < 0 : operator === '<=' ? order <= 0 : operator === '>' ? order > 0 : order >= 0;
 }
 

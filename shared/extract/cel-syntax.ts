@@ -10,6 +10,7 @@ const foreignFunctions = new Set(['json', 'hex', 'base64', 'at', 'string']);
 
 const maxNesting = 3;
 const maxDepth = 120;
+const maxInt = 2n ** 63n - 1n;
 
 /** Direct children of a node of the syntax tree, before macros are expanded. */
 export function children(node: ASTNode): ASTNode[] {
@@ -32,9 +33,9 @@ function methodName(node: ASTNode): string | undefined {
  * @throws KollectError KOL_EXTRACT_CEL
  */
 export function checkSyntax(root: ASTNode): void {
-  const open: { node: ASTNode; depth: number; nesting: number }[] = [{ node: root, depth: 1, nesting: 0 }];
+  const open: { node: ASTNode; depth: number; nesting: number; negated?: boolean }[] = [{ node: root, depth: 1, nesting: 0 }];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const { node, depth, nesting } = next;
+    const { node, depth, nesting, negated = false } = next;
     const method = methodName(node);
     const isLoop = method !== undefined && comprehensions.has(method);
     if (depth > maxDepth) throw new KollectError('KOL_EXTRACT_CEL', `the expression is nested deeper than ${maxDepth} levels`);
@@ -44,9 +45,12 @@ export function checkSyntax(root: ASTNode): void {
     if (method !== undefined && foreignFunctions.has(method)) {
       throw new KollectError('KOL_EXTRACT_CEL', `unknown function ${method}() at character ${node.start + 1}`);
     }
+    if (node.op === 'value' && typeof node.args === 'bigint' && node.args > (negated ? maxInt + 1n : maxInt)) {
+      throw new KollectError('KOL_EXTRACT_CEL', `the integer at character ${node.start + 1} has more than 64 bits`);
+    }
     for (const [i, child] of children(node).entries()) {
       // The first child of a loop is what it runs over: loops in a chain are not nested.
-      open.push({ node: child, depth: depth + 1, nesting: isLoop && i > 0 ? nesting + 1 : nesting });
+      open.push({ node: child, depth: depth + 1, nesting: isLoop && i > 0 ? nesting + 1 : nesting, negated: node.op === '-_' });
     }
   }
 }

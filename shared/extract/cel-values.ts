@@ -2,6 +2,7 @@ import { Optional } from '@marcbachmann/cel-js';
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import type { StepBudget } from './step-budget.ts';
 import { CelFault } from './cel-fault.ts';
+import { durationNanoseconds, timestampText } from './cel-timestamp.ts';
 import type { Json } from './json.ts';
 
 /**
@@ -56,16 +57,6 @@ function plainObject(value: object, budget: StepBudget): Json {
   if (value instanceof Duration) return exact(inRange(durationNanoseconds(value)));
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
   throw new CelFault('the result is not a value that JSON can hold');
-}
-
-/** RFC 3339 in UTC, with no more digits of a second than there are. */
-export function timestampText(timestamp: Date): string {
-  return timestamp.toISOString().replace(/\.(\d*?)0*Z$/, (_all, digits: string) => (digits === '' ? 'Z' : `.${digits}Z`));
-}
-
-/** A whole number of nanoseconds. */
-export function durationNanoseconds(duration: Duration): bigint {
-  return duration.seconds * 1_000_000_000n + BigInt(duration.nanos);
 }
 
 /** CEL durations are 64-bit nanoseconds. */

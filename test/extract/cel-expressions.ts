@@ -12,6 +12,8 @@ export const celObject = {
   empty: [],
   none: {},
   text: 'Hällo 😀 World',
+  keyed: { '1': 'one', true: 'yes' },
+  precise: '2026-01-31T12:30:45.123456Z',
 };
 
 /** Expressions by subject. Each is evaluated by Kubernetes' own CEL and by ours, and both have to agree: the same value, or both fail. */
@@ -129,6 +131,32 @@ export const celExpressions: Readonly<Record<string, readonly string[]>> = {
     'optional.of(1).value()', 'optional.none().hasValue()', 'optional.none().value()', 'optional.of(1).or(optional.of(2)).value()', 'optional.none().or(optional.of(2)).value()', 'optional.none().orValue(3)', 'optional.of(null).hasValue()', 'optional.ofNonZeroValue(0).hasValue()', 'optional.ofNonZeroValue("a").value()', 'optional.of(1).optMap(x, x + 1).value()', 'optional.none().optMap(x, x + 1).hasValue()', 'optional.of(1).optFlatMap(x, optional.of(x + 1)).value()', 'object.?spec.?replicas', '[?object.?nope, 1]', 'object.?spec.replicas.optMap(r, r * 2).orValue(0)',
   ],
   results: ['[null]', 'null', '{"a": {"b": 1}}', 'object.numbers', 'object.metadata.labels', 'b"\\xff"', '1u', '18446744073709551615u', '[]', '{}', 'int', 'optional.none()', 'optional.of([1])', '9007199254740993', '"\\u0000"'],
+  'precise times': [
+    'timestamp("2026-01-01T00:00:00,5Z")', 'timestamp("2026-01-01T1:00:00Z")', 'timestamp("2026-01-01t00:00:00z")', 'timestamp("2026-01-01T00:00:00.1234567891Z")', 'timestamp("2026-01-01T00:00:00.123456789+02:00")', 'timestamp("2026-01-01T00:00:00.Z")', 'timestamp("2026-01-01T24:00:00Z")', 'timestamp("2026-01-01T00:00:00+24:00")', 'timestamp("2026-01-01T00:00:00+23:60")', 'timestamp("2026-01-01T00:00:00-00:00")', 'timestamp("2026-01-01T00:00:00+0200")', 'timestamp("2026-01-01 00:00:00Z")',
+    'timestamp("2026-1-01T00:00:00Z")', 'timestamp("02026-01-01T00:00:00Z")', 'timestamp("2024-02-29T00:00:00Z")', 'timestamp("2023-02-29T00:00:00Z")', 'timestamp("0001-01-01T00:00:00+01:00")', 'timestamp("9999-12-31T23:59:59-01:00")', 'timestamp("2026-01-01T00:00:00.999999999Z") + duration("1ns")', 'timestamp("0001-01-01T00:00:00Z") - duration("1ns")', 'timestamp("2026-01-01T00:00:00.000000001Z") - timestamp("2026-01-01T00:00:00Z")', 'timestamp("2026-01-01T00:00:00.000000001Z") > timestamp("2026-01-01T00:00:00Z")', 'timestamp("9999-12-31T23:59:59Z") - timestamp("0001-01-01T00:00:00Z")', 'timestamp("1960-01-01T00:00:00.000000001Z")',
+    'int(timestamp("1960-01-01T00:00:00.000000001Z"))', '[timestamp("2026-01-01T00:00:00.000000001Z")] == [timestamp("2026-01-01T00:00:00Z")]', 'timestamp("2026-01-01T00:00:00.000000001Z") in [timestamp("2026-01-01T00:00:00Z")]', '[timestamp("2026-01-01T00:00:00.000000002Z"), timestamp("2026-01-01T00:00:00.000000001Z")].sort()', '[timestamp("2026-01-01T00:00:00.000000002Z"), timestamp("2026-01-01T00:00:00.000000001Z")].min()', '[timestamp("2026-01-01T00:00:00.000000002Z"), timestamp("2026-01-01T00:00:00.000000001Z")].distinct().size()', 'timestamp(object.precise)', 'timestamp(object.precise).getMilliseconds()', '"%s".format([timestamp(object.precise)])', 'timestamp("2026-01-01T00:00:00Z").getHours("+02:00")', 'timestamp("2026-01-01T00:00:00Z").getDate("-1:30")', 'timestamp("2026-01-01T00:00:00Z").getFullYear("-01:00")',
+    'timestamp("2026-01-01T00:00:00Z").getDayOfYear("-01:00")', 'timestamp("2026-01-01T00:00:00Z").getDayOfYear("")', 'timestamp("2026-01-01T00:00:00Z").getDayOfWeek("00:00")', 'timestamp("2026-01-01T00:00:00Z").getMinutes("+5:5")', 'timestamp("2026-01-01T00:00:00Z").getMinutes("+05:61")', 'timestamp("2026-01-01T00:00:00Z").getHours("+99:00")', 'timestamp("2026-01-01T00:00:00Z").getHours("5")', 'timestamp("2026-01-01T00:00:00Z").getHours("+05")', 'timestamp("2026-01-01T00:00:00Z").getHours("a:b")', 'timestamp("2026-01-01T00:00:00Z").getHours(" 1:00")', 'timestamp(253402300800)', 'duration("1h") - duration("2h")',
+    '-duration("1h")', 'timestamp("2026-01-01T00:00:00Z") - timestamp("2026-01-01T00:00:00.5Z")', '(timestamp("2026-01-01T00:00:00Z") - timestamp("2026-01-01T00:00:00.5Z")).getSeconds()', 'duration("-1.5s").getMilliseconds()', 'timestamp("2026-01-01T00:00:00Z") + duration("-1.5s")', 'timestamp("2026-01-01T00:00:00Z") - duration("1ms") - duration("-1ns")', 'type(timestamp(object.precise))', 'timestamp(object.precise) == timestamp(object.precise)', 'timestamp(object.precise) <= timestamp(object.precise)', 'timestamp(timestamp(object.precise))', '1 + timestamp(object.precise)', 'timestamp(object.precise) + 1',
+    'timestamp(object.precise).getHours("Europe/Berlin")', 'timestamp("2026-07-01T00:00:00Z").getDayOfYear("Europe/Berlin")', 'duration("1h").getHours()', 'timestamp("2026-02-30T00:00:00Z")', 'timestamp("2026-02-29T12:00:00Z")', 'timestamp("9999-12-31T23:59:59Z") + duration("1s")', 'timestamp("9999-12-31T23:59:59.999999999Z")', 'timestamp("2026-01-01T00:00:00.123456789Z") == timestamp("2026-01-01T00:00:00.123456788Z")', 'timestamp("2026-01-01T00:00:00Z").getHours("")', 'timestamp("2026-01-01T00:00:00Z").getHours("+2:00")', 'timestamp("2026-01-01T00:00:00Z").getHours("02:00")', 'timestamp("2026-01-01T00:00:00Z").getHours("+0200")',
+  ],
+  'keys that are no text': [
+    'object.keyed[1]', 'object.keyed[?1].hasValue()', 'object.keyed[1.0]', 'object.keyed[true]', 'object.keyed["1"]', '1 in object.keyed', '1u in object.keyed', '"1" in object.keyed', '{1: "a"}[1]', '1 in {1: "a"}', 'dyn({1: "a"})[1]', '1 in dyn({1: "a"})',
+    '[{1: "a"}].map(m, m[1])', 'object.numbers.transformMap(i, v, v)[1]', 'object.keyed.?x[?1].hasValue()', 'object.?keyed[1].hasValue()', 'object.?keyed[?1].hasValue()', 'dyn(object.keyed)[1]', '1u in [1]', '[1] == [1.0]', 'object.numbers.transformMapEntry(i, v, {v: i})[1]', '{1: {2: "a"}}[1][2]', '(true ? {1: "a"} : {2: "b"})[1]', '[{1: "a"}, {"b": 2}][0][1]',
+    'object.words[1.0]', 'object.numbers[?1].value()', 'object.metadata.labels["app"]', 'object.metadata.labels[object.numbers[0]]', 'optional.of({1: "a"})[1].value()',
+  ],
+  'limits of numbers': [
+    'uint(-0.0)', '-(-9223372036854775808)', '-object.spec.replicas', '-9223372036854775808', '-9223372036854775809', '9223372036854775807', '18446744073709551616u', '-1u', '-9223372036854775808 / -1', 'int(18446744073709551615u)', 'int(9223372036854775808u)', 'uint(-0.5)',
+    'uint(1e300)', '9223372036854775808',
+  ],
+  'equality of what holds values': [
+    '1 in object.numbers.transformMap(i, v, v)', 'optional.of(1) == optional.none()', 'optional.of(1) != optional.of(2)', 'optional.of(1) == optional.of(1.0)', 'object.?kind == optional.of("Deployment")', 'object.?kind == "Deployment"', 'optional.unwrap([optional.of(1), optional.none()])', '[optional.of(1)] == [optional.of(1)]', '[double("NaN")] == [double("NaN")]', 'double("NaN") in [double("NaN")]', '[double("NaN")].distinct().size()', '[1u] == [1]',
+    '{"a": null} == {"a": null}', '[null] == [1]', 'dyn([1]) == dyn(["a"])', 'dyn([1]) == dyn({"a": 1})', 'dyn({"a": 1}) != dyn({"a": 1.0})', '{"a": [1, 2]} in [{"a": [1, 2]}]', '[] == object.empty', 'quantity("1") in [quantity("1000m")]', '[quantity("1")] == [quantity("1000m")]', '{1: "a"} == {1: "a"}', 'object.numbers.map(i, {i: 1})[0][3]', 'object.?numbers[0].value()',
+    'object.?m == object.?n', 'optional.none() == optional.none()',
+  ],
+  'texts of values': [
+    '"%s".format([[1e20]])', '"%s".format([[0.1]])', '"%s".format([{"a": 1.25}])', '"%s".format([[double("NaN")]])', '"%s".format([optional.of(1)])', '"%s".format([[quantity("1")]])', '"%s".format([dyn(quantity("1"))])', 'string(b"\\xef\\xbb\\xbfa")', '"x\\u0085".trim()', '"\\ufeffx".trim()', '"\\u2028 x\\u3000\\v".trim()', '"%s".format([[1.5e300]])',
+    '"%s".format([[0.1, -0.0, 1e-9]])', '"%s".format([[double("NaN"), double("Infinity"), double("-Infinity")]])', '"%s".format([1.5])', '"%s".format([double("NaN")])', '"%s".format([double("Infinity")])', 'object.words.map(w, w.trim())', 'string(b"\\xc3\\xa4")', 'string(object.nope)', 'trim("a")', 'string(b"\\xff")', '"%s".format([quantity("1Gi")])',
+  ],
   mistakes: ['', '1 +', 'object..a', 'nope', 'nope(1)', 'object.nope()', '"a" + 1', '1 + "a"', '[1, 2', '{"a" 1}', 'has(1)', 'has(object)', 'object.map(x)', '"unclosed', "'\\q'", 'size()', 'size(1)', '1.size()', 'true + true', '-"a"', '!1', '[1].all(x)', '// comment', '1 // comment', 'a ? b : c', 'in', 'object in', 'package', '1 == ', 'x.y.z', 'timestamp(1, 2)', 'int()'],
 };
 
@@ -137,6 +165,16 @@ export const celDifferences: Readonly<Record<string, readonly string[]>> = {
   'lists and maps may hold values of several types': ['[1, "a"].size()', '{"a": [1, 2.5, "x", true, null]}', '[[1, [2, [3]]]].flatten(2)', 'sets.contains([1], [1.0])', '[1, "a"][1]', 'object.metadata.labels == {"a": 1, "b": "c"}'],
   'keys of maps in results become text': ['{1: "a"}', '{true: 1}'],
   'numbers need a digit before the point': ['.5'],
+  'texts of doubles are decimal': ['double("0x1p3")', 'double("1_0")'],
+  'an int and a double are compared exactly': ['9223372036854775807 < 9223372036854775808.0'],
+  'keys of map literals are found by their text': ['{1: "a"}[1.0]', '{1u: "a"}[1]', '{"a": 1, 2: 3}[2]', '"%s".format([{1: 2}])'],
+  'types of elements are compared when the expression runs': ['[1, 2].indexOf(1.0)', 'sets.contains(["a"], [1])'],
+  'has() takes fields of variables and fields alone': ['has(object.status.conditions[0].type)', 'has([{"a": 1}][0].a)'],
+  'loops over an empty list literal are checked': ['[].map(x, x.y)', '[].all(x, x)'],
+  'optional elements of list literals are not parsed': ['[?optional.of(1), 2]', '[,]'],
+  'names of time zones': ['timestamp(0).getHours("europe/berlin")', 'timestamp(0).getHours("Local")'],
+  'oddities of format()': ['"%f".format(["NaN"])', '"%.3e".format([0.0])', '"%e".format([double("Infinity")])', '"%.100f".format([1.0])'],
+  'Unicode classes of regular expressions': ['"abc".matches("\\\\pL+")'],
   'optional entries of map literals are not parsed': ['{?"a": object.?nope}', '{?"a": object.?kind}'],
   'named formats explain themselves in other words': ['format.dns1123Label().validate("A").value()', 'format.uuid().validate("x")'],
   'cel.bind() is there': ['cel.bind(x, 1, x + 1)'],

@@ -1,13 +1,17 @@
+import { Optional } from '@marcbachmann/cel-js';
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
+import { epochNanoseconds } from '../cel-timestamp.ts';
 import { compareUtf8 } from '../compare-utf8.ts';
 
 /** Equality of CEL values: numbers by value across their types, lists and maps by their members, everything else by type and value. */
 export function isEqual(left: unknown, right: unknown): boolean {
   if (left === right) return true;
   const order = compareNumbers(left, right);
-  if (order !== undefined) return order === 0;
+  // A double that is no number equals none.
+  if (order !== undefined) return order === 0 && !Number.isNaN(left) && !Number.isNaN(right);
   if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false;
   if (Array.isArray(left)) return Array.isArray(right) && left.length === right.length && left.every((item, index) => isEqual(item, right[index]));
+  if (left instanceof Optional) return right instanceof Optional && left.hasValue() === right.hasValue() && (!left.hasValue() || isEqual(left.value(), right.value()));
   if ('equals' in left && typeof left.equals === 'function') return left.equals(right) === true;
   if (Object.getPrototypeOf(left) !== Object.getPrototypeOf(right)) return false;
   if (left instanceof Date || left instanceof Duration || left instanceof Uint8Array) return compareValues(left, right) === 0;
@@ -23,7 +27,7 @@ export function isEqual(left: unknown, right: unknown): boolean {
 export function compareValues(left: unknown, right: unknown): number | undefined {
   if (typeof left === 'string' && typeof right === 'string') return compareUtf8(left, right);
   if (typeof left === 'boolean' && typeof right === 'boolean') return Number(left) - Number(right);
-  if (left instanceof Date && right instanceof Date) return left.getTime() - right.getTime();
+  if (left instanceof Date && right instanceof Date) return sign(epochNanoseconds(left), epochNanoseconds(right));
   if (left instanceof Duration && right instanceof Duration) return sign(left.seconds, right.seconds) || left.nanos - right.nanos;
   if (left instanceof Uint8Array && right instanceof Uint8Array) return Buffer.compare(left, right);
   return compareNumbers(left, right);

@@ -76,7 +76,7 @@ function slice(list: Items, start: bigint, end: bigint): unknown[] {
 }
 
 /** The optional values that are there. */
-function unwrap(list: Items): unknown[] {
+export function unwrap(list: Items): unknown[] {
   return list.flatMap((item) => {
     if (!(item instanceof Optional)) throw new CelFault('the elements of the list are not optional');
     return item.hasValue() ? [item.value()] : [];

@@ -3,6 +3,7 @@ import { UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import { CelFault } from '../cel-fault.ts';
 import type { Macro, MacroCall, Scope } from './checker.ts';
 import type { Library } from './library-function.ts';
+import { unwrap } from './lists.ts';
 
 interface OptionalMacro extends Macro<OptionalMacro> {
   variable: string;
@@ -48,6 +49,7 @@ function isZero(value: unknown): boolean {
 export const optionalLibrary: Library = {
   functions: [
     { signature: 'OptionalNamespace.ofNonZeroValue(dyn): optional<dyn>', handler: (_namespace: never, value: unknown) => ofNonZeroValue(value) },
+    { signature: 'OptionalNamespace.unwrap(list): list', handler: (_namespace: never, list: readonly unknown[]) => unwrap(list) },
     { signature: 'optional.optMap(ast, ast): optional<dyn>', handler: mapMacro((result) => Optional.of(result)) },
     { signature: 'optional.optFlatMap(ast, ast): optional<dyn>', handler: mapMacro((result) => result) },
   ],

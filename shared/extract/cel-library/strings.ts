@@ -1,6 +1,6 @@
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import { CelFault } from '../cel-fault.ts';
-import { durationNanoseconds, timestampText } from '../cel-values.ts';
+import { durationNanoseconds, timestampText } from '../cel-timestamp.ts';
 import { compareUtf8 } from '../compare-utf8.ts';
 import type { Library } from './library-function.ts';
 
@@ -36,7 +36,7 @@ function clause(verb: string, precision: number, value: unknown): string {
   const integer = integerOf(value);
   switch (verb) {
     case 's':
-      return typeof value === 'string' ? value : display(value);
+      return typeof value === 'string' ? value : typeof value === 'number' ? doubleText(value) : display(value);
     case 'd':
       if (integer !== undefined) return integer.toString();
       break;
@@ -107,17 +107,30 @@ function integerOf(value: unknown): bigint | undefined {
 /** As it stands inside a list or map. */
 function display(value: unknown): string {
   if (typeof value === 'string') return quote(value);
-  if (typeof value === 'number') return doubleText(value);
+  if (typeof value === 'number') return memberDouble(value);
   if (typeof value !== 'object' || value === null) return String(value);
   if (Array.isArray(value)) return `[${value.map(display).join(', ')}]`;
   if (value instanceof UnsignedInt) return value.value.toString();
   if (value instanceof Date) return timestampText(value);
   if (value instanceof Duration) return `${plainDouble(Number(durationNanoseconds(value)) / 1e9)}s`;
   if (value instanceof Uint8Array) return Buffer.from(value).toString('utf8');
-  // A type is its name.
-  if (Object.getPrototypeOf(value) !== Object.prototype) return String(value).replace(/^Type<(.*)>$/, '$1');
+  if (Object.getPrototypeOf(value) !== Object.prototype) return typeName(value);
   const entries = Object.entries(value).sort(([left], [right]) => compareUtf8(left, right));
   return `{${entries.map(([key, member]) => `${quote(key)}:${display(member)}`).join(', ')}}`;
+}
+
+/** Six digits behind the point. */
+function memberDouble(value: number): string {
+  if (!Number.isFinite(value)) return quote(doubleText(value));
+  if (Object.is(value, -0)) return '-0.000000';
+  return Math.abs(value) < 1e21 ? roundHalfEven(value, 6) : `${BigInt(value)}.000000`;
+}
+
+/** A type is its name; other values that are neither JSON nor above, such as quantities, have no text. */
+function typeName(value: object): string {
+  const [, name] = /^Type<(.*)>$/.exec(String(value)) ?? [];
+  if (name === undefined) throw new CelFault('format(): a value of a type that %s does not take');
+  return name;
 }
 
 /** Without an exponent, however large or small. */

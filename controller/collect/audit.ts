@@ -111,7 +111,7 @@ export class Audit {
   /** The watch tells of an object. */
   overtake(object: KubeObject): void {
     if (!this.#run) return;
-    const uid = objectKey(object);
+    const uid = objectKey(object, this.#options.resource);
     this.#run.newer.add(uid);
     for (const suspects of this.#run.suspects.values()) suspects.delete(uid);
   }
@@ -206,7 +206,7 @@ export class Audit {
 
 function compare(object: KubeObject, subscription: Subscription, epoch: number, run: Run): void {
   const { namespace = '', resourceVersion: version = '' } = object.metadata;
-  const uid = objectKey(object);
+  const uid = subscription.keyOf(object);
   const row = subscription.rows.get(namespace, uid);
   const wanted = subscription.wantsByMetadata(object);
   if (row && wanted !== false) {

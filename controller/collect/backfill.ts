@@ -72,7 +72,7 @@ export class Backfill {
 
   /** The watch tells of an object what no page can know. */
   overtake(object: KubeObject): void {
-    this.#run?.newer.add(objectKey(object));
+    this.#run?.newer.add(objectKey(object, this.#options.resource));
   }
 
   /** A list of the watch itself serves everybody. */
@@ -155,7 +155,7 @@ export class Backfill {
     };
     onRestart();
     await listOnce(client, resource.path(namespace), { ...selectors, signal: abort.signal, onRestart }, (object) => {
-      const uid = objectKey(object);
+      const uid = objectKey(object, resource);
       if (newer.has(uid)) return;
       try {
         apply(object, subscriptions);

@@ -248,7 +248,7 @@ export class Collector {
       rows: ofResource,
       spec,
       profile,
-      namespaced: resource.namespaced,
+      resource,
       namespaces: (namespaceName) => this.#options.namespaces.get(namespaceName),
       defaults: this.#options.namespaceDefaults,
     });

@@ -54,7 +54,7 @@ export class ResourceWatch implements ReflectorHandler {
     const reader = shape.metadataOnly ? metadata : client;
     const selectors = { labelSelector: shape.labelSelector, fieldSelector: shape.fieldSelector };
     const name = `${resource.plural}.${resource.group}`.replace(/\.$/, '') + (namespace === undefined ? '' : ` in ${namespace}`);
-    this.#reflector = new Reflector({ client: reader, ...selectors, path: resource.path(namespace), name, handler: this, logger, observe: options.observe, pollMs: options.pollMs, ...options.pace });
+    this.#reflector = new Reflector({ client: reader, ...selectors, path: resource.path(namespace), name, resource, handler: this, logger, observe: options.observe, pollMs: options.pollMs, ...options.pace });
     this.#backfill = new Backfill({
       ...options,
       client: reader,

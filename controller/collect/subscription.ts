@@ -3,6 +3,7 @@ import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { canonicalRow } from '../../shared/extract/canonical-json.ts';
 import { KollectError } from '../../shared/errors.ts';
 import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
+import type { ApiResource } from '../../shared/kube/discovery.ts';
 import { objectKey } from '../../shared/kube/object-key.ts';
 import type { ResourceRows } from './resource-rows.ts';
 import { compileObjectSelection, matchedNamespaces } from './selection.ts';
@@ -14,7 +15,7 @@ export interface SubscriptionOptions {
   spec: CollectionSpec;
   profile: CompiledProfile;
   /** Cluster-scoped kinds have no namespace gate. */
-  namespaced: boolean;
+  resource: Pick<ApiResource, 'group' | 'plural' | 'namespaced'>;
   namespaces: NamespaceLookup;
   defaults?: NamespaceDefaults | undefined;
 }
@@ -29,7 +30,7 @@ export class Subscription {
   readonly shape: WatchShape;
   readonly #spec: CollectionSpec;
   readonly #profile: CompiledProfile;
-  readonly #namespaced: boolean;
+  readonly #resource: SubscriptionOptions['resource'];
   readonly #lookup: NamespaceLookup;
   readonly #defaults: NamespaceDefaults | undefined;
   readonly #selects: ObjectSelection;
@@ -46,7 +47,7 @@ export class Subscription {
     this.shape = shapeOf(options.spec, options.profile);
     this.#spec = options.spec;
     this.#profile = options.profile;
-    this.#namespaced = options.namespaced;
+    this.#resource = options.resource;
     this.#lookup = options.namespaces;
     this.#defaults = options.defaults;
     this.#selects = compileObjectSelection(options.spec);
@@ -79,7 +80,7 @@ export class Subscription {
     this.#effective = new Map([...effective].map((name) => [name, decidingFacts(this.#lookup(name), byRule)]));
     const changed = [...this.#effective].filter(([name, facts]) => before.get(name) !== facts).map(([name]) => name);
     // Another subscription may have filled the rows before this one.
-    const held = this.#namespaced ? this.rows.namespaces() : [];
+    const held = this.#resource.namespaced ? this.rows.namespaces() : [];
     const left = [...new Set([...before.keys(), ...held])].filter((name) => !effective.has(name));
     for (const name of left) this.rows.removeNamespace(name);
     return { changed, left };
@@ -89,7 +90,7 @@ export class Subscription {
   apply(object: KubeObject): void {
     const { metadata } = object;
     const namespace = metadata.namespace ?? '';
-    const uid = objectKey(object);
+    const uid = this.keyOf(object);
     if (this.#unreadable.size > 0) this.#unreadable.delete(uid);
     if (!this.#wants(object, namespace)) {
       this.rows.remove(namespace, uid);
@@ -119,9 +120,14 @@ export class Subscription {
 
   /** The object is gone. */
   remove(object: KubeObject): void {
-    const uid = objectKey(object);
+    const uid = this.keyOf(object);
     this.#unreadable.delete(uid);
     this.rows.remove(object.metadata.namespace ?? '', uid);
+  }
+
+  /** What its row is kept by. */
+  keyOf(object: KubeObject): string {
+    return objectKey(object, this.#resource);
   }
 
   /** Whether an object is wanted, as far as its metadata tells; undefined when it depends on more. */
@@ -136,7 +142,7 @@ export class Subscription {
   }
 
   #wants(object: KubeObject, namespace: string): boolean {
-    if (!this.#namespaced) return this.#selects(object, undefined);
+    if (!this.#resource.namespaced) return this.#selects(object, undefined);
     return this.#effective.has(namespace) && this.#selects(object, this.#lookup(namespace));
   }
 }

@@ -12,6 +12,7 @@ export interface RedeliveryOptions {
   client: ObjectReader;
   /** Collection path, and what of it is followed. */
   path: string;
+  resource?: { group: string; plural: string } | undefined;
   labelSelector?: string | undefined;
   fieldSelector?: string | undefined;
   name: string;
@@ -44,13 +45,13 @@ export class Redelivery {
   add({ apiVersion, kind, metadata }: KubeObject, how: Untaken['how']): void {
     const { name, namespace, uid, resourceVersion } = metadata;
     const kept = { name, ...(uid === undefined ? {} : { uid }), ...(namespace === undefined ? {} : { namespace }), ...(resourceVersion === undefined ? {} : { resourceVersion }) };
-    this.#untaken.set(objectKey({ metadata }), { how, object: { apiVersion, kind, metadata: kept } });
+    this.#untaken.set(objectKey({ metadata }, this.#options.resource), { how, object: { apiVersion, kind, metadata: kept } });
     this.#arm();
   }
 
   /** Something of this object was taken; what was not before is outdated. */
   taken(object: KubeObject): void {
-    if (this.#untaken.size > 0) this.#untaken.delete(objectKey(object));
+    if (this.#untaken.size > 0) this.#untaken.delete(objectKey(object, this.#options.resource));
   }
 
   /** A complete list told everything else. */
@@ -79,7 +80,7 @@ export class Redelivery {
         // Stopped, or overtaken by the watch while it was read.
         if (this.#untaken.get(key) !== entry) continue;
         if (entry.how === 'deleted') this.#options.handler.deleted(entry.object);
-        else if (present && objectKey(present) === key) this.#options.handler.changed(present);
+        else if (present && objectKey(present, this.#options.resource) === key) this.#options.handler.changed(present);
         this.#untaken.delete(key);
       } catch (error) {
         if (this.#untaken.get(key) !== entry) continue;

@@ -76,6 +76,8 @@ export interface ReflectorOptions extends ReflectorPace {
   /** Collection path, such as `/apis/apps/v1/deployments`. */
   path: string;
   name: string;
+  /** Part of the keys of objects that have no uid, see `objectKey`. */
+  resource?: { group: string; plural: string } | undefined;
   labelSelector?: string | undefined;
   fieldSelector?: string | undefined;
   handler: ReflectorHandler;
@@ -182,7 +184,7 @@ export class Reflector {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { client, path, handler, observe, pageSize } = this.#options;
+    const { client, path, resource, handler, observe, pageSize } = this.#options;
     observe?.(this.#epoch === 0 ? 'list' : 'relist');
     if (this.#state.phase === 'Pending') this.#setState(signal, { phase: 'Syncing' });
     let epoch = 0;
@@ -206,7 +208,7 @@ export class Reflector {
       }
       resourceVersion = page.resourceVersion;
       await inSlices(page.items, signal, (object) => {
-        if (!this.#hand(signal, object, 'changed', () => handler.listed(object, epoch))) untaken.add(objectKey(object));
+        if (!this.#hand(signal, object, 'changed', () => handler.listed(object, epoch))) untaken.add(objectKey(object, resource));
       });
     }
     if (signal.aborted) return;

@@ -41,7 +41,7 @@ const store = new RowStore();
 const view = new InventoryView('shop', () => undefined);
 store.subscribe({ row: (target, before, after) => view.rowChanged(target, before, after), opened: (target) => view.addTarget(target), closed: (target) => view.removeTarget(target) });
 const rows = store.open('shop', 'web');
-const subscription = new Subscription({ rows: rows.resource('apps/v1/Deployment'), spec: { watchMode: 'All' }, profile, namespaced: false, namespaces: () => undefined });
+const subscription = new Subscription({ rows: rows.resource('apps/v1/Deployment'), spec: { watchMode: 'All' }, profile, resource: { group: 'apps', plural: 'deployments', namespaced: false }, namespaces: () => undefined });
 
 const empty = liveBytes();
 for (const page of pages()) for (const object of page) subscription.apply(object);

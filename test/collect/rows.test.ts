@@ -253,23 +253,27 @@ t.test('a target that is closed and opened again is another one', async (t) => {
   t.strictSame(journal, ['open web', 'web ->x', 'close web', 'open web']);
 });
 
-t.test('objects that are served without a uid are kept by namespace and name', async (t) => {
+t.test('objects that are served without a uid are kept by resource, namespace and name', async (t) => {
   const target = new RowStore().open('shop', 'web');
   const rows = target.resource('/v1/configmap');
   const profile = compileProfile({ spec: { targetGVK: { group: 'metrics.k8s.io', version: 'v1beta1', kind: 'PodMetrics' }, attributes: [{ name: 'cpu', path: '$.cpu' }] } });
-  const subscription = new Subscription({ rows, spec: { watchMode: 'All' }, profile, namespaced: false, namespaces: () => undefined });
+  const resource = { group: 'metrics.k8s.io', plural: 'pods', namespaced: false };
+  const subscription = new Subscription({ rows, spec: { watchMode: 'All' }, profile, resource, namespaces: () => undefined });
   const object = (name: string, cpu: number, namespace = 'shop', uid?: string): KubeObject => ({ apiVersion: 'metrics.k8s.io/v1beta1', kind: 'PodMetrics', metadata: { namespace, name, ...(uid === undefined ? {} : { uid }) }, cpu });
   for (const metrics of [object('a', 1), object('b', 1), object('a', 1, 'pay'), object('c', 1, 'shop', 'u-c')]) subscription.apply(metrics);
-  t.strictSame(uids(target), ['pay/a', 'shop/a', 'shop/b', 'u-c']);
+  t.strictSame(uids(target), ['pods.metrics.k8s.io/pay/a', 'pods.metrics.k8s.io/shop/a', 'pods.metrics.k8s.io/shop/b', 'u-c']);
   subscription.apply(object('a', 2));
   t.equal(target.count, 4, 'a change is a change');
-  t.match([...target.rows()].find(({ uid }) => uid === 'shop/a')?.payload, /"uid":"shop\/a","attributes":\{"cpu":2\}/);
+  t.match([...target.rows()].find(({ uid }) => uid.endsWith('/shop/a'))?.payload, /"uid":"pods.metrics.k8s.io\/shop\/a","attributes":\{"cpu":2\}/);
   subscription.remove(object('b', 1));
   const list = rows.beginList();
   subscription.apply(object('a', 1, 'pay'));
-  await rows.completeList(list, new Set([objectKey(object('a', 2))]));
-  t.strictSame(uids(target), ['pay/a', 'shop/a'], 'one was listed, one exists and could not be read');
+  await rows.completeList(list, new Set([objectKey(object('a', 2), resource)]));
+  t.strictSame(uids(target), ['pods.metrics.k8s.io/pay/a', 'pods.metrics.k8s.io/shop/a'], 'one was listed, one exists and could not be read');
   t.equal(objectKey({ metadata: { name: 'node' } }), '/node');
+  const others = new Subscription({ rows: target.resource('other.example/v1/podmetrics'), spec: { watchMode: 'All' }, profile, resource: { ...resource, group: 'other.example' }, namespaces: () => undefined });
+  others.apply(object('a', 3));
+  t.equal(target.count, 3, 'another kind is another object');
 });
 
 function uids(target: TargetRows): string[] {

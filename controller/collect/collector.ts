@@ -27,7 +27,7 @@ export interface NamespaceSource {
 export interface ResourcePlan {
   /** The kind, as `gvkKey` gives it; the rows of a resource are kept under it. */
   key: string;
-  /** Unset while the resource cannot be collected: its rows stay as they are. */
+  /** Unset while the resource cannot be collected: its rows stay as they are, within the ceiling. */
   collect?:
     | {
         /** Changes exactly when objects must be selected or read in another way. */
@@ -142,7 +142,10 @@ export class Collector {
     const isBoundAnew = running?.plan.ceiling?.key !== plan.ceiling?.key;
     for (const resource of plan.resources) {
       const part = running?.parts.get(resource.key);
-      if (!resource.collect) continue;
+      if (!resource.collect) {
+        if (plan.ceiling) rows.bound(resource.key, plan.ceiling.allows);
+        continue;
+      }
       if (part?.fingerprint !== resource.collect.fingerprint) {
         collection.parts.set(resource.key, this.#begin(collection, resource.key, resource.collect, part));
         continue;

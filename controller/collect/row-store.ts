@@ -163,6 +163,17 @@ export class TargetRows {
     }
   }
 
+  /** Keys of the resources that there are rows of. */
+  get keys(): string[] {
+    return [...this.#resources.keys()];
+  }
+
+  /** Removes the rows of a resource in namespaces that are not allowed. Objects without a namespace are in none. */
+  bound(key: string, allows: (namespace: string) => boolean): void {
+    const rows = this.#resources.get(key);
+    for (const namespace of rows?.namespaces() ?? []) if (namespace !== '' && !allows(namespace)) rows?.removeNamespace(namespace);
+  }
+
   /** Removes all rows: something proves that the target may have none. */
   clear(): void {
     for (const rows of this.#resources.values()) void rows.clear();

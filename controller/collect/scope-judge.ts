@@ -64,7 +64,7 @@ export class ScopeJudge {
     });
   }
 
-  /** @param spec of the target, found valid */
+  /** @param spec of the target, found valid; empty while it is not */
   judge(kind: TargetKind['kind'], target: KubeObject, spec: object): ScopeVerdict {
     const cache = this.#cacheOf(kind);
     if (cache === undefined || !this.#read.has(cache)) {

@@ -1,6 +1,6 @@
 import type { KollectTargetStatus } from '../../shared/api/kollect-target.ts';
 import type { Reason } from '../../shared/api/conditions.ts';
-import { gvkKey } from '../../shared/api/gvk.ts';
+import { gvkKey, gvkOfKey } from '../../shared/api/gvk.ts';
 import type { LooseGvk } from '../../shared/api/gvk.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { KollectError } from '../../shared/errors.ts';
@@ -19,8 +19,8 @@ import { lowestLimits } from './limits.ts';
 import type { CompiledProfiles } from './compiled-profiles.ts';
 import type { Definitions } from './definitions.ts';
 import { ResourcePlanner, type PlannedResource, type Problem } from './resource-planner.ts';
-import type { RowStore } from './row-store.ts';
-import type { ScopeJudge } from './scope-judge.ts';
+import type { RowStore, TargetRows } from './row-store.ts';
+import type { ScopeJudge, ScopeVerdict } from './scope-judge.ts';
 import { selectionByKind } from './selection.ts';
 import type { TargetKind } from './target-kind.ts';
 import { targetStatus, type TargetOutcome } from './target-status.ts';
@@ -137,17 +137,18 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
 
   /** Starts, changes or freezes the collection. */
   async #arrange(raw: KubeObject, namespace: string, name: string): Promise<TargetOutcome> {
-    const { kind, collector, profiles, scopes } = this.#options;
+    const { kind, collector, profiles, scopes, store } = this.#options;
+    const checked = checkObject<{ spec: Spec }>(kind.kind, raw);
+    // Before all else: what a scope denies does not stay because the target is suspended, its profile is missing or its spec makes no sense.
+    const verdict = scopes.judge(kind.kind, raw, checked.object?.spec ?? {});
     const freeze = (reason: Reason, message: string): TargetOutcome => {
       collector.freeze(namespace, name);
+      if (verdict.kind === 'allowed') confine(store.open(namespace, name), verdict);
       return { kind: 'degraded', problems: [{ reason, message }] };
     };
 
-    const checked = checkObject<{ spec: Spec }>(kind.kind, raw);
     if (!checked.object) return freeze('InvalidSpec', checked.message);
     const { spec } = checked.object;
-    // Before all else: what a scope denies does not stay because the target is suspended, or its profile is missing.
-    const verdict = scopes.judge(kind.kind, raw, spec);
     if (verdict.kind === 'unknown') return freeze('ScopeLookupFailed', verdict.message);
     if (verdict.kind === 'denied') {
       collector.collect(namespace, name, { resources: [] });
@@ -185,6 +186,13 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     const compiled = this.#options.compiled.of(profile);
     return compiled instanceof KollectError ? { reason: 'InvalidProfile', message: `KollectProfile "${name}": ${compiled.message}` } : undefined;
   }
+}
+
+/** Removes what a scope denies of rows that stay while nothing is collected. */
+function confine(rows: TargetRows, { ceiling, denies }: Extract<ScopeVerdict, { kind: 'allowed' }>): void {
+  const allowed = rows.keys.filter((key) => denies(gvkOfKey(key)) === undefined);
+  rows.retain(new Set(allowed));
+  if (ceiling) for (const key of allowed) rows.bound(key, ceiling.allows);
 }
 
 /** Kind of a profile that nobody may have checked yet. */

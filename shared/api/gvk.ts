@@ -11,6 +11,12 @@ export function gvkKey(gvk: LooseGvk): string {
   return `${groupOf(gvk)}/${gvk.version ?? ''}/${gvk.kind ?? ''}`.toLowerCase();
 }
 
+/** The kind of a key, in the spelling of the key. */
+export function gvkOfKey(key: string): LooseGvk {
+  const [group, version, kind] = key.split('/');
+  return { group, version, kind };
+}
+
 /** `apps/v1 Deployment`, as people write it. */
 export function gvkText(gvk: LooseGvk): string {
   const group = groupOf(gvk);

@@ -73,28 +73,28 @@ t.test('a kind that the scope does not allow takes the rows along, and they come
   await untilNames(home, 'maps', [`${home}/x`]);
 });
 
-t.test('a suspended target and one without its profile keep their rows, but not those that a scope denies', async (t) => {
+t.test('a target that does not collect keeps its rows, but not those that a scope denies', async (t) => {
   const interruptions = {
-    Suspended: (home: string) => apply(targetOf(home, { suspend: true })),
+    Suspended: (home: string, selector: object) => apply(targetOf(home, { ...selector, suspend: true })),
     ProfileNotFound: (home: string) => running.remove('kollectprofile', 'maps', home),
+    InvalidSpec: (home: string, selector: object) => apply(targetOf(home, { ...selector, resourceRules: [{ gvk: { version: 'v1', kind: 'ConfigMap' }, matchPolicy: 'object.' }] })),
   };
-  for (const [reason, interrupt] of Object.entries(interruptions)) {
-    const { home } = await pair();
-    await apply(targetOf(home));
-    await untilNames(home, 'maps', [`${home}/x`]);
-    await interrupt(home);
-    await untilReady(home, 'maps', `False ${reason}`);
-    await running.remove('configmap', 'x', home);
-    t.strictSame(names(home, 'maps'), [`${home}/x`], reason);
-  }
-  const { home } = await pair();
-  await apply(targetOf(home));
-  await untilNames(home, 'maps', [`${home}/x`]);
-  await apply(targetOf(home, { suspend: true }));
-  await untilReady(home, 'maps', 'False Suspended');
-  await apply(scope(home, 'team', { allowedGVKs: [{ group: 'apps', version: 'v1', kind: 'Deployment' }] }));
-  await untilReady(home, 'maps', 'False ScopeGVKDenied');
-  await untilNames(home, 'maps', []);
+  await Promise.all(
+    Object.entries(interruptions).map(async ([reason, interrupt]) => {
+      const { home, other, selector } = await pair();
+      await apply(targetOf(home, selector));
+      await untilNames(home, 'maps', [`${home}/x`, `${other}/x`]);
+      await interrupt(home, selector);
+      await untilReady(home, 'maps', `False ${reason}`);
+      await running.remove('configmap', 'x', home);
+      t.strictSame(names(home, 'maps'), [`${home}/x`, `${other}/x`].sort(), reason);
+      await apply(scope(home, 'team', { deniedNamespaces: [other] }));
+      await untilNames(home, 'maps', [`${home}/x`]);
+      await apply(scope(home, 'team', { allowedGVKs: [{ group: 'apps', version: 'v1', kind: 'Deployment' }] }));
+      await untilNames(home, 'maps', []);
+      await untilReady(home, 'maps', `False ${reason === 'Suspended' ? 'ScopeGVKDenied' : reason}`);
+    }),
+  );
 });
 
 t.test('a target that is deleted leaves nothing', async (t) => {

@@ -23,7 +23,7 @@ export const sinkKinds = {
 export class CachedSinkDirectory implements SinkDirectory {
   readonly #caches: Record<SinkFamily, ObjectCache<KubeObject>>;
   readonly #runtime: Runtime;
-  /** One for each destination that was ever opened. */
+  /** One for each server that was ever opened. */
   readonly #gates = new Map<string, SinkGate>();
 
   constructor(caches: Record<SinkFamily, ObjectCache<KubeObject>>, runtime: Runtime) {
@@ -42,9 +42,9 @@ export class CachedSinkDirectory implements SinkDirectory {
     if (!raw) throw new KollectError('KOL_SINK_NOT_FOUND', `no ${kind} "${name}" in namespace "${namespace}"`);
     const checked = checkObject<SinkObject>(kind, raw, this.#runtime.policy);
     if (!checked.object) throw new KollectError('KOL_SINK_CONFIG', `${kind} "${name}": ${checked.message}`);
-    const { sink, backend, destination, fingerprint } = await openSink({ ...this.#runtime, installation: await this.#runtime.installation(), sink: checked.object });
-    let queue = this.#gates.get(destination);
-    if (queue === undefined) this.#gates.set(destination, (queue = new SinkGate(backend.capabilities.concurrency)));
+    const { sink, backend, server, fingerprint } = await openSink({ ...this.#runtime, installation: await this.#runtime.installation(), sink: checked.object });
+    let queue = this.#gates.get(server);
+    if (queue === undefined) this.#gates.set(server, (queue = new SinkGate(backend.capabilities.concurrency)));
     return { sink, type: backend.type, cluster: checked.object.spec.cluster?.trim() ?? '', fingerprint, queue };
   }
 

@@ -173,7 +173,7 @@ export interface Capabilities {
   cost: 'delta' | 'whole';
   /** Row sinks take partly synced inventories; whole documents wait for all targets. */
   granularity: 'row' | 'document';
-  /** Passes in flight at one destination. */
+  /** Passes in flight at one server. */
   concurrency: number;
   /** A row whose payload is larger is rejected, code `PayloadTooLarge`, without being sent. */
   maxRowBytes: number;
@@ -187,6 +187,8 @@ export interface Backend<Spec = unknown> {
    * The parsed destination (host, database, table …) without credentials. A cursor is only good for the destination it was gained at.
    */
   destination(context: OpenContext<Spec>): string;
+  /** The parsed server or part of it whose sessions all passes share, and which is down for all of them. */
+  server(context: OpenContext<Spec>): string;
   /** Secret that the backend reads, with the namespace still optional. Undefined: none. */
   secretRef(spec: Spec): { name: string; namespace?: string | undefined } | undefined;
   open(context: OpenContext<Spec>): Promise<Sink>;

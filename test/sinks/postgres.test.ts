@@ -367,6 +367,18 @@ t.test('the fingerprint follows the destination and never the credentials', asyn
   t.equal(new Set([first, ...(await Promise.all(others.map(of)))]).size, others.length + 1);
 });
 
+t.test('passes at all tables of a database take turns', async (t) => {
+  const of = async (options: Partial<Parameters<typeof open>[0]>) => {
+    const { server: found, sink } = await open({ dsn: 'postgres://u@db:5432/inv', ...options });
+    await sink.close();
+    return found;
+  };
+  const first = await of({});
+  t.equal(await of({ spec: { cluster: 'west', postgres: { databaseRef: { name: 'dsn' }, table: 'other', schema: 'other' } } }), first);
+  t.equal(await of({ dsn: 'postgres://other:secret@DB/inv' }), first);
+  for (const dsn of ['postgres://u@db:5433/inv', 'postgres://u@db2/inv', 'postgres://u@db/inv2']) t.not(await of({ dsn }), first);
+});
+
 t.test('a wrong password, user, database or host says which, and shows none of them', async (t) => {
   const place = await newPlace();
   const dsn = new URL(place.dsn);

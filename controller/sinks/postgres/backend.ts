@@ -35,6 +35,10 @@ export const postgres: Backend<KollectDatabaseSinkSpec> = {
     const { dsn, table } = readSettings(context);
     return JSON.stringify([dsn.host.toLowerCase(), dsn.port, dsn.database, table.schema, table.table]);
   },
+  server: (context) => {
+    const { dsn } = readSettings(context);
+    return JSON.stringify([dsn.host.toLowerCase(), dsn.port, dsn.database]);
+  },
   open: async (context) => new PostgresSink(context),
 };
 

@@ -44,8 +44,8 @@ export interface OpenSinkOptions {
 export interface OpenedSink {
   sink: Sink;
   backend: Backend;
-  /** SHA-256 of what all clusters write to alike, in hex: passes at one destination wait for each other. */
-  destination: string;
+  /** SHA-256 of the server, in hex: passes at one server wait for each other. */
+  server: string;
   /** SHA-256 of destination, cluster and projection, in hex. Credentials are no part of it. */
   fingerprint: string;
   /** resourceVersion of each Secret that was read, by `<namespace>/<name>`. */
@@ -85,7 +85,7 @@ export async function openSink(options: OpenSinkOptions): Promise<OpenedSink> {
     const place = backend.destination(context);
     const fingerprint = hash(backend.type, place, spec.cluster?.trim() ?? '', String(projectionVersion));
     const sink = guarded(await backend.open(context), sanitize, { ...defaultBudgets, ...budgets });
-    return { sink, backend, destination: hash(backend.type, place), fingerprint, secretVersions: new Map(read.map(({ key, resourceVersion }) => [key, resourceVersion])) };
+    return { sink, backend, server: hash(backend.type, backend.server(context)), fingerprint, secretVersions: new Map(read.map(({ key, resourceVersion }) => [key, resourceVersion])) };
   } catch (error) {
     throw sanitizedError(error, sanitize);
   }

@@ -7,12 +7,16 @@ export const secretWords: ReadonlySet<string> = new Set(['pass', 'pwd', 'auth', 
 /** These do so only as the last word: `session_timeout` and `cookiePath` are settings. */
 export const secretLastWords: ReadonlySet<string> = new Set(['cookie', 'cookies', 'session', 'jwt', 'pat']);
 
-const settingNames = 'passw(?:or)?d|pwd|secret|token|api_?key|access_?key|account_?key|shared_?access_?signature';
+/** Names of settings whose values are credentials. In the syntax that RE2 has as well. */
+export const settingNames = 'passw(?:or)?d|pwd|secret|token|api_?key|access_?key|account_?key|shared_?access_?signature';
 /** A setting in a text whose value is a credential, such as `password=…`, or `"password": "…"`. In any case, and in the syntax that RE2 has as well. */
 export const settingShape = new RegExp(`(?:${settingNames})(?:\\s*=\\s*[^\\s;&]|["\\x27]\\s*[:=]\\s*["\\x27][^"\\x27])`, 'i');
 
-/** Tokens that show what they are by their form: GitHub, GitLab, Slack, AWS, Google, Stripe, Vault, and JSON web tokens. In the syntax that RE2 has as well. */
-export const tokenShape = /\b(?:gh[oprsu]_|github_pat_|glpat-|xox[a-z]-|sk_live_|hvs[.])[\w.-]{8,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\bAIza[\w-]{30,}|\beyJ[\w-]{6,}[.][\w.-]+/;
+/** Tokens that show by their form who issued them: GitHub, GitLab, Slack, AWS, Google, Stripe, Vault. In the syntax that RE2 has as well. */
+export const issuedToken = /\b(?:gh[oprsu]_|github_pat_|glpat-|xox[a-z]-|sk_live_|hvs[.])[\w.-]{8,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\bAIza[\w-]{30,}/;
+
+/** These, and JSON web tokens. */
+export const tokenShape = new RegExp(`${issuedToken.source}|\\beyJ[\\w-]{6,}[.][\\w.-]+`);
 
 /** What follows the name of a scheme of `Authorization`; "basic authentication" is none. In any case, and in the syntax that RE2 has as well. */
 export const loginShape = /\b(?:bearer|basic)\s+[\w.~+/=-]*[\d.~+/=_][\w.~+/=-]*/i;

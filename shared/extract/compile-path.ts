@@ -30,7 +30,7 @@ export interface CompiledPath {
 }
 
 export interface CompilePathOptions {
-  /** Sees the members of maps that the path ends at, to redact them by key. */
+  /** Sees the members of maps that the path steps to, to redact them by key. */
   guard?: MemberGuard;
   /** Shared with other evaluations and reset by the caller. Without it every evaluation has its own. */
   budget?: StepBudget;

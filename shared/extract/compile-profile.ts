@@ -123,7 +123,7 @@ interface AttributeTools {
 function compileAttribute({ name, path, type, optional = false }: AttributeSource, { redactor, budget, release }: AttributeTools): CompiledAttribute {
   // Assigning to this name would set a prototype instead of an attribute.
   if (name === '__proto__') throw new KollectError('KOL_EXTRACT_PATH', 'an attribute cannot be named "__proto__"; choose another name');
-  const compiled = compileNamed(name, path, { guard: redactor.guard, budget, release });
+  const compiled = compileNamed(name, path, { guard: redactor.guard(budget), budget, release });
   const sensitive = compiled.language === 'cel' && redactor.isSensitive(name);
   // What a release says is judged by its keys; the data that holds it stays masked for all other paths.
   const raw = (view: JsonObject, object: JsonObject): Json | undefined => compiled.evaluate(compiled.language === 'helm' ? object : view);
@@ -193,14 +193,17 @@ function extract(object: JsonObject, { attributes: compiled, redactor, budget, i
   const view = masked?.object ?? object;
   const attributes: Record<string, Json> = {};
   const failures: Extraction['failures'] = [];
-  const redact = (value: Json): Json => redactor.redact(masked === undefined ? value : masked.conceal(value), budget);
+  const redact = (value: Json): Json => {
+    const redacted = redactor.redact(value, budget);
+    return masked === undefined ? redacted : masked.conceal(redacted);
+  };
   for (const attribute of compiled) {
     let value: Json | undefined;
     let message = 'no value';
     try {
       value = attribute.read(view, object, redact);
       if (value !== undefined) {
-        if (attribute.sensitive) value = redactor.guard('value', value, { name: attribute.name });
+        if (attribute.sensitive) value = redactor.cover(value);
         const typed = typedValue(value, attribute.type);
         if (typed === undefined) message = `the value is not of type ${attribute.type}`;
         value = typed;

@@ -4,6 +4,7 @@ import type { Json, JsonObject } from './json.ts';
 import { compileFilter } from './jsonpath-filter.ts';
 import type { Filter } from './jsonpath-filter.ts';
 import type { Segment, Selector } from './jsonpath-parse.ts';
+import { isMarker } from './redact.ts';
 import { treeSize } from './step-budget.ts';
 import type { StepBudget } from './step-budget.ts';
 
@@ -23,28 +24,25 @@ export function compileDefinite(segments: readonly Segment[], guard: MemberGuard
     const selector = segment.selectors[0] as Selector & { kind: 'name' | 'index' };
     return selector.kind === 'name' ? selector.name : selector.index;
   });
-  const last = steps.at(-1) as string | number;
   return (object) => {
     let value: Json | undefined = object;
-    let parent = object;
-    for (let i = 0; i < steps.length; i++) {
+    for (const to of steps) {
       if (typeof value !== 'object' || value === null) return undefined;
-      parent = value;
-      value = step(value, steps[i] as string | number);
+      value = step(value, to, guard);
     }
-    if (value === undefined || value === null) return undefined;
-    return typeof last === 'string' ? guard(last, value, parent as JsonObject) : value;
+    return value ?? undefined;
   };
 }
 
-/** Sees the members of maps that a path ends at, and may replace their values. */
+/** Sees the members of maps that a path steps to, and may replace their values. */
 export type MemberGuard = (key: string, value: Json, parent: JsonObject) => Json;
 
 const unguarded: MemberGuard = (_key, value) => value;
 
-function step(value: Json[] | { [key: string]: Json }, to: string | number): Json | undefined {
+function step(value: Json[] | JsonObject, to: string | number, guard: MemberGuard): Json | undefined {
   if (typeof to === 'number') return Array.isArray(value) ? value.at(to) : undefined;
-  return !Array.isArray(value) && Object.hasOwn(value, to) ? value[to] : undefined;
+  if (Array.isArray(value) || !Object.hasOwn(value, to) || isMarker(value)) return undefined;
+  return guard(to, value[to] as Json, value);
 }
 
 /**
@@ -58,16 +56,13 @@ export function compileIndefinite(
   budget: StepBudget,
   guard: MemberGuard = unguarded,
 ): (object: Json) => Json[] | undefined {
-  const steps = segments.map(({ descendant, selectors }, i) => {
-    const ending = i === segments.length - 1 ? guard : unguarded;
-    return { descendant, selectors: selectors.map((selector) => compileSelector(selector, ending)) };
-  });
+  const steps = segments.map(({ descendant, selectors }) => ({ descendant, selectors: selectors.map((selector) => compileSelector(selector, guard)) }));
   return (object) => {
     let values: Json[] = [object];
     for (const { descendant, selectors } of steps) {
       const next: Json[] = [];
       for (const value of values) {
-        if (descendant) descend(value, selectors, next, budget);
+        if (descendant) descend(value, selectors, next, budget, guard);
         else for (const select of selectors) select(value, next, budget);
       }
       values = next;
@@ -79,13 +74,13 @@ export function compileIndefinite(
 
 type Select = (value: Json, into: Json[], budget: StepBudget) => void;
 
-function descend(value: Json, selectors: readonly Select[], into: Json[], budget: StepBudget): void {
+function descend(value: Json, selectors: readonly Select[], into: Json[], budget: StepBudget, guard: MemberGuard): void {
   if (typeof value !== 'object' || value === null) return;
   // A stack of its own: the depth of an object is the writer's choice.
   const open: Json[] = [value];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     for (const select of selectors) select(next, into, budget);
-    const children = members(next, budget);
+    const children = members(next, budget, guard);
     budget.charge(children.length + 1);
     for (let i = children.length - 1; i >= 0; i--) {
       const child = children[i] as Json;
@@ -101,9 +96,8 @@ function compileSelector(selector: Selector, guard: MemberGuard): Select {
       const to = selector.kind === 'name' ? selector.name : selector.index;
       return (value, into, budget) => {
         budget.charge(1);
-        const found = typeof value === 'object' && value !== null ? step(value, to) : undefined;
-        if (found === undefined) return;
-        into.push(typeof to === 'string' ? guard(to, found, value as JsonObject) : found);
+        const found = typeof value === 'object' && value !== null ? step(value, to, guard) : undefined;
+        if (found !== undefined) into.push(found);
       };
     }
     case 'wildcard':
@@ -134,7 +128,7 @@ const stepsPerKey = 8;
 /** Elements of a list, or values of a map in the order of its keys. */
 function members(value: Json, budget: StepBudget, guard: MemberGuard = unguarded): Json[] {
   if (Array.isArray(value)) return value;
-  if (!isJsonObject(value)) return [];
+  if (!isJsonObject(value) || isMarker(value)) return [];
   const keys = Object.keys(value);
   budget.charge(stepsPerKey * keys.length);
   return keys

@@ -3,6 +3,7 @@ import { isJsonObject } from './json.ts';
 import type { Json, JsonObject } from './json.ts';
 import type { MemberGuard } from './jsonpath.ts';
 import { lastAppliedAnnotation } from './secret-guard.ts';
+import { isSecretText } from './secret-text.ts';
 import type { StepBudget } from './step-budget.ts';
 
 /** Names of members whose values are never collected. Installations and profiles may add to them, not take away. */
@@ -13,17 +14,24 @@ export const builtInScrubKeys = [
   'token',
   'apikey',
   'api_key',
+  'api-key',
+  'accesskey',
+  'access_key',
+  'access-key',
   'privatekey',
   'private_key',
+  'private-key',
   'credential',
   'auth',
   'clientsecret',
   'connectionstring',
+  'passphrase',
+  'pwd',
 ] as const;
 
 /** Stands for a value that was under a sensitive key. */
 export const redactedKey: Json = Object.freeze({ redacted: true, reason: 'sensitive-key' });
-/** Stands for a text that is a private key or a bearer token, or that holds the login of a URL, wherever it was. */
+/** Stands for a text that holds a credential, wherever it was. */
 export const redactedText: Json = Object.freeze({ redacted: true, reason: 'sensitive-value' });
 /** Stands for the data of a Secret. */
 export const redactedSecretData: Json = Object.freeze({ redacted: true, reason: 'secret-data' });
@@ -42,8 +50,14 @@ export interface Redactor {
    * @throws KollectError KOL_EXTRACT_EVALUATE for values nested deeper than 256 levels, and when the budget is spent
    */
   redact(value: Json, budget: StepBudget): Json;
-  /** Redacts a member that a path ends at, where its key is known. Bools and numbers stay: they were asked for by name and hide nothing. */
-  guard: MemberGuard;
+  /**
+   * What a path finds when it steps to a member: at a sensitive key a copy in which texts and numbers are markers, so that nothing below can be
+   * reached either. Bools stay: they were asked for by name and hide nothing. So do references to Secrets, which `redact` hides where they were not asked for.
+   * `redact` makes one marker of such a copy.
+   */
+  guard(budget: StepBudget): MemberGuard;
+  /** The value of an attribute that is named like a secret: a text, or a list of texts, is one. */
+  cover(value: Json): Json;
 }
 
 /**
@@ -53,11 +67,26 @@ export interface Redactor {
  */
 export function createRedactor(scrubKeys: readonly string[] = []): Redactor {
   const pattern = keyPattern([...builtInScrubKeys, ...scrubKeys]);
-  const isSensitive = (key: string): boolean => pattern.test(key);
+  // The keys of objects are few and the same again and again.
+  const known = new Map<string, boolean>();
+  const isSensitive = (key: string): boolean => {
+    let sensitive = known.get(key);
+    if (sensitive === undefined) {
+      sensitive = pattern.test(key);
+      if (known.size >= maxKnownKeys) known.clear();
+      if (key.length <= maxKnownLength) known.set(key, sensitive);
+    }
+    return sensitive;
+  };
+  const veiled = new WeakSet<object>();
   const redact = (value: Json, depth: number, budget: StepBudget): Json => {
-    if (typeof value === 'string') return isSecretText(value) ? redactedText : value;
+    if (typeof value === 'string') {
+      if (value.length > freeLength) budget.charge(value.length >> 4);
+      return isSecretText(value) ? redactedText : value;
+    }
     if (typeof value !== 'object' || value === null || isMarker(value)) return value;
-    if (depth > maxDepth) throw new KollectError('KOL_EXTRACT_EVALUATE', `the value is nested deeper than ${maxDepth} levels`);
+    if (veiled.has(value)) return redactedKey;
+    refuseDepth(depth);
     return Array.isArray(value) ? redactList(value, depth, budget) : redactMap(value, depth, budget);
   };
   const redactList = (list: Json[], depth: number, budget: StepBudget): Json => {
@@ -86,17 +115,44 @@ export function createRedactor(scrubKeys: readonly string[] = []): Redactor {
     // fromEntries makes own members of all keys, also of __proto__.
     return Object.fromEntries(keys.map((key) => [key, changed.get(key) ?? (map[key] as Json)]));
   };
-  const hides = (key: string, value: Json, parent: JsonObject): boolean =>
-    isSensitive(key) || key === lastAppliedAnnotation || isReference(key, value) || (key === 'value' && typeof parent.name === 'string' && isSensitive(parent.name));
+  const hides = (key: string, value: Json, parent: JsonObject): boolean => isReference(key, value) || hidesBelow(key, value, parent);
+  const hidesBelow = (key: string, value: Json, parent: JsonObject): boolean =>
+    isSensitive(key) || key === lastAppliedAnnotation || isCertificate(key, value) || (key === 'value' && typeof parent.name === 'string' && isSensitive(parent.name));
+  const veil = (value: Json, depth: number, budget: StepBudget): Json => {
+    if (typeof value === 'boolean' || value === null) return value;
+    const isList = Array.isArray(value);
+    if (!isList && !isJsonObject(value)) return redactedKey;
+    if (isMarker(value) || veiled.has(value)) return value;
+    refuseDepth(depth);
+    const members = Object.entries(value);
+    budget.charge(stepsPerVeiled * members.length + stepsPerVeiled);
+    const copies = members.map(([key, member]): [string, Json] => [key, veil(member, depth + 1, budget)]);
+    // fromEntries makes own members of all keys, also of __proto__.
+    const copy = isList ? copies.map(([, member]) => member) : Object.fromEntries(copies);
+    veiled.add(copy);
+    return copy;
+  };
 
   return {
     isSensitive,
     redact: (value, budget) => redact(value, 0, budget),
-    guard: (key, value, parent) => (isText(value) && hides(key, value, parent) ? redactedKey : value),
+    guard: (budget) => (key, value, parent) => (hidesBelow(key, value, parent) ? veil(value, 0, budget) : value),
+    cover: (value) => (isText(value) ? redactedKey : value),
   };
 }
 
+const maxKnownKeys = 1000;
+const maxKnownLength = 64;
 const maxDepth = 256;
+/** Searching a text as short as this costs less than reading it did. */
+const freeLength = 256;
+
+function refuseDepth(depth: number): void {
+  if (depth > maxDepth) throw new KollectError('KOL_EXTRACT_EVALUATE', `the value is nested deeper than ${maxDepth} levels`);
+}
+
+/** Copying a member, and remembering the copy. */
+const stepsPerVeiled = 8;
 
 /** Matches a key that ends with a scrub key, or equals one that is too short to be looked for at the end. */
 function keyPattern(keys: readonly string[]): RegExp {
@@ -112,27 +168,19 @@ function literal(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 }
 
-/** References to Secrets, and the key of a certificate. */
+/** References to Secrets. */
 function isReference(key: string, value: Json): boolean {
-  if (!isJsonObject(value)) return false;
-  if (key === 'secretKeyRef' || key === 'secretRef') return true;
-  return (key === 'valueFrom' && 'secretKeyRef' in value) || (key === 'tls' && 'key' in value);
+  return isJsonObject(value) && (key === 'secretKeyRef' || key === 'secretRef' || (key === 'valueFrom' && 'secretKeyRef' in value));
+}
+
+/** A certificate with its key. */
+function isCertificate(key: string, value: Json): boolean {
+  return key === 'tls' && isJsonObject(value) && 'key' in value;
 }
 
 function isText(value: Json): boolean {
   return typeof value === 'string' || (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string'));
 }
-
-/** A PEM private key, a URL with a password, or a JSON web token: three base64url parts of which the first is a JSON object. */
-function isSecretText(text: string): boolean {
-  if (text.includes('://') && urlWithPassword.test(text)) return true;
-  if (text.length < 40) return false;
-  if (text.startsWith('eyJ')) return /^eyJ[\w-]+\.[\w-]+\.[\w-]*$/.test(text);
-  return text.includes('-----BEGIN ') && /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/.test(text);
-}
-
-/** A login before the host. `$(PASSWORD)` and `${PASSWORD}` are references, which hide nothing. */
-const urlWithPassword = /:\/\/[^\s/?#@:"'<>]*:(?!\$[({])[^\s/?#@"'<>]+@/;
 
 /** A Secret whose data is masked, and the maps in it that must not appear as maps. */
 export interface MaskedSecret {
@@ -142,7 +190,7 @@ export interface MaskedSecret {
 }
 
 /**
- * A view of a Secret in which every value of `data` and `stringData`, and kubectl's copy of them, is the marker. Paths and expressions are evaluated on
+ * A view of a Secret in which every value of `data` and `stringData`, and every copy of them in an annotation, is the marker. Paths and expressions are evaluated on
  * it, so that nothing they compute can hold the data.
  */
 export function maskSecret(secret: JsonObject): MaskedSecret {
@@ -158,10 +206,16 @@ export function maskSecret(secret: JsonObject): MaskedSecret {
     masked.push(map);
   }
   const metadata = secret.metadata;
-  if (isJsonObject(metadata) && isJsonObject(metadata.annotations) && Object.hasOwn(metadata.annotations, lastAppliedAnnotation)) {
-    object.metadata = { ...metadata, annotations: { ...metadata.annotations, [lastAppliedAnnotation]: redactedSecretData } };
+  if (isJsonObject(metadata) && isJsonObject(metadata.annotations)) {
+    const annotations = Object.entries(metadata.annotations).map(([key, text]): [string, Json] => [key, key === lastAppliedAnnotation || isCopy(text) ? redactedSecretData : text]);
+    object.metadata = { ...metadata, annotations: Object.fromEntries(annotations) };
   }
   return { object, conceal: (value) => (masked.length === 0 ? value : conceal(value, masked)) };
+}
+
+/** Tools that apply objects keep what they applied as JSON. */
+function isCopy(text: Json): boolean {
+  return typeof text === 'string' && /^\s*[[{]/.test(text) && /"(?:data|stringData)\\*"\s*:/.test(text);
 }
 
 function conceal(value: Json, masked: readonly Json[]): Json {

@@ -46,6 +46,8 @@ const values = resource('values', {
     jwt: `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.${canary}-canary-canary`,
     pem: `-----BEGIN RSA PRIVATE KEY-----\n${canary}\n-----END RSA PRIVATE KEY-----`,
     db: { password: canary, user: 'shop', nested: { apiKey: canary } },
+    auth: { basic: { user: canary, pass: canary, pin: 4711 }, enabled: true },
+    args: [`--password=${canary}`, `root:${canary}@tcp(db:3306)/shop`, `Bearer ${canary}1`, '--v=2'],
     credentials: [{ name: 'token', value: canary }, { name: 'user', value: 'shop' }],
   },
 });
@@ -104,6 +106,8 @@ export const data: World = {
     'tokens in text': ofValues('$.spec.jwt', hiddenText),
     'private keys in text': ofValues('cel:"key: " + object.spec.pem', hiddenText),
     'sensitive keys at any depth': ofValues('$.spec.db', { password: hidden, user: 'shop', nested: { apiKey: hidden } }),
+    'paths below a sensitive key': { profile: { targetGVK: matrix, attributes: attributesOf({ a: '$.spec.auth', b: '$.spec.auth.basic.pass', c: '$..pin', d: 'cel:object.spec.auth.basic.user', e: '$.spec.auth.enabled' }) }, target: { names: ['values'] }, rows: { values: { a: hidden, b: hidden, c: [hidden], d: hidden, e: true } } },
+    'credentials in arguments': ofValues('$.spec.args', [hiddenText, hiddenText, hiddenText, '--v=2']),
     'pairs of a sensitive name and a value': ofValues('$.spec.credentials', [{ name: 'token', value: hidden }, { name: 'user', value: 'shop' }]),
     'URLs with a login': ofValues('$.spec.url', hiddenText),
     'texts made of maps': ofValues('cel:"%s".format([object.spec.db])', '{"nested":{"apiKey":{"reason":"sensitive-key", "redacted":true}}, "password":{"reason":"sensitive-key", "redacted":true}, "user":"shop"}'),

@@ -70,6 +70,12 @@ export const errorCatalogue = {
     summary: 'A collected value cannot be written as JSON.',
     action: 'Select a smaller part of the object, or mark the attribute optional.',
   },
+  KOL_EXTRACT_SIZE: {
+    class: 'row',
+    reason: 'PayloadTooLarge',
+    summary: 'What is collected of one object is larger than a row may be. The row that it had stays.',
+    action: 'Select less of the object, or prune more of it.',
+  },
   KOL_INTERNAL: {
     class: 'transient',
     reason: 'Progressing',

@@ -70,7 +70,9 @@ export class RefusalKeeper {
         this.#incomplete.set(rows, entry);
       }
       const { room } = rows;
-      const forAll = room >= rows.refused.count && !rows.refused.more && room > entry.room;
+      const { count, tooLarge, more } = rows.refused;
+      if (count === tooLarge && !more) continue;
+      const forAll = room >= count - tooLarge && !more && room > entry.room;
       entry.room = Math.min(entry.room, room);
       if (room === 0 || now < entry.listedAt + (forAll ? firstGapMs : entry.gapMs)) continue;
       relist();

@@ -5,13 +5,19 @@ const remembered = 10_000;
  * The objects that exist and have no row, or not that of what they are now, because a limit was reached. The target is incomplete while there are any: what its rows lack is not gone.
  */
 export class RefusedObjects {
-  readonly #objects = new Map<string, { namespace: string; epoch: number }>();
+  readonly #objects = new Map<string, { namespace: string; epoch: number; tooLarge: boolean }>();
+  #tooLarge = 0;
   /** Namespaces with refused objects that are not remembered, and the last list that refused some. */
   readonly #further = new Map<string, number>();
 
   /** Objects known to be refused; `more` when there are others. */
   get count(): number {
     return this.#objects.size;
+  }
+
+  /** Those of them that no room would bring back, because a row cannot hold what is collected of them. */
+  get tooLarge(): number {
+    return this.#tooLarge;
   }
 
   get more(): boolean {
@@ -22,30 +28,38 @@ export class RefusedObjects {
     return this.count > 0 || this.more;
   }
 
-  add(key: string, namespace: string, epoch: number): void {
-    if (this.#objects.size < remembered || this.#objects.has(key)) this.#objects.set(key, { namespace, epoch });
-    else this.#further.set(namespace, epoch);
+  add(key: string, namespace: string, epoch: number, tooLarge = false): void {
+    this.delete(key);
+    if (this.#objects.size >= remembered) {
+      this.#further.set(namespace, epoch);
+      return;
+    }
+    this.#objects.set(key, { namespace, epoch, tooLarge });
+    if (tooLarge) this.#tooLarge++;
   }
 
   /** The object has a row now, is gone, or is not wanted any more. */
   delete(key: string): void {
-    if (this.#objects.size > 0) this.#objects.delete(key);
+    if (this.#objects.size === 0) return;
+    if (this.#objects.get(key)?.tooLarge) this.#tooLarge--;
+    this.#objects.delete(key);
   }
 
   clear(): void {
     this.#objects.clear();
+    this.#tooLarge = 0;
     this.#further.clear();
   }
 
   deleteNamespace(namespace: string): void {
     this.#further.delete(namespace);
-    for (const [key, object] of this.#objects) if (object.namespace === namespace) this.#objects.delete(key);
+    for (const [key, object] of this.#objects) if (object.namespace === namespace) this.delete(key);
   }
 
   /** A list of everything, or of one namespace, is complete: it refused again what still has to be, but for the `spared`, which it did not look at. */
   listed(epoch: number, spared: ReadonlySet<string> | undefined, namespace?: string): void {
     const covers = (object: { namespace: string; epoch: number }): boolean => object.epoch < epoch && (namespace === undefined || object.namespace === namespace);
-    for (const [key, object] of this.#objects) if (covers(object) && !spared?.has(key)) this.#objects.delete(key);
+    for (const [key, object] of this.#objects) if (covers(object) && !spared?.has(key)) this.delete(key);
     for (const [name, since] of this.#further) if (covers({ namespace: name, epoch: since })) this.#further.delete(name);
   }
 }

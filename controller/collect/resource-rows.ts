@@ -154,6 +154,12 @@ export class ResourceRows {
     if (row) row.epoch = Math.max(row.epoch, epoch);
   }
 
+  /** The object exists, and is more than a row can hold: it is left out, or its row from before stays. */
+  refuse(namespace: string, uid: string): void {
+    this.refused.add(uid, namespace, this.#epoch, true);
+    this.confirm(namespace, uid);
+  }
+
   /** Each row of a namespace, or of all, that nobody saw since a list began; undefined for those that were seen, so that who looks can pause. */
   *unconfirmed(epoch: number, namespace?: string): Generator<StoredRow | undefined> {
     for (const name of namespace === undefined ? this.#namespaces.keys() : [namespace]) {

@@ -43,7 +43,7 @@ export interface RowFacts {
 }
 
 /** What keeps new objects, and rows that grow, out of a target. */
-export type Shortage = 'maxRows' | 'maxBytes' | 'memory';
+export type Shortage = 'maxRows' | 'maxBytes' | 'memory' | 'maxRowBytes';
 
 /** What a target needs of the store that it is in. */
 interface Surroundings {
@@ -110,20 +110,24 @@ export class TargetRows {
     return this.#unchanged;
   }
 
-  /** The objects that are left out: how many are known, and whether there are more. */
-  get refused(): { count: number; more: boolean; any: boolean } {
+  /** The objects that are left out: how many are known, how many of them because they are too large for any row, and whether there are more. */
+  get refused(): { count: number; tooLarge: number; more: boolean; any: boolean } {
     let count = 0;
+    let tooLarge = 0;
     let more = false;
     for (const { refused } of this.#resources.values()) {
       count += refused.count;
+      tooLarge += refused.tooLarge;
       more ||= refused.more;
     }
-    return { count, more, any: more || count > 0 };
+    return { count, tooLarge, more, any: more || count > 0 };
   }
 
   /** Why objects are left out; undefined when none is. */
   get shortage(): Shortage | undefined {
-    return this.refused.any ? this.#shortage : undefined;
+    const { any, count, tooLarge, more } = this.refused;
+    if (!any) return undefined;
+    return more || count > tooLarge ? (this.#shortage ?? 'maxRowBytes') : 'maxRowBytes';
   }
 
   /** Length of all payloads in UTF-8. */

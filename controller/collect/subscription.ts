@@ -2,7 +2,7 @@ import { annotations, labels } from '../../shared/api/annotations.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { canonicalRow } from '../../shared/extract/canonical-json.ts';
 import { KollectError } from '../../shared/errors.ts';
-import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
+import type { CompiledProfile, Extraction } from '../../shared/extract/compile-profile.ts';
 import type { ApiResource } from '../../shared/kube/discovery.ts';
 import { objectKey } from '../../shared/kube/object-key.ts';
 import type { ResourceRows } from './resource-rows.ts';
@@ -97,20 +97,21 @@ export class Subscription {
       return;
     }
     if (!this.rows.admits(namespace, uid)) return;
-    const { attributes, failures } = this.#profile.extract(object);
-    if (failures.length > 0) {
-      const { attribute, message } = failures[failures.length - 1]!;
-      this.lastFailure = `attribute "${attribute}": ${message}`;
-    }
     const { group, version, kind } = this.#profile.gvk;
     const { namespace: targetNamespace, name: targetName } = this.rows;
     let payload: string;
+    let failures: Extraction['failures'];
     try {
+      const { attributes, ...extraction } = this.#profile.extract(object);
+      ({ failures } = extraction);
+      const last = failures.at(-1);
+      if (last) this.lastFailure = `attribute "${last.attribute}": ${last.message}`;
       payload = canonicalRow({ targetNamespace, targetName, namespace, name: metadata.name, group, version, kind, uid, attributes });
     } catch (error) {
       if (!(error instanceof KollectError)) throw error;
       this.lastFailure = error.message;
-      this.rows.confirm(namespace, uid);
+      if (error.code === 'KOL_EXTRACT_SIZE') this.rows.refuse(namespace, uid);
+      else this.rows.confirm(namespace, uid);
       if (this.#unreadable.size < unreadableObjects) this.#unreadable.add(uid);
       return;
     }

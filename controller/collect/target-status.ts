@@ -1,5 +1,6 @@
 import type { KollectTargetStatus } from '../../shared/api/kollect-target.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
+import { maxRowBytes } from '../../shared/extract/step-budget.ts';
 import type { ApiResource } from '../../shared/kube/discovery.ts';
 import { conditionsOf, type Verdict } from '../observe/conditions.ts';
 import type { CollectionState, ResourceState } from './collector.ts';
@@ -67,7 +68,7 @@ function verdicts(outcome: TargetOutcome, rows: TargetRows): Verdict[] {
       { type: 'Degraded', status: 'False', reason: 'AwaitingSync', message },
     ];
   }
-  if (rows.shortage) return failed([{ reason: 'QuotaExceeded', message: quotaMessage(rows, rows.shortage) }]);
+  if (rows.shortage) return failed([{ reason: rows.shortage === 'maxRowBytes' ? 'PayloadTooLarge' : 'QuotaExceeded', message: quotaMessage(rows, rows.shortage) }]);
   const message = `collecting ${what}${state.resources.some(({ resource }) => resource.namespaced) ? places(state) : ''}`;
   const ready: Verdict = { type: 'Ready', status: 'True', reason: 'Collecting', message };
   const fine: Verdict = { type: 'Degraded', status: 'False', reason: 'Collecting', message };
@@ -91,6 +92,7 @@ function places({ matchedNamespaces, effectiveNamespaces, scope }: CollectionSta
 function quotaMessage(rows: TargetRows, shortage: Shortage): string {
   const { count, more } = rows.refused;
   const left = `${more ? 'more than ' : ''}${count} object(s) are left out or kept as they were`;
+  if (shortage === 'maxRowBytes') return `${left}, because a row has at most ${maxRowBytes} bytes; select less of each object`;
   if (shortage === 'memory') return `${left}, because this is the largest target and the controller is short of memory; select less, extract less, or give the controller more memory`;
   const held = shortage === 'maxRows' ? `${rows.count} of at most ${rows.limits.maxRows} rows` : `${rows.bytes} of at most ${rows.limits.maxBytes} bytes`;
   return `the target holds ${held}, and ${left}; select less, or raise ${shortage} in spec.limits of the target or its scope`;

@@ -75,7 +75,7 @@ export const reasons = {
   PartialExtraction: 'PartialExtraction',
   /** Some sinks were exported to, others were not. */
   PartiallySynced: 'PartiallySynced',
-  /** One row is larger than its sink takes. */
+  /** One row is larger than its sink takes, or what is collected of an object is larger than a row may be. */
   PayloadTooLarge: 'PayloadTooLarge',
   /** The connection test succeeded. */
   ProbeSucceeded: 'ProbeSucceeded',
@@ -139,6 +139,7 @@ const collectionFailures = [
   'InformerRegistrationFailed',
   'InvalidProfile',
   'InvalidSpec',
+  'PayloadTooLarge',
   'ProfileNotFound',
   'QuotaExceeded',
   'ScopeGVKDenied',

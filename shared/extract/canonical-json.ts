@@ -1,6 +1,7 @@
 import { KollectError } from '../errors.ts';
 import { compareUtf8 } from './compare-utf8.ts';
 import type { Json, JsonObject } from './json.ts';
+import { maxRowBytes, tooLarge } from './step-budget.ts';
 
 /** The fields of one row. `group` is `""` for the core group, `namespace` is `""` for cluster-scoped kinds. */
 export interface RowFields {
@@ -30,9 +31,19 @@ export function canonicalJson(value: Json): string {
 /**
  * Canonical JSON of a row. The row's own keys have a fixed order, `group` is left out when empty; the attributes are in canonical form.
  *
- * @throws KollectError KOL_EXTRACT_SERIALIZE as {@link canonicalJson}
+ * @throws KollectError KOL_EXTRACT_SERIALIZE as {@link canonicalJson}, KOL_EXTRACT_SIZE for rows of more than `maxRowBytes`, or of more than strings can hold
  */
 export function canonicalRow(row: RowFields): string {
+  try {
+    const text = rowText(row);
+    if (text.length > maxRowBytes / 3 && Buffer.byteLength(text) > maxRowBytes) throw tooLarge();
+    return text;
+  } catch (error) {
+    throw error instanceof RangeError ? tooLarge(error) : error;
+  }
+}
+
+function rowText(row: RowFields): string {
   const { targetNamespace, targetName, namespace, name, group, version, kind, uid } = row;
   const attributes = row.attributes === null ? null : plainForm(row.attributes, 0);
   if (attributes === undefined) return finish(null, undefined, row);
@@ -120,20 +131,28 @@ function plainObject(value: JsonObject, depth: number): Json | undefined {
  * UTF-16 doubtful, the text is written key by key from the source.
  */
 function finish(value: Json, plain: unknown, row?: RowFields): string {
+  const limit = row === undefined ? Infinity : maxRowBytes;
   const text = plain === undefined ? undefined : JSON.stringify(plain);
+  if (text !== undefined && text.length > limit) throw tooLarge();
   if (text !== undefined) {
     if (!/[<>&\u2028\u2029\ud800-\udfff]|\\ud/.test(text)) return text;
-    if (!/[\ud800-\udfff]|\\ud/.test(text)) return flat(escape(text));
+    if (!/[\ud800-\udfff]|\\ud/.test(text)) return flat(escape(text, /[<>&\u2028\u2029]/g, limit));
   }
   const written = row === undefined ? write(value, 0) : writeRow(row);
-  return flat(escape(written));
+  // An escaped backslash is matched first, so that the text \\ud800 is not taken for an escaped surrogate.
+  return flat(escape(written, /[<>&\u2028\u2029]|\\(?:\\|ud[89a-f][0-9a-f]{2})/g, limit));
 }
 
-function escape(text: string): string {
-  // An escaped backslash is matched first, so that the text \\ud800 is not taken for an escaped surrogate.
-  return text.replace(/[<>&\u2028\u2029]|\\(?:\\|ud[89a-f][0-9a-f]{2})/g, (found) =>
-    found === '\\\\' ? found : (escapes[found] ?? '\ufffd'),
-  );
+/** Ends as soon as the text is longer than the limit: each escape costs as much as a hundred other characters. */
+function escape(text: string, escaped: RegExp, limit: number): string {
+  let { length } = text;
+  return text.replace(escaped, (found) => {
+    if (found === '\\\\') return found;
+    const written = escapes[found] ?? '\ufffd';
+    length += written.length - found.length;
+    if (length > limit) throw tooLarge();
+    return written;
+  });
 }
 
 /** A copy that is neither a rope nor a slice of another string. */

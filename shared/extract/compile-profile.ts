@@ -63,7 +63,12 @@ export interface CompiledProfile {
   metrics: readonly MetricSource[];
   /** True when objects may come without anything but their metadata. */
   metadataOnly: boolean;
-  /** @param object as JSON.parse gives it. Never throws; what fails is in `failures`. */
+  /**
+   * What fails of single attributes is in `failures`.
+   *
+   * @param object as JSON.parse gives it
+   * @throws KollectError KOL_EXTRACT_SIZE when all values together are more than a row can hold, see `maxRowBytes`
+   */
   extract(object: object): Extraction;
 }
 
@@ -209,6 +214,7 @@ function extract(object: JsonObject, { attributes: compiled, redactor, budget, i
         value = typed;
       }
     } catch (error) {
+      if (error instanceof KollectError && error.code === 'KOL_EXTRACT_SIZE') throw error;
       value = undefined;
       message = failureMessage(error);
     }

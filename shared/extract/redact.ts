@@ -45,9 +45,9 @@ export interface Redactor {
   /** True when a key equals a scrub key or ends with one longer than two characters, in any case. */
   isSensitive(key: string): boolean;
   /**
-   * The value with everything sensitive replaced by a marker; the same value where nothing is.
+   * The value with everything sensitive replaced by a marker; the same value where nothing is. Counts what it holds as collected.
    *
-   * @throws KollectError KOL_EXTRACT_EVALUATE for values nested deeper than 256 levels, and when the budget is spent
+   * @throws KollectError KOL_EXTRACT_EVALUATE for values nested deeper than 256 levels, and when the budget is spent; KOL_EXTRACT_SIZE
    */
   redact(value: Json, budget: StepBudget): Json;
   /**
@@ -82,6 +82,7 @@ export function createRedactor(scrubKeys: readonly string[] = []): Redactor {
   const redact = (value: Json, depth: number, budget: StepBudget): Json => {
     if (typeof value === 'string') {
       if (value.length > freeLength) budget.charge(value.length >> 4);
+      budget.collect(value.length);
       return isSecretText(value) ? redactedText : value;
     }
     if (typeof value !== 'object' || value === null || isMarker(value)) return value;
@@ -91,6 +92,7 @@ export function createRedactor(scrubKeys: readonly string[] = []): Redactor {
   };
   const redactList = (list: Json[], depth: number, budget: StepBudget): Json => {
     budget.charge(list.length + 1);
+    budget.collect(list.length);
     let copy: Json[] | undefined;
     for (let i = 0; i < list.length; i++) {
       const item = list[i] as Json;
@@ -107,6 +109,7 @@ export function createRedactor(scrubKeys: readonly string[] = []): Redactor {
     budget.charge(2 * keys.length + 1);
     let changed: Map<string, Json> | undefined;
     for (const key of keys) {
+      budget.collect(key.length);
       const value = map[key] as Json;
       const redacted = !isMarker(value) && hides(key, value, map) ? redactedKey : redact(value, depth + 1, budget);
       if (redacted !== value) (changed ??= new Map()).set(key, redacted);

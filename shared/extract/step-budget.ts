@@ -7,6 +7,12 @@ import { KollectError } from '../errors.ts';
 export interface StepBudget {
   /** @throws KollectError KOL_EXTRACT_EVALUATE when the steps are used up; every later charge throws as well, until a reset */
   charge(steps: number): void;
+  /**
+   * Counts characters of collected values, of which several may be the same text.
+   *
+   * @throws KollectError KOL_EXTRACT_SIZE when there are more than a row can hold, until a reset
+   */
+  collect(characters: number): void;
   /** True when the steps ran out, even if an expression swallowed the error. */
   exhausted(): boolean;
   /** What `charge` throws. */
@@ -20,8 +26,20 @@ export const stepsPerEvaluation = 500_000;
 /** For all attributes of one object together, about 50 ms. */
 export const stepsPerObject = 1_000_000;
 
+/**
+ * Bytes of the canonical JSON of one row, and with that the characters of all that is collected of one object. An API server stores objects of up to
+ * 1.5 MB; a row is held, hashed and written in one piece.
+ */
+export const maxRowBytes = 4 * 1024 * 1024;
+
+/** What is thrown for an object of which more is collected than a row can hold. */
+export function tooLarge(cause?: unknown): KollectError {
+  return new KollectError('KOL_EXTRACT_SIZE', `the row would be larger than ${maxRowBytes} bytes; select less of the object`, { cause });
+}
+
 export function createBudget(steps: number): StepBudget {
   let left = steps;
+  let collected = 0;
   // One instance, and only when it is needed: taking a stack trace costs more than the work that is refused, or than compiling a path.
   let fault: KollectError | undefined;
   const takeFault = () => (fault ??= new KollectError('KOL_EXTRACT_EVALUATE', 'too many steps on this object; loop over less, or name more of the fields'));
@@ -30,12 +48,17 @@ export function createBudget(steps: number): StepBudget {
       left -= spent;
       if (left < 0) throw takeFault();
     },
+    collect: (characters) => {
+      collected += characters;
+      if (collected > maxRowBytes) throw tooLarge();
+    },
     exhausted: () => left < 0,
     get fault() {
       return takeFault();
     },
     reset: () => {
       left = steps;
+      collected = 0;
     },
   };
 }

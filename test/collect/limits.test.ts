@@ -7,6 +7,8 @@ import { memoryLevel, type MemoryLevel } from '../../controller/collect/memory-w
 import { RefusalKeeper } from '../../controller/collect/refusal-keeper.ts';
 import { RefusedObjects } from '../../controller/collect/refused-objects.ts';
 import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
+import { Subscription } from '../../controller/collect/subscription.ts';
+import { compileProfile } from '../../shared/extract/compile-profile.ts';
 
 const of = (target: TargetRows) => target.resource('/v1/configmap');
 const facts = (uid: string, payload = uid, namespace = 'shop') => ({ namespace, name: uid, uid, payload, resourceVersion: '1', failures: 0 });
@@ -75,6 +77,42 @@ t.test('a known row that would grow beyond the limit of bytes stays as it was', 
   t.equal(beta.upsert(facts('a', 'w'.repeat(50))), 'created');
 });
 
+t.test('an object that is more than a row can hold is left out, or its row stays as it was, and no list is made for it', async (t) => {
+  const target = new RowStore().open('shop', 'web');
+  const rows = target.resource('/v1/configmap');
+  const attributes = Array.from({ length: 10 }, (_, index) => ({ name: `a${index}`, path: '$.data.t' }));
+  const compiled = compileProfile({ spec: { targetGVK: { version: 'v1', kind: 'ConfigMap' }, attributes } });
+  const endless = { get a0(): string { throw new RangeError('Invalid string length'); } };
+  const profile: typeof compiled = { ...compiled, extract: (object) => ('endless' in object ? { attributes: endless, failures: [] } : compiled.extract(object)) };
+  const subscription = new Subscription({ rows, spec: { watchMode: 'All' }, profile, resource: { group: '', plural: 'configmaps', namespaced: false }, namespaces: () => undefined });
+  const map = (uid: string, characters: number, more = {}) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: uid, uid, resourceVersion: '1' }, data: { t: 'x'.repeat(characters) }, ...more });
+  subscription.apply(map('a', 1));
+  const before = rows.get('', 'a')?.payload;
+  const list = rows.beginList();
+  for (const uid of ['a', 'b']) subscription.apply(map(uid, 900_000));
+  subscription.apply(map('c', 1, { endless: true }));
+  t.equal(await rows.completeList(list), 0, 'it exists');
+  t.equal(rows.get('', 'a')?.payload, before);
+  t.match([target.count, target.refused, target.shortage], [1, { count: 3, tooLarge: 3, any: true }, 'maxRowBytes']);
+  t.ok(subscription.cannotRead('a'));
+
+  let lists = 0;
+  const keeper = new RefusalKeeper({ collections: () => [{ rows: target, relist: () => lists++ }], onChange: () => {} });
+  t.teardown(() => keeper.stop());
+  for (let second = 0; second < 3_600; second++) keeper.look(second * 1_000);
+  t.equal(lists, 0, 'no room helps');
+  target.limits = { maxRows: 1 };
+  subscription.apply(map('d', 1));
+  t.equal(target.shortage, 'maxRows', 'what can be raised is told first');
+  target.limits = {};
+
+  for (const uid of ['a', 'b', 'c', 'd']) subscription.apply(map(uid, 2));
+  t.match([target.count, target.refused.any, target.refused.tooLarge, target.shortage], [4, false, 0, undefined]);
+  subscription.apply(map('a', 900_000));
+  subscription.remove(map('a', 900_000));
+  t.match([target.count, target.refused.any, target.refused.tooLarge], [3, false, 0]);
+});
+
 t.test('limits hold for all resources of a target together', async (t) => {
   const target = new RowStore().open('shop', 'web');
   const [maps, pods] = [target.resource('/v1/configmap'), target.resource('/v1/pod')];
@@ -84,7 +122,7 @@ t.test('limits hold for all resources of a target together', async (t) => {
   t.equal(maps.upsert(facts('c')), 'refused');
   t.equal(pods.upsert(facts('d')), 'refused');
   t.equal(pods.upsert(facts('a')), 'created', 'an object that has a row already');
-  t.match([target.count, target.refused, target.shortage], [2, { count: 2, more: false, any: true }, 'maxRows']);
+  t.match([target.count, target.refused, target.shortage], [2, { count: 2, tooLarge: 0, more: false, any: true }, 'maxRows']);
   await pods.completeList(pods.beginList());
   t.equal(target.refused.count, 1, 'a list of one resource tells nothing of what another one refused');
   t.equal(target.count, 1);

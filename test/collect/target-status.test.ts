@@ -63,6 +63,16 @@ for (const [title, [outcome, wanted, failing = 0]] of Object.entries(cases)) {
   });
 }
 
+t.test('objects too large for a row are told as such', async (t) => {
+  const held = new RowStore().open('shop', 'web');
+  held.resource('apps/v1/Deployment').refuse('shop', 'large');
+  for (const { type, status, reason, message } of targetStatus(target, undefined, collecting(), held, now).conditions ?? []) {
+    t.match([reason, message], ['PayloadTooLarge', /^1 object\(s\) are left out or kept as they were, because a row has at most 4194304 bytes/]);
+    const reasons: ConditionSet = allowed.KollectTarget;
+    t.ok(reasons[type as keyof ConditionSet]?.[status]?.includes('PayloadTooLarge'), `${type} is documented`);
+  }
+});
+
 t.test('several resources: the target is as well as the worst of them', async (t) => {
   const ready = (outcome: TargetOutcome): string => (judged(outcome).conditions ?? []).slice(0, 1).map(({ status, reason, message }) => `${status} ${reason} ${message}`).join('');
   t.equal(ready(collecting({ resources: [deployments, nodes] })), 'True Collecting collecting deployments.apps, nodes from 1 namespace(s)');

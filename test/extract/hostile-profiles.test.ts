@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { compilePath } from '../../shared/extract/compile-path.ts';
-import { compileProfile } from '../../shared/extract/compile-profile.ts';
-import { canonicalJson } from '../../shared/extract/canonical-json.ts';
+import { compileProfile, type Extraction } from '../../shared/extract/compile-profile.ts';
+import { canonicalRow } from '../../shared/extract/canonical-json.ts';
 import type { Json, JsonObject } from '../../shared/extract/json.ts';
 import { CompiledProfiles } from '../../controller/collect/compiled-profiles.ts';
 import { KollectError } from '../../shared/errors.ts';
@@ -123,7 +123,7 @@ t.test('each bomb alone, on objects of all shapes', async (t) => {
     let worst = { spent: 0, path: '' };
     for (const path of shareOf([...expressions.map((expression) => `cel:${expression}`), ...paths], number)) {
       const { extract } = compileProfile({ spec: { targetGVK: { version: 'v1', kind: 'X' }, attributes: [{ name: 'a', path }] } });
-      const spent = cpuMs(() => row(extract(object).attributes), maxCpuMs);
+      const spent = cpuMs(() => row(() => extract(object)), maxCpuMs);
       if (spent > worst.spent) worst = { spent, path };
     }
     t.ok(worst.spent < maxCpuMs, `${what}: ${Math.round(worst.spent)} ms for ${worst.path.slice(0, 80)}`);
@@ -136,7 +136,7 @@ t.test('whole objects, pruned by everything', async (t) => {
     const prunes = [...paths.filter((path) => path.startsWith('$')).map((path) => ({ jsonPaths: [path] })), ...conditions.map((condition) => ({ cel: [condition] })), { jsonPaths: paths.filter((path) => path.startsWith('$')), cel: conditions }, { jsonPointers: list(200, (v) => `/list/${String(v)}`) as string[] }];
     for (const prune of shareOf(prunes, number)) {
       const { extract } = compileProfile({ spec: { targetGVK: { version: 'v1', kind: 'X' }, export: { mode: 'Resource', include: 'All', prune } } });
-      const spent = cpuMs(() => row(extract(object).attributes), maxCpuMs);
+      const spent = cpuMs(() => row(() => extract(object)), maxCpuMs);
       if (spent > worst.spent) worst = { spent, prune: JSON.stringify(prune) };
     }
     t.ok(worst.spent < maxCpuMs, `${what}: ${Math.round(worst.spent)} ms for ${worst.prune.slice(0, 120)}`);
@@ -144,14 +144,49 @@ t.test('whole objects, pruned by everything', async (t) => {
 });
 
 /** Writing a row is part of the same step. What cannot be written is an error of ours. */
-function row(attributes: JsonObject): string {
+function row(extract: () => Extraction): string {
   try {
-    return canonicalJson(attributes);
+    return written(extract().attributes);
   } catch (error) {
     if (error instanceof KollectError) return '';
     throw error;
   }
 }
+
+function written(attributes: JsonObject): string {
+  return canonicalRow({ targetNamespace: 'shop', targetName: 'maps', namespace: 'shop', name: 'x', group: '', version: 'v1', kind: 'X', uid: 'u', attributes });
+}
+
+t.test('many attributes that name one large value are more than a row can hold, and cost no more than one', async (t) => {
+  const text = (character: string): JsonObject => ({ value: character.repeat(900_000) });
+  const values: Record<string, JsonObject> = {
+    'a text': text('x'),
+    'a text of which each character is escaped': text('<'),
+    'a key': { value: { ['k'.repeat(900_000)]: 1 } },
+    'a list': { value: list(40_000, () => 'x'.repeat(20)) },
+    'a map': { value: map(20_000, () => 'x'.repeat(40)) },
+  };
+  for (const [what, object] of Object.entries(values)) {
+    const { extract } = compileProfile({ spec: { targetGVK: { version: 'v1', kind: 'X' }, attributes: Array.from({ length: 700 }, (_, index) => ({ name: `a${index}`, path: '$.value' })) } });
+    t.throws(() => written(extract(object).attributes), { code: 'KOL_EXTRACT_SIZE' }, what);
+    const spent = cpuMs(() => row(() => extract(object)), maxCpuMs);
+    t.ok(spent < maxCpuMs, `${what}: ${Math.round(spent)} ms`);
+    t.match(extract({ value: 'y' }), { failures: [], attributes: { a699: 'y' } }, 'the next object starts afresh');
+  }
+});
+
+t.test('a row has at most four megabytes, whatever makes it larger', async (t) => {
+  const around = written({ a: '' }).length;
+  const room = 4 * 1024 * 1024 - around;
+  const fits: Record<string, Json> = { bytes: 'x'.repeat(room), escapes: '<'.repeat(Math.floor(room / 6)), quotes: '"'.repeat(room >> 1), 'characters of two bytes': 'é'.repeat(room >> 1), 'characters of four bytes': '😀'.repeat(room >> 2) };
+  for (const [what, value] of Object.entries(fits)) {
+    t.ok(Buffer.byteLength(written({ a: value })) <= around + room, what);
+    t.throws(() => written({ a: `${value as string}${(value as string).slice(0, 8)}` }), { code: 'KOL_EXTRACT_SIZE' }, what);
+    t.ok(cpuMs(() => row(() => ({ attributes: { a: (value as string).repeat(4) }, failures: [] })), maxCpuMs) < maxCpuMs, `${what}: in no time`);
+  }
+  const endless = { get a(): string { throw new RangeError('Invalid string length'); } };
+  t.throws(() => written(endless), { code: 'KOL_EXTRACT_SIZE' }, 'more than a string can hold');
+});
 
 const seed = Number(process.env['KOLLECT_FUZZ_SEED'] ?? 20_260_101);
 
@@ -177,7 +212,7 @@ t.test('generated profiles are compiled, and those that compile are evaluated, e
       const compiled = new CompiledProfiles().of(raw);
       if (!(compiled instanceof KollectError)) {
         compiledOnes++;
-        extracting = cpuMs(() => row(compiled.extract(object).attributes), maxCpuMs);
+        extracting = cpuMs(() => row(() => compiled.extract(object)), maxCpuMs);
       }
       slowest.compile = Math.max(slowest.compile, compiling);
       slowest.extract = Math.max(slowest.extract, extracting);

@@ -3,11 +3,10 @@ import { KollectError } from '../errors.ts';
 import { ruledText, type TextRule } from './text.ts';
 
 const unitNs: Readonly<Record<string, number>> = { ns: 1, us: 1e3, 'µs': 1e3, 'μs': 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3_600e9 };
-// The Greek letter is escaped: one character beyond Latin-1 doubles the memory that the text of a bundle takes.
-const part = /([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|\u03bcs|ms|s|m|h)/g;
+const part = /([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|μs|ms|s|m|h)/g;
 
 /** Go's grammar: an optional sign, then numbers with units, or a bare zero. There is no unit for days. */
-const grammar = /^[+-]?(0|(([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|\u03bcs|ms|s|m|h))+)$/;
+const grammar = /^[+-]?(0|(([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$/;
 
 /** What an int64 of nanoseconds holds: 292 years. */
 const maxNs = 2 ** 63;

@@ -82,12 +82,14 @@ async function parseYaml(text: string, file: string): Promise<unknown> {
   } catch {
     // Then it is written as most are.
   }
-  const { parse } = await import('yaml');
+  // A CommonJS module: a bundle that loads it on first use has its default export alone.
+  const { default: yaml } = await import('yaml');
   try {
-    return parse(text);
+    return yaml.parse(text);
   } catch (error) {
+    if (!(error instanceof yaml.YAMLParseError)) throw error;
     // The parser's message quotes lines, which may hold a token.
-    throw broken(`${file}: not readable as YAML (${(error as { code?: string }).code ?? 'error'})`);
+    throw broken(`${file}: not readable as YAML (${error.code})`);
   }
 }
 

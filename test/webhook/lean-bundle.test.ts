@@ -1,6 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
 import t from 'tap';
+import { entryOf } from '../kollect/process.ts';
 
 t.test('the webhook starts without a sink client, a Kubernetes client and a second HTTP client', async (t) => {
   const { metafile } = await build({
@@ -27,4 +31,20 @@ t.test('the webhook starts without a sink client, a Kubernetes client and a seco
   t.ok(packages.has('fastify'), 'packages are found');
   for (const name of ['@kubernetes/client-node', 'undici', 'pg', 'pg-copy-streams', 'yaml']) t.notOk(packages.has(name), name);
   t.same(inputs.filter((file) => /(^|\/)(controller|cli|test)\//.test(file) && !file.includes('node_modules')), []);
+});
+
+t.test('what it imports on first use is there: a kubeconfig in YAML is read', async (t) => {
+  const folder = t.testdir({
+    'config.yaml': 'apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters:\n- name: a\n  cluster:\n    server: http://127.0.0.1:1\nusers:\n- name: a\n  user: {}\ncontexts:\n- name: a\n  context:\n    cluster: a\n    user: a\n',
+    'broken.yaml': 'a: [\n',
+  });
+  // Its first line: it waits for a certificate that never comes, or ends at once.
+  const start = async (config: string): Promise<string> => {
+    const child = spawn(process.execPath, [entryOf('webhook'), `--kubeconfig=${join(folder, config)}`, `--cert-path=${folder}`, '--health-probe-bind-address=127.0.0.1:0', '--metrics-bind-address=127.0.0.1:0'], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const [line] = (await once(createInterface(child.stderr), 'line')) as [string];
+    child.kill('SIGKILL');
+    return line;
+  };
+  t.match(await start('config.yaml'), /waiting for a certificate|watch failed/);
+  t.match(await start('broken.yaml'), /broken\.yaml: not readable as YAML \([A-Z_]+\)/);
 });

@@ -26,6 +26,8 @@ USER 65532:65532
 FROM runtime AS webhook
 COPY --from=build /src/dist/webhook*.js ./dist/
 EXPOSE 9443 8081
+# It allocates on one thread; heaps of malloc for the others are 3 MB that nobody uses.
+ENV MALLOC_ARENA_MAX=1
 # As for the controller below.
 ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=8", "dist/webhook.js"]
 

@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { createAuthority, issueCertificate } from '../../certs/x509.ts';
 import { installCrds } from '../kollect/installation.ts';
-import { entryOf, nodeFlags } from '../kollect/process.ts';
+import { entryOf, nodeEnvironment, nodeFlags } from '../kollect/process.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 import { freePort } from '../servers/free-port.ts';
@@ -36,13 +36,13 @@ export async function benchAdmission(wanted: ReadonlySet<Measure>, scale: Scale,
     };
     const files = { ca: file('ca.crt', authority.certificate), cert: file('tls.crt', certificate), key: file('tls.key', key), body: file('review.json', JSON.stringify(review())) };
     const start = (args: readonly string[]): ChildProcess => {
-      const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
+      const child = spawn(process.execPath, args, { cwd: root, env: { ...process.env, ...nodeEnvironment.webhook }, stdio: ['ignore', 'pipe', 'ignore'] });
       children.push(child);
       return child;
     };
 
     const barePort = await freePort();
-    // Node gets the same flags for both.
+    // Node gets the same flags and environment for both.
     const bare = start([...nodeFlags.webhook, join(import.meta.dirname, 'bare-https-process.ts'), String(barePort), files.cert, files.key]);
     await once(bare.stdout!, 'data');
 

@@ -8,6 +8,8 @@ const root = join(import.meta.dirname, '..', '..');
 
 /** As the images start them. A smaller young generation keeps a third less memory and costs no measurable time. */
 export const nodeFlags = { webhook: ['--max-semi-space-size=8'], controller: ['--max-semi-space-size=16'] } as const;
+/** Likewise. The webhook allocates on one thread; heaps of malloc for the others are 3 MB that nobody uses. */
+export const nodeEnvironment = { webhook: { MALLOC_ARENA_MAX: '1' }, controller: {} } as const;
 
 export interface KollectProcessOptions {
   name: 'webhook' | 'controller';
@@ -53,7 +55,7 @@ export function kollectProcess(keeper: Keeper, options: KollectProcessOptions): 
       args: [...nodeFlags[name], program, `--health-probe-bind-address=127.0.0.1:${healthPort}`, ...flags],
       cwd: root,
       // Development flags are refused inside a cluster, and this machine may be a pod of a CI system.
-      env: { ...plainEnvironment(), KUBERNETES_SERVICE_HOST: undefined, KUBERNETES_SERVICE_PORT: undefined, ...options.environment },
+      env: { ...plainEnvironment(), KUBERNETES_SERVICE_HOST: undefined, KUBERNETES_SERVICE_PORT: undefined, ...nodeEnvironment[name], ...options.environment },
       ...(options.afterwards === undefined ? {} : { afterwards: options.afterwards }),
       stop: [{ signal: 'SIGTERM', graceMs: 10_000 }],
     });

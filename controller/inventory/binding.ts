@@ -357,8 +357,8 @@ export class Binding {
   async #fail(error: KollectError, where: 'unopened' | 'queued'): Promise<void> {
     if (this.#abort.signal.aborted) return;
     this.#failures++;
-    // The queue lets us in when it is time; nobody else does so before there is one.
-    if (where === 'unopened') this.#notBefore = performance.now() + (error.retryAfterMs ?? retryDelayMs(error.class, this.#failures));
+    // The queue lets us in when it is time; nobody else does so before there is one. What was edited meanwhile is tried at once.
+    if (where === 'unopened' && !this.#outdated) this.#notBefore = performance.now() + (error.retryAfterMs ?? retryDelayMs(error.class, this.#failures));
     this.state = { ...this.state, phase: 'Failed', error };
     if (error.code === 'KOL_SINK_DESTINATION_LOST') this.#dropCursor();
     if (error.class === 'terminal' || error.reason === 'SecretResolveFailed') {

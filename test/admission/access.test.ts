@@ -73,6 +73,24 @@ t.test('every kind that a target collects is asked about: those of its rules, or
   t.strictSame(kindsOf('KollectTarget', { profileRef: 'missing', resourceRules: [nodes] }), [['spec.resourceRules[0].gvk', 'Node', []]], 'a kind that is known without the profile');
 });
 
+t.test('whoever makes a target find or read more is asked anew, whoever only stops or bounds it is not', async (t) => {
+  const configMaps = { gvk: { version: 'v1', kind: 'ConfigMap' } };
+  const before = { profileRef: 'p', namespaceSelector: {}, labelSelector: { matchLabels: { app: 'web' } }, resourceRules: [{ ...configMaps, names: ['a'] }] };
+  const { labelSelector: _, ...wide } = before;
+  for (const [what, after, asked] of [
+    ['nothing', before, false],
+    ['suspended', { ...before, suspend: true }, false],
+    ['a limit', { ...before, limits: { maxRows: 1 } }, false],
+    ['one namespace only', { ...before, includedNamespaces: ['team-a'] }, false],
+    ['no selector', wide, true],
+    ['another profile', { ...before, profileRef: 'q' }, true],
+    ['other objects of a kind', { ...before, resourceRules: [{ ...configMaps, names: ['a', 'b'] }] }, true],
+    ['a second rule for a kind', { ...before, resourceRules: [...before.resourceRules, configMaps] }, true],
+  ] as const) {
+    t.equal(asks('KollectTarget', after, before).length > 0, asked, what);
+  }
+});
+
 t.test('the writer of a profile is asked about the kinds that its targets name', async (t) => {
   const profile = objectOf('KollectProfile', profileSpec(['$.a']), { name: 'p' });
   const asked = (...specs: object[]) => {

@@ -91,15 +91,29 @@ function questionsOf({ kind, namespace, name, spec }: { kind: string; namespace:
 /** What of a sink says when to write, not where to and what: a path may be that of a pipeline, a layout prunes what is beside it. */
 const harmless = ['exportMinInterval', 'connectionTest'];
 
+/** What of a target leaves alone which objects it finds; kinds and namespaces are compared one by one. */
+const harmlessOfTargets = ['suspend', 'limits', 'includedNamespaces', 'resourceRules'];
+
+function omit(spec: unknown, keys: readonly string[]): object {
+  return Object.fromEntries(Object.entries(spec as object).filter(([key]) => !keys.includes(key)));
+}
+
 /**
- * Whether a change gives new meaning to what was allowed before: a profile that reads more of what its targets collect, a sink that sends its
- * credentials to another place.
+ * Whether a change gives new meaning to what was allowed before: a profile that reads more of what its targets collect, a target that selects other objects
+ * or reads them by another profile, a sink that sends its credentials to another place.
  */
 function isDeepened(kind: string, before: unknown, after: unknown): boolean {
   if (kind === 'KollectProfile') return true;
+  if (kind.endsWith('Target')) return !isDeepStrictEqual(omit(before, harmlessOfTargets), omit(after, harmlessOfTargets)) || selectsOtherwise(before as Filter, after as Filter);
   if (!kind.endsWith('Sink')) return false;
-  const destination = (spec: unknown): object => Object.fromEntries(Object.entries(spec as object).filter(([key]) => !harmless.includes(key)));
-  return !isDeepStrictEqual(withoutSecretReferences(destination(before)), withoutSecretReferences(destination(after)));
+  return !isDeepStrictEqual(withoutSecretReferences(omit(before, harmless)), withoutSecretReferences(omit(after, harmless)));
+}
+
+/** Whether a rule finds further objects of a kind that rules named before: what several rules find counts together. */
+function selectsOtherwise(before: Filter, after: Filter): boolean {
+  const byKind = ({ resourceRules }: Filter) => Map.groupBy(resourceRules ?? [], (rule) => JSON.stringify(rule?.gvk ?? null));
+  const known = byKind(before);
+  return byKind(after).entries().some(([kind, rules]) => rules.some((rule) => known.get(kind)?.every((one) => !isDeepStrictEqual(one, rule)) === true));
 }
 
 /** References to Secrets are compared one by one: a further one must not ask for all others again. */

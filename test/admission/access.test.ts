@@ -68,6 +68,8 @@ t.test('every kind that a target collects is asked about: those of its rules, or
     t.strictSame(kindsOf(kind, both, spec), [[first, 'ConfigMap', where], [second, 'Node', where]], 'rules for the first time');
     t.strictSame(kindsOf(kind, { ...spec, resourceRules: [deployments] }, spec), [], 'the same kind by a rule');
     t.strictSame(kindsOf(kind, { ...spec, resourceRules: [maps] }, both), [], 'a kind less');
+    t.equal(kindsOf(kind, spec, { ...spec, resourceRules: [{ ...deployments, names: ['a'] }] }).length, 1, 'all objects of the kind, no more some');
+    t.equal(kindsOf(kind, { ...spec, resourceRules: [deployments] }, { ...spec, resourceRules: [{ names: ['a'] }] }).length, 1, 'the same, named otherwise');
   }
   t.strictSame(kindsOf('KollectTarget', { profileRef: 'p', includedNamespaces: ['n1', 'n2'], resourceRules: [maps] }, { profileRef: 'p', includedNamespaces: ['n1'], resourceRules: [maps] }), [['spec.resourceRules[0].gvk', 'ConfigMap', ['n2']]], 'a namespace more');
   t.strictSame(kindsOf('KollectTarget', { profileRef: 'missing', resourceRules: [nodes] }), [['spec.resourceRules[0].gvk', 'Node', []]], 'a kind that is known without the profile');
@@ -85,6 +87,7 @@ t.test('whoever makes a target find or read more is asked anew, whoever only sto
     ['no selector', wide, true],
     ['another profile', { ...before, profileRef: 'q' }, true],
     ['other objects of a kind', { ...before, resourceRules: [{ ...configMaps, names: ['a', 'b'] }] }, true],
+    ['other objects of a kind in another spelling', { ...before, resourceRules: [{ gvk: { group: 'Core', version: 'v1', kind: 'ConfigMap' }, names: ['b'] }] }, true],
     ['a second rule for a kind', { ...before, resourceRules: [...before.resourceRules, configMaps] }, true],
   ] as const) {
     t.equal(asks('KollectTarget', after, before).length > 0, asked, what);

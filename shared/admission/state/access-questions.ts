@@ -54,7 +54,7 @@ export function accessQuestions({ kind, object, namespace, old }: Subject, looku
   if (before !== undefined && isDeepStrictEqual(before, spec)) return [];
   const name = metadata?.name ?? '';
   const questions = questionsOf({ kind, namespace, name, spec }, lookups);
-  if (questions.length === 0 || before === undefined || before === null || isDeepened(kind, before, spec)) return questions;
+  if (questions.length === 0 || before === undefined || before === null || isDeepened({ kind, namespace, before, after: spec }, lookups)) return questions;
   return without(questions, questionsOf({ kind, namespace, name, spec: before }, lookups));
 }
 
@@ -71,21 +71,22 @@ function questionsOf({ kind, namespace, name, spec }: { kind: string; namespace:
       return [...secretsElsewhere(spec, 'spec', namespace)];
     case 'KollectClusterInventory':
       return sinksOf(spec as Loose<KollectClusterInventorySpec>);
-    case 'KollectTarget': {
-      const { profileRef, ...filter } = spec as Loose<KollectTargetSpec>;
-      const profile = profileRef === undefined ? undefined : lookups.profile(namespace, profileRef);
-      return collectionOf(filter, profile, namespace);
-    }
-    case 'KollectClusterTarget': {
-      const { profileRef, ...filter } = spec as Loose<KollectClusterTargetSpec>;
-      const profile = profileRef?.name === undefined ? undefined : lookups.profile(profileRef.namespace ?? '', profileRef.name);
-      return collectionOf(filter, profile, undefined);
-    }
+    case 'KollectTarget':
+      return collectionOf(spec as Filter, profileOf(spec, namespace, lookups), namespace);
+    case 'KollectClusterTarget':
+      return collectionOf(spec as Filter, profileOf(spec, namespace, lookups), undefined);
     case 'KollectProfile':
       return targetsOf(name, namespace, spec, lookups);
     default:
       return [];
   }
+}
+
+/** That of a target, or of a cluster target, which names its namespace. */
+function profileOf(spec: unknown, own: string, lookups: Lookups): KnownProfile | undefined {
+  const { profileRef } = spec as Pick<Loose<KollectTargetSpec>, 'profileRef'> | Pick<Loose<KollectClusterTargetSpec>, 'profileRef'>;
+  if (typeof profileRef === 'string') return lookups.profile(own, profileRef);
+  return profileRef?.name === undefined ? undefined : lookups.profile(profileRef.namespace ?? '', profileRef.name);
 }
 
 /** What of a sink says when to write, not where to and what: a path may be that of a pipeline, a layout prunes what is beside it. */
@@ -102,18 +103,21 @@ function omit(spec: unknown, keys: readonly string[]): object {
  * Whether a change gives new meaning to what was allowed before: a profile that reads more of what its targets collect, a target that selects other objects
  * or reads them by another profile, a sink that sends its credentials to another place.
  */
-function isDeepened(kind: string, before: unknown, after: unknown): boolean {
+function isDeepened({ kind, namespace, before, after }: { kind: string; namespace: string; before: unknown; after: unknown }, lookups: Lookups): boolean {
   if (kind === 'KollectProfile') return true;
-  if (kind.endsWith('Target')) return !isDeepStrictEqual(omit(before, harmlessOfTargets), omit(after, harmlessOfTargets)) || selectsOtherwise(before as Filter, after as Filter);
+  if (kind.endsWith('Target')) return !isDeepStrictEqual(omit(before, harmlessOfTargets), omit(after, harmlessOfTargets)) || selectsFurther(before as Filter, after as Filter, profileOf(after, namespace, lookups)?.spec.targetGVK);
   if (!kind.endsWith('Sink')) return false;
   return !isDeepStrictEqual(withoutSecretReferences(omit(before, harmless)), withoutSecretReferences(omit(after, harmless)));
 }
 
-/** Whether a rule finds further objects of a kind that rules named before: what several rules find counts together. */
-function selectsOtherwise(before: Filter, after: Filter): boolean {
-  const byKind = ({ resourceRules }: Filter) => Map.groupBy(resourceRules ?? [], (rule) => JSON.stringify(rule?.gvk ?? null));
-  const known = byKind(before);
-  return byKind(after).entries().some(([kind, rules]) => rules.some((rule) => known.get(kind)?.every((one) => !isDeepStrictEqual(one, rule)) === true));
+/** Whether more objects are found of a kind that was collected before: what several rules find counts together, and no rule finds all. */
+function selectsFurther(before: Filter, after: Filter, ofProfile: LooseGvk | undefined): boolean {
+  const known = new Map(collectedKinds(before.resourceRules, ofProfile).map(({ gvk, rules }) => [gvkKey(gvk), rules.map((rule) => omit(rule, ['gvk']))]));
+  return collectedKinds(after.resourceRules, ofProfile).some(({ gvk, rules }) => {
+    const former = known.get(gvkKey(gvk));
+    if (former === undefined || former.length === 0) return false;
+    return rules.length === 0 || rules.some((rule) => former.every((one) => !isDeepStrictEqual(one, omit(rule, ['gvk']))));
+  });
 }
 
 /** References to Secrets are compared one by one: a further one must not ask for all others again. */

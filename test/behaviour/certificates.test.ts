@@ -80,9 +80,11 @@ t.test('under load certificate and authority are renewed and every pod is replac
   for (const replica of deployed.replicas) {
     const ended = replica.kill('SIGTERM');
     await deployed.route(deployed.replicas.filter((other) => other !== replica));
+    load.without(replica);
     await ended;
     t.same(replica.exit(), { code: 0, signal: null });
     await replica.start();
+    load.without(undefined);
     await deployed.route(deployed.replicas);
   }
 
@@ -125,6 +127,7 @@ function underLoad() {
   let applied = 0;
   let reviewed = 0;
   let stopping = false;
+  let unrouted: Replica | undefined;
   const repeat = async (work: () => Promise<void>) => {
     while (!stopping && failures.length < 10) {
       await work().catch((error: unknown) => failures.push(error));
@@ -136,15 +139,18 @@ function underLoad() {
     await client.patch(`/apis/kollect.dev/v1alpha1/namespaces/default/kollectinventories/${name}`, { type: 'apply', body, query: { fieldManager: 'load' } });
     applied++;
   });
-  const call = ({ port, exit }: Replica) => repeat(async () => {
+  const call = (replica: Replica) => repeat(async () => {
     const [ca = ''] = await caBundles(configurations[2]);
     const review = JSON.stringify(reviewOf({ kind: 'KollectInventory', metadata: { name: 'called', namespace: 'default' } }));
-    const status = await post(port, ca, review).catch((error: unknown) => {
-      // While it is replaced no endpoint names it, and it is not called by others either.
-      if (exit() === undefined && !replaced(error)) throw error;
-      return undefined;
+    // While no endpoint names it, it is not called by others either.
+    if (replica === unrouted) return;
+    const status = await post(replica.port, ca, review).catch((error: unknown) => {
+      // The call was under way when the last endpoint went.
+      if (replica === unrouted) return undefined;
+      throw error;
     });
-    if (status !== undefined && status !== 200) throw new Error(`HTTP ${status}`);
+    if (status === undefined) return;
+    if (status !== 200) throw new Error(`HTTP ${status}`);
     reviewed++;
   });
   const loops = [apply('load-a'), apply('load-b'), ...deployed.replicas.map(call)];
@@ -153,11 +159,9 @@ function underLoad() {
     await Promise.all(loops);
     return { applied, reviewed, failures };
   };
-  return { stop };
-}
-
-function replaced(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
+  /** Tells which replica no endpoint names; undefined: each is named. */
+  const without = (replica: Replica | undefined) => void (unrouted = replica);
+  return { stop, without };
 }
 
 /** One review over a connection of its own, as the API server makes it. */

@@ -1,10 +1,9 @@
 import { KollectError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
-import type { TargetRows } from '../collect/row-store.ts';
 import type { InventoryIdentity, PassQueue, PassRequest, RejectedRow, Sink, SinkFamily } from '../sinks/contract.ts';
 import { retryDelayMs } from '../backoff.ts';
 import { planPass, type Cursor, type PassPlan } from './pass.ts';
-import type { InventoryView } from './view.ts';
+import type { InventoryView, ViewTarget } from './view.ts';
 
 /** Changes that arrive together are written together. Short enough that nobody waits, long enough for a rollout's burst. */
 const coalesceMs = 50;
@@ -37,9 +36,9 @@ export interface BindingOptions {
   namespace: string;
   view: InventoryView;
   inventory: { namespace: string; name: string; generation: number };
-  isSynced: (target: TargetRows) => boolean;
+  isSynced: (target: ViewTarget) => boolean;
   /** Rows of the target are made anew after an edit, and are not all of one making yet. Exports wait meanwhile. */
-  isTurning: (target: TargetRows) => boolean;
+  isTurning: (target: ViewTarget) => boolean;
   open: () => Promise<OpenSink>;
   /** Time in milliseconds after which an unchanged destination is checked; 0: never. */
   intervalMs: number;

@@ -1,8 +1,9 @@
-import type { Row, TargetRows } from '../collect/row-store.ts';
+import type { Row } from '../collect/row-store.ts';
+import type { ViewTarget } from './view.ts';
 
 /** The latest change of one row since somebody last asked. `row` is absent when it left. */
 export interface Change {
-  readonly target: TargetRows;
+  readonly target: ViewTarget;
   readonly uid: string;
   row: Row | undefined;
   revision: number;
@@ -17,7 +18,7 @@ export interface Change {
  * the changes and not the rows; a reader walks back from the end, so its cost follows what is new to it.
  */
 export class ChangeLog {
-  readonly #byTarget = new Map<TargetRows, Map<string, Change>>();
+  readonly #byTarget = new Map<ViewTarget, Map<string, Change>>();
   #oldest: Change | undefined;
   #newest: Change | undefined;
   #size = 0;
@@ -26,7 +27,7 @@ export class ChangeLog {
     return this.#size;
   }
 
-  record(target: TargetRows, uid: string, row: Row | undefined, revision: number, now: number): void {
+  record(target: ViewTarget, uid: string, row: Row | undefined, revision: number, now: number): void {
     let changes = this.#byTarget.get(target);
     if (!changes) this.#byTarget.set(target, (changes = new Map()));
     const known = changes.get(uid);
@@ -53,7 +54,7 @@ export class ChangeLog {
   }
 
   /** The changes of a target that is gone are covered by its absence. */
-  dropTarget(target: TargetRows): void {
+  dropTarget(target: ViewTarget): void {
     for (const change of this.#byTarget.get(target)?.values() ?? []) this.#unlink(change);
     this.#byTarget.delete(target);
   }

@@ -9,7 +9,7 @@ import { addFinalizer, removeFinalizer } from '../../shared/kube/finalizers.ts';
 import type { ObjectCache } from '../../shared/kube/object-cache.ts';
 import { WorkQueue } from '../../shared/kube/work-queue.ts';
 import type { Logger } from '../../shared/log.ts';
-import type { RowStore, TargetRows } from '../collect/row-store.ts';
+import type { RowStore } from '../collect/row-store.ts';
 import { checkObject } from '../object-check.ts';
 import { conditionsOf } from '../observe/conditions.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
@@ -18,7 +18,7 @@ import { Binding, type BindingObserver } from './binding.ts';
 import { allExportedSinks, exportedSink, removeRows, sinkExports, type ExportedSink } from './cleanup.ts';
 import { inventoryStatus, type RemovalState } from './inventory-status.ts';
 import type { SinkDirectory } from './sink-directory.ts';
-import { InventoryView } from './view.ts';
+import { InventoryView, type ViewTarget } from './view.ts';
 
 const defaultIntervalMs = 30_000;
 /** Status that only counts is looked at this often while rows change. */
@@ -29,9 +29,9 @@ export interface InventoryReconcilerOptions {
   inventories: ObjectCache<KubeObject>;
   sinks: SinkDirectory;
   store: RowStore;
-  isSynced: (target: TargetRows) => boolean;
+  isSynced: (target: ViewTarget) => boolean;
   /** See `BindingOptions`. */
-  isTurning: (target: TargetRows) => boolean;
+  isTurning: (target: ViewTarget) => boolean;
   events: EventRecorder;
   logger: Logger;
   observer: BindingObserver;

@@ -1,7 +1,7 @@
-import type { Row, TargetRows } from '../collect/row-store.ts';
+import type { Row } from '../collect/row-store.ts';
 import { SnapshotDigest } from '../collect/digest.ts';
 import type { ExportRow, InventoryIdentity, SinkChange } from '../sinks/contract.ts';
-import type { InventoryView, Reader } from './view.ts';
+import type { InventoryView, Reader, ViewTarget } from './view.ts';
 
 /** Rows handed to a sink at a time. */
 const sliceRows = 1_000;
@@ -12,9 +12,9 @@ export interface Cursor {
   /** Where the rows are; a cursor means nothing at another destination. */
   fingerprint: string;
   /** Targets whose rows the destination holds. */
-  targets: ReadonlySet<TargetRows>;
+  targets: ReadonlySet<ViewTarget>;
   /** Those of them that were never compared with it, because they refused objects: it may hold older rows beside theirs. */
-  uncompared: ReadonlySet<TargetRows>;
+  uncompared: ReadonlySet<ViewTarget>;
   /** Names of all targets at that time: rows of others were removed. */
   knownTargets: readonly string[];
 }
@@ -23,8 +23,8 @@ export interface Cursor {
 export interface PassPlan {
   mode: 'delta' | 'reconcile';
   revision: number;
-  targets: ReadonlySet<TargetRows>;
-  uncompared: ReadonlySet<TargetRows>;
+  targets: ReadonlySet<ViewTarget>;
+  uncompared: ReadonlySet<ViewTarget>;
   knownTargets: readonly string[];
   change: SinkChange;
   /** What `change` hands over of targets that are not complete in it. */
@@ -37,7 +37,7 @@ export interface PassPlan {
 export interface PassInput {
   view: InventoryView;
   identity: InventoryIdentity;
-  isSynced: (target: TargetRows) => boolean;
+  isSynced: (target: ViewTarget) => boolean;
   cursor: Cursor | undefined;
   /** The destination may hold rows that no cursor tells of: status says so, or a pass was tried. */
   mayHoldRows: boolean;

@@ -1,15 +1,29 @@
-import type { Row, TargetRows } from '../collect/row-store.ts';
+import type { SnapshotDigest } from '../collect/digest.ts';
+import type { Row } from '../collect/row-store.ts';
 import { ChangeLog } from './change-log.ts';
 
 /** A log above this share of the rows costs more than comparing everything once; small inventories always keep theirs. */
 const logShareOfRows = 0.1;
 const logMinimum = 10_000;
 
+/** What a view has of one target: all of its rows, which is the target itself, or some of them. */
+export interface ViewTarget {
+  readonly namespace: string;
+  readonly name: string;
+  /** Rows, and their digest. */
+  readonly count: number;
+  readonly digest: SnapshotDigest;
+  /** Whether there are objects that have no row, or not that of what they are now. */
+  readonly refused: { any: boolean };
+  /** The rows as they are now, in arrays. */
+  pieces(): (readonly Row[])[];
+}
+
 /** A reader's place in the view. Changes after its revision are kept for it. */
 export interface Reader {
   revision: number;
   /** Targets whose changes it reads; of others it will read everything once. */
-  targets: ReadonlySet<TargetRows>;
+  targets: ReadonlySet<ViewTarget>;
 }
 
 /** What a reader has to do to catch up. */
@@ -19,20 +33,18 @@ export interface Delta {
   deletes: { targetName: string; uid: string }[];
 }
 
-/**
- * The rows of one inventory: those of its targets, with the count kept as they change. It stores no rows of its own.
- */
+/** The rows of one inventory, by target, and what changed in them. It stores no rows of its own. */
 export class InventoryView {
   readonly namespace: string;
-  readonly #targets = new Set<TargetRows>();
+  readonly #targets = new Set<ViewTarget>();
   readonly #log = new ChangeLog();
   readonly #readers = new Set<Reader>();
   readonly #onChange: () => void;
   #revision = 0;
-  #count = 0;
   /** Changes up to here are not in the log any more. */
   #floor = 0;
 
+  /** @param namespace of the targets, `''` for cluster targets */
   constructor(namespace: string, onChange: () => void) {
     this.namespace = namespace;
     this.#onChange = onChange;
@@ -43,48 +55,48 @@ export class InventoryView {
   }
 
   get count(): number {
-    return this.#count;
+    let count = 0;
+    for (const target of this.#targets) count += target.count;
+    return count;
   }
 
-  get targets(): ReadonlySet<TargetRows> {
+  get targets(): ReadonlySet<ViewTarget> {
     return this.#targets;
   }
 
-  addTarget(target: TargetRows): void {
+  addTarget(target: ViewTarget): void {
     this.#targets.add(target);
-    this.#count += target.count;
     this.#revision++;
     this.#onChange();
   }
 
-  removeTarget(target: TargetRows): void {
+  removeTarget(target: ViewTarget): void {
     if (!this.#targets.delete(target)) return;
-    this.#count -= target.count;
     this.#log.dropTarget(target);
     this.#revision++;
     this.#onChange();
   }
 
-  rowChanged(target: TargetRows, before: Row | undefined, after: Row | undefined): void {
+  /** A row came into the view, left it, or is another one. */
+  rowChanged(target: ViewTarget, before: Row | undefined, after: Row | undefined): void {
     if (!this.#targets.has(target)) return;
     this.#revision++;
-    this.#count += (after ? 1 : 0) - (before ? 1 : 0);
     if (this.#isRead(target)) {
       this.#log.record(target, (after ?? before)!.uid, after, this.#revision, performance.now());
-      if (this.#log.size > Math.max(logMinimum, this.#count * logShareOfRows)) this.#overflow();
+      if (this.#log.size > logMinimum && this.#log.size > this.count * logShareOfRows) this.#overflow();
     }
     this.#onChange();
   }
 
   /** Keeps changes from now on for a reader. */
-  read(targets: ReadonlySet<TargetRows>): Reader {
+  read(targets: ReadonlySet<ViewTarget>): Reader {
     const reader = { revision: this.#revision, targets };
     this.#readers.add(reader);
     return reader;
   }
 
   /** The reader has confirmed everything up to a revision. */
-  confirm(reader: Reader, revision: number, targets: ReadonlySet<TargetRows>): void {
+  confirm(reader: Reader, revision: number, targets: ReadonlySet<ViewTarget>): void {
     reader.revision = revision;
     reader.targets = targets;
     this.#trim();
@@ -119,7 +131,7 @@ export class InventoryView {
     return { rows, ms: performance.now() - since };
   }
 
-  #isRead(target: TargetRows): boolean {
+  #isRead(target: ViewTarget): boolean {
     for (const reader of this.#readers) if (reader.targets.has(target)) return true;
     return false;
   }

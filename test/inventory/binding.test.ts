@@ -40,7 +40,7 @@ function setUp(options: Partial<BindingOptions> = {}) {
     ...options,
   });
   const equal = () => {
-    const expected = [...view.targets].flatMap((target) => [...target.rows()].map((row) => `${row.targetName}/${row.uid}=${row.payload}`));
+    const expected = [...view.targets].flatMap((target) => target.pieces().flat().map((row) => `${row.targetName}/${row.uid}=${row.payload}`));
     return [...place.held()].map(([key, payload]) => `${key}=${payload}`).sort().join() === expected.sort().join();
   };
   return { store, view, sink, place, binding, synced, turning, equal };

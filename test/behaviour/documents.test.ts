@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { postgresHost } from '../kollect/installation.ts';
 import { createInventoryDatabase } from '../sandbox/database.ts';
 import { freePort } from '../servers/free-port.ts';
-import { blocks, commands, documents } from './document-blocks.ts';
+import { blocks, commands, dialogue, documents, plain, walkthroughs } from './document-blocks.ts';
 import { startKollect } from './harness.ts';
 import { administratorOf, shell } from './shell.ts';
 
@@ -15,7 +15,7 @@ const root = join(import.meta.dirname, '..', '..');
 const scripts = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }).scripts;
 
 /** What needs cert-manager is run by the tests of certificates. */
-const ofAnyCluster = documents.filter((document) => document !== 'docs/webhook-certificates.md');
+const ofAnyCluster = documents.filter((document) => document !== 'docs/webhook-certificates.md' && !walkthroughs.includes(document));
 
 t.test('links and paths lead somewhere, and npm scripts exist', async (t) => {
   for (const document of documents) {
@@ -75,7 +75,7 @@ t.test('on a cluster', async (t) => {
       '--allow-loopback-sinks',
       `--map-host=${postgresHost(postgres.port)}`,
     ]);
-    for (const document of documents) {
+    for (const document of documents.filter((name) => !walkthroughs.includes(name))) {
       for (const { command, expected } of blocks(document, 'console').flatMap(dialogue)) {
         const changes = !/^kubectl (get|wait) /.test(command);
         const answer = await kollect.eventually(async () => {
@@ -129,17 +129,4 @@ t.test('on a cluster', async (t) => {
 /** Objects without a namespace go where the documents put them. */
 function namespaceFor(example: string): string[] {
   return (parse(example) as { metadata: { namespace?: string } }).metadata.namespace === undefined ? ['-n', 'default'] : [];
-}
-
-/** `$ command` and the lines below it. */
-function dialogue(block: string): { command: string; expected: string }[] {
-  return block.split(/^\$ /m).flatMap((part) => {
-    const [command = '', ...lines] = part.split('\n');
-    return command === '' ? [] : [{ command, expected: lines.join('\n') }];
-  });
-}
-
-/** Ages and widths of columns differ from run to run. */
-function plain(text: string): string {
-  return text.replace(/\b\d+(ms|s|m|h)\b/g, '#').replace(/ +/g, ' ').trim();
 }

@@ -21,11 +21,12 @@ export function shell(command: string, environment: NodeJS.ProcessEnv = {}, cwd 
   });
 }
 
-/** The environment of the administrator of a cluster, who has kubectl and `kollect`. */
+/** The environment of the administrator of a cluster, who has kubectl, `kollect` and what stands in for psql. */
 export function administratorOf(cluster: Cluster): NodeJS.ProcessEnv {
   const bin = join(cluster.folder, 'bin');
   mkdirSync(bin);
   symlinkSync(cluster.kubectlPath, join(bin, 'kubectl'));
   symlinkSync(join(root, 'cli', 'kollect.mjs'), join(bin, 'kollect'));
+  symlinkSync(join(root, 'test', 'servers', 'postgres', 'psql.ts'), join(bin, 'psql'));
   return { KUBECONFIG: cluster.kubeconfig, PATH: `${bin}:${dirname(process.execPath)}:${process.env['PATH']}` };
 }

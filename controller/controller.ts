@@ -232,6 +232,7 @@ export class Controller {
       events: this.#events,
       sinks: new CachedSinkDirectory(sinks, runtime),
       isSynced: (target) => this.#collector.isSynced(target.namespace, target.name),
+      frozen: (target) => this.#collector.frozen(target.namespace, target.name),
       isTurning: (target) => this.#collector.isTurning(target.namespace, target.name),
       observer: this.metrics,
     });

@@ -1,4 +1,5 @@
 import type { Limits } from '../../shared/api/collection-filter.ts';
+import { gvkOfKey } from '../../shared/api/gvk.ts';
 import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
 import type { ApiResource } from '../../shared/kube/discovery.ts';
@@ -16,6 +17,9 @@ import { WatchScopes } from './watch-scopes.ts';
 
 /** Exports wait no longer than this for rows of one making: long enough to list a million objects. */
 const longestTurnMs = 300_000;
+
+/** Frozen namespaces that are told one by one; beyond them the whole kind counts as frozen. */
+const frozenNamespaces = 100;
 
 /** Source of the cluster's namespaces, kept up to date by whoever owns it. */
 export interface NamespaceSource {
@@ -92,6 +96,13 @@ export interface ResourceState {
   resource: ApiResource;
   watch: ReflectorState;
   synced: boolean;
+}
+
+/** Rows of a kind, whose parts are in lower case, in one namespace or in all. */
+export interface FrozenRows {
+  group: string;
+  kind: string;
+  namespace: string | undefined;
 }
 
 interface Collection {
@@ -190,6 +201,27 @@ export class Collector {
   isSynced(namespace: string, name: string): boolean {
     const running = this.#collections.get(`${namespace}/${name}`);
     return running !== undefined && isSynced(running);
+  }
+
+  /**
+   * Rows that may not be all that there is, because their kind cannot be listed, everywhere or in a namespace. Undefined while lists are under way, and
+   * when nothing at all can be listed.
+   */
+  frozen(namespace: string, name: string): FrozenRows[] | undefined {
+    const running = this.#collections.get(`${namespace}/${name}`);
+    if (!running) return undefined;
+    const frozen: FrozenRows[] = [];
+    let isAll = running.plan.resources.length > 0;
+    for (const { key } of running.plan.resources) {
+      const { group = '', kind = '' } = gvkOfKey(key);
+      const part = running.parts.get(key);
+      const where = part ? part.scopes.frozen(part.subscription) : 'everywhere';
+      if (where === undefined) return undefined;
+      if (where !== 'everywhere') isAll = false;
+      const namespaces = where === 'everywhere' || where.length > frozenNamespaces ? [undefined] : where;
+      frozen.push(...namespaces.map((inNamespace) => ({ group, kind, namespace: inNamespace })));
+    }
+    return isAll ? undefined : frozen;
   }
 
   /**

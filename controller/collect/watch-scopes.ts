@@ -140,6 +140,19 @@ export class WatchScopes {
     return this.#of(subscription)?.every(({ watch, denial }) => (denial ? denial.expelled : watch!.isSynced(subscription))) === true;
   }
 
+  /**
+   * Where rows of a subscription may not be all that there is, because lists are denied or fail: namespaces, or everywhere. Undefined while lists are still
+   * under way.
+   */
+  frozen(subscription: Subscription): readonly string[] | 'everywhere' | undefined {
+    const scopes = this.#of(subscription);
+    if (!scopes) return undefined;
+    const frozen = scopes.filter(({ watch, denial }) => (denial ? !denial.expelled : !watch!.isSynced(subscription)));
+    if (!frozen.every(({ watch, denial }) => denial || watch!.stateOf(subscription).phase === 'Failed')) return undefined;
+    if (frozen.length > 0 && frozen.length === scopes.length) return 'everywhere';
+    return frozen.map(({ namespace }) => namespace!);
+  }
+
   /** States of all watches, and of those that are denied. */
   *states(): Generator<ReflectorState> {
     for (const { watch, denial } of this.#scopes.values()) {

@@ -1,5 +1,6 @@
 import { KollectError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { FrozenRows } from '../collect/collector.ts';
 import type { InventoryIdentity, PassQueue, PassRequest, RejectedRow, Sink, SinkFamily } from '../sinks/contract.ts';
 import { retryDelayMs } from '../backoff.ts';
 import { planPass, type Cursor, type PassPlan } from './pass.ts';
@@ -37,6 +38,8 @@ export interface BindingOptions {
   view: InventoryView;
   inventory: { namespace: string; name: string; generation: number };
   isSynced: (target: ViewTarget) => boolean;
+  /** Of a target that is not synced: what of it is not, see `Collector`. */
+  frozen?: ((target: ViewTarget) => readonly FrozenRows[] | undefined) | undefined;
   /** Rows of the target are made anew after an edit, and are not all of one making yet. Exports wait meanwhile. */
   isTurning: (target: ViewTarget) => boolean;
   open: () => Promise<OpenSink>;
@@ -244,10 +247,11 @@ export class Binding {
   }
 
   #plan(): PassPlan | undefined {
-    const { view, isSynced } = this.options;
+    const { view, isSynced, frozen } = this.options;
     return planPass({
       view,
       isSynced,
+      frozen,
       identity: this.#identity(''),
       cursor: this.#cursor,
       mayHoldRows: this.#tried || this.options.previous?.fingerprint !== undefined,

@@ -14,7 +14,7 @@ import { checkObject } from '../object-check.ts';
 import { conditionsOf } from '../observe/conditions.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
 import { recordTransition } from '../observe/transitions.ts';
-import { Binding, type BindingObserver } from './binding.ts';
+import { Binding, type BindingObserver, type BindingOptions } from './binding.ts';
 import { allExportedSinks, exportedSink, removeRows, sinkExports, type ExportedSink } from './cleanup.ts';
 import { inventoryStatus, type RemovalState } from './inventory-status.ts';
 import type { SinkDirectory } from './sink-directory.ts';
@@ -30,6 +30,8 @@ export interface InventoryReconcilerOptions {
   sinks: SinkDirectory;
   store: RowStore;
   isSynced: (target: ViewTarget) => boolean;
+  /** See `BindingOptions`. */
+  frozen?: BindingOptions['frozen'];
   /** See `BindingOptions`. */
   isTurning: (target: ViewTarget) => boolean;
   events: EventRecorder;
@@ -206,7 +208,7 @@ export class InventoryReconciler {
   }
 
   #bind(runtime: Runtime, ref: SinkBinding, intervalMs: number): Binding {
-    const { sinks, isSynced, isTurning, logger, observer } = this.#options;
+    const { sinks, isSynced, frozen, isTurning, logger, observer } = this.#options;
     const { namespace = '', name, generation = 0 } = runtime.object.metadata;
     const binding = new Binding({
       family: ref.family,
@@ -215,6 +217,7 @@ export class InventoryReconciler {
       view: runtime.view,
       inventory: { namespace, name, generation },
       isSynced,
+      frozen,
       isTurning,
       open: () => sinks.open(ref.family, namespace, ref.name),
       intervalMs,

@@ -1,3 +1,4 @@
+import type { FrozenRows } from '../collect/collector.ts';
 import type { Row } from '../collect/row-store.ts';
 import { SnapshotDigest } from '../collect/digest.ts';
 import type { ExportRow, InventoryIdentity, SinkChange } from '../sinks/contract.ts';
@@ -13,8 +14,11 @@ export interface Cursor {
   fingerprint: string;
   /** Targets whose rows the destination holds. */
   targets: ReadonlySet<ViewTarget>;
-  /** Those of them that were never compared with it, because they refused objects: it may hold older rows beside theirs. */
-  uncompared: ReadonlySet<ViewTarget>;
+  /**
+   * Those of them that were never compared with it, or not with all kinds, because they refused objects or could not list them: it may hold older rows
+   * beside theirs. With what was not compared.
+   */
+  uncompared: ReadonlyMap<ViewTarget, string>;
   /** Names of all targets at that time: rows of others were removed. */
   knownTargets: readonly string[];
 }
@@ -24,7 +28,7 @@ export interface PassPlan {
   mode: 'delta' | 'reconcile';
   revision: number;
   targets: ReadonlySet<ViewTarget>;
-  uncompared: ReadonlySet<ViewTarget>;
+  uncompared: Cursor['uncompared'];
   knownTargets: readonly string[];
   change: SinkChange;
   /** What `change` hands over of targets that are not complete in it. */
@@ -38,6 +42,7 @@ export interface PassInput {
   view: InventoryView;
   identity: InventoryIdentity;
   isSynced: (target: ViewTarget) => boolean;
+  frozen?: ((target: ViewTarget) => readonly FrozenRows[] | undefined) | undefined;
   cursor: Cursor | undefined;
   /** The destination may hold rows that no cursor tells of: status says so, or a pass was tried. */
   mayHoldRows: boolean;
@@ -45,15 +50,19 @@ export interface PassInput {
 
 /**
  * Decides what a binding has to do now; undefined when nothing. A target that has not completed its list contributes no deletions: it
- * takes part from the pass after its list on, and then as a whole. One that refused objects is written, and nothing beside its rows is deleted until
- * it refuses none.
+ * takes part from the pass after its list on, and then as a whole, but for kinds that cannot be listed: of those nothing is deleted that nobody saw go.
+ * One that refused objects is written, and nothing beside its rows is deleted until it refuses none.
  */
 export function planPass(input: PassInput): PassPlan | undefined {
   const { view, identity, cursor, isSynced } = input;
+  const frozen = new Map([...view.targets].map((target) => [target, isSynced(target) ? [] : input.frozen?.(target)]));
+  const notCompared = (target: ViewTarget): string => (target.refused.any ? 'anything' : JSON.stringify(frozen.get(target)));
   const knownTargets = [...view.targets].map((target) => target.name).sort();
   const delta = cursor && view.changesSince(cursor.reader);
   const settled = new Set(delta ? [...cursor.targets].filter((target) => view.targets.has(target)) : []);
-  const listed = [...view.targets].filter((target) => isSynced(target) && (!settled.has(target) || cursor?.uncompared.has(target)));
+  const listed = [...view.targets].filter(
+    (target) => frozen.get(target) && (!settled.has(target) || (cursor?.uncompared.get(target) ?? notCompared(target)) !== notCompared(target)),
+  );
   const complete = listed.filter((target) => !target.refused.any);
   const incomplete = listed.filter((target) => target.refused.any && !settled.has(target));
   const renamed = cursor === undefined || knownTargets.join() !== cursor.knownTargets.join();
@@ -65,7 +74,9 @@ export function planPass(input: PassInput): PassPlan | undefined {
   }
 
   const targets = new Set([...settled, ...complete, ...incomplete]);
-  const uncompared = new Set([...(cursor?.uncompared ?? []), ...incomplete]).intersection(targets).difference(new Set(complete));
+  const uncompared = new Map([...(cursor?.uncompared ?? [])].filter(([target]) => targets.has(target) && !complete.includes(target)));
+  for (const target of [...incomplete, ...complete]) if (target.refused.any || frozen.get(target)!.length > 0) uncompared.set(target, notCompared(target));
+  const spared = complete.flatMap((target) => frozen.get(target)!.map((rows) => ({ targetName: target.name, ...rows })));
   const digest = new SnapshotDigest();
   let rows = 0;
   for (const target of targets) {
@@ -94,6 +105,7 @@ export function planPass(input: PassInput): PassPlan | undefined {
       upsertCount: upserts.reduce((count, { length }) => count + length, 0),
       deletes: delta?.deletes ?? [],
       completeTargets: complete.map((target) => target.name),
+      ...(spared.length > 0 ? { spared } : {}),
       ...(renamed ? { knownTargets } : {}),
       after: told ? { rows, digest: digest.toString() } : undefined,
     },

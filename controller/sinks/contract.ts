@@ -50,6 +50,8 @@ export interface SinkChange {
    * goes. Empty in a delta.
    */
   completeTargets: readonly string[];
+  /** Rows of complete targets that stay although `upserts` lacks them: nothing proves that they are gone. */
+  spared?: readonly SparedRows[];
   /** When set: rows of targets outside this list are stale and go. Unset: other targets are not touched. */
   knownTargets?: readonly string[];
   /**
@@ -57,6 +59,16 @@ export interface SinkChange {
    * in the same atomic write. Unset: that cannot be told, because rows are in quarantine or targets are awaited.
    */
   after?: SnapshotState | undefined;
+}
+
+/** Rows of a kind, in one namespace or in all. Rows whose kind cannot be told are among them. */
+export interface SparedRows {
+  targetName: string;
+  /** In lower case. */
+  group: string;
+  kind: string;
+  /** Of the collected objects; all when unset. */
+  namespace?: string | undefined;
 }
 
 /** How much of an inventory there is, and which. */

@@ -74,6 +74,7 @@ t.test('a watch without rights says which, and heals by itself', { buffered: tru
   t.equal(run.state('web').watch.reason, 'Forbidden');
   t.equal(run.state('web').watch.message, `Forbidden: the controller may not list configmaps in namespace "${run.north}"`);
   t.equal(run.state('web').synced, false);
+  t.equal(run.collector.frozen(run.north, 'web'), undefined, 'nothing at all is known');
   t.equal(run.asked(/configmaps/), 0, 'nothing is tried that is known to be denied');
   await run.grant('list-configmaps', run.north);
   await eventually(() => /may not watch configmaps/.test(run.state('web').watch.message ?? ''), { what: 'the right that is still missing' });
@@ -111,6 +112,8 @@ t.test('namespaces are watched one by one where only that is allowed, and togeth
   t.match(run.state('three').watch.message, `configmaps in namespace "${run.west}"`);
   await run.shows('three', 'south/a=1');
   t.equal(run.state('three').synced, false, 'a part is not the whole');
+  const lacking = JSON.stringify([{ group: '', kind: 'configmap', namespace: run.west }]);
+  await eventually(() => JSON.stringify(run.collector.frozen(run.north, 'three')) === lacking, { what: 'the part that is lacking' });
   t.equal(run.state('two').synced, true, 'and nobody else minds');
   await areShared();
 

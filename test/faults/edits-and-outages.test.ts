@@ -32,12 +32,12 @@ interface Kind {
 }
 
 /** Profile, target, sink and inventory of a namespace, which is made. */
-async function pipeline(namespace: string, targetGVK: Kind, attributes: object[]): Promise<void> {
+async function pipeline(namespace: string, targetGVK: Kind, attributes: object[], resourceRules?: object[]): Promise<void> {
   await admin.create('/api/v1/namespaces', { metadata: { name: namespace } });
   await admin.create(`/api/v1/namespaces/${namespace}/secrets`, { metadata: { name: 'dsn' }, stringData: { dsn: postgres.dsn(database) } });
   const create = (plural: string, kind: string, name: string, spec: object): Promise<unknown> => admin.create(`${api(namespace)}/${plural}`, kollectObject(kind, namespace, name, spec));
   await create('kollectprofiles', 'KollectProfile', 'profile', { targetGVK, attributes });
-  await create('kollecttargets', 'KollectTarget', 'target', { profileRef: 'profile' });
+  await create('kollecttargets', 'KollectTarget', 'target', { profileRef: 'profile', ...(resourceRules ? { resourceRules } : {}) });
   await create('kollectdatabasesinks', 'KollectDatabaseSink', 'pg', { type: 'postgres', postgres: { databaseRef: { name: 'dsn' }, table: 'inventory_items' } });
   await create('kollectinventories', 'KollectInventory', 'inventory', { databaseSinkRefs: ['pg'] });
 }
@@ -147,6 +147,47 @@ t.test('a kind whose API server is away for a while keeps its rows, and costs fe
   const answered = lists(path, 200) - before;
   t.ok(answered <= 2, `${answered} lists after a restart of the API server`);
   t.strictSame(leaves, [], 'no row left');
+});
+
+t.test('a kind that may not be listed after a restart keeps its rows in the sink, and the other kinds of its target go on', async (t) => {
+  const maps = { version: 'v1', kind: 'ConfigMap' };
+  await pipeline('mixed', maps, [{ name: 'label', path: '$.metadata.labels.v', optional: true }], [{ gvk: maps }, { gvk: { version: 'v1', kind: 'Service' } }]);
+  const core = '/api/v1/namespaces/mixed';
+  const spec = { ports: [{ port: 80 }] };
+  for (const name of ['m1', 'm2']) await admin.create(`${core}/configmaps`, { metadata: { name } });
+  for (const name of ['s1', 's2']) await admin.create(`${core}/services`, { metadata: { name }, spec });
+  const exported = async (...wanted: string[]): Promise<unknown> => {
+    const query = "SELECT payload->>'name' || coalesce(payload->'attributes'->>'label', '') AS name FROM inventory_items WHERE inventory_namespace = 'mixed' ORDER BY 1";
+    return await eventually(async () => {
+      const found = (await postgres.query<{ name: string }>(query, [], database)).map(({ name }) => name).join(' ');
+      if (found !== wanted.join(' ')) throw new Error(found);
+      return true;
+    }, { what: `rows ${wanted.join(' ')}` });
+  };
+  const first = await startController(t, cluster);
+  await exported('m1', 'm2', 's1', 's2');
+  await first.stop();
+  await admin.delete(`${core}/configmaps/m1`);
+  await admin.delete(`${core}/services/s1`);
+  await admin.patch(`${core}/services/s2`, { type: 'merge', body: { metadata: { labels: { v: '2' } } } });
+
+  const proxy = new WatchProxy({ url: cluster.url, ca: cluster.caPem });
+  t.teardown(() => proxy.stop());
+  const fault = { kind: 'status', code: 403 } as const;
+  for (const end of ['/configmaps', '/selfsubjectaccessreviews']) proxy.break({ match: (url) => url.pathname.endsWith(end), fault, times: 1_000_000 });
+  const kubeconfig = proxiedKubeconfig(cluster, await proxy.start(), { token: cluster.adminToken });
+  const second = await startController(t, cluster, { kubeconfig, pace: { reviewAgeMs: 1_000, watch: { longestBackoffMs: 1_000 } } });
+  await exported('m1', 'm2', 's22');
+  await admin.delete(`${core}/services/s2`);
+  await exported('m1', 'm2');
+  t.equal(second.rows.get('mixed', 'target')?.count, 0);
+  await eventually(async () => {
+    const { status } = await admin.get<{ status?: { conditions?: { type: string; status: string; message: string }[] } }>(`${api('mixed')}/kollecttargets/target`);
+    const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+    return ready?.status === 'False' && /may not list or watch configmaps/.test(ready.message);
+  }, { what: 'a target that tells which kind it may not list' });
+  proxy.heal();
+  await exported('m2');
 });
 
 t.test('a thousand namespaces that are labelled together cost a handful of lists', async (t) => {

@@ -1,4 +1,5 @@
 import t from 'tap';
+import type { FrozenRows } from '../../controller/collect/collector.ts';
 import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
 import { planPass } from '../../controller/inventory/pass.ts';
 import { InventoryView } from '../../controller/inventory/view.ts';
@@ -18,11 +19,12 @@ function setUp() {
     closed: (target) => view.removeTarget(target),
   });
   const synced = new Set<string>();
+  const frozen = new Map<string, FrozenRows[]>();
   const plan = (cursor?: Parameters<typeof planPass>[0]['cursor'], mayHoldRows = false) =>
-    planPass({ view, identity, cursor, mayHoldRows, isSynced: (target) => synced.has(target.name) });
+    planPass({ view, identity, cursor, mayHoldRows, isSynced: (target) => synced.has(target.name), frozen: (target) => frozen.get(target.name) });
   /** The place of a reader that has confirmed a pass. */
   const confirmed = ({ targets, uncompared, knownTargets }: NonNullable<ReturnType<typeof planPass>>) => ({ reader: view.read(targets), fingerprint: 'f', targets, uncompared, knownTargets });
-  return { store, view, synced, plan, confirmed, changed: () => changes };
+  return { store, view, synced, frozen, plan, confirmed, changed: () => changes };
 }
 
 const written = (upserts: Iterable<readonly ExportRow[]>) => [...upserts].flat().map((row) => `${row.targetName}/${row.payload}`).sort();
@@ -171,6 +173,36 @@ t.test('a target that refuses objects after it was compared goes on by deltas', 
   t.strictSame(plan(cursor)?.change.deletes, [{ targetName: 'web', uid: 'a' }], 'a deleted object is a deleted row');
   of(web).remove('shop', 'c');
   t.strictSame(plan(cursor)?.change.completeTargets, [], 'it needs no other comparison');
+});
+
+t.test('a kind that cannot be listed keeps what is there of it, and holds back no other kind', async (t) => {
+  const { store, synced, frozen, plan, confirmed } = setUp();
+  const web = store.open('shop', 'web');
+  of(web).upsert(facts('a'));
+  const maps = { group: '', kind: 'configmap', namespace: undefined };
+  frozen.set('web', [maps]);
+  const first = plan()!;
+  t.strictSame(first.change.completeTargets, ['web']);
+  t.strictSame(first.change.spared, [{ targetName: 'web', ...maps }]);
+  t.equal(first.change.after, undefined, 'nobody knows how many rows the destination has');
+  const cursor = confirmed(first);
+  t.equal(plan(cursor), undefined, 'once is enough');
+  of(web).remove('shop', 'a');
+  t.match(plan(cursor), { mode: 'delta', change: { deletes: [{ targetName: 'web', uid: 'a' }] } }, 'what was seen to go goes');
+
+  const later = confirmed(plan(cursor)!);
+  frozen.set('web', [{ ...maps, namespace: 'shop' }]);
+  t.match(plan(later), { mode: 'reconcile', change: { spared: [{ namespace: 'shop' }] } }, 'a part of it can be listed again');
+  frozen.delete('web');
+  t.equal(plan(later), undefined, 'a list is under way');
+  synced.add('web');
+  const compared = plan(later)!;
+  t.strictSame(compared.change.completeTargets, ['web']);
+  t.equal(compared.change.spared, undefined);
+  const settled = confirmed(compared);
+  synced.delete('web');
+  frozen.set('web', [maps]);
+  t.equal(plan(settled), undefined, 'what was compared once goes on by deltas');
 });
 
 t.test('a target that is gone is told by its absence, also when it comes back under the same name', async (t) => {

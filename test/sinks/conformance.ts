@@ -76,6 +76,7 @@ export interface ChangeParts {
   deletes?: readonly string[];
   complete?: readonly string[];
   known?: readonly string[];
+  spared?: SinkChange['spared'];
   after?: SnapshotState;
 }
 
@@ -88,6 +89,7 @@ export function change(upserts: readonly ExportRow[], parts: ChangeParts = {}): 
     deletes: (parts.deletes ?? []).map((uid) => ({ targetName: 'web', uid })),
     completeTargets: parts.complete ?? [],
     ...(parts.known === undefined ? {} : { knownTargets: parts.known }),
+    ...(parts.spared === undefined ? {} : { spared: parts.spared }),
     after: parts.after,
   };
 }
@@ -178,6 +180,25 @@ export function conforms({ name, supports, maxRowBytes, destination }: Conforman
     t.strictSame(await keys(), ['web/u000000'], 'a complete target without rows is empty');
     t.match(await sink.write(change([], { known: [] }), signal), { deleted: 1 });
     t.strictSame(await keys(), []);
+    await sink.close();
+  });
+
+  t.test(`${name}: rows of a complete target that are spared stay where nobody named them`, async (t) => {
+    const place = await destination();
+    const sink = await place.open();
+    const ofKind = (uid: string, kind: string, { group, namespace = 'ns' }: { group?: string; namespace?: string } = {}, targetName = 'web'): ExportRow => {
+      const plain = row(uid, {}, targetName);
+      const payload = JSON.stringify({ targetNamespace: 'team-a', targetName, namespace, name: uid, ...(group === undefined ? {} : { group }), version: 'v1', kind, uid, attributes: {} });
+      return { ...plain, namespace, payload, hash: createHash('sha256').update(payload).digest().toString('latin1') };
+    };
+    const apps = { group: 'apps' };
+    const all = [ofKind('a', 'Pod'), ofKind('b', 'Deployment', apps), ofKind('c', 'Deployment'), ofKind('d', 'Service'), ofKind('e', 'Service', { namespace: 'other' }), ofKind('f', 'Deployment', apps, 'jobs')];
+    const both = { complete: ['web', 'jobs'], known: ['web', 'jobs'] };
+    await sink.write(whole(all, both), signal);
+    const spared = [{ targetName: 'web', group: 'apps', kind: 'deployment' }, { targetName: 'web', group: '', kind: 'service', namespace: 'other' }];
+    t.match(await sink.write(whole([ofKind('g', 'Pod')], { ...both, spared }), signal), { written: 1, deleted: 4 });
+    t.strictSame(uids(await place.contents()), ['b', 'e', 'g'], 'another group, namespace or target is not spared');
+    t.match(await sink.write(whole([ofKind('g', 'Pod')], both), signal), { written: 0, deleted: 2 });
     await sink.close();
   });
 

@@ -1,4 +1,5 @@
 import type { Backend, CheckResult, ExportRow, InventoryIdentity, OpenContext, RejectedRow, Sink, SinkChange, SnapshotState, WriteResult } from '../../controller/sinks/contract.ts';
+import { isSpared } from '../../controller/sinks/runtime/spared.ts';
 import { KollectError } from '../../shared/errors.ts';
 
 export interface MemoryRow {
@@ -100,6 +101,7 @@ export class MemorySink implements Sink {
     for (const { targetName, uid } of change.deletes) if (place.rows.delete(`${prefix}${targetName}/${uid}`)) result.deleted++;
     for (const [key, { row }] of place.rows) {
       if (!key.startsWith(prefix)) continue;
+      if (isSpared({ ...(JSON.parse(row.payload.startsWith('{') ? row.payload : '{}') as object), targetName: row.targetName }, change.spared ?? [])) continue;
       const stale = completeTargets.includes(row.targetName) ? !rows.has(`${row.targetName}/${row.uid}`) : knownTargets !== undefined && !knownTargets.includes(row.targetName);
       if (stale && place.rows.delete(key)) result.deleted++;
     }

@@ -1,4 +1,5 @@
 import type { ExportRow, RejectedRow, RowKey, SinkChange, WriteResult } from '../contract.ts';
+import { isSpared, type HeldRow } from '../runtime/spared.ts';
 import { isRowError, sqlState } from './errors.ts';
 import { inventoryTransaction, scope, scopeValues, type InventoryRows } from './inventory-rows.ts';
 import { RowIndex } from './row-index.ts';
@@ -163,15 +164,15 @@ ${onConflict(layout)}`;
    * there, and one statement that outlasts any timeout.
    */
   async deleteStale(): Promise<number> {
-    const { completeTargets, knownTargets } = this.#change;
+    const { completeTargets, knownTargets, spared = [] } = this.#change;
     if (await this.#holdsNoOthers()) return 0;
     const complete = new Set(completeTargets);
     const known = await RowIndex.of(this.confirmed);
     // Refused rows exist in the cluster: what the table holds of them is old, not stale.
     for (const { key } of this.#rejected) known.add(key);
     let deleted = 0;
-    for await (const page of pagesOfKeys(this.#session, this.#target, completeTargets, knownTargets)) {
-      deleted += await this.#delete(page.filter((key) => !complete.has(key.targetName) || !known.has(key)));
+    for await (const page of pagesOfKeys(this.#session, this.#target, completeTargets, knownTargets, spared.length > 0)) {
+      deleted += await this.#delete(page.filter((key) => !complete.has(key.targetName) || !(known.has(key) || isSpared(key, spared))));
     }
     return deleted;
   }
@@ -198,15 +199,17 @@ async function* pagesOfKeys(
   inventory: InventoryRows,
   complete: readonly string[],
   known: readonly string[] | undefined,
-): AsyncGenerator<RowKey[]> {
+  withKind: boolean,
+): AsyncGenerator<(RowKey & HeldRow)[]> {
   const { table, identity } = inventory;
-  const text = `SELECT t.target_name AS "targetName", t.source_uid AS uid FROM ${table.sql} AS t
+  const ofObject = withKind ? `, t.payload->>'kind' AS kind, t.payload->>'group' AS "group", t.payload->>'namespace' AS namespace` : '';
+  const text = `SELECT t.target_name AS "targetName", t.source_uid AS uid${ofObject} FROM ${table.sql} AS t
 WHERE ${scope('t')} AND (t.target_name, t.source_uid) > ($4, $5) AND (t.target_name = ANY ($6::text[]) OR t.target_name <> ALL ($7::text[]))
 ORDER BY t.target_name, t.source_uid LIMIT ${pageRows}`;
   let last: RowKey = { targetName: '', uid: '' };
   for (;;) {
     const values = [...scopeValues(identity), last.targetName, last.uid, complete, known ?? null];
-    const { rows } = await inventoryTransaction(session, inventory, () => session.query<RowKey & Record<string, string>>({ text, values }));
+    const { rows } = await inventoryTransaction(session, inventory, () => session.query<RowKey & HeldRow & Record<string, string>>({ text, values }));
     if (rows.length > 0) yield rows;
     if (rows.length < pageRows) return;
     last = rows.at(-1) ?? last;

@@ -6,6 +6,7 @@ import type { SinkDirectory } from './inventory/sink-directory.ts';
 import { checkObject } from './object-check.ts';
 import type { SinkFamily } from './sinks/contract.ts';
 import { openSink, type OpenSinkOptions, type SinkObject } from './sinks/runtime/open-sink.ts';
+import type { ReadSecret, SecretObject } from './sinks/runtime/secrets.ts';
 import { SinkGate } from './sinks/runtime/sink-gate.ts';
 
 interface Runtime extends Omit<OpenSinkOptions, 'sink' | 'installation'> {
@@ -19,12 +20,30 @@ export const sinkKinds = {
   event: 'KollectEventSink',
 } as const satisfies Record<SinkFamily, string>;
 
+/** A sink that is not open any more is remembered for so long: namespaces delete sinks, Secrets and inventories in any order. */
+const rememberedMs = 300_000;
+
+/** What a sink is opened with. */
+interface Ingredients {
+  object: SinkObject;
+  secrets: ReadonlyMap<string, SecretObject>;
+}
+
+/** How a sink was opened last. */
+interface Former {
+  ingredients: Ingredients;
+  /** Open at the moment. */
+  users: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
 /** Finds sinks among the watched objects and opens them through the sink runtime. */
 export class CachedSinkDirectory implements SinkDirectory {
   readonly #caches: Record<SinkFamily, ObjectCache<KubeObject>>;
   readonly #runtime: Runtime;
-  /** One for each server that was ever opened. */
-  readonly #gates = new Map<string, SinkGate>();
+  /** One for each server that is open, or that somebody waits for. */
+  readonly #gates = new Map<string, { gate: SinkGate; users: number }>();
+  readonly #formers = new Map<string, Former>();
 
   constructor(caches: Record<SinkFamily, ObjectCache<KubeObject>>, runtime: Runtime) {
     this.#caches = caches;
@@ -42,10 +61,62 @@ export class CachedSinkDirectory implements SinkDirectory {
     if (!raw) throw new KollectError('KOL_SINK_NOT_FOUND', `no ${kind} "${name}" in namespace "${namespace}"`);
     const checked = checkObject<SinkObject>(kind, raw, this.#runtime.policy);
     if (!checked.object) throw new KollectError('KOL_SINK_CONFIG', `${kind} "${name}": ${checked.message}`);
-    const { sink, backend, server, fingerprint } = await openSink({ ...this.#runtime, installation: await this.#runtime.installation(), sink: checked.object });
-    let queue = this.#gates.get(server);
-    if (queue === undefined) this.#gates.set(server, (queue = new SinkGate(backend.capabilities.concurrency)));
-    return { sink, type: backend.type, cluster: checked.object.spec.cluster?.trim() ?? '', fingerprint, queue };
+    const secrets = new Map<string, SecretObject>();
+    const readSecret: ReadSecret = async (secretNamespace, secretName) => {
+      const secret = await this.#runtime.readSecret(secretNamespace, secretName);
+      if (secret) secrets.set(`${secretNamespace}/${secretName}`, secret);
+      return secret;
+    };
+    return await this.#openWith(`${family}/${namespace}/${name}`, { object: checked.object, secrets }, readSecret);
+  }
+
+  async openFormer(family: SinkFamily, namespace: string, name: string): Promise<OpenSink | undefined> {
+    const key = `${family}/${namespace}/${name}`;
+    const ingredients = this.#formers.get(key)?.ingredients;
+    return ingredients && (await this.#openWith(key, ingredients, async (secretNamespace, secretName) => ingredients.secrets.get(`${secretNamespace}/${secretName}`)));
+  }
+
+  async #openWith(key: string, ingredients: Ingredients, readSecret: ReadSecret): Promise<OpenSink> {
+    const { object } = ingredients;
+    const installation = await this.#runtime.installation();
+    const { sink, backend, server, fingerprint } = await openSink({ ...this.#runtime, readSecret, installation, sink: object });
+    this.#sweep();
+    let entry = this.#gates.get(server);
+    if (entry === undefined) this.#gates.set(server, (entry = { gate: new SinkGate(backend.capabilities.concurrency), users: 0 }));
+    const place = entry;
+    place.users++;
+    const former = this.#remember(key, ingredients);
+    let open = true;
+    const close = async (): Promise<void> => {
+      if (open) {
+        open = false;
+        place.users--;
+        this.#release(key, former);
+        this.#sweep();
+      }
+      await sink.close();
+    };
+    return { sink: { ...sink, close }, type: backend.type, cluster: object.spec.cluster?.trim() ?? '', fingerprint, queue: place.gate };
+  }
+
+  #remember(key: string, ingredients: Ingredients): Former {
+    const former = this.#formers.get(key) ?? { ingredients, users: 0, timer: undefined };
+    this.#formers.set(key, former);
+    clearTimeout(former.timer);
+    former.ingredients = ingredients;
+    former.users++;
+    return former;
+  }
+
+  #release(key: string, former: Former): void {
+    if (--former.users > 0) return;
+    former.timer = setTimeout(() => this.#formers.delete(key), rememberedMs);
+    former.timer.unref();
+  }
+
+  /** Drops the gates that nobody needs: whoever opens the server next begins with a new one. */
+  #sweep(): void {
+    for (const [server, { gate, users }] of this.#gates) if (users === 0 && gate.isIdle) this.#gates.delete(server);
   }
 
   onChange(listener: (family: SinkFamily, namespace: string, name: string) => void): void {

@@ -415,7 +415,7 @@ function stillRejected(rejected: readonly RejectedRow[], { change, partial }: Pa
   );
 }
 
-function asKollectError(error: unknown): KollectError {
+export function asKollectError(error: unknown): KollectError {
   if (error instanceof KollectError) return error;
   // A fault of ours: shown as such, retried, and never lost.
   return new KollectError('KOL_INTERNAL', error instanceof Error ? `${error.name}: ${error.message}` : String(error), { cause: error });

@@ -2,9 +2,9 @@ import type { KollectInventory } from '../../shared/api/kollect-inventory.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { sinkBindings } from '../../shared/api/sink-ref.ts';
 import { KollectError } from '../../shared/errors.ts';
-import type { Logger } from '../../shared/log.ts';
+import { conditionsOf, type Verdict } from '../observe/conditions.ts';
 import type { SinkFamily } from '../sinks/contract.ts';
-import type { OpenSink } from './binding.ts';
+import type { RemovalState } from './inventory-status.ts';
 import type { SinkDirectory } from './sink-directory.ts';
 
 /** A sink that may hold rows of an inventory. */
@@ -16,10 +16,8 @@ export interface ExportedSink {
   namespace: string;
 }
 
-/** A removal that hangs must not keep an inventory from others that work. */
-const removalTimeoutMs = 60_000;
-
-export type SinkExports = NonNullable<NonNullable<KollectInventory['status']>['sinkExports']>;
+type InventoryStatus = NonNullable<KollectInventory['status']>;
+export type SinkExports = NonNullable<InventoryStatus['sinkExports']>;
 
 /** What status says of each sink. */
 export function sinkExports(inventory: KubeObject): SinkExports {
@@ -31,58 +29,68 @@ export function exportedSink({ name: key, namespace }: { name: string; namespace
   return { key, family: key.slice(0, slash) as SinkFamily, name: key.slice(slash + 1), namespace };
 }
 
+/** The sinks that the spec names. */
+export function referencedSinks(inventory: KubeObject): ExportedSink[] {
+  const { namespace = '' } = inventory.metadata;
+  return sinkBindings(inventory['spec'] as KollectInventory['spec']).map(({ family, name }) => ({ key: `${family}/${name}`, family, name, namespace }));
+}
+
 /** All sinks that may hold rows: those of status, and the references as well, because status lags behind what was written. */
 export function allExportedSinks(inventory: KubeObject): ExportedSink[] {
-  const { namespace = '' } = inventory.metadata;
-  const sinks = new Map<string, ExportedSink>();
-  for (const { family, name } of sinkBindings(inventory['spec'] as KollectInventory['spec'])) {
-    sinks.set(`${family}/${name}`, { key: `${family}/${name}`, family, name, namespace });
-  }
-  for (const entry of sinkExports(inventory)) sinks.set(entry.name, exportedSink(entry));
-  return [...sinks.values()];
+  return [...referencedSinks(inventory), ...sinkExports(inventory).map(exportedSink)];
 }
+
+/** What is exported stays when the inventory or a reference goes. */
+export function retainsRows(inventory: KubeObject): boolean {
+  return (inventory['spec'] as KollectInventory['spec']).deletionPolicy === 'Retain';
+}
+
+/** Nothing can have been exported to such a sink while it has no entry in status. */
+const unopenedCodes: ReadonlySet<string> = new Set(['KOL_SINK_NOT_FOUND', 'KOL_SINK_NOT_IMPLEMENTED']);
 
 /**
- * Removes the rows of an inventory from one sink. A sink or Secret that is gone leaves nothing that could be cleaned; every other error is thrown,
- * and the removal is to be repeated. Rows stay where one of the sinks in `kept` writes to the same destination.
+ * Fingerprints of the destinations of sinks that stay. One that cannot be told is an error, because rows might be its own; one that is
+ * gone, and never exported anything, has none.
  */
-export async function removeRows(
-  inventory: KubeObject,
-  sink: ExportedSink,
-  directory: SinkDirectory,
-  logger: Logger,
-  kept: readonly ExportedSink[] = [],
-): Promise<void> {
-  const { name, namespace = '', generation = 0 } = inventory.metadata;
-  const fields = { namespace, name, sink: sink.key };
-  let opened: OpenSink | undefined;
-  try {
-    opened = await directory.open(sink.family, sink.namespace, sink.name);
-    if ((await fingerprints(kept, directory)).has(opened.fingerprint)) {
-      logger.info('nothing to remove: another reference writes to the same destination', fields);
-      return;
-    }
-    const identity = { namespace, name, generation, cluster: opened.cluster };
-    const { deleted } = await opened.sink.remove(identity, AbortSignal.timeout(removalTimeoutMs));
-    logger.info('removed the rows of an inventory', { ...fields, deleted });
-  } catch (error) {
-    const gone = error instanceof KollectError && (error.code === 'KOL_SINK_NOT_FOUND' || error.code === 'KOL_SINK_SECRET');
-    if (!gone) throw error;
-    logger.info('nothing to remove: the sink or its Secret is gone', fields);
-  } finally {
-    await opened?.sink.close();
-  }
-}
-
-/** Destinations of sinks that stay. One that cannot be told is an error: the rows might be its own. */
-async function fingerprints(sinks: readonly ExportedSink[], directory: SinkDirectory): Promise<Set<string>> {
+export async function keptDestinations(inventory: KubeObject, directory: SinkDirectory): Promise<Set<string>> {
   const found = new Set<string>();
-  for (const { family, namespace, name } of sinks) {
-    const { sink, fingerprint } = await directory.open(family, namespace, name).catch((cause: unknown) => {
-      throw new KollectError('KOL_SINK_UNAVAILABLE', `rows are not removed before it is known where ${family}/${name} writes to: ${String(cause)}`, { cause });
-    });
-    await sink.close();
-    found.add(fingerprint);
+  for (const { key, family, namespace, name } of referencedSinks(inventory)) {
+    try {
+      const { sink, fingerprint } = await directory.open(family, namespace, name);
+      await sink.close();
+      found.add(fingerprint);
+    } catch (cause) {
+      const former = sinkExports(inventory).find((entry) => entry.name === key && entry.namespace === namespace)?.fingerprint;
+      if (former !== undefined) found.add(former);
+      else if (!(cause instanceof KollectError && unopenedCodes.has(cause.code))) {
+        throw new KollectError('KOL_SINK_UNAVAILABLE', `rows are not removed before it is known where ${key} writes to: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+      }
+    }
   }
   return found;
+}
+
+/** Status of an inventory that is being deleted, while its rows cannot be removed. */
+export function cleanupStatus(inventory: KubeObject, previous: InventoryStatus | undefined, removals: readonly RemovalState[], now: string): InventoryStatus {
+  const failed = removals.filter(({ error }) => error !== undefined);
+  const terminal = failed.some(({ error }) => error?.class === 'terminal');
+  const errors = failed.map(({ key, error }) => `${key}: ${error?.message ?? ''}`).join('; ');
+  const message = `rows could not be removed, which is tried again: ${errors}; mend the sink, delete it, or set spec.deletionPolicy to Retain to keep the rows`;
+  const reason = terminal ? 'CleanupTerminal' : 'Progressing';
+  const verdicts: Verdict[] = [
+    { type: 'Ready', status: 'False', reason, message },
+    { type: 'Synced', status: 'False', reason, message },
+    { type: 'SinkReachable', status: 'False', reason: terminal ? reason : 'ExportFailed', message },
+    { type: 'Degraded', status: 'True', reason, message },
+  ];
+  return {
+    ...previous,
+    conditions: conditionsOf(verdicts, previous?.conditions, inventory.metadata.generation, now),
+    sinkExports: removals.map(removingEntry),
+  };
+}
+
+/** The entry of a sink while what it holds is being removed. */
+export function removingEntry({ key, namespace, error }: RemovalState): SinkExports[number] {
+  return { name: key, namespace, phase: 'Removing', ...(error ? { lastError: error.message } : {}) };
 }

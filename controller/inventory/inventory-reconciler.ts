@@ -11,12 +11,12 @@ import { WorkQueue } from '../../shared/kube/work-queue.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { RowStore } from '../collect/row-store.ts';
 import { checkObject } from '../object-check.ts';
-import { conditionsOf } from '../observe/conditions.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
 import { recordTransition } from '../observe/transitions.ts';
 import { Binding, type BindingObserver, type BindingOptions } from './binding.ts';
-import { allExportedSinks, exportedSink, removeRows, sinkExports, type ExportedSink } from './cleanup.ts';
-import { inventoryStatus, type RemovalState } from './inventory-status.ts';
+import { allExportedSinks, cleanupStatus, exportedSink, keptDestinations, retainsRows, sinkExports, type ExportedSink } from './cleanup.ts';
+import { inventoryStatus } from './inventory-status.ts';
+import { Removal } from './removal.ts';
 import type { SinkDirectory } from './sink-directory.ts';
 import { InventoryView, type ViewTarget } from './view.ts';
 
@@ -44,7 +44,9 @@ interface Runtime {
   object: KubeObject;
   view: InventoryView;
   bindings: Map<string, Binding>;
-  removals: Map<string, RemovalState & ExportedSink>;
+  removals: Map<string, Removal>;
+  /** The inventory is being deleted: nothing is exported any more, and all removals were begun. */
+  cleaning: boolean;
   blocked: { reason: string; message: string } | undefined;
   /** Generation that the bindings were built for. */
   generation: number;
@@ -85,6 +87,8 @@ export class InventoryReconciler {
     });
     sinks.onChange((family, namespace, name) => {
       for (const [key, runtime] of this.#runtimes) {
+        const removal = runtime.removals.get(`${family}/${name}`);
+        if (removal?.namespace === namespace) removal.retry();
         const binding = runtime.bindings.get(`${family}/${name}`);
         if (binding?.options.namespace !== namespace) continue;
         binding.reopen();
@@ -124,21 +128,17 @@ export class InventoryReconciler {
       await this.#drop(key);
       return;
     }
+    const known = this.#runtimes.get(key);
+    const replaced = known !== undefined && raw.metadata.uid !== known.object.metadata.uid;
+    if (replaced) await this.#drop(key);
     if (raw.metadata.deletionTimestamp) {
       await this.#cleanUp(key, raw);
       return;
     }
     await addFinalizer(client, 'kollectinventories', raw, finalizers.inventory);
     const runtime = this.#runtime(key, raw);
-    const replaced = raw.metadata.uid !== runtime.object.metadata.uid;
-    if (replaced) {
-      await this.#drop(key);
-      this.#queue.add(key);
-      return;
-    }
     runtime.object = raw;
-    await this.#arrange(runtime);
-    await this.#removeDropped(key, runtime);
+    await this.#arrange(key, runtime);
     this.#submitStatus(runtime);
   }
 
@@ -155,6 +155,7 @@ export class InventoryReconciler {
       view,
       bindings: new Map(),
       removals: new Map(),
+      cleaning: false,
       blocked: undefined,
       generation: 0,
       statusTimer: undefined,
@@ -167,7 +168,7 @@ export class InventoryReconciler {
   }
 
   /** Makes the bindings what the spec says. */
-  async #arrange(runtime: Runtime): Promise<void> {
+  async #arrange(key: string, runtime: Runtime): Promise<void> {
     const { object } = runtime;
     const checked = checkObject<KollectInventory>('KollectInventory', object);
     const spec = checked.object?.spec;
@@ -183,15 +184,20 @@ export class InventoryReconciler {
       if (wanted.has(bindingKey)) continue;
       await binding.close();
       runtime.bindings.delete(bindingKey);
-      if (!runtime.blocked) this.#planRemoval(runtime, bindingKey, binding.options.namespace);
+      if (!runtime.blocked && !retainsRows(object)) this.#remove(key, runtime, exportedSink({ name: bindingKey, namespace: binding.options.namespace }));
     }
     if (runtime.blocked) return;
-    for (const entry of sinkExports(object)) {
-      if (!wanted.has(entry.name) && !runtime.removals.has(entry.name)) this.#planRemoval(runtime, entry.name, entry.namespace);
+    // Not those of the object, which may lag behind: what was removed is not removed again.
+    for (const entry of (this.#status.latest(object) as KollectInventory['status'])?.sinkExports ?? []) {
+      if (!wanted.has(entry.name) && !retainsRows(object)) this.#remove(key, runtime, exportedSink(entry));
+    }
+    for (const [name, removal] of runtime.removals) {
+      if (!wanted.has(name) && !retainsRows(object)) continue;
+      await removal.close();
+      runtime.removals.delete(name);
     }
     const generation = object.metadata.generation ?? 0;
     for (const [bindingKey, ref] of wanted) {
-      runtime.removals.delete(bindingKey);
       const intervalMs = this.#intervalMs(runtime, ref, spec?.exportMinInterval);
       const running = runtime.bindings.get(bindingKey);
       if (!running) {
@@ -236,48 +242,50 @@ export class InventoryReconciler {
     return text === undefined ? defaultIntervalMs : parseDuration(text);
   }
 
-  #planRemoval(runtime: Runtime, key: string, namespace: string): void {
-    if ((runtime.object['spec'] as KollectInventory['spec']).deletionPolicy === 'Retain') return;
-    runtime.removals.set(key, { ...exportedSink({ name: key, namespace }), error: undefined });
-  }
-
-  /** A reference left the spec: what was exported through it goes, and the entry stays in status until that is confirmed. */
-  async #removeDropped(key: string, runtime: Runtime): Promise<void> {
-    const kept = [...runtime.bindings.values()].map(({ key: name, options: { namespace } }) => exportedSink({ name, namespace }));
-    for (const removal of runtime.removals.values()) {
-      try {
-        await removeRows(runtime.object, removal, this.#options.sinks, this.#options.logger, kept);
-        runtime.removals.delete(removal.key);
-        for (const binding of runtime.bindings.values()) binding.reopen();
-      } catch (error) {
-        removal.error = error instanceof Error ? error : new Error(String(error));
-        this.#queue.addAfter(key, progressDelayMs * 10);
-      }
-    }
+  /** Begins to remove what was exported through a sink; the entry stays in status until that is confirmed. */
+  #remove(key: string, runtime: Runtime, sink: ExportedSink): void {
+    if (runtime.removals.has(sink.key)) return;
+    const { sinks, logger } = this.#options;
+    const { namespace = '', name, generation = 0 } = runtime.object.metadata;
+    const removal = new Removal({
+      sink,
+      inventory: { namespace, name, generation },
+      directory: sinks,
+      kept: async () => (runtime.cleaning ? new Set() : await keptDestinations(runtime.object, sinks)),
+      logger: logger.child({ controller: 'kollectinventory', namespace, name }),
+      onFailure: () => this.#submitStatus(runtime),
+      onDone: (deleted) => {
+        runtime.removals.delete(sink.key);
+        this.#submitStatus(runtime);
+        // Another name may lead to the same destination.
+        if (deleted > 0) for (const binding of runtime.bindings.values()) binding.reopen();
+        this.#queue.add(key);
+      },
+    });
+    runtime.removals.set(sink.key, removal);
   }
 
   /** The inventory is being deleted: stop, remove what it exported, let it go. */
   async #cleanUp(key: string, raw: KubeObject): Promise<void> {
-    const { client, logger, sinks } = this.#options;
-    if (!raw.metadata.finalizers?.includes(finalizers.inventory)) return;
-    await this.#drop(key);
-    const spec = raw['spec'] as KollectInventory['spec'];
-    for (const sink of spec.deletionPolicy === 'Retain' ? [] : allExportedSinks(raw)) {
-      try {
-        await removeRows(raw, sink, sinks, logger);
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        const text = `the rows in ${sink.key} could not be removed: ${message}; mend the sink, or set spec.deletionPolicy to Retain to keep them`;
-        const verdict = { type: 'Degraded', status: 'True', reason: 'CleanupTerminal', message: text } as const;
-        const previous = raw['status'] as KollectInventory['status'];
-        const conditions = conditionsOf([verdict], previous?.conditions, raw.metadata.generation, new Date().toISOString());
-        this.#status.submit(raw, { ...previous, conditions });
-        logger.warn('inventory cleanup failed', { inventory: key, sink: sink.key, error: message });
-        throw error;
-      }
+    if (!raw.metadata.finalizers?.includes(finalizers.inventory)) {
+      await this.#drop(key);
+      return;
     }
+    const runtime = this.#runtime(key, raw);
+    runtime.object = raw;
+    if (!runtime.cleaning) {
+      const running = [...runtime.bindings.values()];
+      await Promise.all(running.map((binding) => binding.close()));
+      runtime.bindings.clear();
+      runtime.cleaning = true;
+      const sinks = [...allExportedSinks(raw), ...running.map(({ key: name, options }) => exportedSink({ name, namespace: options.namespace }))];
+      if (!retainsRows(raw)) for (const sink of sinks) this.#remove(key, runtime, sink);
+    }
+    if (runtime.removals.size > 0 && !retainsRows(raw)) return this.#submitStatus(runtime);
+    await Promise.all([...runtime.removals.values()].map((removal) => removal.close()));
     this.#status.forget(raw.metadata.uid ?? '');
-    await removeFinalizer(client, 'kollectinventories', raw, finalizers.inventory);
+    await removeFinalizer(this.#options.client, 'kollectinventories', raw, finalizers.inventory);
+    await this.#drop(key);
   }
 
   async #drop(key: string): Promise<void> {
@@ -288,7 +296,7 @@ export class InventoryReconciler {
     views?.delete(runtime.view);
     if (views?.size === 0) this.#views.delete(runtime.view.namespace);
     clearTimeout(runtime.statusTimer);
-    await Promise.all([...runtime.bindings.values()].map((binding) => binding.close()));
+    await Promise.all([...runtime.bindings.values(), ...runtime.removals.values()].map((one) => one.close()));
     clearTimeout(runtime.statusTimer);
     this.#status.forget(runtime.object.metadata.uid ?? '');
   }
@@ -296,6 +304,14 @@ export class InventoryReconciler {
   #submitStatus(runtime: Runtime): void {
     clearTimeout(runtime.statusTimer);
     runtime.statusTimer = undefined;
+    if (runtime.cleaning) {
+      const removals = [...runtime.removals.values()];
+      if (removals.some(({ error }) => error)) {
+        const previous = this.#status.latest(runtime.object) as KollectInventory['status'];
+        this.#status.submit(runtime.object, cleanupStatus(runtime.object, previous, removals, new Date().toISOString()));
+      }
+      return;
+    }
     const awaiting = [...runtime.view.targets].filter((target) => !this.#options.isSynced(target)).map((target) => target.name);
     const status = inventoryStatus(
       {

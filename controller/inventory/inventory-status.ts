@@ -1,6 +1,8 @@
 import type { KollectInventory, KollectInventoryStatus } from '../../shared/api/kollect-inventory.ts';
+import type { KollectError } from '../../shared/errors.ts';
 import { conditionsOf, type Verdict } from '../observe/conditions.ts';
 import type { Binding } from './binding.ts';
+import { removingEntry } from './cleanup.ts';
 import type { InventoryView } from './view.ts';
 
 /** Names of waiting targets shown in a message; the rest is counted. */
@@ -10,7 +12,7 @@ const listedTargets = 10;
 export interface RemovalState {
   key: string;
   namespace: string;
-  error: Error | undefined;
+  error: KollectError | undefined;
 }
 
 export interface InventoryFacts {
@@ -41,12 +43,7 @@ export function inventoryStatus(facts: InventoryFacts, now: string): KollectInve
     sinkExports: [
       // While nothing is exported the entries stay: they say what the sinks still hold.
       ...(blocked ? (previous?.sinkExports ?? []).filter(({ phase }) => phase !== 'Removing') : bindings.map((binding) => sinkExport(binding, facts, now))),
-      ...removals.map((removal) => ({
-        name: removal.key,
-        namespace: removal.namespace,
-        phase: 'Removing' as const,
-        ...(removal.error ? { lastError: removal.error.message } : {}),
-      })),
+      ...removals.map(removingEntry),
     ],
   };
 }

@@ -7,6 +7,8 @@ export interface SinkDirectory {
   intervalOf(family: SinkFamily, namespace: string, name: string): string | undefined;
   /** Opens the sink; throws `KOL_SINK_NOT_FOUND` when there is no such object. */
   open(family: SinkFamily, namespace: string, name: string): Promise<OpenSink>;
+  /** Opens a sink as it was when it was last open, for as long as that is remembered; undefined when it is not. Nothing is to be written to it any more. */
+  openFormer(family: SinkFamily, namespace: string, name: string): Promise<OpenSink | undefined>;
   /** Calls back when a sink object appears, goes, or its spec changes. */
   onChange(listener: (family: SinkFamily, namespace: string, name: string) => void): void;
 }

@@ -44,6 +44,12 @@ export class SinkGate implements PassQueue {
     this.#concurrency = concurrency;
   }
 
+  /** Nobody is inside or waits, and no failure holds anybody. */
+  get isIdle(): boolean {
+    const { delta, full } = this.#inside;
+    return delta + full + this.#waiting.length + this.#holds.size === 0 && (this.#outage?.until ?? 0) <= performance.now();
+  }
+
   async pass(request: PassRequest, work: () => Promise<boolean>): Promise<void> {
     await this.#turn(request);
     const started = performance.now();

@@ -196,11 +196,12 @@ export class Controller {
         this.#clusterTargets?.definitionsChanged(group);
       },
     });
+    const judge = new ScopeJudge({ scopes, clusterScopes });
     const common = {
       client,
       profiles,
       compiled: new CompiledProfiles({ scrubKeys: settings.scrubKeys }),
-      scopes: new ScopeJudge({ scopes, clusterScopes }),
+      scopes: judge,
       store,
       logger,
       events: this.#events,
@@ -231,6 +232,7 @@ export class Controller {
       logger,
       events: this.#events,
       sinks: new CachedSinkDirectory(sinks, runtime),
+      scopes: judge,
       isSynced: (target) => this.#collector.isSynced(target.namespace, target.name),
       frozen: (target) => this.#collector.frozen(target.namespace, target.name),
       isTurning: (target) => this.#collector.isTurning(target.namespace, target.name),

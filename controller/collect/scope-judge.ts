@@ -1,6 +1,7 @@
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { renderFinding } from '../../shared/admission/finding.ts';
 import type { KnownClusterScope, KnownObject, KnownScope, ScopeLookups } from '../../shared/admission/lookups.ts';
+import { floorOfClusterInventory, floorOfNamespace } from '../../shared/admission/state/export-floor.ts';
 import { clusterScopeOf, scopeOf, titled } from '../../shared/admission/state/known-scope.ts';
 import { byName } from '../../shared/admission/state/known-objects.ts';
 import { kindDenials } from '../../shared/admission/state/scope-gvks.ts';
@@ -35,7 +36,9 @@ export type ScopeVerdict =
 /** Rules of admission that hold while collecting too. Kinds and namespaces are not among them: those beyond the scope are left out. */
 const reasonByRule: Readonly<Record<string, Reason>> = { 'static-ref-namespace': 'ScopeNamespaceDenied' };
 
-/** Holds targets to their scope, by the rules of admission. A scope may be written or changed after its targets. */
+type InventoryKind = 'KollectInventory' | 'KollectClusterInventory';
+
+/** Holds targets and inventories to their scope, by the rules of admission. A scope may be written or changed after them. */
 export class ScopeJudge {
   readonly #options: ScopeJudgeOptions;
   readonly #lookups: ScopeLookups;
@@ -52,8 +55,8 @@ export class ScopeJudge {
     };
   }
 
-  /** Calls back with the namespace of targets whose scope may have changed, `''` for cluster targets; undefined: all of the kind. */
-  onChange(kind: TargetKind['kind'], listener: (namespace: string | undefined) => void): void {
+  /** Calls back with the namespace of objects whose scope may have changed, `''` for cluster kinds; undefined: all of the kind. */
+  onChange(kind: TargetKind['kind'] | InventoryKind, listener: (namespace: string | undefined) => void): void {
     const cache = this.#cacheOf(kind);
     cache?.onChange((key) => {
       if (this.#read.has(cache)) listener(key.slice(0, key.indexOf('/')));
@@ -86,7 +89,13 @@ export class ScopeJudge {
     return { kind: 'allowed', ceiling: { key, scope: titled(scope), allows: allowedBy(scope) }, limits, denies: kindDenials(scope) };
   }
 
-  #cacheOf(kind: TargetKind['kind']): ObjectCache<KnownObject> | undefined {
-    return kind === 'KollectTarget' ? this.#options.scopes : this.#options.clusterScopes;
+  /** The least time in milliseconds between two looks at an unchanged destination. Scopes that were never read ask for none. */
+  exportFloorMs(kind: InventoryKind, { metadata, spec }: KubeObject): number {
+    const floor = kind === 'KollectInventory' ? floorOfNamespace(this.#lookups, metadata.namespace ?? '') : floorOfClusterInventory(this.#lookups, (spec ?? {}) as { sinkNamespace?: string });
+    return floor?.ms ?? 0;
+  }
+
+  #cacheOf(kind: TargetKind['kind'] | InventoryKind): ObjectCache<KnownObject> | undefined {
+    return kind === 'KollectTarget' || kind === 'KollectInventory' ? this.#options.scopes : this.#options.clusterScopes;
   }
 }

@@ -57,6 +57,8 @@ export interface BindingOptions {
 /** What status shows of a binding. */
 export interface BindingState {
   phase: 'Waiting' | 'Exported' | 'Failed';
+  /** Of the inventory when this was found. */
+  generation: number;
   error: KollectError | undefined;
   fingerprint: string | undefined;
   lastExportTime: string | undefined;
@@ -100,6 +102,7 @@ export class Binding {
     this.key = `${options.family}/${options.name}`;
     this.state = {
       phase: 'Waiting',
+      generation: options.inventory.generation,
       error: undefined,
       fingerprint: undefined,
       lastExportTime: options.previous?.lastExportTime,
@@ -112,6 +115,11 @@ export class Binding {
   /** Rows and age of what the destination lacks. */
   get lag(): { rows: number; ms: number } {
     return this.#cursor ? this.options.view.lag(this.#cursor.reader) : { rows: 0, ms: 0 };
+  }
+
+  /** Everything was compared with the destination, and all is known that happened since. */
+  get compared(): boolean {
+    return this.#cursor !== undefined;
   }
 
   /** The view or the sync of a target changed. */
@@ -186,7 +194,7 @@ export class Binding {
       await this.#fail(asKollectError(error), 'unopened');
       return;
     }
-    const { namespace, name } = this.options.inventory;
+    const { namespace, name, generation } = this.options.inventory;
     const turn = new AbortController();
     this.#turn = turn;
     const request: PassRequest = {
@@ -195,7 +203,7 @@ export class Binding {
       mode: this.#cursor ? 'delta' : 'full',
       signal: AbortSignal.any([this.#abort.signal, turn.signal]),
       held: (error) => {
-        this.state = { ...this.state, phase: 'Failed', error };
+        this.state = { ...this.state, phase: 'Failed', generation, error };
         this.options.onChange(this);
       },
     };
@@ -268,6 +276,7 @@ export class Binding {
     // Keeps the changes that arrive while the pass runs, also before the first cursor.
     const reader = this.#cursor?.reader ?? view.read(plan.targets);
     const drops = this.#drops;
+    const { generation } = this.options.inventory;
     const started = performance.now();
     try {
       plan.change.identity = this.#identity(opened.cluster);
@@ -285,6 +294,7 @@ export class Binding {
       const awaiting = targets.size === 0 && view.targets.size > 0;
       this.#succeed(opened, {
         phase: awaiting ? 'Waiting' : 'Exported',
+        generation,
         error: undefined,
         fingerprint: opened.fingerprint,
         lastExportTime: new Date().toISOString(),
@@ -362,7 +372,7 @@ export class Binding {
     this.#failures++;
     // The queue lets us in when it is time; nobody else does so before there is one. What was edited meanwhile is tried at once.
     if (where === 'unopened' && !this.#outdated) this.#notBefore = performance.now() + (error.retryAfterMs ?? retryDelayMs(error.class, this.#failures));
-    this.state = { ...this.state, phase: 'Failed', error };
+    this.state = { ...this.state, phase: 'Failed', generation: this.options.inventory.generation, error };
     if (error.code === 'KOL_SINK_DESTINATION_LOST') this.#dropCursor();
     if (error.class === 'terminal' || error.reason === 'SecretResolveFailed') {
       // Settings and credentials are read again at the next attempt: that is how a mended Secret takes effect.

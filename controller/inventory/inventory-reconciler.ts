@@ -1,4 +1,4 @@
-import { finalizers } from '../../shared/api/annotations.ts';
+import { annotations, finalizers } from '../../shared/api/annotations.ts';
 import { parseDuration } from '../../shared/api/duration.ts';
 import type { KollectInventory } from '../../shared/api/kollect-inventory.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
@@ -10,6 +10,7 @@ import type { ObjectCache } from '../../shared/kube/object-cache.ts';
 import { WorkQueue } from '../../shared/kube/work-queue.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { RowStore } from '../collect/row-store.ts';
+import type { ScopeJudge } from '../collect/scope-judge.ts';
 import { checkObject } from '../object-check.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
 import { recordTransition } from '../observe/transitions.ts';
@@ -23,11 +24,14 @@ import { InventoryView, type ViewTarget } from './view.ts';
 const defaultIntervalMs = 30_000;
 /** Status that only counts is looked at this often while rows change. */
 const progressDelayMs = 1_000;
+/** Characters of a request that status repeats. */
+const longestRequest = 256;
 
 export interface InventoryReconcilerOptions {
   client: KubeClient;
   inventories: ObjectCache<KubeObject>;
   sinks: SinkDirectory;
+  scopes: Pick<ScopeJudge, 'exportFloorMs' | 'onChange'>;
   store: RowStore;
   isSynced: (target: ViewTarget) => boolean;
   /** See `BindingOptions`. */
@@ -50,6 +54,8 @@ interface Runtime {
   blocked: { reason: string; message: string } | undefined;
   /** Generation that the bindings were built for. */
   generation: number;
+  /** Value of the annotation that asked for a comparison last. */
+  asked: string | undefined;
   statusTimer: NodeJS.Timeout | undefined;
 }
 
@@ -73,7 +79,7 @@ export class InventoryReconciler {
   }
 
   start(): void {
-    const { inventories, sinks, store } = this.#options;
+    const { inventories, scopes, sinks, store } = this.#options;
     store.subscribe({
       row: (target, before, after) => {
         for (const view of this.#views.get(target.namespace) ?? []) view.rowChanged(target, before, after);
@@ -94,6 +100,9 @@ export class InventoryReconciler {
         binding.reopen();
         this.#queue.add(key);
       }
+    });
+    scopes.onChange('KollectInventory', (namespace) => {
+      for (const [key, { view }] of this.#runtimes) if (namespace === undefined || view.namespace === namespace) this.#queue.add(key);
     });
     inventories.onChange((key) => this.#queue.add(key));
     for (const inventory of inventories.list()) this.#queue.add(keyOf(inventory));
@@ -158,6 +167,7 @@ export class InventoryReconciler {
       cleaning: false,
       blocked: undefined,
       generation: 0,
+      asked: (raw['status'] as KollectInventory['status'])?.lastHandledReconcile,
       statusTimer: undefined,
     };
     for (const target of this.#options.store.targets()) if (target.namespace === namespace) view.addTarget(target);
@@ -197,20 +207,23 @@ export class InventoryReconciler {
       runtime.removals.delete(name);
     }
     const generation = object.metadata.generation ?? 0;
+    const request = reconcileRequest(object);
+    const asked = request !== undefined && request !== runtime.asked;
     for (const [bindingKey, ref] of wanted) {
       const intervalMs = this.#intervalMs(runtime, ref, spec?.exportMinInterval);
       const running = runtime.bindings.get(bindingKey);
       if (!running) {
-        runtime.bindings.set(bindingKey, this.#bind(runtime, ref, intervalMs));
+        const binding = this.#bind(runtime, ref, intervalMs);
+        runtime.bindings.set(bindingKey, binding);
+        if (asked) binding.reopen();
         continue;
       }
       running.setInterval(intervalMs);
-      if (runtime.generation !== generation) {
-        running.options.inventory = { ...running.options.inventory, generation };
-        running.reopen();
-      }
+      running.options.inventory = { ...running.options.inventory, generation };
+      if (asked || runtime.generation !== generation) running.reopen();
     }
     runtime.generation = generation;
+    if (asked) runtime.asked = request;
   }
 
   #bind(runtime: Runtime, ref: SinkBinding, intervalMs: number): Binding {
@@ -239,7 +252,8 @@ export class InventoryReconciler {
   #intervalMs(runtime: Runtime, ref: SinkBinding, own: string | undefined): number {
     const { namespace = '' } = runtime.object.metadata;
     const text = ref.exportMinInterval ?? this.#options.sinks.intervalOf(ref.family, namespace, ref.name) ?? own;
-    return text === undefined ? defaultIntervalMs : parseDuration(text);
+    const chosenMs = text === undefined ? defaultIntervalMs : parseDuration(text);
+    return Math.max(chosenMs, this.#options.scopes.exportFloorMs('KollectInventory', runtime.object));
   }
 
   /** Begins to remove what was exported through a sink; the entry stays in status until that is confirmed. */
@@ -323,11 +337,17 @@ export class InventoryReconciler {
         awaiting: awaiting.sort(),
         incomplete: [...runtime.view.targets].filter((target) => target.refused.any).map((target) => target.name).sort(),
         blocked: runtime.blocked,
+        asked: runtime.asked,
       },
       new Date().toISOString(),
     );
     this.#status.submit(runtime.object, status);
   }
+}
+
+/** Value of the annotation that asks for one comparison. */
+function reconcileRequest({ metadata }: KubeObject): string | undefined {
+  return metadata.annotations?.[annotations.reconcile]?.slice(0, longestRequest);
 }
 
 function keyOf(object: KubeObject): string {

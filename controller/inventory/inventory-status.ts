@@ -28,16 +28,20 @@ export interface InventoryFacts {
   incomplete: readonly string[];
   /** Why nothing is exported at all, such as a spec that breaks a rule. */
   blocked: { reason: string; message: string } | undefined;
+  /** Value of the annotation that asked for a comparison last. */
+  asked: string | undefined;
 }
 
 /** Computes the whole status of an inventory. */
 export function inventoryStatus(facts: InventoryFacts, now: string): KollectInventoryStatus {
-  const { inventory, previous, view, bindings, removals, blocked } = facts;
-  const { generation } = inventory.metadata;
+  const { previous, view, bindings, removals, blocked } = facts;
+  const generation = observedGeneration(facts);
+  const handled = !blocked && bindings.every((binding) => binding.compared) ? facts.asked : previous?.lastHandledReconcile;
   const lastExportTime = latest(bindings.map((binding) => binding.state.lastExportTime)) ?? previous?.lastExportTime;
   return {
     conditions: conditionsOf(verdicts(facts), previous?.conditions, generation, now),
     ...(generation === undefined ? {} : { observedGeneration: generation }),
+    ...(handled === undefined ? {} : { lastHandledReconcile: handled }),
     itemCount: view.count,
     ...(lastExportTime === undefined ? {} : { lastExportTime }),
     sinkExports: [
@@ -48,9 +52,16 @@ export function inventoryStatus(facts: InventoryFacts, now: string): KollectInve
   };
 }
 
+/** Of an edit, conditions speak once every sink has answered to it; until then they are those of the spec before. */
+function observedGeneration({ inventory, bindings }: InventoryFacts): number | undefined {
+  const { generation } = inventory.metadata;
+  const answered = bindings.flatMap(({ state }) => (state.phase === 'Waiting' ? [] : state.generation));
+  return generation === undefined ? undefined : Math.min(generation, ...answered);
+}
+
 type SinkExport = NonNullable<KollectInventoryStatus['sinkExports']>[number];
 
-function sinkExport(binding: Binding, { inventory, previous }: InventoryFacts, now: string): SinkExport {
+function sinkExport(binding: Binding, { previous }: InventoryFacts, now: string): SinkExport {
   const { state, lag } = binding;
   const { namespace } = binding.options;
   const before = previous?.sinkExports?.find((entry) => entry.name === binding.key && entry.namespace === namespace);
@@ -66,7 +77,7 @@ function sinkExport(binding: Binding, { inventory, previous }: InventoryFacts, n
     lagSeconds: Math.floor(lag.ms / 1000),
     rejectedRows: state.rejected.length,
     ...(state.error ? { lastError: state.error.message } : {}),
-    conditions: conditionsOf([sinkVerdict(binding)], before?.conditions, inventory.metadata.generation, now),
+    conditions: conditionsOf([sinkVerdict(binding)], before?.conditions, state.generation, now),
   };
 }
 

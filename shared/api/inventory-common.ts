@@ -42,6 +42,7 @@ const maxSinkExports = 64;
 export const inventoryStatusFields = {
   conditions: conditionList,
   observedGeneration,
+  lastHandledReconcile: z.string().optional().meta({ description: 'Value of the annotation kollect.dev/reconcile that was last carried out.' }),
   itemCount: count('Rows of the inventory.'),
   lastExportTime: timestamp('When a sink last confirmed a write.'),
   sinkExports: z

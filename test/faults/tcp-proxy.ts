@@ -23,6 +23,8 @@ export class TcpProxy {
   #frozen = false;
   /** Bytes from clients, so far. */
   sent = 0;
+  /** Commits among them. */
+  commits = 0;
   /** Answers of the server pass through this, one instance a connection. */
   filter: ((upstream: Socket) => (bytes: Buffer) => Buffer) | undefined;
 
@@ -86,6 +88,7 @@ export class TcpProxy {
     }
     client.on('data', (bytes) => {
       this.sent += bytes.length;
+      if (bytes.includes(this.#commit)) this.commits++;
       if (this.#frozen) return;
       // Statements are sent one at a time, so that a commit is a message of its own.
       if (bytes.includes(this.#commit) && this.#fault && this.#fault.later-- === 0) {

@@ -9,6 +9,12 @@ export class RefusedObjects {
   #tooLarge = 0;
   /** Namespaces with refused objects that are not remembered, and the last list that refused some. */
   readonly #further = new Map<string, number>();
+  readonly #onLeave: (key: string, namespace: string) => void;
+
+  /** @param onLeave is told of each object that is gone, or not wanted any more */
+  constructor(onLeave: (key: string, namespace: string) => void) {
+    this.#onLeave = onLeave;
+  }
 
   /** Objects known to be refused; `more` when there are others. */
   get count(): number {
@@ -28,6 +34,11 @@ export class RefusedObjects {
     return this.count > 0 || this.more;
   }
 
+  /** Those that are known. */
+  keys(): Iterable<string> {
+    return this.#objects.keys();
+  }
+
   add(key: string, namespace: string, epoch: number, tooLarge = false): void {
     this.delete(key);
     if (this.#objects.size >= remembered) {
@@ -38,28 +49,35 @@ export class RefusedObjects {
     if (tooLarge) this.#tooLarge++;
   }
 
-  /** The object has a row now, is gone, or is not wanted any more. */
+  /** The object has a row now. */
   delete(key: string): void {
     if (this.#objects.size === 0) return;
     if (this.#objects.get(key)?.tooLarge) this.#tooLarge--;
     this.#objects.delete(key);
   }
 
+  /** The object is gone, or not wanted any more. */
+  leave(key: string): void {
+    const object = this.#objects.get(key);
+    if (!object) return;
+    this.delete(key);
+    this.#onLeave(key, object.namespace);
+  }
+
   clear(): void {
-    this.#objects.clear();
-    this.#tooLarge = 0;
     this.#further.clear();
+    for (const key of this.#objects.keys()) this.leave(key);
   }
 
   deleteNamespace(namespace: string): void {
     this.#further.delete(namespace);
-    for (const [key, object] of this.#objects) if (object.namespace === namespace) this.delete(key);
+    for (const [key, object] of this.#objects) if (object.namespace === namespace) this.leave(key);
   }
 
   /** A list of everything, or of one namespace, is complete: it refused again what still has to be, but for the `spared`, which it did not look at. */
   listed(epoch: number, spared: ReadonlySet<string> | undefined, namespace?: string): void {
     const covers = (object: { namespace: string; epoch: number }): boolean => object.epoch < epoch && (namespace === undefined || object.namespace === namespace);
-    for (const [key, object] of this.#objects) if (covers(object) && !spared?.has(key)) this.delete(key);
+    for (const [key, object] of this.#objects) if (covers(object) && !spared?.has(key)) this.leave(key);
     for (const [name, since] of this.#further) if (covers({ namespace: name, epoch: since })) this.#further.delete(name);
   }
 }

@@ -15,6 +15,8 @@ export interface RowOwner {
   changed(rows: ResourceRows, before: StoredRow | undefined, after: StoredRow | undefined): void;
   /** Attributes of a row that stays fail, or do not fail any more. */
   failing(row: StoredRow, failures: number): void;
+  /** An object without a row of its own, or with an older one, is gone or not wanted any more. */
+  left(namespace: string, uid: string): void;
   /** A change of an object changed nothing of its row. */
   unchanged(): void;
 }
@@ -28,7 +30,7 @@ export class ResourceRows {
   /** What the rows are made by; undefined until they are collected. Stays when collecting is suspended, as the rows do. */
   profile: CompiledProfile | undefined;
   /** What exists and has no row, or an older one because there was no room for what it became. */
-  readonly refused = new RefusedObjects();
+  readonly refused: RefusedObjects;
   readonly #owner: RowOwner;
   readonly #namespaces = new Map<string, RowMap>();
   /** Namespaces whose rows leave, each with the list since which one must have been seen to stay. */
@@ -39,6 +41,7 @@ export class ResourceRows {
 
   constructor(owner: RowOwner) {
     this.#owner = owner;
+    this.refused = new RefusedObjects((uid, namespace) => owner.left(namespace, uid));
   }
 
   /** Namespace of the target. */
@@ -115,7 +118,7 @@ export class ResourceRows {
 
   /** Removes one row; false when there was none. */
   remove(namespace: string, uid: string): boolean {
-    this.refused.delete(uid);
+    this.refused.leave(uid);
     const rows = this.#namespaces.get(namespace);
     const before = rows?.get(uid);
     if (!rows || !before) return false;

@@ -48,6 +48,7 @@ export type Shortage = 'maxRows' | 'maxBytes' | 'memory' | 'maxRowBytes';
 /** What a target needs of the store that it is in. */
 interface Surroundings {
   notify: RowListener;
+  left(target: TargetRows, uid: string): void;
   /** The process has no memory for another row of this target. */
   lacksMemoryFor(target: TargetRows): boolean;
 }
@@ -92,6 +93,10 @@ export class TargetRows {
       failing: (row, failures) => {
         if (!this.#behind.has(row)) this.#failing += sign(failures) - sign(row.failures);
       },
+      left: (inNamespace, uid) => {
+        const exists = this.#resources.values().some((rows) => rows.get(inNamespace, uid) !== undefined);
+        if (!exists) surroundings.left(this, uid);
+      },
       unchanged: () => void this.#unchanged++,
     };
   }
@@ -121,6 +126,11 @@ export class TargetRows {
       more ||= refused.more;
     }
     return { count, tooLarge, more, any: more || count > 0 };
+  }
+
+  /** Uids of the objects that are left out, as far as they are known. */
+  *refusedUids(): Generator<string> {
+    for (const { refused } of this.#resources.values()) yield* refused.keys();
   }
 
   /** Why objects are left out; undefined when none is. */
@@ -297,6 +307,8 @@ const sign = (count: number): number => (count > 0 ? 1 : 0);
 /** What followers of the store are told. */
 export interface RowStoreListener {
   row: RowListener;
+  /** An object that was left out is gone or not wanted any more. It has no row here, but may have an older one wherever rows were sent. */
+  left?(target: TargetRows, uid: string): void;
   /** A target appeared. */
   opened(target: TargetRows): void;
   /** A target is gone with all its rows, at once: no `row` call is made for them. */
@@ -326,6 +338,9 @@ export class RowStore {
       target = new TargetRows(namespace, name, {
         notify: (...change) => {
           for (const listener of this.#listeners) listener.row(...change);
+        },
+        left: (rows, uid) => {
+          for (const listener of this.#listeners) listener.left?.(rows, uid);
         },
         lacksMemoryFor: (rows) => this.#lacksMemoryFor(rows),
       });

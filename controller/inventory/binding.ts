@@ -325,8 +325,9 @@ export class Binding {
     const { rows } = await opened.sink.check(this.#identity(opened.cluster), this.#abort.signal);
     const complete = cursor.uncompared.size === 0 && [...view.targets].every((target) => cursor.targets.has(target));
     const expected = this.state.rows ?? 0;
-    // Of a row that was refused the destination may hold an older version, or none.
-    const differs = rows !== undefined && (rows > expected || rows < expected - this.state.rejected.length);
+    // Of an object that was left out, or a row that was refused, the destination may hold an older version, or none.
+    const leftOut = [...view.targets].reduce((count, target) => count + target.refused.count, 0);
+    const differs = rows !== undefined && (rows > expected + leftOut || rows < expected - this.state.rejected.length);
     if (complete && differs) {
       logger.warn('the destination does not hold what was exported, comparing everything', { sink: this.key, rows, expected });
       this.#compare();

@@ -84,6 +84,9 @@ export class InventoryReconciler {
       row: (target, before, after) => {
         for (const view of this.#views.get(target.namespace) ?? []) view.rowChanged(target, before, after);
       },
+      left: (target, uid) => {
+        for (const view of this.#views.get(target.namespace) ?? []) view.rowLeft(target, uid);
+      },
       opened: (target) => {
         for (const view of this.#views.get(target.namespace) ?? []) view.addTarget(target);
       },

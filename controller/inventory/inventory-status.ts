@@ -119,7 +119,7 @@ function verdicts(facts: InventoryFacts): Verdict[] {
     ];
   }
   if (facts.incomplete.length > 0) {
-    const message = `target(s) ${listed(facts.incomplete)} leave out objects; what they have is exported, and nothing of theirs is deleted by comparison`;
+    const message = `target(s) ${listed(facts.incomplete)} leave out objects: what they have is exported, and what the sinks hold of the others stays as it is`;
     return [
       { type: 'Ready', status: 'False', reason: 'TargetDegraded', message },
       { type: 'Synced', status: 'False', reason: 'TargetDegraded', message },

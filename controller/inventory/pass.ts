@@ -15,8 +15,8 @@ export interface Cursor {
   /** Targets whose rows the destination holds. */
   targets: ReadonlySet<ViewTarget>;
   /**
-   * Those of them that were never compared with it, or not with all kinds, because they refused objects or could not list them: it may hold older rows
-   * beside theirs. With what was not compared.
+   * Those of them that were never compared with it, or not with all kinds, because nobody knows all that they leave out or that there is: it may hold
+   * older rows beside theirs. With what was not compared.
    */
   uncompared: ReadonlyMap<ViewTarget, string>;
   /** Names of all targets at that time: rows of others were removed. */
@@ -51,20 +51,20 @@ export interface PassInput {
 /**
  * Decides what a binding has to do now; undefined when nothing. A target that has not completed its list contributes no deletions: it
  * takes part from the pass after its list on, and then as a whole, but for kinds that cannot be listed: of those nothing is deleted that nobody saw go.
- * One that refused objects is written, and nothing beside its rows is deleted until it refuses none.
+ * Of objects that a target leaves out the sink keeps what it has; while not all of them are known, nothing beside the target's rows is deleted.
  */
 export function planPass(input: PassInput): PassPlan | undefined {
   const { view, identity, cursor, isSynced } = input;
   const frozen = new Map([...view.targets].map((target) => [target, isSynced(target) ? [] : input.frozen?.(target)]));
-  const notCompared = (target: ViewTarget): string => (target.refused.any ? 'anything' : JSON.stringify(frozen.get(target)));
+  const notCompared = (target: ViewTarget): string => (target.refused.more ? 'anything' : JSON.stringify(frozen.get(target)));
   const knownTargets = [...view.targets].map((target) => target.name).sort();
   const delta = cursor && view.changesSince(cursor.reader);
   const settled = new Set(delta ? [...cursor.targets].filter((target) => view.targets.has(target)) : []);
   const listed = [...view.targets].filter(
     (target) => frozen.get(target) && (!settled.has(target) || (cursor?.uncompared.get(target) ?? notCompared(target)) !== notCompared(target)),
   );
-  const complete = listed.filter((target) => !target.refused.any);
-  const incomplete = listed.filter((target) => target.refused.any && !settled.has(target));
+  const complete = listed.filter((target) => !target.refused.more);
+  const incomplete = listed.filter((target) => target.refused.more && !settled.has(target));
   const renamed = cursor === undefined || knownTargets.join() !== cursor.knownTargets.join();
 
   if (delta) {
@@ -75,7 +75,7 @@ export function planPass(input: PassInput): PassPlan | undefined {
 
   const targets = new Set([...settled, ...complete, ...incomplete]);
   const uncompared = new Map([...(cursor?.uncompared ?? [])].filter(([target]) => targets.has(target) && !complete.includes(target)));
-  for (const target of [...incomplete, ...complete]) if (target.refused.any || frozen.get(target)!.length > 0) uncompared.set(target, notCompared(target));
+  for (const target of [...incomplete, ...complete]) if (target.refused.more || frozen.get(target)!.length > 0) uncompared.set(target, notCompared(target));
   const spared = complete.flatMap((target) => frozen.get(target)!.map((rows) => ({ targetName: target.name, ...rows })));
   const digest = new SnapshotDigest();
   let rows = 0;
@@ -83,8 +83,8 @@ export function planPass(input: PassInput): PassPlan | undefined {
     digest.addAll(target.digest);
     rows += target.count;
   }
-  // Of a target that is awaited, or was never compared, the destination may hold anything.
-  const told = uncompared.size === 0 && targets.size === view.targets.size;
+  // Of a target that is awaited, was never compared, or leaves out objects, the destination may hold more.
+  const told = uncompared.size === 0 && targets.size === view.targets.size && ![...targets].some((target) => target.refused.any);
   // Those that are handed over as a whole hold their changes already.
   const entire = new Set([...complete, ...incomplete].map(({ name }) => name));
   const changed = (delta?.upserts ?? []).filter(({ targetName }) => !entire.has(targetName));
@@ -105,6 +105,7 @@ export function planPass(input: PassInput): PassPlan | undefined {
       upsertCount: upserts.reduce((count, { length }) => count + length, 0),
       deletes: delta?.deletes ?? [],
       completeTargets: complete.map((target) => target.name),
+      keep: complete.flatMap((target) => [...target.refusedUids()].map((uid) => ({ targetName: target.name, uid }))),
       ...(spared.length > 0 ? { spared } : {}),
       ...(renamed ? { knownTargets } : {}),
       after: told ? { rows, digest: digest.toString() } : undefined,

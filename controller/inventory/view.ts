@@ -14,7 +14,9 @@ export interface ViewTarget {
   readonly count: number;
   readonly digest: SnapshotDigest;
   /** Whether there are objects that have no row, or not that of what they are now. */
-  readonly refused: { any: boolean };
+  readonly refused: { any: boolean; count: number; more: boolean };
+  /** Uids of those of them that are known: all, unless there are `more`. */
+  refusedUids(): Iterable<string>;
   /** The rows as they are now, in arrays. */
   pieces(): (readonly Row[])[];
 }
@@ -81,10 +83,15 @@ export class InventoryView {
   rowChanged(target: ViewTarget, before: Row | undefined, after: Row | undefined): void {
     if (!this.#targets.has(target)) return;
     this.#revision++;
-    if (this.#isRead(target)) {
-      this.#log.record(target, (after ?? before)!.uid, after, this.#revision, performance.now());
-      if (this.#log.size > logMinimum && this.#log.size > this.count * logShareOfRows) this.#overflow();
-    }
+    if (this.#isRead(target)) this.#record(target, (after ?? before)!.uid, after);
+    this.#onChange();
+  }
+
+  /** An object that has no row is gone: a row of it from before may be where rows were sent. */
+  rowLeft(target: ViewTarget, uid: string): void {
+    if (!this.#targets.has(target)) return;
+    this.#revision++;
+    if (this.#isRead(target)) this.#record(target, uid, undefined);
     this.#onChange();
   }
 
@@ -142,7 +149,9 @@ export class InventoryView {
     this.#log.trim(slowest);
   }
 
-  #overflow(): void {
+  #record(target: ViewTarget, uid: string, row: Row | undefined): void {
+    this.#log.record(target, uid, row, this.#revision, performance.now());
+    if (this.#log.size <= logMinimum || this.#log.size <= this.count * logShareOfRows) return;
     this.#log.clear();
     this.#floor = this.#revision;
   }

@@ -46,12 +46,14 @@ export interface SinkChange {
   /** Rows that are known to be gone. */
   deletes: readonly RowKey[];
   /**
-   * Targets for which `upserts` is complete: any other row of theirs that the sink holds for this inventory and cluster is stale and
-   * goes. Empty in a delta.
+   * Targets for which `upserts` and `keep` are complete: any other row of theirs that the sink holds for this inventory and cluster is stale
+   * and goes. Empty in a delta.
    */
   completeTargets: readonly string[];
   /** Rows of complete targets that stay although `upserts` lacks them: nothing proves that they are gone. */
   spared?: readonly SparedRows[];
+  /** Objects that exist and are not handed over: what the sink holds of them is old, not stale, and stays. */
+  keep: readonly RowKey[];
   /** When set: rows of targets outside this list are stale and go. Unset: other targets are not touched. */
   knownTargets?: readonly string[];
   /**

@@ -154,7 +154,7 @@ t.test('what was refused is forgotten when it is gone, not wanted, or not listed
 });
 
 t.test('of very many refused objects it is only remembered that there are more', async (t) => {
-  const refused = new RefusedObjects();
+  const refused = new RefusedObjects(() => undefined);
   for (let index = 0; index < 10_001; index++) refused.add(`u${index}`, 'shop', 1);
   t.match([refused.count, refused.more], [10_000, true]);
   for (let index = 0; index < 10_001; index++) refused.delete(`u${index}`);

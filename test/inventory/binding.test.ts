@@ -18,6 +18,7 @@ function setUp(options: Partial<BindingOptions> = {}) {
   const view = new InventoryView('shop', () => binding.poke());
   store.subscribe({
     row: (target, before, after) => view.rowChanged(target, before, after),
+    left: (target, uid) => view.rowLeft(target, uid),
     opened: (target) => view.addTarget(target),
     closed: (target) => view.removeTarget(target),
   });

@@ -15,6 +15,7 @@ function setUp() {
   const view = new InventoryView('shop', () => changes++);
   store.subscribe({
     row: (target, before, after) => view.rowChanged(target, before, after),
+    left: (target, uid) => view.rowLeft(target, uid),
     opened: (target) => view.addTarget(target),
     closed: (target) => view.removeTarget(target),
   });
@@ -132,14 +133,35 @@ t.test('one change is a delta of one row', async (t) => {
   t.equal(delta.digest, web.digest.toString());
 });
 
-t.test('a target that refused objects is written and followed, and nothing beside its rows goes until it is complete', async (t) => {
+t.test('of objects that are left out the sink keeps what it has, until they are gone', async (t) => {
   const { store, synced, plan, confirmed } = setUp();
   const web = store.open('shop', 'web');
   web.limits = { maxRows: 1 };
-  for (const uid of ['a', 'b']) of(web).upsert(facts(uid));
+  for (const uid of ['a', 'b', 'c']) of(web).upsert(facts(uid));
   synced.add('web');
   const first = plan()!;
-  t.strictSame(first.change.completeTargets, [], 'what the destination has of b stays there');
+  t.strictSame(first.change.completeTargets, ['web']);
+  t.strictSame(first.change.keep, ['b', 'c'].map((uid) => ({ targetName: 'web', uid })));
+  t.equal(first.change.after, undefined, 'nobody knows what the sink holds of them');
+
+  const cursor = confirmed(first);
+  of(web).remove('shop', 'b');
+  t.match(plan(cursor), { mode: 'delta', change: { deletes: [{ targetName: 'web', uid: 'b' }] } });
+  const list = of(web).beginList();
+  of(web).upsert(facts('a'));
+  await of(web).completeList(list);
+  t.match(plan(cursor)?.change.deletes.length, 2, 'what a complete list does not name is gone, too');
+});
+
+t.test('while not all that a target leaves out is known, it is written and followed, and nothing beside its rows goes', async (t) => {
+  const { store, synced, plan, confirmed } = setUp();
+  const web = store.open('shop', 'web');
+  web.limits = { maxRows: 1 };
+  of(web).upsert(facts('a'));
+  for (let index = 0; index < 10_001; index++) of(web).upsert(facts(`u${index}`));
+  synced.add('web');
+  const first = plan()!;
+  t.strictSame(first.change.completeTargets, [], 'what the destination has of the others stays there');
   t.strictSame(first.change.knownTargets, ['web']);
   t.strictSame(written(first.change.upserts), ['web/a']);
 
@@ -152,9 +174,11 @@ t.test('a target that refused objects is written and followed, and nothing besid
 
   const later = confirmed(delta);
   of(web).upsert(facts('a', 'a3'));
-  of(web).remove('shop', 'b');
+  const list = of(web).beginList();
+  of(web).upsert(facts('a', 'a3'));
+  await of(web).completeList(list);
   const compared = plan(later)!;
-  t.strictSame(compared.change.completeTargets, ['web'], 'nothing is refused any more: now older rows go');
+  t.strictSame(compared.change.completeTargets, ['web'], 'all is known: now older rows go');
   t.strictSame(written(compared.change.upserts), ['web/a3'], 'each row once');
   t.equal(compared.change.upsertCount, 1);
   t.equal(plan(confirmed(compared)), undefined);

@@ -75,6 +75,8 @@ export interface ChangeParts {
   identity?: InventoryIdentity;
   deletes?: readonly string[];
   complete?: readonly string[];
+  /** Uids of `web`. */
+  keep?: readonly string[];
   known?: readonly string[];
   spared?: SinkChange['spared'];
   after?: SnapshotState;
@@ -88,6 +90,7 @@ export function change(upserts: readonly ExportRow[], parts: ChangeParts = {}): 
     upsertCount: upserts.length,
     deletes: (parts.deletes ?? []).map((uid) => ({ targetName: 'web', uid })),
     completeTargets: parts.complete ?? [],
+    keep: (parts.keep ?? []).map((uid) => ({ targetName: 'web', uid })),
     ...(parts.known === undefined ? {} : { knownTargets: parts.known }),
     ...(parts.spared === undefined ? {} : { spared: parts.spared }),
     after: parts.after,
@@ -176,6 +179,7 @@ export function conforms({ name, supports, maxRowBytes, destination }: Conforman
     t.strictSame(await keys(), ['jobs/u000000', 'jobs/u000001', 'old/u000000', 'web/u000000']);
     t.match(await sink.write(change([], { known: ['web', 'jobs'] }), signal), { deleted: 1 });
     t.strictSame(await keys(), ['jobs/u000000', 'jobs/u000001', 'web/u000000'], 'targets that are not known any more go, incomplete ones do not');
+    t.match(await sink.write(change([], { complete: ['web'], keep: ['u000000', 'never-there'] }), signal), { deleted: 0 });
     t.match(await sink.write(change([], { complete: ['jobs'] }), signal), { deleted: 2 });
     t.strictSame(await keys(), ['web/u000000'], 'a complete target without rows is empty');
     t.match(await sink.write(change([], { known: [] }), signal), { deleted: 1 });

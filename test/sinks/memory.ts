@@ -97,12 +97,13 @@ export class MemorySink implements Sink {
       if (refusal) result.rejected.push({ key: { targetName, uid }, hash, ...refusal });
       else if (place.put(identity, { ...rest, targetName, uid, hash, payload })) result.written++;
     }
+    const named = new Set([...rows.keys(), ...change.keep.map(({ targetName, uid }) => `${targetName}/${uid}`)]);
     const prefix = `${placeOf(identity)} `;
     for (const { targetName, uid } of change.deletes) if (place.rows.delete(`${prefix}${targetName}/${uid}`)) result.deleted++;
     for (const [key, { row }] of place.rows) {
       if (!key.startsWith(prefix)) continue;
       if (isSpared({ ...(JSON.parse(row.payload.startsWith('{') ? row.payload : '{}') as object), targetName: row.targetName }, change.spared ?? [])) continue;
-      const stale = completeTargets.includes(row.targetName) ? !rows.has(`${row.targetName}/${row.uid}`) : knownTargets !== undefined && !knownTargets.includes(row.targetName);
+      const stale = completeTargets.includes(row.targetName) ? !named.has(`${row.targetName}/${row.uid}`) : knownTargets !== undefined && !knownTargets.includes(row.targetName);
       if (stale && place.rows.delete(key)) result.deleted++;
     }
     result.confirmed = change.upsertCount - result.rejected.length;

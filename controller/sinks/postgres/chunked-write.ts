@@ -164,12 +164,13 @@ ${onConflict(layout)}`;
    * there, and one statement that outlasts any timeout.
    */
   async deleteStale(): Promise<number> {
-    const { completeTargets, knownTargets, spared = [] } = this.#change;
+    const { completeTargets, knownTargets, keep, spared = [] } = this.#change;
     if (await this.#holdsNoOthers()) return 0;
     const complete = new Set(completeTargets);
     const known = await RowIndex.of(this.confirmed);
     // Refused rows exist in the cluster: what the table holds of them is old, not stale.
     for (const { key } of this.#rejected) known.add(key);
+    for (const key of keep) known.add(key);
     let deleted = 0;
     for await (const page of pagesOfKeys(this.#session, this.#target, completeTargets, knownTargets, spared.length > 0)) {
       deleted += await this.#delete(page.filter((key) => !complete.has(key.targetName) || !(known.has(key) || isSpared(key, spared))));
@@ -218,7 +219,7 @@ ORDER BY t.target_name, t.source_uid LIMIT ${pageRows}`;
 
 /** Deletes every row of the inventory and cluster. */
 export async function deleteAll(session: Session, target: WriteTarget, limit: ChunkLimit): Promise<number> {
-  const nothing: SinkChange = { identity: target.identity, upserts: [], upsertCount: 0, deletes: [], completeTargets: [], knownTargets: [] };
+  const nothing: SinkChange = { identity: target.identity, upserts: [], upsertCount: 0, deletes: [], completeTargets: [], keep: [], knownTargets: [] };
   return await new ChunkedWrite(session, target, nothing, limit, new RowIndex()).deleteStale();
 }
 

@@ -82,6 +82,12 @@ export const errorCatalogue = {
     summary: 'Something failed that Kollect does not expect.',
     action: 'Report it with the log line that carries this code; it is retried meanwhile.',
   },
+  KOL_LEADER_LOST: {
+    class: 'transient',
+    reason: 'Progressing',
+    summary: 'This controller does not lead any more, or may not for as long as it takes to write. It has written nothing.',
+    action: 'Nothing: another controller goes on. If it stays, look at the Lease that the message names, and whether the API server answers in time.',
+  },
   KOL_SINK_ADDRESS: {
     class: 'terminal',
     reason: 'ExportTerminal',

@@ -41,6 +41,8 @@ export interface KubeClientOptions {
   observe?: ClientObserver | undefined;
   /** Milliseconds after which a read that is not a watch is given up; 60,000 when unset. */
   answerTimeoutMs?: number | undefined;
+  /** Called right before each request that is no read; what it throws is thrown to the caller. */
+  beforeWrite?: (() => void) | undefined;
 }
 
 interface Request {
@@ -70,6 +72,7 @@ export class KubeClient implements ObjectReader {
   readonly #userAgent: string;
   readonly #observe: ClientObserver;
   readonly #answerTimeoutMs: number;
+  readonly #beforeWrite: (() => void) | undefined;
   #token: { value: string | undefined; readAt: number } | undefined;
 
   constructor(connection: KubeConnection, options: KubeClientOptions = {}) {
@@ -77,16 +80,22 @@ export class KubeClient implements ObjectReader {
     this.#userAgent = options.userAgent ?? 'kollect';
     this.#observe = options.observe ?? {};
     this.#answerTimeoutMs = options.answerTimeoutMs ?? defaultAnswerTimeoutMs;
+    this.#beforeWrite = options.beforeWrite;
     this.#reading = new Transport(connection);
     this.#writing = new Transport(connection, writingConnections);
   }
 
-  async get<T = KubeObject>(path: string, query?: Query): Promise<T> {
-    return (await this.#json({ method: 'GET', path, query })) as T;
+  async get<T = KubeObject>(path: string, query?: Query, signal?: AbortSignal): Promise<T> {
+    return (await this.#json({ method: 'GET', path, query, signal })) as T;
   }
 
   async create<T = KubeObject>(path: string, body: unknown, query?: Query, signal?: AbortSignal): Promise<T> {
     return (await this.#json({ method: 'POST', path, query, body, signal })) as T;
+  }
+
+  /** Replaces an object: of two writers that read the same `metadata.resourceVersion`, the second one gets a `KubeApiError` 409. */
+  async replace<T = KubeObject>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
+    return (await this.#json({ method: 'PUT', path, body, signal })) as T;
   }
 
   /** Patches an object. A server-side apply (`type: 'apply'`) needs `fieldManager` in the query. */
@@ -177,6 +186,7 @@ export class KubeClient implements ObjectReader {
     for (const [key, value] of Object.entries(query ?? {})) if (value !== undefined) url.searchParams.set(key, String(value));
     const headers: Record<string, string> = { accept, 'user-agent': this.#userAgent };
     if (body !== undefined) headers['content-type'] = contentType ?? 'application/json';
+    if (method !== 'GET') this.#beforeWrite?.();
     try {
       const token = await this.#currentToken(renewToken);
       if (token) headers['authorization'] = `Bearer ${token}`;

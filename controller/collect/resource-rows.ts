@@ -67,6 +67,11 @@ export class ResourceRows {
     return this.#namespaces.values();
   }
 
+  /** Those of one namespace, in arrays. */
+  pieces(namespace: string): (readonly StoredRow[])[] {
+    return this.#namespaces.get(namespace)?.pieces() ?? [];
+  }
+
   /** Namespaces of which there are rows. */
   namespaces(): Iterable<string> {
     return this.#namespaces.keys();

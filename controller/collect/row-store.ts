@@ -216,10 +216,22 @@ export class TargetRows {
     }
   }
 
-  /** The same as they are now, in arrays: a tenth of the time that it takes to walk through them. */
-  pieces(): (readonly Row[])[] {
-    const pieces = [...this.#resources.values()].flatMap((resource) => [...resource.byNamespace()].flatMap((rows) => rows.pieces()));
-    return this.#behind.size === 0 ? pieces : pieces.map((rows) => rows.filter((row) => !this.#behind.has(row)));
+  /** The row of an object. */
+  get(namespace: string, uid: string): Row | undefined {
+    for (const resource of this.#resources.values()) {
+      const row = resource.get(namespace, uid);
+      if (row) return row;
+    }
+    return undefined;
+  }
+
+  /** The same, or those of one namespace, as they are now, in arrays: a tenth of the time that it takes to walk through them. */
+  pieces(namespace?: string): (readonly Row[])[] {
+    const pieces = [...this.#resources.values()].flatMap((resource): (readonly Row[])[] =>
+      namespace === undefined ? [...resource.byNamespace()].flatMap((rows) => rows.pieces()) : resource.pieces(namespace),
+    );
+    const behind: ReadonlySet<Row> = this.#behind;
+    return behind.size === 0 ? pieces : pieces.map((rows) => rows.filter((row) => !behind.has(row)));
   }
 
   *#rowsOf(resource: ResourceRows): Generator<Row> {

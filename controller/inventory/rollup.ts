@@ -1,0 +1,247 @@
+import { SnapshotDigest } from '../collect/digest.ts';
+import type { Row, TargetRows } from '../collect/row-store.ts';
+import { SelectedRows } from './selected-rows.ts';
+import type { InventoryView, ViewTarget } from './view.ts';
+
+/** Which rows of its targets a rollup has. */
+export interface RollupSelection {
+  /** Whether rows of a namespace belong to it; `''` is that of objects without one. What it says may change with the labels of the namespace. */
+  includes(namespace: string): boolean;
+  /** Each object has one row: that of the last of its targets by name. */
+  dedupe: boolean;
+}
+
+export interface RollupOptions {
+  view: InventoryView;
+  selection: RollupSelection;
+  /** Whether the rows of a target are all that there is. */
+  isSynced: (target: ViewTarget) => boolean;
+}
+
+/** The rows of one namespace, of all targets. */
+export interface NamespaceShard {
+  namespace: string;
+  itemCount: number;
+  /** Targets that have some of them. */
+  targetCount: number;
+  checksum: string;
+}
+
+/**
+ * Feeds a view with a part of the rows of its targets: those of some namespaces, and, where one row stands for each object, without those that stand
+ * behind. What comes and goes by a label of a namespace, or because the row in front left, is a change of the view like any other.
+ *
+ * Where objects have one row, a target takes part when its first list is complete, and not before: else the row of another one would leave
+ * for a row that is not exported yet.
+ */
+export class Rollup {
+  readonly #options: RollupOptions;
+  #selection: RollupSelection;
+  readonly #members = new Map<TargetRows, SelectedRows>();
+  /** Those that take part, by name: of several with a row of an object the last one stands for it. */
+  #ranked: SelectedRows[] = [];
+  /** What was said of each namespace that has rows. */
+  readonly #included = new Map<string, boolean>();
+  /** In the order of their names, until another one has rows. */
+  #namespaces: readonly string[] | undefined;
+  /** Until their rows change. */
+  readonly #shards = new Map<string, NamespaceShard>();
+
+  constructor(options: RollupOptions) {
+    this.#options = options;
+    this.#selection = options.selection;
+  }
+
+  /** Namespaces with rows. */
+  get shardCount(): number {
+    return this.#sorted().length;
+  }
+
+  /** The first namespaces by name. Costs what changed since the last call. */
+  shards(limit: number): NamespaceShard[] {
+    return this.#sorted().slice(0, limit).map((namespace) => {
+      let shard = this.#shards.get(namespace);
+      if (!shard) this.#shards.set(namespace, (shard = shardOf(namespace, this.#ranked)));
+      return shard;
+    });
+  }
+
+  /** Whether what the view has of a target is all that it will have of it, as things are. */
+  isSynced(member: ViewTarget): boolean {
+    return this.#options.isSynced(member) && this.#ranked.some((ranked) => ranked === member);
+  }
+
+  addTarget(target: TargetRows): void {
+    const member = new SelectedRows(target);
+    this.#members.set(target, member);
+    this.#options.view.addTarget(member);
+    if (this.#isReady(member)) this.#rank(member);
+  }
+
+  removeTarget(target: TargetRows): void {
+    const member = this.#members.get(target);
+    if (!member) return;
+    this.#members.delete(target);
+    this.#ranked = this.#ranked.filter((other) => other !== member);
+    for (const namespace of member.shards.keys()) this.#forget(namespace);
+    this.#namespaces = undefined;
+    this.#options.view.removeTarget(member);
+    if (!this.#selection.dedupe || this.#ranked.length === 0) return;
+    for (const rows of member.pieces()) for (const row of rows) this.#standIn(this.#rival(member, row));
+  }
+
+  rowChanged(target: TargetRows, before: Row | undefined, after: Row | undefined): void {
+    const member = this.#members.get(target);
+    const row = (after ?? before)!;
+    if (!member || !this.#includes(row.namespace)) return;
+    if (!this.#selection.dedupe) return this.#change(member, before, after);
+    if (!this.#ranked.includes(member)) return;
+    const rival = this.#rival(member, row);
+    if (rival && rival.member.name > member.name) {
+      if (before) member.behind.delete(before);
+      if (after) member.behind.add(after);
+      return;
+    }
+    if (!before) this.#stepBack(rival);
+    this.#change(member, before, after);
+    if (!after) this.#standIn(rival);
+  }
+
+  /** Some targets may have completed their list. */
+  targetsChanged(): void {
+    for (const member of this.#members.values()) if (!this.#ranked.includes(member) && this.#isReady(member)) this.#rank(member);
+  }
+
+  /** The namespace appeared, went, or has other labels. */
+  namespaceChanged(namespace: string): void {
+    const before = this.#included.get(namespace);
+    if (before === undefined) return;
+    const after = this.#selection.includes(namespace);
+    this.#included.set(namespace, after);
+    let rowCount = 0;
+    for (const { target } of this.#members.values()) for (const rows of target.pieces(namespace)) rowCount += rows.length;
+    if (rowCount === 0) this.#included.delete(namespace);
+    if (after === before) return;
+    for (const member of this.#ranked) {
+      for (const rows of member.target.pieces(namespace)) for (const row of rows) this.#enterOrLeave(member, row, after);
+    }
+  }
+
+  /** The spec was edited. */
+  select(selection: RollupSelection): void {
+    const isRanking = selection.dedupe !== this.#selection.dedupe;
+    this.#selection = selection;
+    if (!isRanking) {
+      for (const namespace of this.#included.keys().toArray()) this.namespaceChanged(namespace);
+      return;
+    }
+    const members = this.#members.values().toArray();
+    this.#members.clear();
+    this.#ranked = [];
+    this.#included.clear();
+    this.#shards.clear();
+    this.#namespaces = undefined;
+    for (const member of members) this.#options.view.removeTarget(member);
+    for (const { target } of members) this.addTarget(target);
+  }
+
+  #isReady(member: SelectedRows): boolean {
+    return !this.#selection.dedupe || this.#options.isSynced(member);
+  }
+
+  #rank(member: SelectedRows): void {
+    this.#ranked = [...this.#ranked, member].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const isAlone = !this.#selection.dedupe || this.#ranked.length === 1;
+    for (const rows of member.target.pieces()) {
+      for (const row of rows) {
+        if (!this.#includes(row.namespace)) continue;
+        const rival = isAlone ? undefined : this.#rival(member, row);
+        if (rival && rival.member.name > member.name) {
+          member.behind.add(row);
+          continue;
+        }
+        this.#stepBack(rival);
+        // Nobody reads it yet: it is read as a whole.
+        this.#account(member, undefined, row);
+      }
+    }
+  }
+
+  #enterOrLeave(member: SelectedRows, row: Row, enters: boolean): void {
+    if (!enters) {
+      if (!member.behind.delete(row)) this.#change(member, row, undefined);
+      return;
+    }
+    const rival = this.#selection.dedupe ? this.#rival(member, row) : undefined;
+    if (rival && rival.member.name > member.name) member.behind.add(row);
+    else this.#change(member, undefined, row);
+  }
+
+  /** The row of another target takes the place of this one. */
+  #stepBack(standing: Standing | undefined): void {
+    if (!standing) return;
+    standing.member.behind.add(standing.row);
+    this.#change(standing.member, standing.row, undefined);
+  }
+
+  /** The row in front of this one left. */
+  #standIn(standing: Standing | undefined): void {
+    if (!standing) return;
+    standing.member.behind.delete(standing.row);
+    this.#change(standing.member, undefined, standing.row);
+  }
+
+  /** Of all others, the row that stands for an object. */
+  #rival(member: SelectedRows, { namespace, uid }: Row): Standing | undefined {
+    for (let index = this.#ranked.length - 1; index >= 0; index--) {
+      const other = this.#ranked[index]!;
+      const row = other === member ? undefined : other.target.get(namespace, uid);
+      if (row) return { member: other, row };
+    }
+    return undefined;
+  }
+
+  #change(member: SelectedRows, before: Row | undefined, after: Row | undefined): void {
+    this.#account(member, before, after);
+    this.#options.view.rowChanged(member, before, after);
+  }
+
+  #account(member: SelectedRows, before: Row | undefined, after: Row | undefined): void {
+    this.#forget((after ?? before)!.namespace);
+    if (member.account(before, after)) this.#namespaces = undefined;
+  }
+
+  #forget(namespace: string): void {
+    if (this.#shards.size > 0) this.#shards.delete(namespace);
+  }
+
+  #includes(namespace: string): boolean {
+    let included = this.#included.get(namespace);
+    if (included === undefined) this.#included.set(namespace, (included = this.#selection.includes(namespace)));
+    return included;
+  }
+
+  #sorted(): readonly string[] {
+    return (this.#namespaces ??= [...new Set(this.#ranked.flatMap(({ shards }) => [...shards.keys()]))].sort());
+  }
+}
+
+/** A row that a target has of an object. */
+interface Standing {
+  member: SelectedRows;
+  row: Row;
+}
+
+function shardOf(namespace: string, members: readonly SelectedRows[]): NamespaceShard {
+  const digest = new SnapshotDigest();
+  let itemCount = 0;
+  let targetCount = 0;
+  for (const { shards } of members) {
+    const shard = shards.get(namespace);
+    if (!shard) continue;
+    digest.addAll(shard.digest);
+    itemCount += shard.count;
+    targetCount++;
+  }
+  return { namespace, itemCount, targetCount, checksum: digest.toString() };
+}

@@ -1,0 +1,67 @@
+import { SnapshotDigest } from '../collect/digest.ts';
+import type { Row, TargetRows } from '../collect/row-store.ts';
+import type { ViewTarget } from './view.ts';
+
+/** Rows of one namespace. */
+export interface Shard {
+  count: number;
+  readonly digest: SnapshotDigest;
+}
+
+/** Those rows of a target that a rollup has: of the namespaces that it selects, without those that another target stands for. */
+export class SelectedRows implements ViewTarget {
+  readonly target: TargetRows;
+  readonly digest = new SnapshotDigest();
+  /** By namespace, where there are rows. */
+  readonly shards = new Map<string, Shard>();
+  /** Rows of selected namespaces that another target stands for. */
+  readonly behind = new Set<Row>();
+  #count = 0;
+
+  constructor(target: TargetRows) {
+    this.target = target;
+  }
+
+  get namespace(): string {
+    return this.target.namespace;
+  }
+
+  get name(): string {
+    return this.target.name;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get refused(): { any: boolean } {
+    return this.target.refused;
+  }
+
+  pieces(): (readonly Row[])[] {
+    const pieces = [...this.shards.keys()].flatMap((namespace) => this.target.pieces(namespace));
+    return this.behind.size === 0 ? pieces : pieces.map((rows) => rows.filter((row) => !this.behind.has(row)));
+  }
+
+  /** Counts what came, went, or is another one. True when a namespace has its first row by that, or lost its last. */
+  account(before: Row | undefined, after: Row | undefined): boolean {
+    const { namespace } = (after ?? before)!;
+    let shard = this.shards.get(namespace);
+    const isNew = shard === undefined;
+    if (shard === undefined) this.shards.set(namespace, (shard = { count: 0, digest: new SnapshotDigest() }));
+    if (before) {
+      this.#count--;
+      shard.count--;
+      this.digest.subtract(before.hash);
+      shard.digest.subtract(before.hash);
+    }
+    if (after) {
+      this.#count++;
+      shard.count++;
+      this.digest.add(after.hash);
+      shard.digest.add(after.hash);
+    }
+    if (shard.count === 0) this.shards.delete(namespace);
+    return isNew || shard.count === 0;
+  }
+}

@@ -34,9 +34,9 @@ export class RefusedObjects {
     return this.count > 0 || this.more;
   }
 
-  /** Those that are known. */
-  keys(): Iterable<string> {
-    return this.#objects.keys();
+  /** Those that are known, of all namespaces or of those that are asked for. */
+  *keys(selects: (namespace: string) => boolean = () => true): Generator<string> {
+    for (const [key, { namespace }] of this.#objects) if (selects(namespace)) yield key;
   }
 
   add(key: string, namespace: string, epoch: number, tooLarge = false): void {

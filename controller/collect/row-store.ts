@@ -128,9 +128,9 @@ export class TargetRows {
     return { count, tooLarge, more, any: more || count > 0 };
   }
 
-  /** Uids of the objects that are left out, as far as they are known. */
-  *refusedUids(): Generator<string> {
-    for (const { refused } of this.#resources.values()) yield* refused.keys();
+  /** Uids of the objects that are left out, as far as they are known, of all namespaces or of those that are asked for. */
+  *refusedUids(selects?: (namespace: string) => boolean): Generator<string> {
+    for (const { refused } of this.#resources.values()) yield* refused.keys(selects);
   }
 
   /** Why objects are left out; undefined when none is. */

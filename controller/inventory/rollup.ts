@@ -14,8 +14,8 @@ export interface RollupSelection {
 export interface RollupOptions {
   view: InventoryView;
   selection: RollupSelection;
-  /** Whether the rows of a target are all that there is. */
-  isSynced: (target: ViewTarget) => boolean;
+  /** Whether the rows of a target can be exported. */
+  isListed: (target: ViewTarget) => boolean;
 }
 
 /** The rows of one namespace, of all targets. */
@@ -66,13 +66,13 @@ export class Rollup {
     });
   }
 
-  /** Whether what the view has of a target is all that it will have of it, as things are. */
-  isSynced(member: ViewTarget): boolean {
-    return this.#options.isSynced(member) && this.#ranked.some((ranked) => ranked === member);
+  /** Whether the view has the rows of a target. */
+  takesPart(target: ViewTarget): boolean {
+    return this.#ranked.some((member) => member === target);
   }
 
   addTarget(target: TargetRows): void {
-    const member = new SelectedRows(target);
+    const member = new SelectedRows(target, (namespace) => this.#includes(namespace));
     this.#members.set(target, member);
     this.#options.view.addTarget(member);
     if (this.#isReady(member)) this.#rank(member);
@@ -107,6 +107,12 @@ export class Rollup {
     if (!after) this.#standIn(rival);
   }
 
+  /** An object of a target that has no row is gone. */
+  rowLeft(target: TargetRows, uid: string): void {
+    const member = this.#members.get(target);
+    if (member) this.#options.view.rowLeft(member, uid);
+  }
+
   /** Some targets may have completed their list. */
   targetsChanged(): void {
     for (const member of this.#members.values()) if (!this.#ranked.includes(member) && this.#isReady(member)) this.#rank(member);
@@ -124,6 +130,8 @@ export class Rollup {
     if (after === before) return;
     for (const member of this.#ranked) {
       for (const rows of member.target.pieces(namespace)) for (const row of rows) this.#enterOrLeave(member, row, after);
+      // Objects that are left out may have older rows wherever rows were sent.
+      if (!after) for (const uid of member.target.refusedUids((other) => other === namespace)) this.#options.view.rowLeft(member, uid);
     }
   }
 
@@ -146,7 +154,7 @@ export class Rollup {
   }
 
   #isReady(member: SelectedRows): boolean {
-    return !this.#selection.dedupe || this.#options.isSynced(member);
+    return !this.#selection.dedupe || this.#options.isListed(member);
   }
 
   #rank(member: SelectedRows): void {

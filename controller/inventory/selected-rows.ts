@@ -17,9 +17,11 @@ export class SelectedRows implements ViewTarget {
   /** Rows of selected namespaces that another target stands for. */
   readonly behind = new Set<Row>();
   #count = 0;
+  readonly #selects: (namespace: string) => boolean;
 
-  constructor(target: TargetRows) {
+  constructor(target: TargetRows, selects: (namespace: string) => boolean) {
     this.target = target;
+    this.#selects = selects;
   }
 
   get namespace(): string {
@@ -34,8 +36,14 @@ export class SelectedRows implements ViewTarget {
     return this.#count;
   }
 
-  get refused(): { any: boolean } {
-    return this.target.refused;
+  get refused(): ViewTarget['refused'] {
+    const { any, more } = this.target.refused;
+    const count = any ? this.refusedUids().toArray().length : 0;
+    return { count, more, any: more || count > 0 };
+  }
+
+  refusedUids(): Generator<string> {
+    return this.target.refusedUids(this.#selects);
   }
 
   pieces(): (readonly Row[])[] {

@@ -67,6 +67,7 @@ export interface CollectorOptions {
   clusterWide?: boolean | undefined;
   maxNamespaceWatches?: number | undefined;
   pollMs?: number | undefined;
+  narrowMs?: number | undefined;
   denialGraceMs?: number | undefined;
   /** See `BackfillOptions`. */
   backfillDelayMs?: number | undefined;
@@ -255,7 +256,7 @@ export class Collector {
     const path = resource.path();
     let scopes = this.#resources.get(path);
     if (!scopes) {
-      const { client, reviews, logger, observe, clusterWide, maxNamespaceWatches, pollMs, denialGraceMs, backfillDelayMs, pace, auditIntervalMs = 0, observeAudits } = this.#options;
+      const { client, reviews, logger, observe, clusterWide, maxNamespaceWatches, pollMs, narrowMs, denialGraceMs, backfillDelayMs, pace, auditIntervalMs = 0, observeAudits } = this.#options;
       const audit = { slots: this.#auditSlots, intervalMs: auditIntervalMs, observe: observeAudits };
       scopes = new WatchScopes({
         resource,
@@ -265,6 +266,7 @@ export class Collector {
         denialGraceMs,
         maxNamespaceWatches,
         pollMs,
+        narrowMs,
         watch: (scope, onChange) =>
           new ResourceWatch({ client, resource, ...scope, slots: this.#slots, logger, observe, backfillDelayMs, pace, audit, onChange }),
         onChange: (subscriptions) => {

@@ -33,6 +33,8 @@ export interface WatchScopesOptions {
   maxNamespaceWatches?: number | undefined;
   /** Milliseconds between two such lists; 300,000 when unset. */
   pollMs?: number | undefined;
+  /** See `WideningWatchOptions`. */
+  narrowMs?: number | undefined;
   /** Makes a watch of one namespace, or of all; it is not started. With `pollMs` it lists instead of watching. */
   watch: (scope: { namespace: string | undefined; shape: WatchShape; pollMs: number | undefined }, onChange: (subscriptions: Iterable<Subscription>) => void) => ResourceWatch;
   onChange: (subscriptions: Iterable<Subscription>) => void;
@@ -305,6 +307,7 @@ export class WatchScopes {
     const watch = (scope.watch ??= new WideningWatch({
       watch: (shape, onChange) => this.#options.watch({ namespace, shape, pollMs }, onChange),
       onChange: (subscriptions) => this.#watchChanged(namespace, subscriptions),
+      narrowMs: this.#options.narrowMs,
     }));
     const joined = wanting.filter((subscription) => !watch.subscriptions.has(subscription));
     for (const subscription of watch.subscriptions) if (!wanting.includes(subscription)) watch.remove(subscription);

@@ -7,6 +7,8 @@ import { covers, joinShapes, type WatchShape } from './watch-shape.ts';
 /** Targets that come together get one watch. */
 const gatherMs = 200;
 const lookMs = 100;
+/** Who goes may come back, as in an edit that is made in two steps; and a narrower watch costs a list or two. */
+const defaultNarrowMs = 60_000;
 /** A bookmark a minute takes the wider watch to where the other one is; not waited for without end. */
 const longestLooks = 900;
 
@@ -14,6 +16,8 @@ export interface WideningWatchOptions {
   /** Makes a watch of this shape; it is not started. */
   watch: (shape: WatchShape, onChange: (subscriptions: Iterable<Subscription>) => void) => ResourceWatch;
   onChange: (subscriptions: Iterable<Subscription>) => void;
+  /** Milliseconds for which less must have been enough before a narrower watch takes over; 60,000 when unset. */
+  narrowMs?: number | undefined;
 }
 
 interface Shaped {
@@ -23,16 +27,18 @@ interface Shaped {
 
 /**
  * The watch of one scope, which carries as little as all subscriptions agree on. When one comes that needs more, a wider watch begins beside it, feeds
- * those that need it, and takes the others over once its list is complete. It is never made narrower.
+ * those that need it, and takes the others over once its list is complete. A while after the last one left that needed more, a narrower watch takes over
+ * in the same way.
  */
 export class WideningWatch {
   readonly #options: WideningWatchOptions;
   readonly #subscriptions = new Set<Subscription>();
   #current: Shaped | undefined;
-  #wider: Shaped | undefined;
+  #next: Shaped | undefined;
   #started = false;
   #gathering: NodeJS.Timeout | undefined;
   #takingOver: NodeJS.Timeout | undefined;
+  #narrowing: NodeJS.Timeout | undefined;
   #looks = 0;
 
   constructor(options: WideningWatchOptions) {
@@ -45,7 +51,7 @@ export class WideningWatch {
 
   /** Of every watch that is open. */
   *states(): Generator<ReflectorState> {
-    for (const shaped of [this.#current, this.#wider]) if (shaped) yield shaped.watch.state;
+    for (const shaped of [this.#current, this.#next]) if (shaped) yield shaped.watch.state;
   }
 
   /** Of the watch that feeds a subscription. */
@@ -67,8 +73,9 @@ export class WideningWatch {
     this.#started = false;
     clearTimeout(this.#gathering);
     clearTimeout(this.#takingOver);
+    clearTimeout(this.#narrowing);
     this.#subscriptions.clear();
-    await Promise.all([this.#current?.watch.stop(), this.#wider?.watch.stop()]);
+    await Promise.all([this.#current?.watch.stop(), this.#next?.watch.stop()]);
   }
 
   add(subscription: Subscription): void {
@@ -84,7 +91,8 @@ export class WideningWatch {
   remove(subscription: Subscription): void {
     this.#subscriptions.delete(subscription);
     this.#current?.watch.remove(subscription);
-    this.#wider?.watch.remove(subscription);
+    this.#next?.watch.remove(subscription);
+    this.#narrowLater();
   }
 
   relist(subscription: Subscription, namespaces?: readonly string[]): void {
@@ -92,7 +100,7 @@ export class WideningWatch {
   }
 
   #feeding(subscription: Subscription): ResourceWatch | undefined {
-    return [this.#current, this.#wider].find((shaped) => shaped?.watch.subscriptions.has(subscription))?.watch;
+    return [this.#current, this.#next].find((shaped) => shaped?.watch.subscriptions.has(subscription))?.watch;
   }
 
   /** Begins what is needed for those that nothing feeds. */
@@ -100,31 +108,52 @@ export class WideningWatch {
     if (!this.#started) return;
     if (this.#current?.watch.subscriptions.size === 0) {
       void this.#current.watch.stop();
-      this.#current = this.#wider;
-      this.#wider = undefined;
+      this.#current = this.#next;
+      this.#next = undefined;
     }
     for (const subscription of this.#subscriptions) if (!this.#feeding(subscription)) this.#place(subscription);
-    if (this.#subscriptions.values().every((subscription) => this.#feeding(subscription))) return;
-    void this.#wider?.watch.stop();
+    if (this.#subscriptions.values().every((subscription) => this.#feeding(subscription))) return this.#narrowLater();
+    void this.#next?.watch.stop();
     const current = this.#current;
     const fed = [...this.#subscriptions].filter((subscription) => !current?.watch.subscriptions.has(subscription));
-    const shape = joinShapes([...this.#subscriptions].map((subscription) => subscription.shape));
+    const shape = this.#neededShape();
     const watch = this.#options.watch(shape, (subscriptions) => this.#changed(watch, subscriptions));
     for (const subscription of fed) watch.add(subscription);
-    this.#wider = current && { shape, watch };
+    this.#next = current && { shape, watch };
     this.#current ??= { shape, watch };
     watch.start();
   }
 
+  /** Begins a narrower watch once that has been enough for a while. */
+  #narrowLater(): void {
+    clearTimeout(this.#narrowing);
+    if (this.#next || !this.#isTooWide()) return;
+    this.#narrowing = setTimeout(() => {
+      if (!this.#started || this.#next || !this.#isTooWide()) return;
+      const shape = this.#neededShape();
+      const watch = this.#options.watch(shape, (subscriptions) => this.#changed(watch, subscriptions));
+      this.#next = { shape, watch };
+      watch.start();
+    }, this.#options.narrowMs ?? defaultNarrowMs).unref();
+  }
+
+  #isTooWide(): boolean {
+    return this.#current !== undefined && this.#subscriptions.size > 0 && !covers(this.#neededShape(), this.#current.shape);
+  }
+
+  #neededShape(): WatchShape {
+    return joinShapes([...this.#subscriptions].map(({ shape }) => shape));
+  }
+
   /** True when a watch that runs serves it. */
   #place(subscription: Subscription): boolean {
-    const shaped = [this.#current, this.#wider].find((candidate) => candidate && covers(candidate.shape, subscription.shape));
+    const shaped = [this.#current, this.#next].find((candidate) => candidate && covers(candidate.shape, subscription.shape));
     shaped?.watch.add(subscription);
     return shaped !== undefined;
   }
 
   #changed(watch: ResourceWatch, subscriptions: Iterable<Subscription>): void {
-    if (watch === this.#wider?.watch && watch.state.phase === 'Synced') {
+    if (watch === this.#next?.watch && watch.state.phase === 'Synced') {
       this.#looks = 0;
       this.#takeOverIn(0);
     }
@@ -133,20 +162,26 @@ export class WideningWatch {
 
   /** Nobody is moved to a watch that is behind: it would tell of the past. What it is ahead of the other one is listed. */
   #takeOver(): void {
-    const [current, wider] = [this.#current, this.#wider];
-    if (!current || wider?.watch.state.phase !== 'Synced') return;
+    const [current, next] = [this.#current, this.#next];
+    if (!current || next?.watch.state.phase !== 'Synced') return;
+    // Somebody may have come meanwhile whom it does not serve.
+    if (!current.watch.subscriptions.values().every(({ shape }) => covers(next.shape, shape))) {
+      void next.watch.stop();
+      this.#next = undefined;
+      return this.#arrange();
+    }
     const position = current.watch.position;
-    const isBehind = wider.watch.position === undefined || isBefore(wider.watch.position, position);
+    const isBehind = next.watch.position === undefined || isBefore(next.watch.position, position);
     if (isBehind && ++this.#looks < longestLooks) return this.#takeOverIn(lookMs);
     const moved = [...current.watch.subscriptions];
     for (const subscription of moved) {
       const wasSynced = current.watch.isSynced(subscription);
       current.watch.remove(subscription);
-      wider.watch.add(subscription, wasSynced);
+      next.watch.add(subscription, wasSynced);
     }
     void current.watch.stop();
-    this.#current = wider;
-    this.#wider = undefined;
+    this.#current = next;
+    this.#next = undefined;
     this.#options.onChange(moved);
     this.#arrange();
   }

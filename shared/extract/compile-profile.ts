@@ -11,7 +11,7 @@ import { readsMetadataOnly } from './read-path.ts';
 import type { ReadPath } from './read-path.ts';
 import { createRedactor, isMarker, maskSecret } from './redact.ts';
 import type { Redactor } from './redact.ts';
-import { compileResourceExport } from './resource-export.ts';
+import { compileResourceExport, keptMembers } from './resource-export.ts';
 import type { ResourceExportSource } from './resource-export.ts';
 import { createBudget, stepsPerObject } from './step-budget.ts';
 import type { StepBudget } from './step-budget.ts';
@@ -141,7 +141,8 @@ function compileAttribute({ name, path, type, optional = false }: AttributeSourc
 
 function wholeObject(name: string, source: ResourceExportSource, budget: StepBudget): CompiledAttribute {
   const resource = compileResourceExport(source, budget);
-  return { name, read: (view, _object, redact) => resource(view, redact), reads: [{ prefix: [], extent: 'subtree' }], optional: false, type: undefined, sensitive: false };
+  const reads: ReadPath[] = (keptMembers(source)?.map((key) => [key]) ?? [[]]).map((prefix) => ({ prefix, extent: 'subtree' }));
+  return { name, read: (view, _object, redact) => resource(view, redact), reads, optional: false, type: undefined, sensitive: false };
 }
 
 /** Several paths read one release; unpacking it, or finding that it cannot be unpacked, costs more than all of them. */

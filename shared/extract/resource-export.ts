@@ -29,12 +29,17 @@ export function compileResourceExport({ include = 'SpecAndStatus', dedupeIdentit
     ...(prune.jsonPaths ?? []).map((path) => named('jsonPaths', () => prunePath(path))),
     ...(prune.cel?.length ? [named('cel', () => pruneMembers(prune.cel ?? [], budget))] : []),
   ];
-  const kept = parts[include];
+  const kept = keptMembers({ include });
   return (object, redact) => {
     const start: JsonObject = kept === undefined ? object : Object.fromEntries(kept.flatMap((key): [string, Json][] => (Object.hasOwn(object, key) ? [[key, object[key] as Json]] : [])));
     const apply = (value: Json, step: Prune): Json => step(value, budget);
     return after.reduce(apply, redact(before.reduce<Json>(apply, start)));
   };
+}
+
+/** The members of objects that are looked at; all when undefined. */
+export function keptMembers({ include = 'SpecAndStatus' }: ResourceExportSource): readonly string[] | undefined {
+  return parts[include];
 }
 
 /** Members by `include`; all others are kept whole. */

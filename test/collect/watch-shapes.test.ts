@@ -88,6 +88,56 @@ t.test('a target that is edited gets another selector, not a watch of everything
   t.equal(requests(run, isWatch).at(-1)?.url.searchParams.get('fieldSelector'), 'metadata.name=a');
 });
 
+t.test('a watch becomes narrower a while after the last one left that needed more', { buffered: true }, async (t) => {
+  const run = await collectAs(t, { cluster, admin, user: 'admin' }, { narrowMs: 300 });
+  const { north } = run;
+  for (const name of ['a', 'b']) await run.write(north, name, '1');
+  const labels = '$.metadata.labels.test';
+  await run.collect('names', {}, 'ConfigMap', labels);
+  await run.collect('everything', { labelSelector: undefined });
+  await run.synced('everything');
+  await run.synced('names');
+  await run.shows('names', 'north/a=yes north/b=yes');
+  const open = (): string[] => requests(run, isWatch).filter((request) => request.open).map(({ url, headers }) => `${url.searchParams.get('labelSelector')} ${/PartialObjectMetadata/.test(headers.accept ?? '')}`);
+  await eventually(() => open().join() === 'null false', { what: 'the wide watch alone' });
+
+  const gone: string[] = [];
+  let unsynced = 0;
+  run.store.subscribe({ row: (target, before, after) => void (target.name === 'names' && before && !after && gone.push(before.name)), opened: () => undefined, closed: () => undefined });
+  const looking = setInterval(() => (unsynced += run.state('names').synced ? 0 : 1), 5);
+  t.teardown(() => clearInterval(looking));
+  run.collector.forget(north, 'everything');
+  for (let round = 0; round < 10; round++) await run.write(north, `c${round % 2}`, `${round}`);
+  await admin.delete(path(north, 'b'));
+  await eventually(() => open().join() === 'test=yes true', { what: 'the narrow watch alone' });
+  await run.shows('names', 'north/a=yes north/c0=yes north/c1=yes');
+  await run.write(north, 'd', '1');
+  await run.shows('names', 'north/a=yes north/c0=yes north/c1=yes north/d=yes');
+  t.strictSame(gone, ['b']);
+  t.equal(unsynced, 0, 'nobody waits who was complete');
+
+  // Whoever comes while a narrower watch begins keeps the one that runs.
+  await run.collect('everything', { labelSelector: undefined });
+  await run.synced('everything');
+  await eventually(() => open().join() === 'null false');
+  const gate = Promise.withResolvers<void>();
+  t.teardown(() => gate.resolve());
+  let held = 0;
+  run.proxy.break({ match: (url) => isList(url) && url.searchParams.has('labelSelector'), before: () => (held++, gate.promise), times: 1 });
+  run.collector.forget(north, 'everything');
+  await eventually(() => held === 1, { what: 'the list of the narrower watch' });
+  await run.collect('everything', { labelSelector: undefined });
+  await run.synced('everything');
+  gate.resolve();
+  await run.write(north, 'e', '5');
+  await eventually(() => run.rows('everything').includes('north/e=5'));
+  await eventually(() => open().join() === 'null false', { what: 'the wide watch alone, again' });
+  await run.shows('names', 'north/a=yes north/c0=yes north/c1=yes north/d=yes north/e=yes');
+  await label(north, 'a', { test: 'no' });
+  await eventually(() => run.rows('everything').includes('north/a=1'));
+  await run.shows('names', 'north/c0=yes north/c1=yes north/d=yes north/e=yes');
+});
+
 t.test('objects come without their content while nobody reads it', { buffered: true }, async (t) => {
   const run = await collectAs(t, { cluster, admin, user: 'admin' });
   const secret = 'x'.repeat(50_000);
@@ -143,7 +193,7 @@ t.test('what a watch has to carry', async (t) => {
 });
 
 t.test('which profiles read metadata only', async (t) => {
-  const reads = (paths: string[], kind = 'Pod', exported?: { mode: string }): boolean =>
+  const reads = (paths: string[], kind = 'Pod', exported?: { mode: string; include?: string }): boolean =>
     compileProfile({ spec: { targetGVK: { version: 'v1', kind }, attributes: paths.map((text, index) => ({ name: `a${index}`, path: text })), export: exported } }).metadataOnly;
   t.equal(reads(['$.metadata.name', "cel:object.metadata.labels['a']", '$.kind', '$.metadata.ownerReferences[*].name']), true);
   t.equal(reads(['$.metadata.name', '$.spec.nodeName']), false);
@@ -154,4 +204,8 @@ t.test('which profiles read metadata only', async (t) => {
   t.equal(reads(['cel:[object].size()']), false);
   t.equal(reads(['$.metadata.name'], 'Secret'), false, 'what annotations repeat of the data must be known');
   t.equal(reads([], 'Pod', { mode: 'Resource' }), false);
+  t.equal(reads([], 'Pod', { mode: 'Resource', include: 'MetadataOnly' }), true);
+  t.equal(reads(['$.spec.nodeName'], 'Pod', { mode: 'Resource', include: 'MetadataOnly' }), false);
+  for (const include of ['SpecOnly', 'StatusOnly', 'All']) t.equal(reads([], 'Pod', { mode: 'Resource', include }), false, include);
+  t.equal(reads([], 'Secret', { mode: 'Resource', include: 'MetadataOnly' }), false);
 });

@@ -3,21 +3,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
 import type { Row, TargetRows } from '../../controller/collect/row-store.ts';
 import { Controller } from '../../controller/controller.ts';
-import type { KollectProfile } from '../../shared/api/kollect-profile.ts';
-import type { KubeObject } from '../../shared/api/kube-object.ts';
-import { canonicalRow } from '../../shared/extract/canonical-json.ts';
-import { compileProfile } from '../../shared/extract/compile-profile.ts';
 import { KubeClient } from '../../shared/kube/client.ts';
 import { loadConnection } from '../../shared/kube/config.ts';
 import { createLogger } from '../../shared/log.ts';
-import { kollectObject } from '../behaviour/collecting.ts';
 import { installCrds } from '../kollect/installation.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 import { startPostgres } from '../servers/postgres/index.ts';
 import { Chaos } from './chaos.ts';
-import { ClusterWriter, mapPath } from './cluster-writer.ts';
-import { gatewayPath } from './gateways.ts';
+import { ClusterWriter } from './cluster-writer.ts';
+import { account, api, createInHome, differences, expectedRows, prepareHome, untouched, untouchedObjects, written } from './home.ts';
 import { proxiedKubeconfig } from './proxied-kubeconfig.ts';
 import { Random } from './random.ts';
 import { isList, WatchProxy } from './watch-proxy.ts';
@@ -33,75 +28,11 @@ t.teardown(() => Promise.all([cluster.stop(), postgres.stop()]));
 const [admin, database] = await Promise.all([loadConnection({ kubeconfig: cluster.kubeconfig }).then((connection) => new KubeClient(connection)), postgres.createDatabase('kollect'), installCrds(cluster.kubectl)]);
 t.teardown(() => admin.close());
 
-const api = '/apis/kollect.dev/v1alpha1/namespaces/home';
-const rbac = '/apis/rbac.authorization.k8s.io/v1';
-const account = { namespace: 'home', name: 'controller' };
-const written = ['n0', 'n1', 'n2', 'n3'];
-/** Nobody touches what is in here. */
-const untouched = 'still';
-const untouchedObjects = 120;
-
 async function prepare(): Promise<void> {
-  for (const name of ['home', untouched, ...written]) {
-    const labels = name === 'home' ? {} : { collected: 'yes', team: 'shop' };
-    await admin.create('/api/v1/namespaces', { metadata: { name, labels } });
-  }
-  await admin.create('/api/v1/namespaces/home/serviceaccounts', { metadata: { name: account.name } });
-  const read = ['get', 'list', 'watch'];
-  const roles: Record<string, object[]> = {
-    own: [
-      { apiGroups: ['kollect.dev'], resources: ['*'], verbs: ['*'] },
-      { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
-      { apiGroups: [''], resources: ['namespaces', 'secrets'], verbs: read },
-      { apiGroups: ['apiextensions.k8s.io'], resources: ['customresourcedefinitions'], verbs: read },
-    ],
-    collected: [{ apiGroups: ['', 'shop.example'], resources: ['configmaps', 'gateways'], verbs: read }],
-  };
-  for (const [name, rules] of Object.entries(roles)) await admin.create(`${rbac}/clusterroles`, { metadata: { name }, rules });
-  const bind = (path: string, role: string): Promise<unknown> =>
-    admin.create(path, { metadata: { name: `${role}-always` }, subjects: [{ kind: 'ServiceAccount', ...account }], roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role } });
-  await bind(`${rbac}/clusterrolebindings`, 'own');
-  // Where single namespaces may be watched, they are, while the whole cluster may not.
-  for (const namespace of [untouched, 'n0']) await bind(`${rbac}/namespaces/${namespace}/rolebindings`, 'collected');
-  for (let index = 0; index < untouchedObjects; index++) {
-    await admin.create(mapPath(untouched), { metadata: { name: `u${index}`, labels: { test: 'yes' } }, data: { value: `${index} grün € 😀` } });
-  }
-
+  await prepareHome(admin);
   await admin.create('/api/v1/namespaces/home/secrets', { metadata: { name: 'dsn' }, stringData: { dsn: postgres.dsn(database) } });
-  const attributes = [{ name: 'value', path: '$.data.value' }];
-  const create = (plural: string, kind: string, name: string, spec: object): Promise<unknown> => admin.create(`${api}/${plural}`, kollectObject(kind, 'home', name, spec));
-  await create('kollectprofiles', 'KollectProfile', 'maps', { targetGVK: { version: 'v1', kind: 'ConfigMap' }, attributes });
-  await create('kollectprofiles', 'KollectProfile', 'gateways', { targetGVK: { group: 'shop.example', version: 'v1', kind: 'Gateway' }, attributes });
-  await create('kollecttargets', 'KollectTarget', 'all', { profileRef: 'maps', namespaceSelector: { matchLabels: { collected: 'yes' } } });
-  await create('kollecttargets', 'KollectTarget', 'labelled', { profileRef: 'maps', namespaceSelector: { matchLabels: { team: 'shop' } }, labelSelector: { matchLabels: { test: 'yes' } } });
-  await create('kollecttargets', 'KollectTarget', 'gateways', { profileRef: 'gateways', namespaceSelector: { matchLabels: { collected: 'yes' } } });
-  await create('kollectdatabasesinks', 'KollectDatabaseSink', 'pg', { type: 'postgres', postgres: { databaseRef: { name: 'dsn' }, table: 'inventory_items' } });
-  await create('kollectinventories', 'KollectInventory', 'inventory', { databaseSinkRefs: ['pg'] });
-}
-
-/** What the cluster says that the rows of each target are. */
-async function expectedRows(): Promise<string[]> {
-  const listAll = async (path: string): Promise<KubeObject[]> => (await admin.page(path, {})).items;
-  const namespaces = new Map((await listAll('/api/v1/namespaces')).map(({ metadata }) => [metadata.name, metadata.labels ?? {}]));
-  const maps = await listAll(mapPath());
-  const gateways = await listAll(gatewayPath());
-  const isCollected = ({ metadata }: KubeObject): boolean => namespaces.get(metadata.namespace ?? '')?.['collected'] === 'yes';
-  const isLabelled = ({ metadata }: KubeObject): boolean => metadata.labels?.['test'] === 'yes' && namespaces.get(metadata.namespace ?? '')?.['team'] === 'shop';
-  const rows: string[] = [];
-  for (const [targetName, profileName, objects] of [['all', 'maps', maps.filter(isCollected)], ['labelled', 'maps', maps.filter(isLabelled)], ['gateways', 'gateways', gateways.filter(isCollected)]] as const) {
-    const profile = compileProfile(await admin.get<KollectProfile>(`${api}/kollectprofiles/${profileName}`));
-    for (const object of objects) {
-      const { name, namespace = '', uid = '' } = object.metadata;
-      rows.push(canonicalRow({ targetNamespace: 'home', targetName, namespace, name, ...profile.gvk, uid, attributes: profile.extract(object).attributes }));
-    }
-  }
-  return rows.sort();
-}
-
-function differences(found: readonly string[], expected: readonly string[]): string {
-  const missing = expected.filter((row) => !found.includes(row));
-  const odd = found.filter((row) => !expected.includes(row));
-  return `${found.length} rows of ${expected.length}; missing ${missing.slice(0, 3).join(' ') || 'none'}; odd ${odd.slice(0, 3).join(' ') || 'none'}`;
+  await createInHome(admin, 'kollectdatabasesinks', 'KollectDatabaseSink', 'pg', { type: 'postgres', postgres: { databaseRef: { name: 'dsn' }, table: 'inventory_items' } });
+  await createInHome(admin, 'kollectinventories', 'KollectInventory', 'inventory', { databaseSinkRefs: ['pg'] });
 }
 
 t.test(`rows equal the cluster after ${wantedFaults} faults, and none leaves without a cause`, async (t) => {
@@ -162,7 +93,7 @@ t.test(`rows equal the cluster after ${wantedFaults} faults, and none leaves wit
   const equal = (what: string): Promise<unknown> =>
     eventually(
       async () => {
-        const [expected, rows] = [await expectedRows(), found()];
+        const [expected, rows] = [await expectedRows(admin), found()];
         if (rows.join('\n') !== expected.join('\n')) throw new Error(differences(rows, expected));
         return true;
       },
@@ -206,7 +137,7 @@ t.test(`rows equal the cluster after ${wantedFaults} faults, and none leaves wit
   t.strictSame(unjustified, [], 'no row left without a cause');
   await eventually(
     async () => {
-      const expected = await postgres.query<{ row: string }>("SELECT value->>'targetName' || value::text AS row FROM jsonb_array_elements($1::jsonb)", [`[${(await expectedRows()).join()}]`], database);
+      const expected = await postgres.query<{ row: string }>("SELECT value->>'targetName' || value::text AS row FROM jsonb_array_elements($1::jsonb)", [`[${(await expectedRows(admin)).join()}]`], database);
       const [rows, wanted] = [await exported(), expected.map(({ row }) => row).sort()];
       if (rows.join('\n') !== wanted.join('\n')) throw new Error(differences(rows, wanted));
       return true;

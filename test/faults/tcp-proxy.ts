@@ -17,11 +17,17 @@ export class TcpProxy {
   readonly #target: number;
   readonly #commit: string;
   readonly #sockets = new Set<Socket>();
+  readonly #clients = new Set<Socket>();
   readonly #listener = createServer((client) => this.#serve(client));
   readonly #delayed: { upstream: Socket; bytes: Buffer }[] = [];
   #fault: { kind: CommitFault; later: number } | undefined;
   #frozen = false;
-  /** Bytes from clients, so far. */
+  /** New connections are cut at once. */
+  refuses = false;
+  /** Bytes pass in small pieces. */
+  drips = false;
+  /** Connections that clients have opened, and bytes that they have sent, so far. */
+  connections = 0;
   sent = 0;
   /** Commits among them. */
   commits = 0;
@@ -53,6 +59,11 @@ export class TcpProxy {
     this.#fault = undefined;
   }
 
+  /** The commit to be broken has not come yet. */
+  get waits(): boolean {
+    return this.#fault !== undefined;
+  }
+
   /** A commit is held back. */
   get holds(): boolean {
     return this.#delayed.length > 0;
@@ -68,14 +79,32 @@ export class TcpProxy {
     this.#frozen = true;
   }
 
+  /** Bytes pass again, on new connections. */
+  thaw(): void {
+    this.#frozen = false;
+    this.cut();
+  }
+
+  /** Cuts the connections of all clients, and gives their number. The server has those whose commit is held back open still. */
+  cut(): number {
+    const count = this.#clients.size;
+    for (const client of this.#clients) client.destroy();
+    return count;
+  }
+
   stop(): void {
     for (const socket of this.#sockets) socket.destroy();
     this.#listener.close();
   }
 
   #serve(client: Socket): void {
+    this.connections++;
+    if (this.refuses) return void client.destroy();
+    this.#clients.add(client);
+    client.once('close', () => this.#clients.delete(client));
     const upstream = connect(this.#target, '127.0.0.1');
     const filter = this.filter?.(upstream) ?? ((bytes: Buffer) => bytes);
+    const [toServer, toClient] = [upstream, client].map((socket) => writerOf(socket, () => this.drips)) as [Write, Write];
     let fault: CommitFault | undefined;
     for (const socket of [client, upstream]) {
       this.#sockets.add(socket);
@@ -97,13 +126,34 @@ export class TcpProxy {
         if (fault === 'drop') return void client.destroy();
         if (fault === 'delay') return void this.#delayed.push({ upstream, bytes });
       }
-      upstream.write(bytes);
+      toServer(bytes);
     });
     upstream.on('data', (bytes) => {
       if (fault === 'cut') client.destroy();
-      else if (fault === undefined && !this.#frozen) client.write(filter(bytes));
+      else if (fault === undefined && !this.#frozen) toClient(filter(bytes));
     });
   }
+}
+
+type Write = (bytes: Buffer) => void;
+
+/** Writes in order; small pieces, a turn of the event loop each, while it is to drip. */
+function writerOf(socket: Socket, drips: () => boolean): Write {
+  let last: Promise<void> | undefined;
+  const drip = async (before: Promise<void> | undefined, bytes: Buffer): Promise<void> => {
+    await before;
+    for (let at = 0; at < bytes.length && !socket.destroyed; at += 97) {
+      socket.write(bytes.subarray(at, at + 97));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  return (bytes) => {
+    if (!drips() && last === undefined) return void socket.write(bytes);
+    const mine = drip(last, bytes).then(() => {
+      if (last === mine) last = undefined;
+    });
+    last = mine;
+  };
 }
 
 /**

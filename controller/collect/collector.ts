@@ -198,6 +198,11 @@ export class Collector {
     };
   }
 
+  /** Lists everything of a target once more; rows of objects that are not there leave. */
+  relist(namespace: string, name: string): void {
+    for (const { subscription, scopes } of this.#collections.get(`${namespace}/${name}`)?.parts.values() ?? []) scopes.relist(subscription);
+  }
+
   /** Whether the rows are all that there is. */
   isSynced(namespace: string, name: string): boolean {
     const running = this.#collections.get(`${namespace}/${name}`);

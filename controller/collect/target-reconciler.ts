@@ -1,3 +1,4 @@
+import { annotations } from '../../shared/api/annotations.ts';
 import type { KollectTargetStatus } from '../../shared/api/kollect-target.ts';
 import type { Reason } from '../../shared/api/conditions.ts';
 import { gvkKey, gvkOfKey } from '../../shared/api/gvk.ts';
@@ -51,6 +52,8 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
   readonly #queue: WorkQueue<string>;
   readonly #status: StatusWriter;
   readonly #planner: ResourcePlanner;
+  /** Value of the annotation that asked for a list last. What it said at the start is answered by the first one. */
+  readonly #asked = new Map<string, string | undefined>();
 
   constructor(options: TargetReconcilerOptions<Spec>) {
     this.#options = options;
@@ -122,6 +125,7 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     const raw = targets.get(key);
     if (!raw || raw.metadata.deletionTimestamp) {
       collector.forget(namespace, name);
+      this.#asked.delete(key);
       if (raw) this.#status.forget(raw.metadata.uid ?? '');
       if (raw) await removeFinalizer(client, kind.plural, raw, kind.finalizer);
       else this.#options.onProgress(namespace);
@@ -130,9 +134,21 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     await addFinalizer(client, kind.plural, raw, kind.finalizer);
     const rows = store.open(namespace, name);
     const outcome = await this.#arrange(raw, namespace, name);
+    this.#relistWhenAsked(key, raw);
     const previous = this.#status.latest(raw) as KollectTargetStatus | undefined;
     this.#status.submit(raw, targetStatus(raw, previous, outcome, rows, new Date().toISOString()));
     this.#queue.addAfter(key, refreshMs);
+  }
+
+  #relistWhenAsked(key: string, { metadata }: KubeObject): void {
+    const { namespace = '', name } = metadata;
+    const before = this.#asked.get(key);
+    const request = metadata.annotations?.[annotations.reconcile] ?? before;
+    if (request !== before && this.#asked.has(key)) {
+      this.#options.logger.info('everything is listed again, as the annotation asks', { target: key });
+      this.#options.collector.relist(namespace, name);
+    }
+    this.#asked.set(key, request);
   }
 
   /** Starts, changes or freezes the collection. */

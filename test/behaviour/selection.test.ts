@@ -1,9 +1,10 @@
 import t from 'tap';
+import { gvkKey } from '../../shared/api/gvk.ts';
 import { configMap, kollectObject, startCollecting } from './collecting.ts';
 
 // What is selected follows what changes, and the status says so. What is selected at all is in examples.test.ts.
 
-const { apply, namespace, untilNames, untilReady, target } = await startCollecting(t);
+const { apply, cluster, controller, namespace, names, untilNames, untilReady, target } = await startCollecting(t);
 const profile = (home: string): object => kollectObject('KollectProfile', home, 'maps', { targetGVK: { version: 'v1', kind: 'ConfigMap' }, attributes: [{ name: 'size', path: '$.data.size' }] });
 
 t.test('labels and consent that change', async () => {
@@ -41,4 +42,22 @@ t.test('status of a target, whole', async (t) => {
     { type: 'Degraded', status: 'False', reason: 'Collecting', message, observedGeneration: 1 },
   ]);
   t.match(status, { activeResourceRules: 1, extractionFailures: 1, lastExtractionError: 'attribute "size": no value', effectiveNamespaces: [home], matchedNamespaces: [home] });
+});
+
+t.test('the annotation lists everything once more for each new value', async (t) => {
+  const home = await namespace();
+  await apply(profile(home), configMap(home, 'x'), kollectObject('KollectTarget', home, 'all', { profileRef: 'maps' }));
+  await untilNames(home, 'all', [`${home}/x`]);
+  await untilReady(home, 'all', 'True Collecting');
+  // As if a watch had missed it.
+  const loseRow = (): void => {
+    const rows = controller.rows.get(home, 'all')!;
+    for (const { uid } of [...rows.rows()]) rows.resource(gvkKey({ version: 'v1', kind: 'ConfigMap' })).remove(home, uid);
+  };
+  for (const value of ['one', 'two']) {
+    loseRow();
+    t.strictSame(names(home, 'all'), []);
+    await cluster.kubectl(['annotate', 'ktgt/all', '-n', home, '--overwrite', `kollect.dev/reconcile=${value}`]);
+    await untilNames(home, 'all', [`${home}/x`]);
+  }
 });

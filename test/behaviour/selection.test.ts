@@ -52,7 +52,7 @@ t.test('the annotation lists everything once more for each new value', async (t)
   // As if a watch had missed it.
   const loseRow = (): void => {
     const rows = controller.rows.get(home, 'all')!;
-    for (const { uid } of [...rows.rows()]) rows.resource(gvkKey({ version: 'v1', kind: 'ConfigMap' })).remove(home, uid);
+    for (const uid of Array.from(rows.rows(), (row) => row.uid)) rows.resource(gvkKey({ version: 'v1', kind: 'ConfigMap' })).remove(home, uid);
   };
   for (const value of ['one', 'two']) {
     loseRow();

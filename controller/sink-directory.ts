@@ -96,7 +96,7 @@ export class CachedSinkDirectory implements SinkDirectory {
       }
       await sink.close();
     };
-    return { sink: { ...sink, close }, type: backend.type, cluster: object.spec.cluster?.trim() ?? '', fingerprint, queue: place.gate };
+    return { sink: { ...sink, close }, type: backend.type, cluster: object.spec.cluster?.trim() ?? '', granularity: backend.capabilities.granularity, fingerprint, queue: place.gate };
   }
 
   #remember(key: string, ingredients: Ingredients): Former {

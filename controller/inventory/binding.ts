@@ -1,7 +1,7 @@
 import { KollectError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { FrozenRows } from '../collect/collector.ts';
-import type { InventoryIdentity, PassQueue, PassRequest, RejectedRow, Sink, SinkFamily } from '../sinks/contract.ts';
+import type { Capabilities, InventoryIdentity, PassQueue, PassRequest, RejectedRow, Sink, SinkFamily } from '../sinks/contract.ts';
 import { retryDelayMs } from '../backoff.ts';
 import { planPass, type Cursor, type PassPlan } from './pass.ts';
 import type { InventoryView, ViewTarget } from './view.ts';
@@ -19,6 +19,7 @@ export interface OpenSink {
   /** Backend type, for metrics. */
   type: string;
   cluster: string;
+  granularity: Capabilities['granularity'];
   /** Identifies the destination, without credentials. */
   fingerprint: string;
   /** Of all who write to the destination. */
@@ -40,7 +41,7 @@ export interface BindingOptions {
   isSynced: (target: ViewTarget) => boolean;
   /** Of a target that is not synced: what of it is not, see `Collector`. */
   frozen?: ((target: ViewTarget) => readonly FrozenRows[] | undefined) | undefined;
-  /** Rows of the target are made anew after an edit, and are not all of one making yet. Exports wait meanwhile. */
+  /** See `PassInput`. */
   isTurning: (target: ViewTarget) => boolean;
   open: () => Promise<OpenSink>;
   /** Time in milliseconds after which an unchanged destination is checked; 0: never. */
@@ -181,7 +182,7 @@ export class Binding {
   }
 
   async #run(): Promise<void> {
-    if (this.#isTurning()) return this.#want(turningLookMs);
+    this.#lookAgain();
     let queue = this.#queue;
     try {
       if (!this.#plan() && !this.#isCheckDue()) {
@@ -223,10 +224,6 @@ export class Binding {
 
   /** Tells whether the destination answered. */
   async #work(queue: PassQueue): Promise<boolean> {
-    if (this.#isTurning()) {
-      this.#want(turningLookMs);
-      return false;
-    }
     let opened: OpenSink;
     try {
       opened = await this.#open();
@@ -245,9 +242,9 @@ export class Binding {
     return false;
   }
 
-  #isTurning(): boolean {
+  #lookAgain(): void {
     const { view, isTurning } = this.options;
-    return view.targets.values().some((target) => isTurning(target));
+    if (view.targets.values().some((target) => isTurning(target))) this.#want(turningLookMs);
   }
 
   #isCheckDue(): boolean {
@@ -255,11 +252,13 @@ export class Binding {
   }
 
   #plan(): PassPlan | undefined {
-    const { view, isSynced, frozen } = this.options;
+    const { view, isSynced, isTurning, frozen } = this.options;
     return planPass({
       view,
       isSynced,
+      isTurning,
       frozen,
+      granularity: this.#opened?.granularity ?? 'row',
       identity: this.#identity(''),
       cursor: this.#cursor,
       mayHoldRows: this.#tried || this.options.previous?.fingerprint !== undefined,

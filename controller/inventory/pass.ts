@@ -1,8 +1,8 @@
 import type { FrozenRows } from '../collect/collector.ts';
 import type { Row } from '../collect/row-store.ts';
 import { SnapshotDigest } from '../collect/digest.ts';
-import type { ExportRow, InventoryIdentity, SinkChange } from '../sinks/contract.ts';
-import type { InventoryView, Reader, ViewTarget } from './view.ts';
+import type { Capabilities, ExportRow, InventoryIdentity, SinkChange } from '../sinks/contract.ts';
+import type { Delta, InventoryView, Reader, ViewTarget } from './view.ts';
 
 /** Rows handed to a sink at a time. */
 const sliceRows = 1_000;
@@ -42,7 +42,10 @@ export interface PassInput {
   view: InventoryView;
   identity: InventoryIdentity;
   isSynced: (target: ViewTarget) => boolean;
+  /** Rows of the target are being made anew after an edit, and are not all of one making yet: what the sink holds of it stays as it is meanwhile. */
+  isTurning?: ((target: ViewTarget) => boolean) | undefined;
   frozen?: ((target: ViewTarget) => readonly FrozenRows[] | undefined) | undefined;
+  granularity: Capabilities['granularity'];
   cursor: Cursor | undefined;
   /** The destination may hold rows that no cursor tells of: status says so, or a pass was tried. */
   mayHoldRows: boolean;
@@ -51,19 +54,22 @@ export interface PassInput {
 /**
  * Decides what a binding has to do now; undefined when nothing. A target that has not completed its list contributes no deletions: it
  * takes part from the pass after its list on, and then as a whole, but for kinds that cannot be listed: of those nothing is deleted that nobody saw go.
+ * The rows of a target that is being made anew wait. A sink of whole documents waits for all targets, and then gets all rows of all of them.
  * Of objects that a target leaves out the sink keeps what it has; while not all of them are known, nothing beside the target's rows is deleted.
  */
 export function planPass(input: PassInput): PassPlan | undefined {
-  const { view, identity, cursor, isSynced } = input;
-  const frozen = new Map([...view.targets].map((target) => [target, isSynced(target) ? [] : input.frozen?.(target)]));
+  const { view, identity, cursor, isSynced, granularity } = input;
+  const turning = new Set([...view.targets].filter((target) => input.isTurning?.(target)));
+  const frozen = new Map([...view.targets].map((target) => [target, turning.has(target) ? undefined : isSynced(target) ? [] : input.frozen?.(target)]));
   const notCompared = (target: ViewTarget): string => (target.refused.more ? 'anything' : JSON.stringify(frozen.get(target)));
   const knownTargets = [...view.targets].map((target) => target.name).sort();
-  const delta = cursor && view.changesSince(cursor.reader);
-  const settled = new Set(delta ? [...cursor.targets].filter((target) => view.targets.has(target)) : []);
+  const changes = cursor && view.changesSince(cursor.reader);
+  const settled = new Set(changes ? [...cursor.targets].filter((target) => view.targets.has(target) && !turning.has(target)) : []);
+  const delta = changes && only(changes, settled);
   const listed = [...view.targets].filter(
     (target) => frozen.get(target) && (!settled.has(target) || (cursor?.uncompared.get(target) ?? notCompared(target)) !== notCompared(target)),
   );
-  const complete = listed.filter((target) => !target.refused.more);
+  let complete = listed.filter((target) => !target.refused.more);
   const incomplete = listed.filter((target) => target.refused.more && !settled.has(target));
   const renamed = cursor === undefined || knownTargets.join() !== cursor.knownTargets.join();
 
@@ -73,10 +79,14 @@ export function planPass(input: PassInput): PassPlan | undefined {
     return undefined;
   }
 
+  if (granularity === 'document') {
+    if ([...view.targets].some((target) => !settled.has(target) && !listed.includes(target))) return undefined;
+    complete = [...view.targets];
+  }
   const targets = new Set([...settled, ...complete, ...incomplete]);
   const uncompared = new Map([...(cursor?.uncompared ?? [])].filter(([target]) => targets.has(target) && !complete.includes(target)));
-  for (const target of [...incomplete, ...complete]) if (target.refused.more || frozen.get(target)!.length > 0) uncompared.set(target, notCompared(target));
-  const spared = complete.flatMap((target) => frozen.get(target)!.map((rows) => ({ targetName: target.name, ...rows })));
+  for (const target of [...incomplete, ...complete]) if (target.refused.more || frozen.get(target)?.length) uncompared.set(target, notCompared(target));
+  const spared = complete.flatMap((target) => (frozen.get(target) ?? []).map((rows) => ({ targetName: target.name, ...rows })));
   const digest = new SnapshotDigest();
   let rows = 0;
   for (const target of targets) {
@@ -111,6 +121,13 @@ export function planPass(input: PassInput): PassPlan | undefined {
       after: told ? { rows, digest: digest.toString() } : undefined,
     },
   };
+}
+
+/** What changed in some targets. */
+function only({ revision, upserts, deletes }: Delta, targets: ReadonlySet<ViewTarget>): Delta {
+  const names = new Set([...targets].map(({ name }) => name));
+  const isOf = ({ targetName }: { targetName: string }): boolean => names.has(targetName);
+  return { revision, upserts: upserts.filter(isOf), deletes: deletes.filter(isOf) };
 }
 
 function* slices(pieces: Iterable<readonly ExportRow[]>): Generator<readonly ExportRow[]> {

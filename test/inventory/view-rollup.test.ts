@@ -28,7 +28,7 @@ function setUp(selection: RollupSelection) {
   const held = new Map<string, Map<string, string>>();
   const of = (targetName: string) => held.get(targetName) ?? held.set(targetName, new Map()).get(targetName)!;
   let cursor: Cursor | undefined;
-  const plan = () => planPass({ view, identity, cursor, mayHoldRows: true, isSynced: (target) => rollup.takesPart(target) && synced.has(target.name) });
+  const plan = () => planPass({ view, identity, cursor, granularity: 'row', mayHoldRows: true, isSynced: (target) => rollup.takesPart(target) && synced.has(target.name) });
   /** Tells what the pass was, and what it took away. */
   const pass = () => {
     const planned = plan();

@@ -21,11 +21,12 @@ function setUp() {
   });
   const synced = new Set<string>();
   const frozen = new Map<string, FrozenRows[]>();
-  const plan = (cursor?: Parameters<typeof planPass>[0]['cursor'], mayHoldRows = false) =>
-    planPass({ view, identity, cursor, mayHoldRows, isSynced: (target) => synced.has(target.name), frozen: (target) => frozen.get(target.name) });
+  const turning = new Set<string>();
+  const plan = (cursor?: Parameters<typeof planPass>[0]['cursor'], mayHoldRows = false, granularity: 'row' | 'document' = 'row') =>
+    planPass({ view, identity, cursor, mayHoldRows, isSynced: (target) => synced.has(target.name), isTurning: (target) => turning.has(target.name), granularity, frozen: (target) => frozen.get(target.name) });
   /** The place of a reader that has confirmed a pass. */
   const confirmed = ({ targets, uncompared, knownTargets }: NonNullable<ReturnType<typeof planPass>>) => ({ reader: view.read(targets), fingerprint: 'f', targets, uncompared, knownTargets });
-  return { store, view, synced, frozen, plan, confirmed, changed: () => changes };
+  return { store, view, synced, turning, frozen, plan, confirmed, changed: () => changes };
 }
 
 const written = (upserts: Iterable<readonly ExportRow[]>) => [...upserts].flat().map((row) => `${row.targetName}/${row.payload}`).sort();
@@ -227,6 +228,49 @@ t.test('a kind that cannot be listed keeps what is there of it, and holds back n
   synced.delete('web');
   frozen.set('web', [maps]);
   t.equal(plan(settled), undefined, 'what was compared once goes on by deltas');
+});
+
+t.test('rows of a target that is being made anew wait, and hold back no other target', async (t) => {
+  const { store, synced, turning, plan, confirmed } = setUp();
+  const [web, jobs] = [store.open('shop', 'web'), store.open('shop', 'jobs')];
+  for (const uid of ['a', 'b']) of(web).upsert(facts(uid));
+  of(jobs).upsert(facts('j'));
+  for (const name of ['web', 'jobs']) synced.add(name);
+  const cursor = confirmed(plan()!);
+  turning.add('web');
+  of(web).upsert(facts('a', 'made anew'));
+  of(web).remove('shop', 'b');
+  t.equal(plan(cursor), undefined);
+  of(jobs).upsert(facts('j', 'j2'));
+  const others = plan(cursor)!;
+  t.match(others, { mode: 'delta', change: { deletes: [], completeTargets: [], after: undefined } });
+  t.strictSame(written(others.change.upserts), ['jobs/j2']);
+  turning.clear();
+  t.match(plan(cursor), { mode: 'delta', change: { deletes: [{ uid: 'b' }] } }, 'nothing was written meanwhile: it goes on with its changes');
+  const late = plan(confirmed(others))!;
+  t.strictSame(late.change.completeTargets, ['web'], 'else it is compared');
+  t.strictSame(written(late.change.upserts), ['web/made anew']);
+});
+
+t.test('a sink of whole documents waits for all targets, and gets all rows of all of them', async (t) => {
+  const { store, synced, turning, plan, confirmed } = setUp();
+  const [web, jobs] = [store.open('shop', 'web'), store.open('shop', 'jobs')];
+  of(web).upsert(facts('a'));
+  of(jobs).upsert(facts('j'));
+  synced.add('web');
+  t.equal(plan(undefined, true, 'document'), undefined);
+  synced.add('jobs');
+  const first = plan(undefined, true, 'document')!;
+  t.strictSame(written(first.change.upserts), ['jobs/j', 'web/a']);
+  const cursor = confirmed(first);
+  t.equal(plan(cursor, true, 'document'), undefined);
+  of(web).upsert(facts('a', 'a2'));
+  turning.add('jobs');
+  t.equal(plan(cursor, true, 'document'), undefined, 'also for one that is being made anew');
+  turning.clear();
+  const next = plan(cursor, true, 'document')!;
+  t.strictSame(written(next.change.upserts), ['jobs/j', 'web/a2']);
+  t.strictSame(next.change.completeTargets.toSorted(), ['jobs', 'web']);
 });
 
 t.test('a target that is gone is told by its absence, also when it comes back under the same name', async (t) => {

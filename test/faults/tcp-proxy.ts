@@ -12,7 +12,10 @@ export type CommitFault =
   /** It never arrives, and the connection is cut. */
   | 'drop';
 
-/** Stands in front of a server and breaks what a test tells it to. Knows of the protocol only how a commit looks. */
+/**
+ * Stands in front of a server and breaks what a test tells it to. Knows of the protocol only how a commit looks, and how a statement is
+ * cancelled: as with a pooler, only for a client that is still there.
+ */
 export class TcpProxy {
   readonly #target: number;
   readonly #commit: string;
@@ -22,6 +25,8 @@ export class TcpProxy {
   readonly #delayed: { upstream: Socket; bytes: Buffer }[] = [];
   #fault: { kind: CommitFault; later: number } | undefined;
   #frozen = false;
+  /** By which clients that are connected may cancel, see `keyOf`. */
+  readonly #keys = new Set<string>();
   /** New connections are cut at once. */
   refuses = false;
   /** Bytes pass in small pieces. */
@@ -106,11 +111,13 @@ export class TcpProxy {
     const filter = this.filter?.(upstream) ?? ((bytes: Buffer) => bytes);
     const [toServer, toClient] = [upstream, client].map((socket) => writerOf(socket, () => this.drips)) as [Write, Write];
     let fault: CommitFault | undefined;
+    let key: string | undefined;
     for (const socket of [client, upstream]) {
       this.#sockets.add(socket);
       socket.on('error', () => undefined);
       socket.on('close', () => {
         this.#sockets.delete(socket);
+        if (key !== undefined) this.#keys.delete(key);
         client.destroy();
         if (fault !== 'delay') upstream.destroy();
       });
@@ -119,6 +126,7 @@ export class TcpProxy {
       this.sent += bytes.length;
       if (bytes.includes(this.#commit)) this.commits++;
       if (this.#frozen) return;
+      if (bytes.length === 16 && bytes.readInt32BE(4) === cancelCode && !this.#keys.has(bytes.toString('latin1', 8))) return void client.destroy();
       // Statements are sent one at a time, so that a commit is a message of its own.
       if (bytes.includes(this.#commit) && this.#fault && this.#fault.later-- === 0) {
         fault = this.#fault.kind;
@@ -129,6 +137,7 @@ export class TcpProxy {
       toServer(bytes);
     });
     upstream.on('data', (bytes) => {
+      if (key === undefined && (key = keyOf(bytes)) !== undefined) this.#keys.add(key);
       if (fault === 'cut') client.destroy();
       else if (fault === undefined && !this.#frozen) toClient(filter(bytes));
     });
@@ -154,6 +163,14 @@ function writerOf(socket: Socket, drips: () => boolean): Write {
     });
     last = mine;
   };
+}
+
+const cancelCode = 80_877_102;
+
+/** What PostgreSQL gives at login for cancelling: process and secret, in a message that begins with K and its length. */
+function keyOf(bytes: Buffer): string | undefined {
+  const at = bytes.indexOf('K\0\0\0\x0c', 'latin1');
+  return at < 0 ? undefined : bytes.toString('latin1', at + 5, at + 13);
 }
 
 /**

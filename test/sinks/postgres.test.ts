@@ -275,6 +275,8 @@ t.test('what the server says is told apart by its code, and not repeated', (t) =
     t.match(postgresError(error, name), { code: expected, class: errorClass, message }, code);
     t.notMatch(postgresError(error, name).message, canary);
   }
+  const pooled = { 'password authentication failed': /correct user and password .*28P01/, 'no such user': /28P01/, 'no such database: x': /does not exist.*3D000/, 'remaining connection slots are reserved': /no connection left/, 'something else': /connection to the database failed \(SQLSTATE 08P01\)/ };
+  for (const [text, message] of Object.entries(pooled)) t.match(postgresError(Object.assign(new pg.DatabaseError(text, 0, 'error'), { code: '08P01' }), name).message, message, `a pooler: ${text}`);
   t.match(postgresError(new TypeError('x is not a function'), name), { code: 'KOL_INTERNAL' }, 'a fault of ours is not called one of the connection');
   t.end();
 });

@@ -65,6 +65,18 @@ const states: readonly [pattern: RegExp, code: ErrorCode, text: (table: TableNam
   [/^40/, 'KOL_SINK_BUSY', () => 'another session wrote the same rows at the same time'],
 ];
 
+/** PgBouncer says most things with one SQLSTATE, and only its text tells what the server would have said. */
+function poolerState(error: unknown): string | undefined {
+  if (sqlState(error) !== '08P01') return undefined;
+  return poolerTexts.find(([pattern]) => pattern.test((error as DatabaseError).message))?.[1];
+}
+
+const poolerTexts: readonly [RegExp, string][] = [
+  [/authentication failed|auth failed|no such user/i, '28P01'],
+  [/no such database|database .* does not exist/i, '3D000'],
+  [/connection slots|too many|no more connections/i, '53300'],
+];
+
 /** The error of the catalogue for anything that pg or the server threw. */
 export function postgresError(error: unknown, table: TableName): KollectError {
   if (error instanceof KollectError) return error;
@@ -72,7 +84,7 @@ export function postgresError(error: unknown, table: TableName): KollectError {
   if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) {
     return new KollectError('KOL_INTERNAL', `${error.name}: ${error.message}`, { cause: error });
   }
-  const state = sqlState(error);
+  const state = poolerState(error) ?? sqlState(error);
   if (state !== undefined) {
     for (const [pattern, code, text, details] of states) if (pattern.test(state)) return new KollectError(code, `${text(table)} (SQLSTATE ${state})`, { ...details, cause: error });
     return new KollectError('KOL_SINK_BUSY', `the database answered with SQLSTATE ${state}`, { cause: error });

@@ -1,4 +1,4 @@
-import { connect, Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { finished } from 'node:stream/promises';
 import { once } from 'node:events';
 import pg from 'pg';
@@ -158,12 +158,14 @@ export class Session {
     }
   }
 
-  /** Asks the server to stop what it is doing for this session, and ends the session without waiting for it. */
+  /**
+   * Asks the server to stop what it is doing for this session, which does nothing more from now on. The connection goes when the request has
+   * arrived and not before: a pooler that saw the client leave would not know any more whom to stop.
+   */
   cancel(fault: KollectError): void {
     this.fault ??= fault;
     this.broken = true;
-    this.#requestCancel();
-    this.#socket.destroy();
+    this.#requestCancel().on('close', () => this.#socket.destroy());
   }
 
   async close(): Promise<void> {
@@ -172,6 +174,7 @@ export class Session {
   }
 
   async #guarded<T>(work: () => Promise<T>): Promise<T> {
+    if (this.fault) throw this.fault;
     const { statementTimeoutMs } = this.#settings;
     const limitMs = statementTimeoutMs === undefined ? silenceTimeoutMs : statementTimeoutMs + timeoutGraceMs;
     const timer = setTimeout(() => {
@@ -184,17 +187,20 @@ export class Session {
     }
   }
 
-  /** The message that ends a statement is sent on a connection of its own, in the clear, and answered by nothing but its end. */
-  #requestCancel(): void {
+  /**
+   * The message that ends a statement is sent on a connection of its own, in the clear, and answered by nothing but its end. PgBouncer
+   * does not pass it on when our side of that connection ends first.
+   */
+  #requestCancel(): Socket {
+    const socket = new Socket();
     // Not in the types: what the server gave at login for this purpose.
     const { processID, secretKey } = this.#client as unknown as { processID: number | null; secretKey: number | null };
-    if (typeof processID !== 'number' || typeof secretKey !== 'number') return;
+    if (typeof processID !== 'number' || typeof secretKey !== 'number') return socket.destroy();
     const message = Buffer.alloc(16);
     for (const [index, value] of [16, 80_877_102, processID, secretKey].entries()) message.writeInt32BE(value, index * 4);
-    const socket = connect({ host: this.#address.host, port: this.#address.port });
     socket.setTimeout(cancelTimeoutMs, () => socket.destroy());
     socket.on('error', () => socket.destroy());
-    socket.end(message);
-    socket.resume();
+    socket.connect({ host: this.#address.host, port: this.#address.port }).write(message);
+    return socket.resume();
   }
 }

@@ -48,6 +48,8 @@ export interface ControllerSettings {
   identity: string;
   /** See `WatchScopesOptions`. */
   denialGraceMs?: number | undefined;
+  maxNamespaceWatches?: number | undefined;
+  pollMs?: number | undefined;
   /** See `AuditOptions`; never when unset. */
   auditIntervalMs?: number | undefined;
   /** Least time between two computations of the metrics of a profile. */
@@ -167,6 +169,8 @@ export class Controller {
       store,
       clusterWide: watched === undefined,
       denialGraceMs: settings.denialGraceMs,
+      maxNamespaceWatches: settings.maxNamespaceWatches,
+      pollMs: settings.pollMs,
       auditIntervalMs: settings.auditIntervalMs,
       observeAudits: this.metrics,
       backfillDelayMs: pace?.backfillDelayMs,

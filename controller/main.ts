@@ -46,6 +46,8 @@ async function run(options: ControllerOptions, logger: Logger): Promise<void> {
     tenantMode: options['tenant-mode'],
     auditIntervalMs: options['audit-interval'],
     denialGraceMs: options['denial-grace'],
+    maxNamespaceWatches: options['max-namespace-watches'],
+    pollMs: Math.max(1_000, options['namespace-poll-interval']),
     metricsSampleIntervalMs: options['collect-metrics-sample-interval'],
     identity: process.env['POD_NAME'] ?? hostname(),
     logger,

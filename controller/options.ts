@@ -32,6 +32,19 @@ const definitions = {
     placeholder: 'duration',
     help: 'How long rows stay after the right to list and watch their objects was lost, or their kind is not served any more. Then they leave, as if the objects were gone.',
   },
+  'max-namespace-watches': {
+    type: 'integer',
+    default: 200,
+    min: 0,
+    help: 'Watches of one kind, where it may not be watched in the whole cluster but only in namespaces. Further namespaces are listed every --namespace-poll-interval.',
+  },
+  'namespace-poll-interval': {
+    type: 'parsed',
+    parse: parseDuration,
+    default: '5m',
+    placeholder: 'duration',
+    help: 'Time between two lists of a namespace that is not watched, see --max-namespace-watches. At least 1s.',
+  },
   'audit-interval': {
     type: 'parsed',
     parse: parseDuration,

@@ -51,7 +51,12 @@ interface Surroundings {
   left(target: TargetRows, uid: string): void;
   /** The process has no memory for another row of this target. */
   lacksMemoryFor(target: TargetRows): boolean;
+  /** The process has no memory for larger rows of any target. */
+  lacksMemory(): boolean;
 }
+
+/** By this share of the limit rows that are there may grow beyond it: they go on saying what their objects are. New ones are refused before. */
+const growthShare = 0.1;
 
 /**
  * The rows of one target. The object is the identity of one life of a target; a target that is deleted and created again gets another.
@@ -63,7 +68,7 @@ export class TargetRows {
   readonly namespace: string;
   readonly name: string;
   readonly digest = new SnapshotDigest();
-  /** Ends of growth. Beyond them rows change as long as they grow no larger; objects that are not known are refused. */
+  /** Ends of growth. At them objects that are not known are refused; rows grow a tenth beyond, and change from then on as long as they grow no larger. */
   limits: Limits = {};
   /** What the last refusal was for. */
   #shortage: Shortage | undefined;
@@ -263,11 +268,11 @@ export class TargetRows {
   #shortageOf(payload: string, known: Row | undefined): Shortage | undefined {
     const { maxRows, maxBytes } = this.limits;
     if (known === undefined && maxRows !== undefined && this.#count >= maxRows) return 'maxRows';
-    const lacksMemory = this.#surroundings.lacksMemoryFor(this);
+    const lacksMemory = known === undefined ? this.#surroundings.lacksMemoryFor(this) : this.#surroundings.lacksMemory();
     if (maxBytes === undefined && !lacksMemory) return undefined;
     const growth = known === undefined ? Math.max(1, Buffer.byteLength(payload)) : Buffer.byteLength(payload) - Buffer.byteLength(known.payload);
     if (growth <= 0) return undefined;
-    if (maxBytes !== undefined && this.#bytes + growth > maxBytes) return 'maxBytes';
+    if (maxBytes !== undefined && this.#bytes + growth > (known === undefined ? maxBytes : maxBytes * (1 + growthShare))) return 'maxBytes';
     return lacksMemory ? 'memory' : undefined;
   }
 
@@ -355,6 +360,7 @@ export class RowStore {
           for (const listener of this.#listeners) listener.left?.(rows, uid);
         },
         lacksMemoryFor: (rows) => this.#lacksMemoryFor(rows),
+        lacksMemory: () => this.#memory.level === 'full',
       });
       this.#targets.set(key, target);
       for (const listener of this.#listeners) listener.opened(target);

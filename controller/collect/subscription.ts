@@ -108,10 +108,9 @@ export class Subscription {
       if (last) this.lastFailure = `attribute "${last.attribute}": ${last.message}`;
       payload = canonicalRow({ targetNamespace, targetName, namespace, name: metadata.name, group, version, kind, uid, attributes });
     } catch (error) {
-      if (!(error instanceof KollectError)) throw error;
+      if (!(error instanceof KollectError) || error.code !== 'KOL_EXTRACT_SIZE') throw error;
       this.lastFailure = error.message;
-      if (error.code === 'KOL_EXTRACT_SIZE') this.rows.refuse(namespace, uid);
-      else this.rows.confirm(namespace, uid);
+      this.rows.refuse(namespace, uid);
       if (this.#unreadable.size < unreadableObjects) this.#unreadable.add(uid);
       return;
     }

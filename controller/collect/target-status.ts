@@ -69,7 +69,7 @@ function verdicts(outcome: TargetOutcome, rows: TargetRows): Verdict[] {
     ];
   }
   if (rows.shortage) return failed([{ reason: rows.shortage === 'maxRowBytes' ? 'PayloadTooLarge' : 'QuotaExceeded', message: quotaMessage(rows, rows.shortage) }]);
-  const message = `collecting ${what}${state.resources.some(({ resource }) => resource.namespaced) ? places(state) : ''}`;
+  const message = `collecting ${what}${state.resources.some(({ resource }) => resource.namespaced) ? places(state) : ''}${polling(state)}`;
   const ready: Verdict = { type: 'Ready', status: 'True', reason: 'Collecting', message };
   const fine: Verdict = { type: 'Degraded', status: 'False', reason: 'Collecting', message };
   const leftOut = state.resources.flatMap(({ watch }) => (watch.reason === 'Forbidden' ? (watch.message ?? '') : []));
@@ -87,6 +87,14 @@ function places({ matchedNamespaces, effectiveNamespaces, scope }: CollectionSta
   const beyond = matchedNamespaces.length - effectiveNamespaces.length;
   const others = beyond === 0 ? '' : `; ${scope} leaves out ${beyond} more`;
   return ` from ${effectiveNamespaces.length} namespace(s)${others}`;
+}
+
+/** What comes late, and how late. */
+function polling({ resources }: CollectionState): string {
+  const polled = resources.filter((of) => of.polled.namespaces > 0);
+  if (polled.length === 0) return '';
+  const each = polled.map((of) => `${qualified(of.resource)} in ${of.polled.namespaces}`);
+  return `; listed every ${polled[0]!.polled.everyMs / 1_000} s instead of watched, as there are more than --max-namespace-watches: ${few(each, ', ')}`;
 }
 
 function quotaMessage(rows: TargetRows, shortage: Shortage): string {

@@ -155,6 +155,12 @@ export class WatchScopes {
     return frozen.map(({ namespace }) => namespace!);
   }
 
+  /** Namespaces of a subscription that are listed now and then, and how often. */
+  polled(subscription: Subscription): { namespaces: number; everyMs: number } {
+    const polled = (this.#of(subscription) ?? []).filter((scope) => scope.polled && scope.watch);
+    return { namespaces: polled.length, everyMs: this.#pollMs };
+  }
+
   /** States of all watches, and of those that are denied. */
   *states(): Generator<ReflectorState> {
     for (const { watch, denial } of this.#scopes.values()) {
@@ -303,7 +309,7 @@ export class WatchScopes {
     scope.denial = undefined;
     const isNew = scope.watch === undefined;
     if (isNew) scope.polled = namespace !== undefined && this.#namespaceWatches >= (this.#options.maxNamespaceWatches ?? defaultNamespaceWatches);
-    const pollMs = scope.polled ? (this.#options.pollMs ?? defaultPollMs) : undefined;
+    const pollMs = scope.polled ? this.#pollMs : undefined;
     const watch = (scope.watch ??= new WideningWatch({
       watch: (shape, onChange) => this.#options.watch({ namespace, shape, pollMs }, onChange),
       onChange: (subscriptions) => this.#watchChanged(namespace, subscriptions),
@@ -338,6 +344,10 @@ export class WatchScopes {
 
   get #namespaceWatches(): number {
     return this.#scopes.values().filter(({ watch, polled }) => watch && !polled).toArray().length;
+  }
+
+  get #pollMs(): number {
+    return this.#options.pollMs ?? defaultPollMs;
   }
 
   get #graceMs(): number {

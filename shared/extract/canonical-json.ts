@@ -45,7 +45,7 @@ export function canonicalRow(row: RowFields): string {
 
 function rowText(row: RowFields): string {
   const { targetNamespace, targetName, namespace, name, group, version, kind, uid } = row;
-  const attributes = row.attributes === null ? null : plainForm(row.attributes, 0);
+  const attributes = row.attributes === null ? null : plainForm(row.attributes, aboveValues);
   if (attributes === undefined) return finish(null, undefined, row);
   const plain =
     group === ''
@@ -65,6 +65,8 @@ const escapes: Record<string, string> = {
 
 /** Deeper than any object an API server accepts in practice, and far from the end of the stack. */
 const maxDepth = 256;
+/** Depth of the attributes of a row, each of which may be as deep as a value: what redaction lets through can be written. */
+const aboveValues = -1;
 
 /** Text of `JSON.rawJSON`, which the ES2024 library does not declare yet. */
 const { rawJSON } = JSON as unknown as { rawJSON(text: string): Json };
@@ -161,10 +163,10 @@ function flat(text: string): string {
 }
 
 function write(value: Json, depth: number): string {
-  if (depth > maxDepth) refuseDepth();
   if (typeof value === 'number' && !Number.isFinite(value)) refuseNumber(value);
   if (typeof value === 'bigint') return value.toString();
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? refuseType(value);
+  if (depth > maxDepth) refuseDepth();
   if (Array.isArray(value)) return `[${value.map((item) => write(item, depth + 1)).join(',')}]`;
   const members = Object.entries(value).sort(([a], [b]) => compareUtf8(a, b));
   return `{${members.map(([key, item]) => `${JSON.stringify(key)}:${write(item, depth + 1)}`).join(',')}}`;
@@ -175,7 +177,7 @@ function writeRow(row: RowFields): string {
   for (const key of ['targetName', 'namespace', 'name', 'group', 'version', 'kind', 'uid'] as const) {
     if (key !== 'group' || row.group !== '') fields.push(`"${key}":${write(row[key], 0)}`);
   }
-  fields.push(`"attributes":${write(row.attributes, 0)}`);
+  fields.push(`"attributes":${write(row.attributes, aboveValues)}`);
   return `{${fields.join(',')}}`;
 }
 

@@ -307,6 +307,7 @@ t.test('of many namespaces only some are watched, and the others listed now and 
   t.equal(run.state('web').synced, true);
   const watched = run.proxy.requests.filter(({ url }) => url.searchParams.has('watch')).map(({ url }) => url.pathname);
   t.equal(new Set(watched).size, 1);
+  t.strictSame(run.state('web').resources.map(({ polled }) => polled), [{ namespaces: 2, everyMs: 500 }]);
   await run.revoke('read-configmaps');
   await run.phase('web', 'Failed');
   t.equal(run.rows('web'), 'north/b=1 south/b=1 west/b=1');

@@ -15,6 +15,7 @@ const deployments: ResourceState = {
   resource: { group: 'apps', version: 'v1', kind: 'Deployment', plural: 'deployments', namespaced: true, verbs: ['list'], path: () => '/apis/apps/v1/deployments' },
   watch: { phase: 'Synced', since: 0 },
   synced: true,
+  polled: { namespaces: 0, everyMs: 300_000 },
 };
 const nodes: ResourceState = { ...deployments, key: '/v1/node', resource: { ...deployments.resource, group: '', kind: 'Node', plural: 'nodes', namespaced: false } };
 
@@ -86,6 +87,12 @@ t.test('several resources: the target is as well as the worst of them', async (t
   );
   const problems = Array.from({ length: 7 }, (_, index): Problem => ({ reason: 'InvalidProfile', message: `p${index}` }));
   t.equal(ready({ kind: 'degraded', problems }), 'False InvalidProfile p0; p1; p2; p3; p4; and 2 more');
+});
+
+t.test('namespaces that are listed now and then are told', async (t) => {
+  const messages = judged(collecting({ resources: [{ ...deployments, polled: { namespaces: 12, everyMs: 300_000 } }, nodes] })).conditions?.map(({ message }) => message);
+  const wanted = 'collecting deployments.apps, nodes from 1 namespace(s); listed every 300 s instead of watched, as there are more than --max-namespace-watches: deployments.apps in 12';
+  t.strictSame(messages, [wanted, wanted, wanted]);
 });
 
 t.test('many namespaces: the first hundred by name, and how many there are', async (t) => {

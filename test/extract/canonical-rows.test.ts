@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { canonicalJson, canonicalRow } from '../../shared/extract/canonical-json.ts';
 import type { RowFields } from '../../shared/extract/canonical-json.ts';
+import { compileProfile } from '../../shared/extract/compile-profile.ts';
 import { compareUtf8 } from '../../shared/extract/compare-utf8.ts';
 import type { Json } from '../../shared/extract/json.ts';
 
@@ -98,6 +99,19 @@ t.test('values that are no JSON', async (t) => {
     ['nesting below keys like integers', { '10': tooDeep(), '9': 1 }],
   ] as [string, Json][]) {
     t.throws(() => canonicalJson(value), { code: 'KOL_EXTRACT_SERIALIZE' }, name);
+  }
+});
+
+t.test('whatever is extracted can be written, however deep', async (t) => {
+  const { extract } = compileProfile({ spec: { targetGVK: { version: 'v1', kind: 'ConfigMap' }, attributes: [{ name: 'a', path: '$.data' }] } });
+  for (const innermost of [1, { '10': 1, '9': '\ud800' }] as Json[]) {
+    let [value, refused] = [innermost, 0];
+    for (let depth = 0; depth < 300; depth++, value = [value]) {
+      const { attributes, failures } = extract({ data: value });
+      t.ok(canonicalRow({ ...configMap, attributes }).includes('"attributes":{"a":'), `depth ${depth}`);
+      if (failures.length > 0) refused++;
+    }
+    t.ok(refused > 30 && refused < 60, 'what is too deep is null');
   }
 });
 

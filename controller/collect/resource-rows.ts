@@ -31,6 +31,9 @@ export class ResourceRows {
   profile: CompiledProfile | undefined;
   /** What exists and has no row, or an older one because there was no room for what it became. */
   readonly refused: RefusedObjects;
+  /** Rows that lists removed, though nobody saw their objects go and no edit was the reason. Only grows. */
+  swept = 0;
+  #sweeps = 0;
   readonly #owner: RowOwner;
   readonly #namespaces = new Map<string, RowMap>();
   /** Namespaces whose rows leave, each with the list since which one must have been seen to stay. */
@@ -56,6 +59,11 @@ export class ResourceRows {
 
   get(namespace: string, uid: string): StoredRow | undefined {
     return this.#namespaces.get(namespace)?.get(uid);
+  }
+
+  /** A list is complete, and what it did not name is being removed. */
+  get isSwept(): boolean {
+    return this.#sweeps > 0;
   }
 
   get isEmpty(): boolean {
@@ -178,10 +186,19 @@ export class ResourceRows {
   /**
    * The list is complete: what nobody saw since it began is gone, but for `spared` uids, which exist and could not be read. A list of one
    * namespace says so of that namespace only. Of several lists of the same, complete the one that began last. Resolves to the number of rows removed.
+   *
+   * @param explained an edit is the reason for what goes
    */
-  async completeList(epoch: number, spared?: ReadonlySet<string>, namespace?: string): Promise<number> {
+  async completeList(epoch: number, spared?: ReadonlySet<string>, namespace?: string, explained = false): Promise<number> {
     this.refused.listed(epoch, spared, namespace);
-    return await this.#sweep(namespace === undefined ? this.#namespaces.keys() : [namespace], epoch, spared);
+    this.#sweeps++;
+    try {
+      const removed = await this.#sweep(namespace === undefined ? this.#namespaces.keys() : [namespace], epoch, spared);
+      if (!explained) this.swept += removed;
+      return removed;
+    } finally {
+      this.#sweeps--;
+    }
   }
 
   /** Removes what is there now. However often it is called and for how many namespaces, one removal is under way; resolves when it is done. */

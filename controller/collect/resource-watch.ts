@@ -196,7 +196,7 @@ export class ResourceWatch implements ReflectorHandler {
 
   async #sweep(subscription: Subscription, epoch: number, spared: ReadonlySet<string> | undefined, namespace: string | undefined): Promise<void> {
     if (!this.#subscriptions.has(subscription)) return;
-    const swept = await subscription.rows.completeList(epoch, spared, namespace);
+    const swept = await subscription.rows.completeList(epoch, spared, namespace, subscription.listed(namespace));
     if (swept === 0) return;
     const target = `${subscription.rows.namespace}/${subscription.rows.name}`;
     this.#options.logger.info('rows of objects that are gone were removed after a list', { target, rows: swept });

@@ -145,6 +145,18 @@ export class TargetRows {
     return more || count > tooLarge ? (this.#shortage ?? 'maxRowBytes') : 'maxRowBytes';
   }
 
+  /** See `ResourceRows`. */
+  get swept(): number {
+    let swept = 0;
+    for (const rows of this.#resources.values()) swept += rows.swept;
+    return swept;
+  }
+
+  /** See `ResourceRows`. */
+  get isSwept(): boolean {
+    return this.#resources.values().some((rows) => rows.isSwept);
+  }
+
   /** Length of all payloads in UTF-8. */
   get bytes(): number {
     return this.#bytes;

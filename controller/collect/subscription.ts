@@ -35,6 +35,8 @@ export class Subscription {
   readonly #defaults: NamespaceDefaults | undefined;
   readonly #selects: ObjectSelection;
   readonly #unreadable = new Set<string>();
+  /** Namespaces of which a list was complete; `undefined` for one of everything. */
+  readonly #listed = new Set<string | undefined>();
   /** Names only: what the spec selects, whatever the scope allows. */
   #matched: ReadonlySet<string> = new Set();
   /** What of each namespace decides about its objects. */
@@ -84,6 +86,16 @@ export class Subscription {
     const left = [...new Set([...before.keys(), ...held])].filter((name) => !effective.has(name));
     for (const name of left) this.rows.removeNamespace(name);
     return { changed, left };
+  }
+
+  /**
+   * A list of a namespace, or of everything, is complete. True when it is the first of its kind: what it does not name may be there from before an edit, and
+   * nobody watched it.
+   */
+  listed(namespace: string | undefined): boolean {
+    const isFirst = namespace === undefined ? this.#listed.size === 0 : !this.#listed.has(namespace) && !this.#listed.has(undefined);
+    this.#listed.add(namespace);
+    return isFirst;
   }
 
   /** The object exists as given. */

@@ -42,6 +42,14 @@ export class SelectedRows implements ViewTarget {
     return { count, more, any: more || count > 0 };
   }
 
+  get swept(): number {
+    return this.target.swept;
+  }
+
+  get isSwept(): boolean {
+    return this.target.isSwept;
+  }
+
   refusedUids(): Generator<string> {
     return this.target.refusedUids(this.#selects);
   }

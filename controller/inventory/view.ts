@@ -17,6 +17,10 @@ export interface ViewTarget {
   readonly refused: { any: boolean; count: number; more: boolean };
   /** Uids of those of them that are known: all, unless there are `more`. */
   refusedUids(): Iterable<string>;
+  /** Rows that lists removed so far, though nobody saw their objects go and no edit was the reason. */
+  readonly swept: number;
+  /** Such a list is being evaluated. */
+  readonly isSwept: boolean;
   /** The rows as they are now, in arrays. */
   pieces(): (readonly Row[])[];
 }

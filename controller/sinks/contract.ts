@@ -54,6 +54,11 @@ export interface SinkChange {
   spared?: readonly SparedRows[];
   /** Objects that exist and are not handed over: what the sink holds of them is old, not stale, and stays. */
   keep: readonly RowKey[];
+  /**
+   * When set: nothing explains why more rows than these should be stale. If more are, those of `exempt` targets aside, none of them goes; everything else is
+   * done, and the result says how many were held.
+   */
+  staleLimit?: { rows: number; exempt: readonly string[] };
   /** When set: rows of targets outside this list are stale and go. Unset: other targets are not touched. */
   knownTargets?: readonly string[];
   /**
@@ -95,6 +100,8 @@ export interface WriteResult {
   /** Rows inserted or really changed. */
   written: number;
   deleted: number;
+  /** Stale rows that were left because of `staleLimit`. */
+  held?: number;
   /** Bytes sent as payload. */
   bytes: number;
   rejected: readonly RejectedRow[];

@@ -79,6 +79,7 @@ export interface ChangeParts {
   keep?: readonly string[];
   known?: readonly string[];
   spared?: SinkChange['spared'];
+  staleLimit?: SinkChange['staleLimit'];
   after?: SnapshotState;
 }
 
@@ -92,6 +93,7 @@ export function change(upserts: readonly ExportRow[], parts: ChangeParts = {}): 
     completeTargets: parts.complete ?? [],
     keep: (parts.keep ?? []).map((uid) => ({ targetName: 'web', uid })),
     ...(parts.known === undefined ? {} : { knownTargets: parts.known }),
+    ...(parts.staleLimit === undefined ? {} : { staleLimit: parts.staleLimit }),
     ...(parts.spared === undefined ? {} : { spared: parts.spared }),
     after: parts.after,
   };
@@ -184,6 +186,24 @@ export function conforms({ name, supports, maxRowBytes, destination }: Conforman
     t.strictSame(await keys(), ['web/u000000'], 'a complete target without rows is empty');
     t.match(await sink.write(change([], { known: [] }), signal), { deleted: 1 });
     t.strictSame(await keys(), []);
+    await sink.close();
+  });
+
+  t.test(`${name}: more stale rows than the limit stay, all of them, and everything else is done`, async (t) => {
+    const place = await destination();
+    const sink = await place.open({ installation: 'ours' });
+    const both = { complete: ['web', 'jobs'], known: ['web', 'jobs'] };
+    await sink.write(whole([...rows(10), ...rows(5, {}, 'jobs'), ...rows(3, {}, 'old')], { complete: ['web', 'jobs', 'old'], known: ['web', 'jobs', 'old'] }), signal);
+    const few = [row('u000000', { v: 'new' }), row('u000009')];
+    const held = await sink.write(whole(few, { ...both, deletes: ['u000001'], staleLimit: { rows: 9, exempt: ['jobs'] }, after: { rows: 2, digest: 'd' } }), signal);
+    // Seven of web, three of old, and not the one that was named.
+    t.match(held, { written: 1, deleted: 6, held: 10 });
+    const left = await place.contents();
+    t.strictSame([left.length, left.filter(({ target }) => target === 'jobs').length], [12, 0]);
+    t.equal(attribute(left.find(({ target, uid }) => target === 'web' && uid === 'u000000')), 'new');
+    t.notOk((await sink.check(identity(), signal)).digest, 'what is there is not what was asked for');
+    t.match(await sink.write(whole(few, { ...both, staleLimit: { rows: 10, exempt: [] } }), signal), { written: 0, deleted: 10 }, 'as many as the limit go');
+    t.strictSame(uids(await place.contents()), ['u000000', 'u000009']);
     await sink.close();
   });
 

@@ -100,18 +100,22 @@ export class MemorySink implements Sink {
     const named = new Set([...rows.keys(), ...change.keep.map(({ targetName, uid }) => `${targetName}/${uid}`)]);
     const prefix = `${placeOf(identity)} `;
     for (const { targetName, uid } of change.deletes) if (place.rows.delete(`${prefix}${targetName}/${uid}`)) result.deleted++;
+    const stales: { key: string; row: ExportRow }[] = [];
     for (const [key, { row }] of place.rows) {
       if (!key.startsWith(prefix)) continue;
       if (isSpared({ ...(JSON.parse(row.payload.startsWith('{') ? row.payload : '{}') as object), targetName: row.targetName }, change.spared ?? [])) continue;
       const stale = completeTargets.includes(row.targetName) ? !named.has(`${row.targetName}/${row.uid}`) : knownTargets !== undefined && !knownTargets.includes(row.targetName);
-      if (stale && place.rows.delete(key)) result.deleted++;
+      if (stale) stales.push({ key, row });
     }
+    const doubtful = stales.filter(({ row }) => change.staleLimit?.exempt.includes(row.targetName) === false);
+    const held = doubtful.length > (change.staleLimit?.rows ?? Infinity) ? doubtful : [];
+    for (const stale of stales) if (!held.includes(stale) && place.rows.delete(stale.key)) result.deleted++;
     result.confirmed = change.upsertCount - result.rejected.length;
-    place.states.set(placeOf(identity), { installation: this.#installation, ...(result.rejected.length === 0 ? change.after : {}) });
+    place.states.set(placeOf(identity), { installation: this.#installation, ...(result.rejected.length + held.length === 0 ? change.after : {}) });
     if (fault === 'cut') throw new KollectError('KOL_SINK_UNAVAILABLE', 'connection lost after the commit', { retryAfterMs: 5 });
     if (fault === 'silence') await aborted(signal);
     place.writes.push({ mode: completeTargets.length > 0 ? 'reconcile' : 'delta', upserts: rows.size, deletes: change.deletes.length });
-    return result;
+    return { ...result, held: held.length };
   }
 
   async remove(identity: InventoryIdentity, signal: AbortSignal) {

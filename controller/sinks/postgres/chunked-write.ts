@@ -62,12 +62,17 @@ export class ChunkedWrite {
       written += await this.#adaptively(fitting, (part) => this.#writeChunk(part));
     }
     let deleted = await this.#delete(deletes);
-    if (completeTargets.length > 0 || knownTargets !== undefined) deleted += await this.deleteStale();
+    let held = 0;
+    if (completeTargets.length > 0 || knownTargets !== undefined) {
+      const stale = await this.deleteStale();
+      deleted += stale.deleted;
+      held = stale.held;
+    }
     const rejected = this.#rejected;
     if (this.#target.layout.state) {
-      await inventoryTransaction(this.#session, this.#target, () => recordState(this.#session, this.#target, rejected.length === 0 ? after : undefined));
+      await inventoryTransaction(this.#session, this.#target, () => recordState(this.#session, this.#target, rejected.length + held === 0 ? after : undefined));
     }
-    return { confirmed: upsertCount - rejected.length, written, deleted, bytes: this.#bytes, rejected };
+    return { confirmed: upsertCount - rejected.length, written, deleted, held, bytes: this.#bytes, rejected };
   }
 
   /** Rows that the interrupted pass did not confirm. */
@@ -161,21 +166,25 @@ ${onConflict(layout)}`;
 
   /**
    * Reads the keys that the table holds, page by page, and deletes those that are stale: an anti-join on the server would need all keys
-   * there, and one statement that outlasts any timeout.
+   * there, and one statement that outlasts any timeout. Where there is a limit, they are counted first.
    */
-  async deleteStale(): Promise<number> {
-    const { completeTargets, knownTargets, keep, spared = [] } = this.#change;
-    if (await this.#holdsNoOthers()) return 0;
+  async deleteStale(): Promise<{ deleted: number; held: number }> {
+    const { completeTargets, knownTargets, keep, spared = [], staleLimit } = this.#change;
+    if (await this.#holdsNoOthers()) return { deleted: 0, held: 0 };
     const complete = new Set(completeTargets);
     const known = await RowIndex.of(this.confirmed);
     // Refused rows exist in the cluster: what the table holds of them is old, not stale.
     for (const { key } of this.#rejected) known.add(key);
     for (const key of keep) known.add(key);
+    const isStale = (key: RowKey & HeldRow): boolean => !complete.has(key.targetName) || !(known.has(key) || isSpared(key, spared));
+    const pages = (): AsyncGenerator<(RowKey & HeldRow)[]> => pagesOfKeys(this.#session, this.#target, completeTargets, knownTargets, spared.length > 0);
+    const isDoubtful = (key: RowKey): boolean => staleLimit?.exempt.includes(key.targetName) === false;
+    let held = 0;
+    if (staleLimit) for await (const page of pages()) held += page.filter((key) => isStale(key) && isDoubtful(key)).length;
+    if (staleLimit && held <= staleLimit.rows) held = 0;
     let deleted = 0;
-    for await (const page of pagesOfKeys(this.#session, this.#target, completeTargets, knownTargets, spared.length > 0)) {
-      deleted += await this.#delete(page.filter((key) => !complete.has(key.targetName) || !(known.has(key) || isSpared(key, spared))));
-    }
-    return deleted;
+    for await (const page of pages()) deleted += await this.#delete(page.filter((key) => isStale(key) && (held === 0 || !isDoubtful(key))));
+    return { deleted, held };
   }
 
   /** When every row of the inventory was named, and the table holds as many, then it holds those. */
@@ -220,7 +229,7 @@ ORDER BY t.target_name, t.source_uid LIMIT ${pageRows}`;
 /** Deletes every row of the inventory and cluster. */
 export async function deleteAll(session: Session, target: WriteTarget, limit: ChunkLimit): Promise<number> {
   const nothing: SinkChange = { identity: target.identity, upserts: [], upsertCount: 0, deletes: [], completeTargets: [], keep: [], knownTargets: [] };
-  return await new ChunkedWrite(session, target, nothing, limit, new RowIndex()).deleteStale();
+  return (await new ChunkedWrite(session, target, nothing, limit, new RowIndex()).deleteStale()).deleted;
 }
 
 function* encoded(rows: readonly ExportRow[], inventoryNamespace: string): Generator<string> {

@@ -29,6 +29,7 @@ import { InventoryReconciler } from './inventory/inventory-reconciler.ts';
 import { ControllerMetrics } from './observe/metrics.ts';
 import { ProfileMetrics } from './observe/profile-metrics.ts';
 import { SinkReconciler } from './probe/sink-reconciler.ts';
+import type { Leadership } from './leadership.ts';
 import { installationUid } from './installation.ts';
 import { CachedSinkDirectory } from './sink-directory.ts';
 import { CountedResources } from './sinks/runtime/shared-resources.ts';
@@ -46,6 +47,8 @@ export interface ControllerSettings {
   tenantMode: boolean;
   /** Name of this process in events. */
   identity: string;
+  /** Asked before every write, here and to sinks; without it this process is the only one. */
+  leadership?: Leadership | undefined;
   /** See `WatchScopesOptions`. */
   denialGraceMs?: number | undefined;
   maxNamespaceWatches?: number | undefined;
@@ -101,7 +104,7 @@ export class Controller {
   }
 
   private constructor(settings: ControllerSettings, connection: Awaited<ReturnType<typeof loadConnection>>) {
-    const { logger, pace } = settings;
+    const { logger, pace, leadership } = settings;
     this.#logger = logger;
     this.server = connection.server;
     const store = this.rows;
@@ -131,6 +134,7 @@ export class Controller {
     const client = new KubeClient(connection, {
       userAgent: userAgent('controller'),
       answerTimeoutMs: pace?.answerTimeoutMs,
+      beforeWrite: leadership && (() => leadership.assertLeads()),
       observe: { request: (method, status) => this.metrics.kube(`request ${method} ${status}`), bytes: (count) => this.metrics.kube('list bytes', count) },
     });
     this.#client = client;
@@ -226,7 +230,8 @@ export class Controller {
       }
     };
     const probe = { readSecret, policy: settings.policy, mapHosts: settings.mapHosts };
-    const runtime = { ...probe, shared: new CountedResources(), installation: installationUid(client) };
+    const fence = leadership && ((ms: number): void => leadership.assertLeads(ms));
+    const runtime = { ...probe, fence, shared: new CountedResources(), installation: installationUid(client) };
     const sinks = { snapshot, database, event };
     this.#sinks = new SinkReconciler({ client, caches: sinks, probe, events: this.#events, logger, observer: this.metrics });
     this.#inventories = new InventoryReconciler({

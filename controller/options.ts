@@ -25,6 +25,10 @@ const definitions = {
     placeholder: 'name:port=address:port',
     help: 'Where a name is found. For development: refused inside a cluster.',
   },
+  'leader-elect': { type: 'boolean', default: false, help: 'Work only while holding a Lease in the namespace of the pod, so that there may be replicas: one works, the others wait. Without it there must be one.' },
+  'leader-elect-lease-duration': { type: 'parsed', parse: parseDuration, default: '60s', placeholder: 'duration', help: 'How long the others wait after the last renewal that they saw of a leader that is gone.' },
+  'leader-elect-renew-deadline': { type: 'parsed', parse: parseDuration, default: '40s', placeholder: 'duration', help: 'How long the leader goes on while it cannot renew the Lease. Then it ends, and starts again as one that waits.' },
+  'leader-elect-retry-period': { type: 'parsed', parse: parseDuration, default: '5s', placeholder: 'duration', help: 'Time between two renewals.' },
   'denial-grace': {
     type: 'parsed',
     parse: parseDuration,

@@ -9,7 +9,7 @@ import { freePort } from '../servers/free-port.ts';
 import type { Keeper, ProcessCommand } from '../servers/keeper.ts';
 import type { Kubectl } from '../servers/kubernetes/kubectl.ts';
 import { kollectProcess } from './process.ts';
-import type { KollectProcess } from './process.ts';
+import type { KollectProcess, KollectProcessOptions } from './process.ts';
 
 /** Where the walkthrough's Secret says the database is, and where PostgreSQL listens on this machine. */
 export function postgresHost(port: number): string {
@@ -54,11 +54,17 @@ export interface ControllerProcess extends KollectProcess {
   metricsUrl: string;
 }
 
+export interface ControllerProcessOptions extends Pick<KollectProcessOptions, 'instance' | 'environment'> {
+  kubeconfig: string;
+  flags?: readonly string[];
+}
+
 /** The controller, not started yet. */
-export async function controllerProcess(keeper: Keeper, options: { kubeconfig: string; flags?: readonly string[] }): Promise<ControllerProcess> {
+export async function controllerProcess(keeper: Keeper, options: ControllerProcessOptions): Promise<ControllerProcess> {
+  const { instance, environment } = options;
   const metricsPort = await freePort();
   const all = [`--kubeconfig=${options.kubeconfig}`, `--metrics-bind-address=127.0.0.1:${metricsPort}`, ...(options.flags ?? [])];
-  return { ...kollectProcess(keeper, { name: 'controller', flags: all, healthPort: await freePort() }), metricsUrl: `http://127.0.0.1:${metricsPort}/metrics` };
+  return { ...kollectProcess(keeper, { name: 'controller', instance, environment, flags: all, healthPort: await freePort() }), metricsUrl: `http://127.0.0.1:${metricsPort}/metrics` };
 }
 
 const manifests = join(import.meta.dirname, '..', '..', 'manifests');

@@ -13,6 +13,8 @@ export const nodeEnvironment = { webhook: { MALLOC_ARENA_MAX: '1' }, controller:
 
 export interface KollectProcessOptions {
   name: 'webhook' | 'controller';
+  /** Tells two of the same program apart. */
+  instance?: string | undefined;
   /** All but the health address. */
   flags: readonly string[];
   healthPort: number;
@@ -50,7 +52,7 @@ export function kollectProcess(keeper: Keeper, options: KollectProcessOptions): 
     if (current !== undefined && current.exit() === undefined) throw new Error(`the ${name} runs already`);
     flags = newFlags;
     current = await keeper.start({
-      name,
+      name: options.instance ?? name,
       command: process.execPath,
       args: [...nodeFlags[name], program, `--health-probe-bind-address=127.0.0.1:${healthPort}`, ...flags],
       cwd: root,

@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { InventoryIdentity, OpenContext } from '../contract.ts';
+import { commitMs } from '../runtime/deadline.ts';
 import type { Session } from './session.ts';
 import type { TableName } from './settings.ts';
-
-/** A commit is one flush of the server's log: seconds at worst. */
-const commitMs = 5_000;
 
 /** The rows of one inventory and cluster in a table. */
 export interface InventoryRows {

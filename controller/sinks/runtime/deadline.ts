@@ -9,6 +9,9 @@ export interface Budgets {
   reaction: number;
 }
 
+/** What a commit may take: one flush of the server's log, seconds at worst. A leader whose lease ends earlier begins none. */
+export const commitMs = 5_000;
+
 export const defaultBudgets: Budgets = { probe: 15_000, check: 30_000, remove: 600_000, reaction: 5_000 };
 
 /**

@@ -9,7 +9,7 @@ export const fileRules = {
   kind: 'Must be a kind of the API.',
   'object-name': 'Must be there, and be a DNS-1123 subdomain.',
   'object-namespace': 'Must be a DNS-1123 label; cluster-scoped kinds have none.',
-  'metadata-text': 'Labels and annotations must be strings; true and numbers need quotes.',
+  'metadata-text': 'Labels and annotations must have valid keys, and be strings: true and numbers need quotes.',
   'unknown-field': 'Every field must be one of the schema.',
   'duplicate-object': 'An object should be defined once; the definition that is applied last wins.',
 } as const satisfies Record<string, string>;

@@ -1,5 +1,6 @@
-import { forbidden, invalid, notSupported, required, warning } from '../admission/finding.ts';
-import type { Finding } from '../admission/finding.ts';
+import { forbidden, invalid, notSupported, required, shownKey, warning } from '../admission/finding.ts';
+import type { Finding, Report } from '../admission/finding.ts';
+import { labelKey, labelValue } from '../admission/rules/label-selectors.ts';
 import { namespaceHasItsField, namespaceName, objectName } from '../admission/rules/names.ts';
 import { API_VERSION } from '../api/group.ts';
 import type { KindDefinition } from '../api/kind.ts';
@@ -33,15 +34,21 @@ export function readHeader(object: Readonly<Record<string, unknown>>, defaultNam
 
   const given = isObject(metadata) ? metadata : {};
   ownName(given, report);
-  texts('metadata.labels', given.labels, report);
-  texts('metadata.annotations', given.annotations, report);
+  texts('metadata.labels', given.labels, report, (key, value, finding) => {
+    labelKey('metadata.labels', key, finding);
+    if (typeof value === 'string') labelValue(below('metadata.labels', key), value, finding);
+  });
+  // The API server does not mind the letter case of these.
+  texts('metadata.annotations', given.annotations, report, (key, _value, finding) => labelKey('metadata.annotations', key.toLowerCase(), (found) => finding({ ...found, value: key })));
   return { definition, kind: textOf(kind), name: textOf(given.name) || textOf(given.generateName), namespace: ownNamespace(given, definition, defaultNamespace, report) };
 }
 
 function ownName({ name, generateName }: Readonly<Record<string, unknown>>, report: FileReport): void {
   const field = 'metadata.name';
   if (name === undefined || name === null || name === '') {
-    if (typeof generateName !== 'string') report('object-name', required(field, 'write the name of the object'));
+    if (typeof generateName !== 'string' || generateName === '') report('object-name', required(field, 'write the name of the object'));
+    // What it ends with is no end: the API server adds to it.
+    else objectName('metadata.generateName', generateName.replace(/-$/, ''), namespaceHasItsField, (finding) => report('object-name', { ...finding, value: generateName }));
   } else if (typeof name !== 'string') {
     report('object-name', invalid(field, name, `must be a string; write ${JSON.stringify(String(name))}`));
   } else {
@@ -62,12 +69,17 @@ function ownNamespace({ namespace }: Readonly<Record<string, unknown>>, definiti
   return textOf(namespace);
 }
 
-function texts(field: string, map: unknown, report: FileReport): void {
+function texts(field: string, map: unknown, report: FileReport, judge: (key: string, value: unknown, report: Report) => void): void {
   if (map === undefined || map === null) return;
   if (!isObject(map)) return report('metadata-text', forbidden(field, 'must be an object of strings'));
   for (const [key, value] of Object.entries(map)) {
+    judge(key, value, (finding) => report('metadata-text', finding));
     if (typeof value === 'string' || value === null) continue;
     const hint = typeof value === 'object' ? '' : `; write ${JSON.stringify(String(value))}, with quotes`;
-    report('metadata-text', invalid(`${field}[${key}]`, typeof value === 'object' ? 'object' : value, `must be a string${hint}`));
+    report('metadata-text', invalid(below(field, key), typeof value === 'object' ? 'object' : value, `must be a string${hint}`));
   }
+}
+
+function below(field: string, key: string): string {
+  return `${field}[${shownKey(key)}]`;
 }

@@ -1,3 +1,5 @@
+import { shownKey } from '../admission/finding.ts';
+
 /** A part of a text, by offset: from `start` up to `end`. */
 export interface Range {
   start: number;
@@ -70,7 +72,7 @@ function itemStep({ items = [] }: Placed, rest: string): Step | undefined {
 function entryStep({ entries }: Placed, rest: string): Step | undefined {
   let found: Step | undefined;
   for (const [key, entry] of entries ?? []) {
-    for (const text of [`.${key}`, `[${key}]`]) {
+    for (const text of [`.${key}`, `[${key}]`, `[${shownKey(key)}]`]) {
       if (!rest.startsWith(text) || !/^(?:[.[]|$)/.test(rest.slice(text.length)) || text.length <= (found?.length ?? 0)) continue;
       const end = isLeaf(entry.placed) && entry.placed.range.start >= entry.key.end ? entry.placed.range.end : entry.key.end;
       found = { placed: entry.placed, place: { start: entry.key.start, end }, length: text.length };

@@ -1,4 +1,4 @@
-import { invalid } from '../admission/finding.ts';
+import { invalid, shownKey } from '../admission/finding.ts';
 import type { Report } from '../admission/finding.ts';
 import { fieldSchema } from '../crd/schema-defaults.ts';
 import type { StructuralSchema } from '../crd/structural-schema.ts';
@@ -13,7 +13,7 @@ import { nearestName } from '../nearest.ts';
  * // spec.profilRef: Invalid value: "profilRef": is not a known field; did you mean profileRef?
  */
 export function unknownFields(schema: StructuralSchema, value: unknown, field: string, report: Report): void {
-  walk(schema, value, field, (key, at, parent) => report(invalid(at, key, `is not a known field; ${suggestion(key, field, schema, parent)}`)));
+  walk(schema, value, field, (key, at, parent) => report(invalid(at, shownKey(key), `is not a known field; ${suggestion(key, field, schema, parent)}`)));
 }
 
 function walk(schema: StructuralSchema, value: unknown, field: string, unknown: (key: string, at: string, parent: StructuralSchema) => void): void {
@@ -26,7 +26,8 @@ function walk(schema: StructuralSchema, value: unknown, field: string, unknown: 
   for (const [key, child] of Object.entries(value)) {
     const childSchema = fieldSchema(schema, key);
     const isNamed = schema.properties !== undefined && Object.hasOwn(schema.properties, key);
-    const at = isNamed || (schema.additionalProperties === undefined && /^[A-Za-z_]\w*$/.test(key)) ? below(field, key) : `${field}[${key}]`;
+    const isPlain = schema.additionalProperties === undefined && /^[A-Za-z_]\w*$/.test(key) && shownKey(key) === key;
+    const at = isNamed || isPlain ? below(field, key) : `${field}[${shownKey(key)}]`;
     if (childSchema !== undefined) walk(childSchema, child, at, unknown);
     else if (schema['x-kubernetes-preserve-unknown-fields'] !== true) unknown(key, at, schema);
   }

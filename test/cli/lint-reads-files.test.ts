@@ -63,6 +63,26 @@ t.test('an object that is not quite ours is told so, and judged as far as it goe
   t.strictSame(found(good.replace('name: web', 'name: web\n  annotations:\n    kollect.dev/reconcile: 7\n  labels: {a: [b]}')), ['6:5 metadata-text metadata.annotations[kollect.dev/reconcile]', '7:12 metadata-text metadata.labels[a]']);
 });
 
+t.test('what the API server takes as labels, annotations and generated names', async (t) => {
+  const metadata = (text: string) => found(good.replace('name: web', `name: web\n  ${text}`));
+  t.strictSame(metadata('labels: {app.kubernetes.io/name: a_b.C-1, a: ""}'), []);
+  t.strictSame(metadata('annotations: {Example.COM/Note_1: "any {text}"}'), []);
+  for (const key of ['-a', 'a b', 'a/b/c', '/a', 'EXAMPLE.com/a', '"x{64}"'.replace('x{64}', 'x'.repeat(64))]) t.strictSame(metadata(`labels: {${key}: b}`), ['5:3 metadata-text metadata.labels'], key);
+  for (const value of ['a b', '"-a"', 'a/b', 'x'.repeat(64)]) t.strictSame(metadata(`labels: {a: ${value}}`), ['5:12 metadata-text metadata.labels[a]'], value);
+  for (const key of ['a b', 'a/b/c', '_/a']) t.strictSame(metadata(`annotations: {${key}: b}`), ['5:3 metadata-text metadata.annotations'], key);
+  t.strictSame(found(good.replace('name: web', 'generateName: Web-')), ['4:3 object-name metadata.generateName']);
+  t.strictSame(found(good.replace('name: web', 'generateName: web.')), ['4:3 object-name metadata.generateName']);
+});
+
+t.test('a key that holds a credential is not shown, and found all the same', async (t) => {
+  const token = `ghp_${'a1B2'.repeat(9)}`;
+  const dsn = 'postgres://u:hunter2@db/x';
+  const text = target(`  profileRef: p\n  ${token}: 1\n  "${dsn}": 2\n`, `name: web\n  annotations: {"${dsn}": a}\n  labels: {"${dsn}": "a b"}`);
+  const result = judge(text);
+  t.notMatch(JSON.stringify(result), /a1B2|hunter2/);
+  t.strictSame(result.findings.map(brief), ['5:3 metadata-text metadata.annotations', '6:3 metadata-text metadata.labels', '6:12 metadata-text metadata.labels[postgres://***@db/x]', '9:3 unknown-field spec[***]', '10:3 unknown-field spec[postgres://***@db/x]']);
+});
+
 t.test('lists are their items', async (t) => {
   const items = good.replace('p\n', 'a/b\n').replace('spec:', 'status: {collectedCount: 1, old: true}\nspec:').replaceAll(/^/gm, '    ').replace('    ', '  - ').trimEnd();
   for (const list of [`apiVersion: v1\nkind: List\nmetadata: {resourceVersion: ""}\nitems:\n${items}\n  - {apiVersion: v1, kind: Pod}\n`, `apiVersion: kollect.dev/v1alpha1\nkind: KollectTargetList\n\nitems:\n${items}\n  - {apiVersion: v1, kind: Pod}\n`]) {

@@ -1,4 +1,4 @@
-import { forbidden, invalid, required } from '../finding.ts';
+import { forbidden, invalid, required, shownKey } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Loose, Rule } from '../rule.ts';
 import { isDnsSubdomain } from './names.ts';
@@ -25,7 +25,7 @@ export function labelSelector(field: string, selector: LooseSelector | undefined
   if (selector === undefined) return;
   for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
     labelKey(`${field}.matchLabels`, key, report);
-    if (value !== undefined) labelValue(`${field}.matchLabels[${key}]`, value, report);
+    if (value !== undefined) labelValue(`${field}.matchLabels[${shownKey(key)}]`, value, report);
   }
   for (const [index, requirement] of (selector.matchExpressions ?? []).entries()) {
     if (requirement !== undefined) expression(`${field}.matchExpressions[${index}]`, requirement, report);
@@ -45,7 +45,8 @@ function expression(field: string, { key, operator, values = [] }: LooseRequirem
   for (const [index, value] of values.entries()) if (value !== undefined) labelValue(`${field}.values[${index}]`, value, report);
 }
 
-function labelKey(field: string, key: string, report: Report): void {
+/** The key of a label, which is also that of an annotation. */
+export function labelKey(field: string, key: string, report: Report): void {
   const slash = key.indexOf('/');
   const prefixIsFine = slash < 0 || isDnsSubdomain(key.slice(0, slash));
   if (!prefixIsFine || !isQualifiedName(key.slice(slash + 1))) {
@@ -53,7 +54,7 @@ function labelKey(field: string, key: string, report: Report): void {
   }
 }
 
-function labelValue(field: string, value: string, report: Report): void {
+export function labelValue(field: string, value: string, report: Report): void {
   if (value !== '' && !isQualifiedName(value)) {
     report(invalid(field, value, 'a label value has at most 63 letters, digits, "-", "_" and ".", beginning and ending with a letter or digit'));
   }

@@ -18,8 +18,10 @@ const credential = [
   tokenShape.source,
 ].join('|');
 const holdsCredential = `variables.options[k].matches(r'${credential}')`;
+/** Messages go to audit logs. */
+const shownKey = `(k.matches(r'${credential}') ? '***' : k)`;
 
-const fieldsWhere = (condition: string) => `variables.options.filter(k, ${condition}).map(k, 'spec.options[' + k + ']')`;
+const fieldsWhere = (condition: string) => `variables.options.filter(k, ${condition}).map(k, 'spec.options[' + ${shownKey} + ']')`;
 
 /** CRD rules cannot afford maps of any size. */
 export const sinkOptions: Policy = {

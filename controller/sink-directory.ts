@@ -79,24 +79,24 @@ export class CachedSinkDirectory implements SinkDirectory {
   async #openWith(key: string, ingredients: Ingredients, readSecret: ReadSecret): Promise<OpenSink> {
     const { object } = ingredients;
     const installation = await this.#runtime.installation();
-    const { sink, backend, server, fingerprint } = await openSink({ ...this.#runtime, readSecret, installation, sink: object });
+    const { sink, backend, server, fingerprint, place } = await openSink({ ...this.#runtime, readSecret, installation, sink: object });
     this.#sweep();
     let entry = this.#gates.get(server);
     if (entry === undefined) this.#gates.set(server, (entry = { gate: new SinkGate(backend.capabilities.concurrency), users: 0 }));
-    const place = entry;
-    place.users++;
+    const held = entry;
+    held.users++;
     const former = this.#remember(key, ingredients);
     let open = true;
     const close = async (): Promise<void> => {
       if (open) {
         open = false;
-        place.users--;
+        held.users--;
         this.#release(key, former);
         this.#sweep();
       }
       await sink.close();
     };
-    return { sink: { ...sink, close }, type: backend.type, cluster: object.spec.cluster?.trim() ?? '', granularity: backend.capabilities.granularity, fingerprint, queue: place.gate };
+    return { sink: { ...sink, close }, type: backend.type, cluster: object.spec.cluster?.trim() ?? '', granularity: backend.capabilities.granularity, fingerprint, place, queue: held.gate };
   }
 
   #remember(key: string, ingredients: Ingredients): Former {

@@ -22,6 +22,8 @@ export interface OpenSink {
   granularity: Capabilities['granularity'];
   /** Identifies the destination, without credentials. */
   fingerprint: string;
+  /** The destination, for people. */
+  place: string;
   /** Of all who write to the destination. */
   queue: PassQueue;
 }
@@ -53,6 +55,8 @@ export interface BindingOptions {
   logger: Logger;
   observer: BindingObserver;
   onChange: (binding: Binding) => void;
+  /** The sink leads to another destination than the one that was exported to before; what is there stays. `from` is known if this process exported to it. */
+  onMoved?: (binding: Binding, from: { place: string | undefined; rows: number | undefined }, to: string) => void;
 }
 
 /** What status shows of a binding. */
@@ -96,6 +100,8 @@ export class Binding {
   #checkAt = Infinity;
   #notBefore = 0;
   #failures = 0;
+  /** Where the last export went. */
+  #place: string | undefined;
   readonly #abort = new AbortController();
 
   constructor(options: BindingOptions) {
@@ -276,6 +282,7 @@ export class Binding {
     const reader = this.#cursor?.reader ?? view.read(plan.targets);
     const drops = this.#drops;
     const { generation } = this.options.inventory;
+    const { fingerprint: former = this.options.previous?.fingerprint, rows: formerRows } = this.state;
     const started = performance.now();
     try {
       plan.change.identity = this.#identity(opened.cluster);
@@ -301,6 +308,8 @@ export class Binding {
         rows: awaiting ? this.state.rows : plan.rows,
         rejected: [...quarantined, ...result.rejected],
       });
+      if (former !== undefined && former !== opened.fingerprint) this.options.onMoved?.(this, { place: this.#place, rows: formerRows }, opened.place);
+      this.#place = opened.place;
       observer.passed(opened.type, { mode: plan.mode, seconds: ms / 1000, ...result, lagMs: lag.ms + ms });
       logger[plan.mode === 'delta' ? 'debug' : 'info']('exported', {
         sink: this.key,

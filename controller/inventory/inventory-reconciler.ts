@@ -247,6 +247,10 @@ export class InventoryReconciler {
       logger: logger.child({ controller: 'kollectinventory', namespace, name }),
       observer,
       onChange: () => this.#submitStatus(runtime),
+      onMoved: ({ key }, { place = 'its former destination', rows = 0 }, to) => {
+        const text = `${key} exports to ${to} now; the ${rows} row(s) that it exported to ${place} stay there, because an edit removes nothing`;
+        this.#options.events.event(runtime.object, 'Normal', 'DestinationChanged', text);
+      },
     });
     binding.poke();
     return binding;

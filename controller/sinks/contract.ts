@@ -208,6 +208,8 @@ export interface Backend<Spec = unknown> {
    * The parsed destination (host, database, table …) without credentials. A cursor is only good for the destination it was gained at.
    */
   destination(context: OpenContext<Spec>): string;
+  /** What of the destination may be shown, such as `table "public"."items"`: nothing that a Secret holds. */
+  place(context: OpenContext<Spec>): string;
   /** The parsed server or part of it whose sessions all passes share, and which is down for all of them. */
   server(context: OpenContext<Spec>): string;
   /** Secret that the backend reads, with the namespace still optional. Undefined: none. */

@@ -49,6 +49,7 @@ export function memoryBackend(place: MemoryPlace): Backend {
     family: 'database',
     capabilities: { cost: 'delta', granularity: 'row', concurrency: 2, maxRowBytes: 64 * 1024 },
     destination: () => 'memory',
+    place: () => 'memory',
     server: () => 'memory',
     secretRef: (spec) => (spec as { secretRef?: { name: string } }).secretRef,
     open: async (context) => new MemorySink(place, context),

@@ -35,6 +35,7 @@ export const postgres: Backend<KollectDatabaseSinkSpec> = {
     const { dsn, table } = readSettings(context);
     return JSON.stringify([dsn.host.toLowerCase(), dsn.port, dsn.database, table.schema, table.table]);
   },
+  place: (context) => readSettings(context).table.title,
   server: (context) => {
     const { dsn } = readSettings(context);
     return JSON.stringify([dsn.host.toLowerCase(), dsn.port, dsn.database]);

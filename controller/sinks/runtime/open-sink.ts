@@ -48,6 +48,8 @@ export interface OpenedSink {
   server: string;
   /** SHA-256 of destination, cluster and projection, in hex. Credentials are no part of it. */
   fingerprint: string;
+  /** The destination, for people. */
+  place: string;
   /** resourceVersion of each Secret that was read, by `<namespace>/<name>`. */
   secretVersions: ReadonlyMap<string, string>;
 }
@@ -82,10 +84,10 @@ export async function openSink(options: OpenSinkOptions): Promise<OpenedSink> {
       fence,
       installation,
     };
-    const place = backend.destination(context);
-    const fingerprint = hash(backend.type, place, spec.cluster?.trim() ?? '', String(projectionVersion));
+    const fingerprint = hash(backend.type, backend.destination(context), spec.cluster?.trim() ?? '', String(projectionVersion));
     const sink = guarded(await backend.open(context), sanitize, { ...defaultBudgets, ...budgets });
-    return { sink, backend, server: hash(backend.type, backend.server(context)), fingerprint, secretVersions: new Map(read.map(({ key, resourceVersion }) => [key, resourceVersion])) };
+    const secretVersions = new Map(read.map(({ key, resourceVersion }) => [key, resourceVersion]));
+    return { sink, backend, server: hash(backend.type, backend.server(context)), fingerprint, place: backend.place(context), secretVersions };
   } catch (error) {
     throw sanitizedError(error, sanitize);
   }

@@ -171,41 +171,6 @@ t.test('an attribute that is missing exports the row with null and says so', asy
   t.match(status.lastExtractionError, /tier/);
 });
 
-t.test('deleting the inventory removes its rows; Retain keeps them', async (t) => {
-  const gone = await exported();
-  const kept = await exported({ inventorySpec: 'deletionPolicy: Retain' });
-  await kollect.kubectl(['delete', 'kinv', 'inventory', '-n', gone, '--timeout=60s']);
-  await kollect.kubectl(['delete', 'kinv', 'inventory', '-n', kept, '--timeout=60s']);
-  t.strictSame(await names(gone), []);
-  t.strictSame(await names(kept), ['api', 'jobs', 'web']);
-});
-
-t.test('dropping a sink reference removes its rows', async (t) => {
-  const namespace = await exported();
-  await kollect.kubectl(['patch', 'kinv/inventory', '-n', namespace, '--type=merge', '-p', '{"spec":{"databaseSinkRefs":[]}}']);
-  await kollect.eventually(async () => same(await names(namespace), []));
-  t.match(await eventually(namespace, 'kinv/inventory', 'Synced', /NoExport/), /True NoExport/);
-});
-
-t.test('a reference that is dropped leaves the rows of another one to the same table', async (t) => {
-  const namespace = await exported();
-  const before = await stored(namespace);
-  const { spec } = (await kollect.get<{ spec: object }>('kdb', 'pg', namespace))!;
-  await kollect.apply({ apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectDatabaseSink', metadata: { name: 'twin', namespace }, spec });
-  await kollect.kubectl(['patch', 'kinv/inventory', '-n', namespace, '--type=merge', '-p', '{"spec":{"databaseSinkRefs":["twin"]}}']);
-  await kollect.eventually(async () => {
-    const status = (await kollect.get<{ status: { sinkExports: { name: string; rows?: number }[] } }>('kinv', 'inventory', namespace))!.status;
-    return same(status.sinkExports.map(({ name, rows }) => [name, rows]), [['database/twin', 3]]);
-  });
-  t.strictSame(await stored(namespace), before, 'no row was removed or written again');
-});
-
-t.test('deleting the namespace leaves no row and does not hang', async (t) => {
-  const namespace = await exported();
-  const { code, stderr } = await kollect.kubectl(['delete', 'namespace', namespace, '--timeout=120s']);
-  t.equal(code, 0, stderr);
-});
-
 t.test('a suspended target freezes its rows', async (t) => {
   const namespace = await exported();
   await kollect.kubectl(['patch', 'ktgt/web', '-n', namespace, '--type=merge', '-p', '{"spec":{"suspend":true}}']);

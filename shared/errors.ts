@@ -88,6 +88,24 @@ export const errorCatalogue = {
     summary: 'This controller does not lead any more, or may not for as long as it takes to write. It has written nothing.',
     action: 'Nothing: another controller goes on. If it stays, look at the Lease that the message names, and whether the API server answers in time.',
   },
+  KOL_SCOPE_LOOKUP: {
+    class: 'transient',
+    reason: 'ScopeLookupFailed',
+    summary: 'The scopes that bound an inventory could not be read yet.',
+    action: 'Nothing, if it passes; otherwise let the controller list and watch scopes.',
+  },
+  KOL_SCOPE_SINK: {
+    class: 'terminal',
+    reason: 'ScopeSinkDenied',
+    summary: 'The scope does not allow the sink.',
+    action: 'Use a sink that the scope allows, or ask its owner to add this one.',
+  },
+  KOL_SCOPE_SINK_NAMESPACE: {
+    class: 'terminal',
+    reason: 'SinkNamespaceDenied',
+    summary: 'The cluster scope does not allow cluster inventories to name the namespace.',
+    action: 'Use a sink of a namespace that the scope allows, or ask its owner to add this one.',
+  },
   KOL_SINK_ADDRESS: {
     class: 'terminal',
     reason: 'ExportTerminal',

@@ -11,6 +11,9 @@ import type { ScopeRule } from '../../shared/admission/state/scope-rules.ts';
 import type { Limits } from '../../shared/api/collection-filter.ts';
 import type { LooseGvk } from '../../shared/api/gvk.ts';
 import type { Reason } from '../../shared/api/conditions.ts';
+import { KollectError, type ErrorCode } from '../../shared/errors.ts';
+import type { KollectClusterInventorySpec } from '../../shared/api/kollect-cluster-inventory.ts';
+import type { SinkBinding } from '../../shared/api/sink-ref.ts';
 import type { ObjectCache } from '../../shared/kube/object-cache.ts';
 import type { NamespaceCeiling } from './selection.ts';
 import type { TargetKind } from './target-kind.ts';
@@ -35,6 +38,9 @@ export type ScopeVerdict =
 
 /** Rules of admission that hold while collecting too. Kinds and namespaces are not among them: those beyond the scope are left out. */
 const reasonByRule: Readonly<Record<string, Reason>> = { 'static-ref-namespace': 'ScopeNamespaceDenied' };
+
+/** Those of them that hold while exporting. */
+const codeByRule: Readonly<Record<string, ErrorCode>> = { 'scope-sinks': 'KOL_SCOPE_SINK', 'static-ref-namespace': 'KOL_SCOPE_SINK_NAMESPACE' };
 
 type InventoryKind = 'KollectInventory' | 'KollectClusterInventory';
 
@@ -93,6 +99,27 @@ export class ScopeJudge {
   exportFloorMs(kind: InventoryKind, { metadata, spec }: KubeObject): number {
     const floor = kind === 'KollectInventory' ? floorOfNamespace(this.#lookups, metadata.namespace ?? '') : floorOfClusterInventory(this.#lookups, (spec ?? {}) as { sinkNamespace?: string });
     return floor?.ms ?? 0;
+  }
+
+  /** Why an inventory may not use a sink that it refers to; undefined when it may. */
+  sinkDenial(kind: InventoryKind, { metadata, spec }: KubeObject, ref: SinkBinding): KollectError | undefined {
+    const cache = this.#cacheOf(kind);
+    if (cache === undefined || !this.#read.has(cache)) {
+      const because = cache?.state.message ?? 'their first list is not complete';
+      return new KollectError('KOL_SCOPE_LOOKUP', `the scopes that bound this inventory could not be read: ${because}`);
+    }
+    const { family, ...reference } = ref;
+    // Each reference is judged alone: those that are allowed are exported to.
+    const { sinkNamespace, profileRef } = (spec ?? {}) as Partial<KollectClusterInventorySpec>;
+    const alone = { sinkNamespace, profileRef, [`${family}SinkRefs`]: [reference] };
+    for (const rule of (scopeRules.get(kind) ?? []) as readonly ScopeRule<object>[]) {
+      const code = codeByRule[rule.id];
+      if (code === undefined) continue;
+      const findings: string[] = [];
+      rule.check({ kind, name: metadata.name, namespace: metadata.namespace ?? '', spec: alone, lookups: this.#lookups }, ({ detail }) => findings.push(detail));
+      if (findings.length > 0) return new KollectError(code, findings.join('; '));
+    }
+    return undefined;
   }
 
   #cacheOf(kind: TargetKind['kind'] | InventoryKind): ObjectCache<KnownObject> | undefined {

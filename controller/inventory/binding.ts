@@ -59,6 +59,11 @@ export interface BindingOptions {
   onMoved?: (binding: Binding, from: { place: string | undefined; rows: number | undefined }, to: string) => void;
 }
 
+/** A sink within an inventory: references may lead to sinks of the same name in several namespaces. */
+export function placeOf({ key, namespace }: { key: string; namespace: string }): string {
+  return `${namespace}/${key}`;
+}
+
 /** What status shows of a binding. */
 export interface BindingState {
   phase: 'Waiting' | 'Exported' | 'Failed';
@@ -78,6 +83,8 @@ export interface BindingState {
  */
 export class Binding {
   readonly key: string;
+  /** The same with the namespace of the sink in front; names the binding within its inventory. */
+  readonly place: string;
   readonly options: BindingOptions;
   state: BindingState;
   #cursor: Cursor | undefined;
@@ -107,6 +114,7 @@ export class Binding {
   constructor(options: BindingOptions) {
     this.options = options;
     this.key = `${options.family}/${options.name}`;
+    this.place = placeOf({ key: this.key, namespace: options.namespace });
     this.state = {
       phase: 'Waiting',
       generation: options.inventory.generation,
@@ -412,7 +420,7 @@ export class Binding {
   }
 
   get #name(): string {
-    return `${this.options.inventory.namespace}/${this.options.inventory.name} ${this.key}`;
+    return `${this.options.inventory.namespace}/${this.options.inventory.name} ${this.place}`;
   }
 
   #identity(cluster: string): InventoryIdentity {

@@ -4,6 +4,7 @@ import { sinkBindings } from '../../shared/api/sink-ref.ts';
 import { KollectError } from '../../shared/errors.ts';
 import { conditionsOf, type Verdict } from '../observe/conditions.ts';
 import type { SinkFamily } from '../sinks/contract.ts';
+import { sinkNamespace } from './inventory-kind.ts';
 import type { RemovalState } from './inventory-status.ts';
 import type { SinkDirectory } from './sink-directory.ts';
 
@@ -31,8 +32,10 @@ export function exportedSink({ name: key, namespace }: { name: string; namespace
 
 /** The sinks that the spec names. */
 export function referencedSinks(inventory: KubeObject): ExportedSink[] {
-  const { namespace = '' } = inventory.metadata;
-  return sinkBindings(inventory['spec'] as KollectInventory['spec']).map(({ family, name }) => ({ key: `${family}/${name}`, family, name, namespace }));
+  return sinkBindings(inventory['spec'] as KollectInventory['spec']).map((ref) => {
+    const { family, name } = ref;
+    return { key: `${family}/${name}`, family, name, namespace: sinkNamespace(inventory, ref) };
+  });
 }
 
 /** All sinks that may hold rows: those of status, and the references as well, because status lags behind what was written. */

@@ -1,25 +1,28 @@
-import { annotations, finalizers } from '../../shared/api/annotations.ts';
+import { annotations } from '../../shared/api/annotations.ts';
 import { parseDuration } from '../../shared/api/duration.ts';
 import type { KollectInventory } from '../../shared/api/kollect-inventory.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { sinkBindings, type SinkBinding } from '../../shared/api/sink-ref.ts';
+import type { KollectError } from '../../shared/errors.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
 import type { EventRecorder } from '../../shared/kube/events.ts';
 import { addFinalizer, removeFinalizer } from '../../shared/kube/finalizers.ts';
 import type { ObjectCache } from '../../shared/kube/object-cache.ts';
 import { WorkQueue } from '../../shared/kube/work-queue.ts';
 import type { Logger } from '../../shared/log.ts';
-import type { RowStore } from '../collect/row-store.ts';
+import type { RowStore, TargetRows } from '../collect/row-store.ts';
 import type { ScopeJudge } from '../collect/scope-judge.ts';
 import { checkObject } from '../object-check.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
 import { recordTransition } from '../observe/transitions.ts';
-import { Binding, type BindingObserver, type BindingOptions } from './binding.ts';
+import { Binding, placeOf, type BindingObserver, type BindingOptions } from './binding.ts';
 import { allExportedSinks, cleanupStatus, exportedSink, keptDestinations, retainsRows, sinkExports, type ExportedSink } from './cleanup.ts';
+import { exportNamespace, sinkNamespace, type InventoryKind } from './inventory-kind.ts';
+import type { InventoryRows } from './inventory-rows.ts';
 import { inventoryStatus } from './inventory-status.ts';
 import { Removal } from './removal.ts';
 import type { SinkDirectory } from './sink-directory.ts';
-import { InventoryView, type ViewTarget } from './view.ts';
+import type { ViewTarget } from './view.ts';
 
 const defaultIntervalMs = 30_000;
 /** Status that only counts is looked at this often while rows change. */
@@ -27,11 +30,16 @@ const progressDelayMs = 1_000;
 /** Characters of a request that status repeats. */
 const longestRequest = 256;
 
-export interface InventoryReconcilerOptions {
+export interface InventoryReconcilerOptions<Rows extends InventoryRows> {
+  kind: InventoryKind;
+  /** Makes what belongs to an inventory; `onChange` is called at every change of its view. */
+  rowsOf: (inventory: KubeObject, onChange: () => void) => Rows;
+  /** How long an inventory without targets waits for some after it was created, in milliseconds, before anything is said or done. */
+  targetsGraceMs: number;
   client: KubeClient;
   inventories: ObjectCache<KubeObject>;
   sinks: SinkDirectory;
-  scopes: Pick<ScopeJudge, 'exportFloorMs' | 'onChange'>;
+  scopes: Pick<ScopeJudge, 'exportFloorMs' | 'onChange' | 'sinkDenial'>;
   store: RowStore;
   isSynced: (target: ViewTarget) => boolean;
   /** See `BindingOptions`. */
@@ -44,11 +52,16 @@ export interface InventoryReconcilerOptions {
 }
 
 /** What runs for one inventory. */
-interface Runtime {
+interface Runtime<Rows> {
   object: KubeObject;
-  view: InventoryView;
+  rows: Rows;
+  /** By place. */
   bindings: Map<string, Binding>;
   removals: Map<string, Removal>;
+  /** Why sinks may not be used, by place. */
+  denials: Map<string, KollectError>;
+  /** For targets, for a while after its creation. */
+  waiting: boolean;
   /** The inventory is being deleted: nothing is exported any more, and all removals were begun. */
   cleaning: boolean;
   blocked: { reason: string; message: string } | undefined;
@@ -59,53 +72,54 @@ interface Runtime {
   statusTimer: NodeJS.Timeout | undefined;
 }
 
-/** Runs a view and its bindings for every KollectInventory, and keeps status true. */
-export class InventoryReconciler {
-  readonly #options: InventoryReconcilerOptions;
+/** Runs a view and its bindings for every inventory of a kind, and keeps status true. */
+export class InventoryReconciler<Rows extends InventoryRows> {
+  readonly #options: InventoryReconcilerOptions<Rows>;
   readonly #queue: WorkQueue<string>;
   readonly #status: StatusWriter;
-  readonly #runtimes = new Map<string, Runtime>();
-  readonly #views = new Map<string, Set<InventoryView>>();
+  readonly #runtimes = new Map<string, Runtime<Rows>>();
+  /** By namespace of their targets. */
+  readonly #byNamespace = new Map<string, Set<Runtime<Rows>>>();
 
-  constructor(options: InventoryReconcilerOptions) {
+  constructor(options: InventoryReconcilerOptions<Rows>) {
     this.#options = options;
     this.#status = new StatusWriter({
       client: options.client,
-      plural: 'kollectinventories',
+      plural: options.kind.plural,
       logger: options.logger,
       onTransition: (object, before, after) => recordTransition(options.events, object, before, after),
     });
-    this.#queue = new WorkQueue({ name: 'kollectinventory', reconcile: (key) => this.#reconcile(key), logger: options.logger });
+    this.#queue = new WorkQueue({ name: options.kind.kind.toLowerCase(), reconcile: (key) => this.#reconcile(key), logger: options.logger });
   }
 
   start(): void {
-    const { inventories, scopes, sinks, store } = this.#options;
+    const { kind, inventories, scopes, sinks, store } = this.#options;
     store.subscribe({
       row: (target, before, after) => {
-        for (const view of this.#views.get(target.namespace) ?? []) view.rowChanged(target, before, after);
+        for (const { rows } of this.#of(target)) rows.row(target, before, after);
       },
       left: (target, uid) => {
-        for (const view of this.#views.get(target.namespace) ?? []) view.rowLeft(target, uid);
+        for (const { rows } of this.#of(target)) rows.left(target, uid);
       },
       opened: (target) => {
-        for (const view of this.#views.get(target.namespace) ?? []) view.addTarget(target);
+        for (const { rows } of this.#of(target)) rows.opened(target);
       },
       closed: (target) => {
-        for (const view of this.#views.get(target.namespace) ?? []) view.removeTarget(target);
+        for (const { rows } of this.#of(target)) rows.closed(target);
       },
     });
     sinks.onChange((family, namespace, name) => {
       for (const [key, runtime] of this.#runtimes) {
-        const removal = runtime.removals.get(`${family}/${name}`);
-        if (removal?.namespace === namespace) removal.retry();
-        const binding = runtime.bindings.get(`${family}/${name}`);
-        if (binding?.options.namespace !== namespace) continue;
+        const place = placeOf({ key: `${family}/${name}`, namespace });
+        runtime.removals.get(place)?.retry();
+        const binding = runtime.bindings.get(place);
+        if (!binding) continue;
         binding.reopen();
         this.#queue.add(key);
       }
     });
-    scopes.onChange('KollectInventory', (namespace) => {
-      for (const [key, { view }] of this.#runtimes) if (namespace === undefined || view.namespace === namespace) this.#queue.add(key);
+    scopes.onChange(kind.kind, (namespace) => {
+      for (const [key, { rows }] of this.#runtimes) if (namespace === undefined || rows.view.namespace === namespace) this.#queue.add(key);
     });
     inventories.onChange((key) => this.#queue.add(key));
     for (const inventory of inventories.list()) this.#queue.add(keyOf(inventory));
@@ -114,7 +128,8 @@ export class InventoryReconciler {
   /** A target of the namespace is synced now, or not any more. */
   targetsChanged(namespace: string): void {
     for (const [key, runtime] of this.#runtimes) {
-      if (runtime.view.namespace !== namespace) continue;
+      if (runtime.rows.view.namespace !== namespace) continue;
+      runtime.rows.targetsListed();
       for (const binding of runtime.bindings.values()) binding.poke();
       this.#queue.add(key);
     }
@@ -122,9 +137,14 @@ export class InventoryReconciler {
 
   /** Bindings of all inventories, for metrics. */
   *bindings(): Generator<{ inventory: string; binding: Binding }> {
-    for (const [inventory, runtime] of this.#runtimes) {
-      for (const binding of runtime.bindings.values()) yield { inventory, binding };
+    for (const { object, bindings } of this.#runtimes.values()) {
+      for (const binding of bindings.values()) yield { inventory: `${exportNamespace(object)}/${object.metadata.name}`, binding };
     }
+  }
+
+  /** What belongs to each inventory, for whoever hears what it depends on. */
+  *rows(): Generator<Rows> {
+    for (const { rows } of this.#runtimes.values()) yield rows;
   }
 
   async stop(): Promise<void> {
@@ -134,7 +154,7 @@ export class InventoryReconciler {
   }
 
   async #reconcile(key: string): Promise<void> {
-    const { client, inventories } = this.#options;
+    const { kind, client, inventories } = this.#options;
     const raw = inventories.get(key);
     if (!raw) {
       await this.#drop(key);
@@ -147,104 +167,142 @@ export class InventoryReconciler {
       await this.#cleanUp(key, raw);
       return;
     }
-    await addFinalizer(client, 'kollectinventories', raw, finalizers.inventory);
+    await addFinalizer(client, kind.plural, raw, kind.finalizer);
     const runtime = this.#runtime(key, raw);
     runtime.object = raw;
     await this.#arrange(key, runtime);
     this.#submitStatus(runtime);
   }
 
-  #runtime(key: string, raw: KubeObject): Runtime {
+  #runtime(key: string, raw: KubeObject): Runtime<Rows> {
     const known = this.#runtimes.get(key);
     if (known) return known;
-    const namespace = raw.metadata.namespace ?? '';
-    const view = new InventoryView(namespace, () => {
+    const rows = this.#options.rowsOf(raw, () => {
       for (const binding of runtime.bindings.values()) binding.poke();
-      runtime.statusTimer ??= setTimeout(() => this.#submitStatus(runtime), progressDelayMs);
+      if (runtime.waiting) this.#queue.add(key);
+      else runtime.statusTimer ??= setTimeout(() => this.#submitStatus(runtime), progressDelayMs);
     });
-    const runtime: Runtime = {
+    const runtime: Runtime<Rows> = {
       object: raw,
-      view,
+      rows,
       bindings: new Map(),
       removals: new Map(),
+      denials: new Map(),
+      waiting: false,
       cleaning: false,
       blocked: undefined,
       generation: 0,
       asked: (raw['status'] as KollectInventory['status'])?.lastHandledReconcile,
       statusTimer: undefined,
     };
-    for (const target of this.#options.store.targets()) if (target.namespace === namespace) view.addTarget(target);
+    const { namespace } = rows.view;
+    for (const target of this.#options.store.targets()) if (target.namespace === namespace) rows.opened(target);
     this.#runtimes.set(key, runtime);
-    const views = this.#views.get(namespace) ?? new Set();
-    this.#views.set(namespace, views.add(view));
+    const others = this.#byNamespace.get(namespace) ?? new Set();
+    this.#byNamespace.set(namespace, others.add(runtime));
     return runtime;
   }
 
   /** Makes the bindings what the spec says. */
-  async #arrange(key: string, runtime: Runtime): Promise<void> {
+  async #arrange(key: string, runtime: Runtime<Rows>): Promise<void> {
     const { object } = runtime;
-    const checked = checkObject<KollectInventory>('KollectInventory', object);
+    const checked = checkObject<KollectInventory>(this.#options.kind.kind, object);
     const spec = checked.object?.spec;
     runtime.blocked = !spec
       ? { reason: 'InvalidSpec', message: checked.message ?? '' }
       : spec.suspend
         ? { reason: 'Suspended', message: 'spec.suspend is true: nothing is exported until it is removed' }
         : undefined;
+    if (!runtime.blocked && checked.object) runtime.rows.select(checked.object as unknown as KubeObject);
+    runtime.waiting = !runtime.blocked && this.#waits(key, runtime);
+    if (runtime.waiting) return;
     const wanted = new Map<string, SinkBinding>();
-    if (!runtime.blocked && spec) for (const ref of sinkBindings(spec)) wanted.set(`${ref.family}/${ref.name}`, ref);
+    if (!runtime.blocked && spec) {
+      for (const ref of sinkBindings(spec)) wanted.set(placeOf({ key: `${ref.family}/${ref.name}`, namespace: sinkNamespace(object, ref) }), ref);
+    }
 
-    for (const [bindingKey, binding] of runtime.bindings) {
-      if (wanted.has(bindingKey)) continue;
+    for (const [place, binding] of runtime.bindings) {
+      if (wanted.has(place)) continue;
       await binding.close();
-      runtime.bindings.delete(bindingKey);
-      if (!runtime.blocked && !retainsRows(object)) this.#remove(key, runtime, exportedSink({ name: bindingKey, namespace: binding.options.namespace }));
+      runtime.bindings.delete(place);
+      runtime.denials.delete(place);
+      if (!runtime.blocked && !retainsRows(object)) this.#remove(key, runtime, exportedSink({ name: binding.key, namespace: binding.options.namespace }));
     }
     if (runtime.blocked) return;
     // Not those of the object, which may lag behind: what was removed is not removed again.
     for (const entry of (this.#status.latest(object) as KollectInventory['status'])?.sinkExports ?? []) {
-      if (!wanted.has(entry.name) && !retainsRows(object)) this.#remove(key, runtime, exportedSink(entry));
+      const sink = exportedSink(entry);
+      if (!wanted.has(placeOf(sink)) && !retainsRows(object)) this.#remove(key, runtime, sink);
     }
-    for (const [name, removal] of runtime.removals) {
-      if (!wanted.has(name) && !retainsRows(object)) continue;
+    for (const [place, removal] of runtime.removals) {
+      if (!wanted.has(place) && !retainsRows(object)) continue;
       await removal.close();
-      runtime.removals.delete(name);
+      runtime.removals.delete(place);
     }
     const generation = object.metadata.generation ?? 0;
     const request = reconcileRequest(object);
     const asked = request !== undefined && request !== runtime.asked;
-    for (const [bindingKey, ref] of wanted) {
+    for (const [place, ref] of wanted) {
       const intervalMs = this.#intervalMs(runtime, ref, spec?.exportMinInterval);
-      const running = runtime.bindings.get(bindingKey);
+      const running = runtime.bindings.get(place);
+      const judged = this.#judge(runtime, place, ref);
       if (!running) {
         const binding = this.#bind(runtime, ref, intervalMs);
-        runtime.bindings.set(bindingKey, binding);
+        runtime.bindings.set(place, binding);
         if (asked) binding.reopen();
         continue;
       }
       running.setInterval(intervalMs);
       running.options.inventory = { ...running.options.inventory, generation };
-      if (asked || runtime.generation !== generation) running.reopen();
+      if (asked || judged || runtime.generation !== generation) running.reopen();
     }
     runtime.generation = generation;
     if (asked) runtime.asked = request;
   }
 
-  #bind(runtime: Runtime, ref: SinkBinding, intervalMs: number): Binding {
-    const { sinks, isSynced, frozen, isTurning, logger, observer } = this.#options;
-    const { namespace = '', name, generation = 0 } = runtime.object.metadata;
+  /** There are no targets yet: they may be applied after the inventory, and what a sink holds of an earlier life is not to go before. */
+  #waits(key: string, { object, rows, bindings }: Runtime<Rows>): boolean {
+    if (rows.view.targets.size > 0 || bindings.size > 0) return false;
+    const remainingMs = Date.parse(object.metadata.creationTimestamp ?? '') + this.#options.targetsGraceMs - Date.now();
+    if (!(remainingMs > 0)) return false;
+    this.#queue.addAfter(key, remainingMs);
+    return true;
+  }
+
+  /** Asks whether the scope allows a sink. True when the answer is another than before. */
+  #judge({ object, denials }: Runtime<Rows>, place: string, ref: SinkBinding): boolean {
+    const { kind, scopes } = this.#options;
+    const before = denials.get(place);
+    const denial = scopes.sinkDenial(kind.kind, object, ref);
+    if (denial) denials.set(place, denial);
+    else denials.delete(place);
+    return before?.message !== denial?.message;
+  }
+
+  #bind(runtime: Runtime<Rows>, ref: SinkBinding, intervalMs: number): Binding {
+    const { kind, sinks, isSynced, frozen, isTurning, logger, observer } = this.#options;
+    const { object, rows, denials } = runtime;
+    const { name, generation = 0 } = object.metadata;
+    const namespace = sinkNamespace(object, ref);
+    const place = placeOf({ key: `${ref.family}/${ref.name}`, namespace });
+    const inventory = { namespace: exportNamespace(object), name, generation };
     const binding = new Binding({
       family: ref.family,
       name: ref.name,
       namespace,
-      view: runtime.view,
-      inventory: { namespace, name, generation },
-      isSynced,
-      frozen,
+      view: rows.view,
+      inventory,
+      isSynced: (target) => rows.takesPart(target) && isSynced(target),
+      frozen: (target) => (rows.takesPart(target) ? frozen?.(target) : undefined),
       isTurning,
-      open: () => sinks.open(ref.family, namespace, ref.name),
+      open: async () => {
+        const denial = denials.get(place);
+        if (denial) throw denial;
+        return await sinks.open(ref.family, namespace, ref.name);
+      },
       intervalMs,
-      previous: sinkExports(runtime.object).find((entry) => entry.name === `${ref.family}/${ref.name}`),
-      logger: logger.child({ controller: 'kollectinventory', namespace, name }),
+      previous: sinkExports(object).find((entry) => placeOf(exportedSink(entry)) === place),
+      logger: logger.child({ controller: kind.kind.toLowerCase(), namespace: inventory.namespace, name }),
       observer,
       onChange: () => this.#submitStatus(runtime),
       onMoved: ({ key }, { place = 'its former destination', rows = 0 }, to) => {
@@ -256,39 +314,42 @@ export class InventoryReconciler {
     return binding;
   }
 
-  #intervalMs(runtime: Runtime, ref: SinkBinding, own: string | undefined): number {
-    const { namespace = '' } = runtime.object.metadata;
-    const text = ref.exportMinInterval ?? this.#options.sinks.intervalOf(ref.family, namespace, ref.name) ?? own;
+  #intervalMs({ object }: Runtime<Rows>, ref: SinkBinding, own: string | undefined): number {
+    const { kind, scopes, sinks } = this.#options;
+    const text = ref.exportMinInterval ?? sinks.intervalOf(ref.family, sinkNamespace(object, ref), ref.name) ?? own;
     const chosenMs = text === undefined ? defaultIntervalMs : parseDuration(text);
-    return Math.max(chosenMs, this.#options.scopes.exportFloorMs('KollectInventory', runtime.object));
+    return Math.max(chosenMs, scopes.exportFloorMs(kind.kind, object));
   }
 
   /** Begins to remove what was exported through a sink; the entry stays in status until that is confirmed. */
-  #remove(key: string, runtime: Runtime, sink: ExportedSink): void {
-    if (runtime.removals.has(sink.key)) return;
-    const { sinks, logger } = this.#options;
-    const { namespace = '', name, generation = 0 } = runtime.object.metadata;
+  #remove(key: string, runtime: Runtime<Rows>, sink: ExportedSink): void {
+    const place = placeOf(sink);
+    if (runtime.removals.has(place)) return;
+    const { kind, sinks, logger } = this.#options;
+    const { name, generation = 0 } = runtime.object.metadata;
+    const namespace = exportNamespace(runtime.object);
     const removal = new Removal({
       sink,
       inventory: { namespace, name, generation },
       directory: sinks,
       kept: async () => (runtime.cleaning ? new Set() : await keptDestinations(runtime.object, sinks)),
-      logger: logger.child({ controller: 'kollectinventory', namespace, name }),
+      logger: logger.child({ controller: kind.kind.toLowerCase(), namespace, name }),
       onFailure: () => this.#submitStatus(runtime),
       onDone: (deleted) => {
-        runtime.removals.delete(sink.key);
+        runtime.removals.delete(place);
         this.#submitStatus(runtime);
         // Another name may lead to the same destination.
         if (deleted > 0) for (const binding of runtime.bindings.values()) binding.reopen();
         this.#queue.add(key);
       },
     });
-    runtime.removals.set(sink.key, removal);
+    runtime.removals.set(place, removal);
   }
 
   /** The inventory is being deleted: stop, remove what it exported, let it go. */
   async #cleanUp(key: string, raw: KubeObject): Promise<void> {
-    if (!raw.metadata.finalizers?.includes(finalizers.inventory)) {
+    const { kind, client } = this.#options;
+    if (!raw.metadata.finalizers?.includes(kind.finalizer)) {
       await this.#drop(key);
       return;
     }
@@ -305,7 +366,7 @@ export class InventoryReconciler {
     if (runtime.removals.size > 0 && !retainsRows(raw)) return this.#submitStatus(runtime);
     await Promise.all([...runtime.removals.values()].map((removal) => removal.close()));
     this.#status.forget(raw.metadata.uid ?? '');
-    await removeFinalizer(this.#options.client, 'kollectinventories', raw, finalizers.inventory);
+    await removeFinalizer(client, kind.plural, raw, kind.finalizer);
     await this.#drop(key);
   }
 
@@ -313,16 +374,22 @@ export class InventoryReconciler {
     const runtime = this.#runtimes.get(key);
     if (!runtime) return;
     this.#runtimes.delete(key);
-    const views = this.#views.get(runtime.view.namespace);
-    views?.delete(runtime.view);
-    if (views?.size === 0) this.#views.delete(runtime.view.namespace);
+    const { namespace } = runtime.rows.view;
+    const others = this.#byNamespace.get(namespace);
+    others?.delete(runtime);
+    if (others?.size === 0) this.#byNamespace.delete(namespace);
     clearTimeout(runtime.statusTimer);
     await Promise.all([...runtime.bindings.values(), ...runtime.removals.values()].map((one) => one.close()));
     clearTimeout(runtime.statusTimer);
     this.#status.forget(runtime.object.metadata.uid ?? '');
   }
 
-  #submitStatus(runtime: Runtime): void {
+  /** Those that may have rows of a target. */
+  #of(target: TargetRows): Iterable<Runtime<Rows>> {
+    return this.#byNamespace.get(target.namespace) ?? [];
+  }
+
+  #submitStatus(runtime: Runtime<Rows>): void {
     clearTimeout(runtime.statusTimer);
     runtime.statusTimer = undefined;
     if (runtime.cleaning) {
@@ -333,16 +400,22 @@ export class InventoryReconciler {
       }
       return;
     }
-    const awaiting = [...runtime.view.targets].filter((target) => !this.#options.isSynced(target)).map((target) => target.name);
+    if (runtime.waiting) return;
+    const { view, rollup } = runtime.rows;
+    const problems = rollup?.problems() ?? [];
+    const troubled = new Set(problems.map(({ name }) => name));
+    const awaiting = [...view.targets].filter((target) => !this.#options.isSynced(target) && !troubled.has(target.name)).map((target) => target.name);
     const status = inventoryStatus(
       {
         inventory: runtime.object as unknown as KollectInventory,
         previous: this.#status.latest(runtime.object) as KollectInventory['status'],
-        view: runtime.view,
+        view,
+        rollup,
+        problems,
         bindings: [...runtime.bindings.values()],
         removals: [...runtime.removals.values()],
         awaiting: awaiting.sort(),
-        incomplete: [...runtime.view.targets].filter((target) => target.refused.any).map((target) => target.name).sort(),
+        incomplete: [...view.targets].filter((target) => target.refused.any).map((target) => target.name).sort(),
         blocked: runtime.blocked,
         asked: runtime.asked,
       },

@@ -3,7 +3,7 @@ import { KollectError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { retryDelayMs } from '../backoff.ts';
 import type { InventoryIdentity, PassQueue, PassRequest } from '../sinks/contract.ts';
-import { asKollectError, type OpenSink } from './binding.ts';
+import { asKollectError, placeOf, type OpenSink } from './binding.ts';
 import type { ExportedSink } from './cleanup.ts';
 import type { SinkDirectory } from './sink-directory.ts';
 
@@ -179,7 +179,7 @@ export class Removal {
 
   get #name(): string {
     const { namespace, name } = this.#options.inventory;
-    return `${namespace}/${name} ${this.key}`;
+    return `${namespace}/${name} ${placeOf(this)}`;
   }
 }
 

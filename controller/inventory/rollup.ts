@@ -114,7 +114,7 @@ export class Rollup {
   }
 
   /** Some targets may have completed their list. */
-  targetsChanged(): void {
+  targetsListed(): void {
     for (const member of this.#members.values()) if (!this.#ranked.includes(member) && this.#isReady(member)) this.#rank(member);
   }
 
@@ -124,9 +124,7 @@ export class Rollup {
     if (before === undefined) return;
     const after = this.#selection.includes(namespace);
     this.#included.set(namespace, after);
-    let rowCount = 0;
-    for (const { target } of this.#members.values()) for (const rows of target.pieces(namespace)) rowCount += rows.length;
-    if (rowCount === 0) this.#included.delete(namespace);
+    if (!after && this.#members.keys().every((target) => target.pieces(namespace).every(({ length }) => length === 0))) this.#included.delete(namespace);
     if (after === before) return;
     for (const member of this.#ranked) {
       for (const rows of member.target.pieces(namespace)) for (const row of rows) this.#enterOrLeave(member, row, after);

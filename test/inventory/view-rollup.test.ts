@@ -50,7 +50,7 @@ function setUp(selection: RollupSelection) {
     const target = store.open('', name);
     for (const uid of uids) upsert(target, namespace, uid);
     synced.add(name);
-    rollup.targetsChanged();
+    rollup.targetsListed();
     return target;
   };
   return { store, synced, view, rollup, plan, pass, rows, open, forgetCursor: () => (cursor = undefined) };
@@ -146,7 +146,7 @@ t.test('the row of another target stays until the one in front can be exported',
   t.strictSame(rows(), ['apps/a=a']);
   synced.add('base');
   t.equal(pass(), undefined);
-  rollup.targetsChanged();
+  rollup.targetsListed();
   pass();
   t.strictSame(rows(), ['base/a=a']);
 });
@@ -250,7 +250,7 @@ t.test('whatever happens, passes lead to what a look at everything finds', async
         else if (now.kind === 'sync') {
           if (!store.get('', now.target)) continue;
           synced.add(now.target);
-          rollup.targetsChanged();
+          rollup.targetsListed();
         } else if (now.kind === 'close') {
           synced.delete(now.target);
           dismissed.delete(now.target);
@@ -275,7 +275,7 @@ t.test('whatever happens, passes lead to what a look at everything finds', async
         check();
       }
       for (const { name } of store.targets()) synced.add(name);
-      rollup.targetsChanged();
+      rollup.targetsListed();
       checkPass();
       check();
       const everywhere = model().map((row) => `${row.targetName}/${row.uid}=${row.payload}`).sort().join();

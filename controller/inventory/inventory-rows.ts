@@ -1,0 +1,36 @@
+import type { Row, TargetRows } from '../collect/row-store.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
+import type { NamespaceShard } from './rollup.ts';
+import type { InventoryView, ViewTarget } from './view.ts';
+
+/** A target that an inventory is to have, and why it is not ready. */
+export interface TargetProblem {
+  name: string;
+  /** Reason of its `Ready` condition, `NotFound` when there is no such target. */
+  reason: string;
+}
+
+/** What belongs to an inventory, told to its view. */
+export interface InventoryRows {
+  readonly view: InventoryView;
+  /** Takes the spec of the inventory, which keeps all rules. */
+  select(inventory: KubeObject): void;
+  opened(target: TargetRows): void;
+  closed(target: TargetRows): void;
+  row(target: TargetRows, before: Row | undefined, after: Row | undefined): void;
+  left(target: TargetRows, uid: string): void;
+  /** Whether the view has what there is of a target, so that it can be exported once its lists are complete. */
+  takesPart(target: ViewTarget): boolean;
+  /** Some targets may have completed their lists. */
+  targetsListed(): void;
+  /** What only the status of a rollup tells; undefined for others. */
+  readonly rollup: RollupFacts | undefined;
+}
+
+export interface RollupFacts {
+  /** Namespaces with rows. */
+  shardCount: number;
+  /** The first of them by name. */
+  shards(limit: number): NamespaceShard[];
+  problems(): TargetProblem[];
+}

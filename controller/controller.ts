@@ -25,7 +25,11 @@ import { ScopeJudge } from './collect/scope-judge.ts';
 import type { NamespaceDefaults, NamespaceFacts } from './collect/selection.ts';
 import { clusterTargets, namespacedTargets } from './collect/target-kind.ts';
 import { TargetReconciler } from './collect/target-reconciler.ts';
+import { ClusterRows, type ClusterSources } from './inventory/cluster-rows.ts';
+import { clusterInventories, namespacedInventories } from './inventory/inventory-kind.ts';
 import { InventoryReconciler } from './inventory/inventory-reconciler.ts';
+import { NamespaceRows } from './inventory/namespace-rows.ts';
+import type { ViewTarget } from './inventory/view.ts';
 import { ControllerMetrics } from './observe/metrics.ts';
 import { ProfileMetrics } from './observe/profile-metrics.ts';
 import { SinkReconciler } from './probe/sink-reconciler.ts';
@@ -68,10 +72,14 @@ export interface ControllerPace {
   backfillDelayMs?: number;
   /** How long an answer about rights holds. */
   reviewAgeMs?: number;
+  /** How long a cluster inventory waits for its first target after it was created. */
+  targetsGraceMs?: number;
 }
 
 /** Namespaces created and deleted in one go are looked at once. */
 const namespaceDelayMs = 200;
+/** Whoever applies a folder of manifests creates the targets within this time. */
+const defaultTargetsGraceMs = 300_000;
 /** Scopes that cannot be read hold up the targets that they bound, and nothing else. */
 const scopeWaitMs = 5_000;
 
@@ -92,7 +100,9 @@ export class Controller {
   readonly #definitions: Definitions;
   readonly #targets: TargetReconciler<KollectTargetSpec>;
   readonly #clusterTargets: TargetReconciler<KollectClusterTargetSpec> | undefined;
-  readonly #inventories: InventoryReconciler;
+  readonly #clusterInventoryCache: ObjectCache<KubeObject> | undefined;
+  readonly #inventories: InventoryReconciler<NamespaceRows>;
+  readonly #clusterInventories: InventoryReconciler<ClusterRows> | undefined;
   readonly #sinks: SinkReconciler;
   readonly #events: EventRecorder;
   #ready = false;
@@ -122,9 +132,9 @@ export class Controller {
           reason: state.reason ?? '',
         })),
       bindings: () =>
-        [...this.#inventories.bindings()].map(({ inventory, binding: { key, lag } }) => ({
+        [...this.#inventories.bindings(), ...(this.#clusterInventories?.bindings() ?? [])].map(({ inventory, sink, binding: { lag } }) => ({
           inventory,
-          sink: key,
+          sink,
           lagRows: lag.rows,
           lagSeconds: lag.ms / 1000,
         })),
@@ -216,7 +226,7 @@ export class Controller {
       collector: this.#collector,
       discovery,
       definitions: this.#definitions,
-      onProgress: (namespace: string) => this.#inventories.targetsChanged(namespace),
+      onProgress: (namespace: string) => (namespace === '' ? this.#clusterInventories : this.#inventories)?.targetsChanged(namespace),
     };
     this.#targets = new TargetReconciler({ ...common, kind: namespacedTargets, targets });
     this.#clusterTargetCache = settings.tenantMode ? undefined : cache(clusterTargets.plural);
@@ -234,19 +244,42 @@ export class Controller {
     const runtime = { ...probe, fence, shared: new CountedResources(), installation: installationUid(client) };
     const sinks = { snapshot, database, event };
     this.#sinks = new SinkReconciler({ client, caches: sinks, probe, events: this.#events, logger, observer: this.metrics });
-    this.#inventories = new InventoryReconciler({
+    const exporting = {
       client,
-      inventories,
       store,
       logger,
       events: this.#events,
       sinks: new CachedSinkDirectory(sinks, runtime),
       scopes: judge,
-      isSynced: (target) => this.#collector.isSynced(target.namespace, target.name),
-      frozen: (target) => this.#collector.frozen(target.namespace, target.name),
-      isTurning: (target) => this.#collector.isTurning(target.namespace, target.name),
+      isSynced: (target: ViewTarget) => this.#collector.isSynced(target.namespace, target.name),
+      frozen: (target: ViewTarget) => this.#collector.frozen(target.namespace, target.name),
+      isTurning: (target: ViewTarget) => this.#collector.isTurning(target.namespace, target.name),
       observer: this.metrics,
+    };
+    this.#inventories = new InventoryReconciler({
+      ...exporting,
+      kind: namespacedInventories,
+      inventories,
+      targetsGraceMs: 0,
+      rowsOf: ({ metadata: { namespace = '' } }, onChange) => new NamespaceRows(namespace, onChange),
     });
+    const sources: ClusterSources | undefined = this.#clusterTargetCache && {
+      targets: this.#clusterTargetCache,
+      namespaces,
+      store,
+      isListed: (target) => exporting.isSynced(target) || exporting.frozen(target) !== undefined,
+    };
+    this.#clusterInventoryCache = settings.tenantMode ? undefined : cache(clusterInventories.plural);
+    this.#clusterInventories =
+      sources &&
+      this.#clusterInventoryCache &&
+      new InventoryReconciler({
+        ...exporting,
+        kind: clusterInventories,
+        inventories: this.#clusterInventoryCache,
+        targetsGraceMs: pace?.targetsGraceMs ?? defaultTargetsGraceMs,
+        rowsOf: (_inventory, onChange) => new ClusterRows(sources, onChange),
+      });
   }
 
   /** Why the process is not ready; undefined when it is. */
@@ -268,11 +301,18 @@ export class Controller {
         this.#collector.namespacesChanged();
       }, namespaceDelayMs);
     });
+    this.#namespaces.onChange((key) => {
+      for (const rows of this.#clusterInventories?.rows() ?? []) rows.namespaceChanged(key.slice(1));
+    });
     // Targets first: an inventory must know all of its targets before it compares what a sink holds.
     this.#definitions.start();
     this.#targets.start();
     this.#clusterTargets?.start();
+    this.#clusterTargetCache?.onChange((key) => {
+      for (const rows of this.#clusterInventories?.rows() ?? []) rows.targetChanged(key.slice(1));
+    });
     this.#inventories.start();
+    this.#clusterInventories?.start();
     this.#sinks.start();
     this.#ready = true;
     this.#logger.info('running', {
@@ -287,7 +327,7 @@ export class Controller {
     this.#stopping = true;
     clearTimeout(this.#namespaceTimer);
     this.#memory.stop();
-    await Promise.all([this.#definitions.stop(), this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#sinks.stop()]);
+    await Promise.all([this.#definitions.stop(), this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#clusterInventories?.stop(), this.#sinks.stop()]);
     // After those who tell it what to collect.
     await this.#collector.stop();
     await Promise.all([...this.#needed(), ...this.#scopes].map((cache) => cache.stop()));
@@ -297,7 +337,7 @@ export class Controller {
 
   /** Without these there is nothing to do. */
   #needed(): ObjectCache<unknown>[] {
-    return [...Object.values(this.#caches), this.#namespaces, ...(this.#clusterTargetCache ? [this.#clusterTargetCache] : [])] as ObjectCache<unknown>[];
+    return [...Object.values(this.#caches), this.#namespaces, ...[this.#clusterTargetCache, this.#clusterInventoryCache].filter((cache) => cache !== undefined)] as ObjectCache<unknown>[];
   }
 }
 

@@ -136,9 +136,11 @@ export class InventoryReconciler<Rows extends InventoryRows> {
   }
 
   /** Bindings of all inventories, for metrics. */
-  *bindings(): Generator<{ inventory: string; binding: Binding }> {
+  *bindings(): Generator<{ inventory: string; sink: string; binding: Binding }> {
     for (const { object, bindings } of this.#runtimes.values()) {
-      for (const binding of bindings.values()) yield { inventory: `${exportNamespace(object)}/${object.metadata.name}`, binding };
+      const { namespace, name } = object.metadata;
+      const inventory = `${exportNamespace(object)}/${name}`;
+      for (const binding of bindings.values()) yield { inventory, sink: namespace === undefined ? binding.place : binding.key, binding };
     }
   }
 
@@ -402,8 +404,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     }
     if (runtime.waiting) return;
     const { view, rollup } = runtime.rows;
-    const problems = rollup?.problems() ?? [];
-    const troubled = new Set(problems.map(({ name }) => name));
+    const troubled = new Set(rollup?.problems().map(({ name }) => name));
     const awaiting = [...view.targets].filter((target) => !this.#options.isSynced(target) && !troubled.has(target.name)).map((target) => target.name);
     const status = inventoryStatus(
       {
@@ -411,7 +412,6 @@ export class InventoryReconciler<Rows extends InventoryRows> {
         previous: this.#status.latest(runtime.object) as KollectInventory['status'],
         view,
         rollup,
-        problems,
         bindings: [...runtime.bindings.values()],
         removals: [...runtime.removals.values()],
         awaiting: awaiting.sort(),

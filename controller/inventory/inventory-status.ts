@@ -1,8 +1,11 @@
+import type { KollectClusterInventorySpec } from '../../shared/api/kollect-cluster-inventory.ts';
 import type { KollectInventory, KollectInventoryStatus } from '../../shared/api/kollect-inventory.ts';
 import type { KollectError } from '../../shared/errors.ts';
 import { conditionsOf, type Verdict } from '../observe/conditions.ts';
 import type { Binding } from './binding.ts';
 import { removingEntry } from './cleanup.ts';
+import type { RollupFacts } from './inventory-rows.ts';
+import { exportSucceeded, rollupCounts, targetTrouble } from './rollup-status.ts';
 import type { InventoryView } from './view.ts';
 
 /** Names of waiting targets shown in a message; the rest is counted. */
@@ -20,9 +23,11 @@ export interface InventoryFacts {
   /** The status last written or read. */
   previous: KollectInventoryStatus | undefined;
   view: InventoryView;
+  /** Of a KollectClusterInventory. */
+  rollup: RollupFacts | undefined;
   bindings: readonly Binding[];
   removals: readonly RemovalState[];
-  /** Names of targets whose list is not complete. */
+  /** Names of targets whose list is not complete, and that nothing else is known of. */
   awaiting: readonly string[];
   /** Names of targets that leave out objects. */
   incomplete: readonly string[];
@@ -34,15 +39,19 @@ export interface InventoryFacts {
 
 /** Computes the whole status of an inventory. */
 export function inventoryStatus(facts: InventoryFacts, now: string): KollectInventoryStatus {
-  const { previous, view, bindings, removals, blocked } = facts;
+  const { previous, view, rollup, bindings, removals, blocked } = facts;
   const generation = observedGeneration(facts);
   const handled = !blocked && bindings.every((binding) => binding.compared) ? facts.asked : previous?.lastHandledReconcile;
+  const found = verdicts(facts);
+  const countOf = (phase: Binding['state']['phase']): number => bindings.filter(({ state }) => state.phase === phase).length;
+  const outcome = rollup ? exportSucceeded(countOf('Exported'), countOf('Failed'), found[0]!) : [];
   const lastExportTime = latest(bindings.map((binding) => binding.state.lastExportTime)) ?? previous?.lastExportTime;
   return {
-    conditions: conditionsOf(verdicts(facts), previous?.conditions, generation, now),
+    conditions: conditionsOf([...found, ...outcome], previous?.conditions, generation, now),
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     ...(handled === undefined ? {} : { lastHandledReconcile: handled }),
     itemCount: view.count,
+    ...(rollup ? rollupCounts(rollup, view) : {}),
     ...(lastExportTime === undefined ? {} : { lastExportTime }),
     sinkExports: [
       // While nothing is exported the entries stay: they say what the sinks still hold.
@@ -95,20 +104,24 @@ function rejection({ state: { rejected } }: Binding): string {
 }
 
 function verdicts(facts: InventoryFacts): Verdict[] {
-  const { bindings, awaiting, blocked } = facts;
+  const { inventory, view, rollup, bindings, awaiting, blocked } = facts;
   if (blocked) return failed(blocked.reason, blocked.message, 'Unknown');
+  const trouble = rollup && targetTrouble(inventory.spec as KollectClusterInventorySpec, rollup, view);
+  if (trouble && (trouble.reason === 'NoTargets' || bindings.length === 0)) return failed(trouble.reason, trouble.message, 'Unknown');
   if (bindings.length === 0) {
+    const reason = rollup ? 'RolledUp' : 'NoExport';
     const message = 'no sink is referenced; rows are collected only';
     return [
-      { type: 'Ready', status: 'True', reason: 'NoExport', message },
-      { type: 'Synced', status: 'True', reason: 'NoExport', message },
-      { type: 'Degraded', status: 'False', reason: 'NoExport', message },
+      { type: 'Ready', status: 'True', reason, message },
+      { type: 'Synced', status: 'True', reason, message },
+      { type: 'Degraded', status: 'False', reason, message },
       { type: 'SinkReachable', status: 'True', reason: 'NoSinksConfigured', message },
     ];
   }
   const broken = bindings.filter((binding) => binding.state.phase === 'Failed');
   const exported = bindings.filter((binding) => binding.state.phase === 'Exported');
   if (broken.length > 0) return brokenVerdicts(broken, exported.length, bindings.length);
+  if (trouble) return degradedTargets(trouble.message, exported.length);
   if (awaiting.length > 0 || exported.length < bindings.length) {
     const message = waiting(awaiting);
     return [
@@ -120,12 +133,7 @@ function verdicts(facts: InventoryFacts): Verdict[] {
   }
   if (facts.incomplete.length > 0) {
     const message = `target(s) ${listed(facts.incomplete)} leave out objects: what they have is exported, and what the sinks hold of the others stays as it is`;
-    return [
-      { type: 'Ready', status: 'False', reason: 'TargetDegraded', message },
-      { type: 'Synced', status: 'False', reason: 'TargetDegraded', message },
-      { type: 'Degraded', status: 'True', reason: 'TargetDegraded', message },
-      reachable(exported.length),
-    ];
+    return degradedTargets(message, exported.length);
   }
   const partial = bindings.find((binding) => binding.state.rejected.length > 0);
   const message = `all rows are in ${bindings.length} sink(s)`;
@@ -136,6 +144,15 @@ function verdicts(facts: InventoryFacts): Verdict[] {
       : { type: 'Synced', status: 'True', reason: 'Exported', message },
     { type: 'Degraded', status: 'False', reason: 'Exported', message },
     reachable(exported.length),
+  ];
+}
+
+function degradedTargets(message: string, exported: number): Verdict[] {
+  return [
+    { type: 'Ready', status: 'False', reason: 'TargetDegraded', message },
+    { type: 'Synced', status: 'False', reason: 'TargetDegraded', message },
+    { type: 'Degraded', status: 'True', reason: 'TargetDegraded', message },
+    ...(exported > 0 ? [reachable(exported)] : []),
   ];
 }
 

@@ -6,15 +6,15 @@ import { benchPipeline } from './pipeline.ts';
 import { measures, wantedMeasures } from './scale.ts';
 
 // What the figures are is for `npm run bench` to say, on a machine that does nothing else. Here they only have to come about.
-const scale = { rows: 300, rounds: 1, secondsARound: 0.3, changes: 5, burst: 100 };
+const scale = { rows: 300, rounds: 1, secondsARound: 0.3, changes: 5, burst: 100, steadySeconds: 1, changeRate: 50 };
 const all = new Set(measures);
 const silent = (): void => undefined;
 
 t.test('every goal gets figures, even at the smallest scale', async (t) => {
   const [admission, pipeline] = await Promise.all([benchAdmission(all, scale, silent), benchPipeline(all, scale, silent)]);
   const figures = [...admission, ...benchExtraction(scale), ...pipeline];
-  const names = new Set(figures.map(({ measure }) => measure.slice(0, 2)));
-  t.strictSame([...names].sort(), [...measures]);
+  const names = new Set(figures.map(({ measure }) => measure.split(' ', 1)[0]));
+  t.strictSame([...names].sort(), [...measures].sort());
   for (const { measure, ours, beside = '', ratio = 1 } of figures) {
     t.ok(Number.isFinite(ratio) && ratio >= 0, `${measure}: the ratio is a number`);
     t.notMatch(`${ours} ${beside}`, /NaN|undefined|Infinity/, `${measure}: so is what it compares`);
@@ -22,6 +22,9 @@ t.test('every goal gets figures, even at the smallest scale', async (t) => {
   const [change, burst] = figures.filter(({ measure }) => measure.startsWith('P6'));
   t.match(change?.beside, / 1 written$/, 'one changed object is one row written');
   t.match(burst?.beside, /^100 rows/, 'a burst writes each changed row once');
+  const beside = (measure: RegExp): string | undefined => figures.find((figure) => measure.test(figure.measure))?.beside;
+  t.match(beside(/^P8/), / 0 rows written$/, 'a look at what has not changed writes nothing');
+  t.match(beside(/^P11 .* behind/), / [1-9]\d* rows written/, 'changes that never end are written');
 });
 
 t.test('one change costs one row where objects are generated, too', async (t) => {
@@ -34,7 +37,7 @@ t.test('one change costs one row where objects are generated, too', async (t) =>
 t.test('a measure that does not exist is refused with those that do', async (t) => {
   t.strictSame([...wantedMeasures(['p3', 'P5'])], ['P3', 'P5']);
   t.strictSame([...wantedMeasures([])], [...measures]);
-  t.throws(() => wantedMeasures(['admission']), { code: 'KOL_CONFIG_FLAG', message: 'there is no measure "admission": name any of P1, P2, P3, P4, P5, P6, P7' });
+  t.throws(() => wantedMeasures(['admission']), { code: 'KOL_CONFIG_FLAG', message: 'there is no measure "admission": name any of P1, P2, P3, P4, P5, P6, P7, P8, P9, P11, P12' });
 });
 
 t.test('the table shows the noise and the verdict', async (t) => {

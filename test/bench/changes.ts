@@ -42,20 +42,20 @@ export async function measureChanges(environment: Environment, changes: number):
 async function changeOne(environment: Environment, index: number, replicas: number): Promise<number> {
   const uid = await environment.scale(index, replicas);
   const since = performance.now();
-  await eventually(
-    async () => {
-      // By the whole key: a search of the table would be the greater part of what is measured.
-      const { rows } = await environment.database.query<{ replicas: number }>({
-        name: 'replicas',
-        text: `SELECT (payload->'attributes'->>'replicas')::int AS replicas FROM ${table}
-WHERE inventory_namespace = 'bench' AND inventory_name = 'inventory' AND target_name = 'web' AND source_uid = $1`,
-        values: [uid],
-      });
-      return rows[0]?.replicas === replicas;
-    },
-    { intervalMs: 2, what: 'a changed row' },
-  );
+  await eventually(() => rowHolds(environment, uid, replicas), { intervalMs: 2, what: 'a changed row' });
   return performance.now() - since;
+}
+
+/** Whether the table holds the row with this number of replicas. */
+export async function rowHolds({ database }: Environment, uid: string, replicas: number): Promise<boolean> {
+  // By the whole key: a search of the table would be the greater part of what is measured.
+  const { rows } = await database.query<{ replicas: number }>({
+    name: 'replicas',
+    text: `SELECT (payload->'attributes'->>'replicas')::int AS replicas FROM ${table}
+WHERE inventory_namespace = 'bench' AND inventory_name = 'inventory' AND target_name = 'web' AND source_uid = $1`,
+    values: [uid],
+  });
+  return rows[0]?.replicas === replicas;
 }
 
 export interface Burst {

@@ -30,7 +30,7 @@ export class ControllerUnderTest {
     return new ControllerUnderTest(process, `http://127.0.0.1:${metricsPort}/metrics`, inspectorPort, profiles);
   }
 
-  figures(): { cpuSeconds: number; rssMb: number } {
+  figures(): ReturnType<typeof processFigures> {
     return processFigures(this.process.pid());
   }
 
@@ -78,6 +78,11 @@ export class Metrics {
   /** The sum of all series of a name whose labels contain the given text. */
   sum(name: string, labels = ''): number {
     return this.#lines.reduce((sum, line) => (line.name === name && line.labels.includes(labels) ? sum + line.value : sum), 0);
+  }
+
+  /** Values of a name by their labels. */
+  series(name: string): Map<string, number> {
+    return new Map(this.#lines.filter((line) => line.name === name).map(({ labels, value }) => [labels, value]));
   }
 
   /** Longest time in milliseconds between two turns that were due 10 ms apart, so up to 10 ms more than the block itself. */

@@ -41,7 +41,7 @@ export class Environment {
     try {
       await kollect.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
       const options = { namespace, dsn: kollect.dsn, attributes: benchAttributes };
-      await kollect.apply([secret(options), profile(options), sink(options)].join('---\n'));
+      await kollect.apply([secret(options), profile(options), sink({ ...options, sinkSpec: 'options: {statement_timeout: "30000"}' })].join('---\n'));
       const database = new pg.Client(kollect.dsn);
       await database.connect();
       const api = new BareClient(kollect.cluster);
@@ -95,6 +95,20 @@ export class Environment {
 
   async applyInventory(): Promise<void> {
     await this.kollect.apply(inventory({ namespace, dsn: '' }));
+  }
+
+  /** Sets fields of the inventory's spec. */
+  async editInventory(spec: object): Promise<void> {
+    await this.api.request('PATCH', `${group}/namespaces/${namespace}/kollectinventories/inventory`, { spec }, 'application/merge-patch+json');
+  }
+
+  async inventoryVersion(): Promise<string> {
+    return (JSON.parse(await this.api.request('GET', `${group}/namespaces/${namespace}/kollectinventories/inventory`)) as { metadata: { resourceVersion: string } }).metadata.resourceVersion;
+  }
+
+  /** Passes of a mode that the controller logged. */
+  passes(mode: string): Record<string, unknown>[] {
+    return this.controller.process.logEntries().filter((entry) => entry['msg'] === 'exported' && entry['mode'] === mode);
   }
 
   /** Deletes the inventory, which takes its rows along, and then the empty table: the next export is a first one. */

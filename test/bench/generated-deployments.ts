@@ -10,6 +10,8 @@ const path = '/apis/apps/v1/deployments';
 /** What the texts of an object hold in the place of its number, uid, version and replicas. */
 const marks = { index: 987_654_321, uid: '00000000-0000-4000-8000-987654321000', version: '987654322', replicas: 987_654_323 } as const;
 const firstVersion = 1_000;
+/** Events, at least, that a watch which comes back is told. */
+const keptEvents = 10_000;
 
 /**
  * Stands in front of a real API server and makes up the answers to lists and watches of Deployments, and no others, from one real object: etcd takes many minutes to
@@ -82,6 +84,7 @@ export class GeneratedDeployments {
     this.#versions.set(index, ++this.#version);
     const event = { version: this.#version, line: `{"type":"MODIFIED","object":${this.#text(index)}}\n` };
     this.#events.push(event);
+    if (this.#events.length > 2 * keptEvents) this.#oldest = this.#events.splice(0, keptEvents).at(-1)!.version;
     for (const response of this.#watches) response.write(event.line);
     return uidOf(index);
   }

@@ -12,12 +12,16 @@ export interface Scale {
   changes: number;
   /** Changes of the burst, at most as many as there are rows. */
   burst: number;
+  /** How long what goes on steadily is looked at: no change at all, or changes that never end. */
+  steadySeconds: number;
+  /** Changes a second of those that never end. */
+  changeRate: number;
   /** Deployments are made up by a generator of list pages and watch events instead of created in etcd. */
   generated?: boolean;
 }
 
 /** Goals that have a figure here. */
-export const measures = ['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P7'] as const;
+export const measures = ['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P7', 'P8', 'P9', 'P11', 'P12'] as const;
 export type Measure = (typeof measures)[number];
 
 /** The measures of these names, in any case; all when there are none. Throws `KOL_CONFIG_FLAG` for another name. */

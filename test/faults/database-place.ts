@@ -61,6 +61,12 @@ export class DatabasePlace {
     return await mine;
   }
 
+  /** Something is written again, unless that takes long: a sink that fails again and again is tried less and less often. */
+  async recover(): Promise<void> {
+    const before = this.proxy.commits;
+    await comesTrue(() => this.proxy.commits > before);
+  }
+
   /** The next commit meets this. Tells whether one came. */
   async breakCommit(kind: CommitFault): Promise<boolean> {
     this.proxy.breakCommit(kind);

@@ -49,6 +49,11 @@ export class InventoryEditor {
     this.done.set(name, (this.done.get(name) ?? 0) + 1);
   }
 
+  /** From now on nobody looks at what sinks hold. */
+  async end(): Promise<void> {
+    for (const name of ['inventory', edited]) await this.#patch(`kollectinventories/${name}`, { exportMinInterval: '0s' });
+  }
+
   async #create(name: string, databaseSinkRefs: readonly string[]): Promise<void> {
     // So that what somebody else did to a table is found soon.
     await createInHome(this.#admin, 'kollectinventories', 'KollectInventory', name, { databaseSinkRefs, exportMinInterval: '1s' });

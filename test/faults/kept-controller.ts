@@ -16,6 +16,8 @@ export class KeptController {
   readonly #cluster: Cluster;
   readonly #options: KeptControllerOptions;
   #process: KeptProcess | undefined;
+  /** Lives of which it said that they run, before this one. */
+  #runs = 0;
 
   constructor(cluster: Cluster, options: KeptControllerOptions) {
     this.#cluster = cluster;
@@ -24,6 +26,7 @@ export class KeptController {
 
   /** Resolves when the process is there; what it reads first may still be disturbed. */
   async start(): Promise<void> {
+    this.#runs = this.log.filter(({ msg }) => msg === 'running').length;
     this.#process = await this.#cluster.keeper.start({
       name: this.#options.identity,
       command: process.execPath,
@@ -38,10 +41,6 @@ export class KeptController {
     if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') await this.#process?.untilExit();
   }
 
-  get runs(): boolean {
-    return this.#process !== undefined && this.#process.exit() === undefined;
-  }
-
   /** Lines that it wrote, of all its lives. */
   get log(): Record<string, unknown>[] {
     return (this.#process?.logs() ?? '').split('\n').flatMap((line) => {
@@ -54,7 +53,8 @@ export class KeptController {
     });
   }
 
-  async untilRunning(times: number): Promise<void> {
-    await eventually(() => this.log.filter(({ msg }) => msg === 'running').length >= times, { what: 'the start of the controller' });
+  /** Resolves when all that it needs to know at first was read, which faults may delay. */
+  async untilRunning(): Promise<void> {
+    await eventually(() => this.log.filter(({ msg }) => msg === 'running').length > this.#runs, { intervalMs: 100, what: 'the start of the controller' });
   }
 }

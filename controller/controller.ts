@@ -59,6 +59,8 @@ export interface ControllerSettings {
   pollMs?: number | undefined;
   /** See `AuditOptions`; never when unset. */
   auditIntervalMs?: number | undefined;
+  /** See `BindingOptions`. */
+  verifyIntervalMs?: number | undefined;
   /** Least time between two computations of the metrics of a profile. */
   metricsSampleIntervalMs: number;
   logger: Logger;
@@ -254,6 +256,7 @@ export class Controller {
       isSynced: (target: ViewTarget) => this.#collector.isSynced(target.namespace, target.name),
       frozen: (target: ViewTarget) => this.#collector.frozen(target.namespace, target.name),
       isTurning: (target: ViewTarget) => this.#collector.isTurning(target.namespace, target.name),
+      verifyIntervalMs: settings.verifyIntervalMs,
       observer: this.metrics,
     };
     this.#inventories = new InventoryReconciler({

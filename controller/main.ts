@@ -54,6 +54,7 @@ async function run(options: ControllerOptions, logger: Logger): Promise<void> {
     scrubKeys: options['scrub-keys'],
     tenantMode: options['tenant-mode'],
     auditIntervalMs: options['audit-interval'],
+    verifyIntervalMs: options['verify-interval'],
     denialGraceMs: options['denial-grace'],
     maxNamespaceWatches: options['max-namespace-watches'],
     pollMs: Math.max(1_000, options['namespace-poll-interval']),

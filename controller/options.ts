@@ -56,6 +56,13 @@ const definitions = {
     placeholder: 'duration',
     help: 'Time between two comparisons of the rows with what exists, by a list of metadata for each watch. What differs is listed again. 0 switches them off.',
   },
+  'verify-interval': {
+    type: 'parsed',
+    parse: parseDuration,
+    default: '6h',
+    placeholder: 'duration',
+    help: 'Mean time between two comparisons of all exported rows with what tables hold, in small steps that take a hundredth of the time at most. What differs is written again. 0 switches them off.',
+  },
   'collect-metrics-sample-interval': {
     type: 'parsed',
     parse: parseDuration,

@@ -4,6 +4,7 @@ import type { FrozenRows } from '../collect/collector.ts';
 import type { Capabilities, InventoryIdentity, PassQueue, PassRequest, RejectedRow, Sink, SinkFamily } from '../sinks/contract.ts';
 import { retryDelayMs } from '../backoff.ts';
 import { planPass, type Cursor, type PassPlan } from './pass.ts';
+import { Verification } from './verification.ts';
 import type { InventoryView, ViewTarget } from './view.ts';
 
 /** Changes that arrive together are written together. Short enough that nobody waits, long enough for a rollout's burst. */
@@ -48,6 +49,8 @@ export interface BindingOptions {
   open: () => Promise<OpenSink>;
   /** Time in milliseconds after which an unchanged destination is checked; 0: never. */
   intervalMs: number;
+  /** Mean time in milliseconds between two comparisons of all rows with the destination; never when unset or 0. */
+  verifyIntervalMs?: number | undefined;
   /** What status said before this process began. */
   previous:
     | { fingerprint?: string | undefined; lastExportTime?: string | undefined; lastChecksum?: string | undefined; rows?: number | undefined }
@@ -109,12 +112,14 @@ export class Binding {
   #failures = 0;
   /** Where the last export went. */
   #place: string | undefined;
+  readonly #verification: Verification;
   readonly #abort = new AbortController();
 
   constructor(options: BindingOptions) {
     this.options = options;
     this.key = `${options.family}/${options.name}`;
     this.place = placeOf({ key: this.key, namespace: options.namespace });
+    this.#verification = new Verification(options.verifyIntervalMs ?? 0);
     this.state = {
       phase: 'Waiting',
       generation: options.inventory.generation,
@@ -181,7 +186,7 @@ export class Binding {
 
   #arm(): void {
     if (this.#running || this.#abort.signal.aborted) return;
-    const at = Math.max(Math.min(this.#wantedAt, this.#checkAt), this.#notBefore);
+    const at = Math.max(Math.min(this.#wantedAt, this.#checkAt, this.#verifyAt), this.#notBefore);
     if (at === Infinity || at >= this.#armedAt) return;
     clearTimeout(this.#timer);
     this.#armedAt = at;
@@ -199,7 +204,7 @@ export class Binding {
     this.#lookAgain();
     let queue = this.#queue;
     try {
-      if (!this.#plan() && !this.#isCheckDue()) {
+      if (!this.#plan() && !this.#isCheckDue() && !this.#isVerificationDue()) {
         this.options.onChange(this);
         return;
       }
@@ -252,6 +257,7 @@ export class Binding {
     const plan = this.#plan();
     if (plan) return await this.#pass(opened, plan);
     if (this.#isCheckDue()) return await this.#check(opened);
+    if (this.#isVerificationDue()) return await this.#verify(opened);
     this.options.onChange(this);
     return false;
   }
@@ -263,6 +269,14 @@ export class Binding {
 
   #isCheckDue(): boolean {
     return this.#cursor !== undefined && (this.state.phase === 'Failed' || performance.now() >= this.#checkAt);
+  }
+
+  get #verifyAt(): number {
+    return this.#cursor && this.#opened?.sink.differing ? this.#verification.dueAt : Infinity;
+  }
+
+  #isVerificationDue(): boolean {
+    return performance.now() >= this.#verifyAt;
   }
 
   #plan(): PassPlan | undefined {
@@ -334,12 +348,12 @@ export class Binding {
   }
 
   /** Nothing is to be exported: does the destination still hold what it confirmed? One question, whatever the number of rows. */
-  async #check(opened: OpenSink): Promise<boolean> {
+  async #check(opened: OpenSink, counts = false): Promise<boolean> {
     const { view, logger } = this.options;
     const cursor = this.#cursor;
     if (!cursor) return false;
-    const { rows } = await opened.sink.check(this.#identity(opened.cluster), this.#abort.signal);
-    const complete = cursor.uncompared.size === 0 && [...view.targets].every((target) => cursor.targets.has(target));
+    const { rows } = await opened.sink.check(this.#identity(opened.cluster), this.#abort.signal, counts);
+    const complete = this.#isComplete(cursor);
     const expected = this.state.rows ?? 0;
     // Of an object that was left out, or a row that was refused, the destination may hold an older version, or none.
     const leftOut = [...view.targets].reduce((count, target) => count + target.refused.count, 0);
@@ -351,6 +365,34 @@ export class Binding {
     }
     this.#succeed(opened, { ...this.state, phase: 'Exported', error: undefined });
     return true;
+  }
+
+  /** Nothing is to be exported: does the destination hold the rows as it confirmed them? Some of them at a time; at the end of a round they are counted. */
+  async #verify(opened: OpenSink): Promise<boolean> {
+    const { view, isTurning, logger } = this.options;
+    const cursor = this.#cursor;
+    const { sink, cluster } = opened;
+    if (!cursor || !sink.differing) return false;
+    const identity = this.#identity(cluster);
+    const { rejected, rows, lastChecksum } = this.state;
+    const quarantine = new Set(rejected.map(({ key }) => `${key.targetName}/${key.uid}`));
+    const confirmed = [...cursor.targets].filter((target) => view.targets.has(target) && !isTurning(target));
+    const { differing, isLast } = await this.#verification.step(confirmed, (asked) =>
+      sink.differing!(identity, asked.filter(({ targetName, uid }) => !quarantine.has(`${targetName}/${uid}`)), this.#abort.signal),
+    );
+    if (differing.length > 0) {
+      logger.warn('rows of the destination were not as exported, writing them again', { sink: this.key, rows: differing.length });
+      const told = rejected.length === 0 && rows !== undefined && lastChecksum !== undefined && this.#isComplete(cursor);
+      const after = told ? { rows, digest: lastChecksum } : undefined;
+      const result = await sink.write({ identity, upserts: [differing], upsertCount: differing.length, deletes: [], completeTargets: [], keep: [], after }, this.#abort.signal);
+      this.#succeed(opened, { ...this.state, rejected: [...rejected, ...result.rejected] });
+    }
+    return isLast ? await this.#check(opened, true) : true;
+  }
+
+  /** The destination was compared with all that there is. */
+  #isComplete(cursor: Cursor): boolean {
+    return cursor.uncompared.size === 0 && [...this.options.view.targets].every((target) => cursor.targets.has(target));
   }
 
   async #open(): Promise<OpenSink> {
@@ -414,6 +456,7 @@ export class Binding {
   }
 
   #dropCursor(): void {
+    this.#verification.restart();
     this.#drops++;
     if (this.#cursor) this.options.view.release(this.#cursor.reader);
     this.#cursor = undefined;

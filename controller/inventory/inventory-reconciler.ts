@@ -46,6 +46,8 @@ export interface InventoryReconcilerOptions<Rows extends InventoryRows> {
   frozen?: BindingOptions['frozen'];
   /** See `BindingOptions`. */
   isTurning: (target: ViewTarget) => boolean;
+  /** See `BindingOptions`. */
+  verifyIntervalMs?: number | undefined;
   events: EventRecorder;
   logger: Logger;
   observer: BindingObserver;
@@ -282,7 +284,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
   }
 
   #bind(runtime: Runtime<Rows>, ref: SinkBinding, intervalMs: number): Binding {
-    const { kind, sinks, isSynced, frozen, isTurning, logger, observer } = this.#options;
+    const { kind, sinks, isSynced, frozen, isTurning, verifyIntervalMs, logger, observer } = this.#options;
     const { object, rows, denials } = runtime;
     const { name, generation = 0 } = object.metadata;
     const namespace = sinkNamespace(object, ref);
@@ -303,6 +305,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
         return await sinks.open(ref.family, namespace, ref.name);
       },
       intervalMs,
+      verifyIntervalMs,
       previous: sinkExports(object).find((entry) => placeOf(exportedSink(entry)) === place),
       logger: logger.child({ controller: kind.kind.toLowerCase(), namespace: inventory.namespace, name }),
       observer,

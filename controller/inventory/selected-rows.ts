@@ -59,6 +59,10 @@ export class SelectedRows implements ViewTarget {
     return this.behind.size === 0 ? pieces : pieces.map((rows) => rows.filter((row) => !this.behind.has(row)));
   }
 
+  holds(row: Row): boolean {
+    return this.shards.has(row.namespace) && !this.behind.has(row) && this.target.holds(row);
+  }
+
   /** Counts what came, went, or is another one. True when a namespace has its first row by that, or lost its last. */
   account(before: Row | undefined, after: Row | undefined): boolean {
     const { namespace } = (after ?? before)!;

@@ -23,6 +23,8 @@ export interface ViewTarget {
   readonly isSwept: boolean;
   /** The rows as they are now, in arrays. */
   pieces(): (readonly Row[])[];
+  /** Whether this very row is one of them. */
+  holds(row: Row): boolean;
 }
 
 /** A reader's place in the view. Changes after its revision are kept for it. */

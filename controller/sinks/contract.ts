@@ -123,8 +123,16 @@ export interface ProbeResult {
 export interface Sink {
   /** Verifies what an export will need, without a write. */
   probe(signal: AbortSignal): Promise<ProbeResult>;
-  /** O(1) for the engine: one question whose answer differs when somebody else changed the destination. */
-  check(identity: InventoryIdentity, signal: AbortSignal): Promise<CheckResult>;
+  /**
+   * O(1) for the engine: one question whose answer differs when somebody else changed the destination. With `counts` the rows are counted however many
+   * they are, which may take seconds.
+   */
+  check(identity: InventoryIdentity, signal: AbortSignal, counts?: boolean): Promise<CheckResult>;
+  /**
+   * Which of these rows, at most some thousand, the destination does not hold as they are: others in their place, or none. Reads, and holds nobody
+   * up. Absent: it cannot be asked about rows.
+   */
+  differing?(identity: InventoryIdentity, rows: readonly ExportRow[], signal: AbortSignal): Promise<readonly ExportRow[]>;
   /** Returns once the destination confirmed. An error means an unknown outcome: the engine repeats. */
   write(change: SinkChange, signal: AbortSignal): Promise<WriteResult>;
   /** Removes everything of this inventory and cluster; an absent destination is success. */

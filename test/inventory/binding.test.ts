@@ -105,6 +105,50 @@ t.test('a destination that lost its data gets all of it again', async (t) => {
   await binding.close();
 });
 
+t.test('all rows are compared now and then, and what somebody else did to them is mended', async (t) => {
+  const { store, place, binding, equal } = setUp({ verifyIntervalMs: 100 });
+  const web = store.open('shop', 'web').resource('/v1/configmap');
+  for (let index = 0; index < 2_500; index++) web.upsert(facts(`u${index}`));
+  await until(() => place.writes.length === 1);
+  await until(() => place.questions.length >= 4);
+  t.strictSame(place.questions.slice(0, 2), [2_000, 500], 'in steps');
+  t.equal(place.writes.length, 1, 'nothing is written as long as nothing differs');
+  t.ok(place.checks > 0, 'they are counted in the end');
+
+  const [changed, gone] = [...place.rows.keys()].slice(2_100);
+  const { identity, row } = place.rows.get(changed!)!;
+  place.put(identity, { ...row, payload: 'somebody else' });
+  await until(() => equal());
+  t.strictSame(place.writes.slice(1), [{ mode: 'delta', upserts: 1, deletes: 0 }], 'no more than that is written again');
+  place.rows.delete(gone!);
+  await until(() => equal());
+
+  place.put(identity, { ...row, uid: 'stranger' });
+  await until(() => equal());
+  t.match(place.writes.at(-1), { mode: 'reconcile' }, 'a row too many is found by the count');
+  await binding.close();
+});
+
+t.test('changes are not held up by a comparison, nor taken for differences', async (t) => {
+  const { store, place, sink, binding, equal } = setUp({ verifyIntervalMs: 20 });
+  const web = store.open('shop', 'web').resource('/v1/configmap');
+  for (let index = 0; index < 100; index++) web.upsert(facts(`u${index}`));
+  await until(() => place.writes.length === 1);
+  const differing = sink.differing.bind(sink);
+  let changes = 0;
+  sink.differing = async (identity, rows) => {
+    // While it is being asked, a row that it is asked for changes, and another one goes.
+    web.upsert(facts(rows[0]!.uid, `changed ${++changes}`));
+    web.remove('shop', rows[1]!.uid);
+    return [...(await differing(identity, rows)), rows[0]!, rows[1]!];
+  };
+  await until(() => changes >= 4);
+  sink.differing = differing;
+  await until(() => equal());
+  for (const { mode, upserts, deletes } of place.writes.slice(1)) t.strictSame([mode, upserts, deletes], ['delta', 1, 1]);
+  await binding.close();
+});
+
 t.test('the interval asks one question, and a difference is mended', async (t) => {
   const { store, place, binding, equal } = setUp({ intervalMs: 500 });
   const web = store.open('shop', 'web').resource('/v1/configmap');

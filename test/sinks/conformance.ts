@@ -47,6 +47,8 @@ export interface Conformance {
     digests: boolean;
     /** It keeps who wrote. */
     owners: boolean;
+    /** It can be asked which of some rows it does not hold as they are. */
+    rowQuestions: boolean;
     /** It can store the character U+0000. */
     nul: boolean;
   };
@@ -286,6 +288,24 @@ export function conforms({ name, supports, maxRowBytes, destination }: Conforman
       t.equal(attribute(stored.get('nul')), supports.nul ? 'a\u0000b\\u0000c\\\u0000d' : 'ab\\u0000c\\d', 'no more than the character U+0000 is left out, text that looks like its escape stays');
       t.strictSame(attribute(stored.get('deep')), { a: [1, 2.5, null, true, { b: [] }] });
     }
+    await sink.close();
+  });
+
+  t.test(`${name}: rows that are not as they should be are found, and nothing else is`, { skip: supports.rowQuestions ? false : 'declared as not supported' }, async (t) => {
+    const place = await destination();
+    const sink = await place.open();
+    const differing = async (asked: ExportRow[], of = identity()) => (await sink.differing!(of, asked, signal)).map(({ targetName, uid }) => `${targetName}/${uid}`);
+    const odd = [row('big', '{"v":123456789012345678901234567890,"w":1.50,"x":1e2}'), row('nul', { v: 'a\u0000b' }), row('text', { v: 'tab\t\n"\\ü漢🚀' }), { ...row('cluster-wide'), namespace: '' }];
+    const all = [...rows(2_000, { v: 1 }), ...odd];
+    await sink.write(whole(all), signal);
+    const before = await place.contents();
+    t.strictSame(await differing(all), []);
+    t.strictSame(await differing([]), []);
+    const asked = [row('u000000', { v: 2 }), row('missing'), row('u000001', { v: 1 }), row('u000002', { v: 1 }, 'jobs')];
+    t.strictSame(await differing(asked), ['web/u000000', 'web/missing', 'jobs/u000002']);
+    t.strictSame(await differing([row('u000000', { v: 1 })], identity('stock')), ['web/u000000']);
+    t.strictSame(await differing([row('u000000', { v: 1 })], identity('shop', 'west')), ['web/u000000']);
+    t.strictSame(await place.contents(), before, 'and nothing was written');
     await sink.close();
   });
 

@@ -25,6 +25,8 @@ export class MemoryPlace {
   gate: Promise<void> | undefined;
   waiting = 0;
   checks = 0;
+  /** Rows of each question about them. */
+  readonly questions: number[] = [];
   closed = 0;
   #revision = 0;
 
@@ -75,6 +77,12 @@ export class MemorySink implements Sink {
     this.place.checks++;
     this.#own(identity);
     return { rows: this.place.held(identity).size, digest: this.place.states.get(placeOf(identity))?.digest };
+  }
+
+  async differing(identity: InventoryIdentity, rows: readonly ExportRow[]): Promise<readonly ExportRow[]> {
+    this.place.questions.push(rows.length);
+    const held = this.place.held(identity);
+    return rows.filter((row) => held.get(`${row.targetName}/${row.uid}`) !== row.payload);
   }
 
   async write(change: SinkChange, signal: AbortSignal): Promise<WriteResult> {

@@ -13,7 +13,7 @@ t.teardown(async () => {
 
 conforms({
   name: 'postgres',
-  supports: { rowRefusal: true, counts: true, digests: true, owners: true, nul: false },
+  supports: { rowRefusal: true, counts: true, digests: true, owners: true, rowQuestions: true, nul: false },
   maxRowBytes,
   destination: () => postgresPlace(server, (end) => ends.push(end)),
 });

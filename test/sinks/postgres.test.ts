@@ -253,6 +253,20 @@ t.test('rows that somebody else writes during the first export go with it', asyn
   t.equal(await count(place), 3);
 });
 
+t.test('rows that were edited by hand are found, whatever the edit left of the hash', async (t) => {
+  const place = await newPlace();
+  const sink = await withSink(t, place);
+  await sink.write(whole(rows(5, { v: 1 })), signal);
+  await place.sql(`UPDATE ${table} SET payload = jsonb_set(payload, '{attributes,v}', '2') WHERE source_uid = 'u000001'; UPDATE ${table} SET resource_namespace = 'x' WHERE source_uid = 'u000002';
+    UPDATE ${table} SET payload_sha256 = '\\x00' WHERE source_uid = 'u000003'; DELETE FROM ${table} WHERE source_uid = 'u000004'`);
+  const found = await sink.differing!(identity(), rows(5, { v: 1 }), signal);
+  t.strictSame(found.map(({ uid }) => uid), ['u000001', 'u000002', 'u000003', 'u000004']);
+  t.match(await sink.write(change(found), signal), { written: 4 });
+  t.strictSame(await sink.differing!(identity(), rows(5, { v: 1 }), signal), []);
+  await place.sql(`DROP TABLE ${table}`);
+  t.match(await failure(sink.differing!(identity(), rows(1), signal)), { code: 'KOL_SINK_DESTINATION_LOST' });
+});
+
 t.test('what the server says is told apart by its code, and not repeated', (t) => {
   const name = { schema: 's', table: 'x', sql: '"s"."x"', title: 'table "s"."x"' };
   const cases: [string, string, string, RegExp][] = [

@@ -13,7 +13,7 @@ import { addOptionalColumns, createStateTable, createTable, inspectTable, missin
 import type { Session } from './session.ts';
 import { readSettings, type ResolvedSettings } from './settings.ts';
 import { foreignOwner, forgetState, readState } from './state.ts';
-import { countRows, writeDelta, type WriteTarget } from './write.ts';
+import { countRows, differingRows, writeDelta, type WriteTarget } from './write.ts';
 
 /** Up to here a delta is one transaction. */
 const maxDeltaRows = 5_000;
@@ -68,12 +68,22 @@ class PostgresSink implements Sink {
     return await this.#use(signal, (session) => probeTable(session, this.#settings));
   }
 
-  async check(identity: InventoryIdentity, signal: AbortSignal): Promise<CheckResult> {
+  async check(identity: InventoryIdentity, signal: AbortSignal, counts = false): Promise<CheckResult> {
     return await this.#use(signal, async (session) => {
       const state = await this.#stateOf(session, identity);
       if (state !== undefined && this.#isForeign(state.installation)) throw foreignOwner(this.#settings.table, identity);
-      const rows = state?.rows !== undefined && state.rows > maxCountedRows ? state.rows : await session.transaction(() => countRows(session, this.#settings.table, identity));
+      const rows = !counts && state?.rows !== undefined && state.rows > maxCountedRows ? state.rows : await session.transaction(() => countRows(session, this.#settings.table, identity));
       return { rows, digest: state?.digest };
+    });
+  }
+
+  async differing(identity: InventoryIdentity, rows: readonly ExportRow[], signal: AbortSignal): Promise<readonly ExportRow[]> {
+    return await this.#use(signal, async (session) => {
+      const { table } = this.#settings;
+      const facts = this.#layout ? undefined : await inspectTable(session, table);
+      if (facts?.table === null) throw this.#lost();
+      const layout = this.#layout ?? verifyTable(this.#settings, facts!, facts!.table!);
+      return await session.transaction(() => differingRows(session, { table, identity, layout }, rows));
     });
   }
 

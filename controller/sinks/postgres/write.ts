@@ -121,6 +121,15 @@ export async function deleteKeys(session: Session, { table, identity }: Inventor
   return deleted;
 }
 
+/** Which of these rows the table does not hold as they are. The server compares, because only it knows what its form of a payload is equal to. */
+export async function differingRows(session: Session, { table, identity, layout }: Pick<WriteTarget, 'table' | 'identity' | 'layout'>, rows: readonly ExportRow[]): Promise<ExportRow[]> {
+  const text = `SELECT r.i FROM ROWS FROM (json_to_recordset($4::json) AS (t text, u text, n text, p jsonb, h bytea)) WITH ORDINALITY AS r(t, u, n, p, h, i)
+LEFT JOIN ${table.sql} AS old ON ${scope('old')} AND old.target_name = r.t AND old.source_uid = r.u
+WHERE old.source_uid IS NULL OR old.payload IS DISTINCT FROM r.p OR old.resource_namespace IS DISTINCT FROM r.n${layout.hashed ? ' OR old.payload_sha256 <> r.h' : ''}`;
+  const found = await session.query<{ i: string }>({ text, values: [...scopeValues(identity), recordset(rows, identity.namespace)] });
+  return found.rows.map(({ i }) => rows[Number(i) - 1]!);
+}
+
 /** Rows that the table holds of the inventory and cluster. */
 export async function countRows(session: Session, table: TableName, identity: InventoryIdentity): Promise<number> {
   const { rows } = await session.query<{ count: string }>({ text: `SELECT count(*) AS count FROM ${table.sql} AS t WHERE ${scope('t')}`, values: scopeValues(identity) });

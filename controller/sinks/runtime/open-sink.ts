@@ -120,7 +120,8 @@ function guarded(sink: Sink, sanitize: Sanitize, budgets: Budgets): Sink {
   };
   return {
     probe: async (signal) => ({ message: sanitize((await guard(signal, budgets.probe, (both) => sink.probe(both))).message) }),
-    check: (identity, signal) => guard(signal, budgets.check, (both) => sink.check(identity, both)),
+    check: (identity, signal, counts) => guard(signal, budgets.check, (both) => sink.check(identity, both, counts)),
+    ...(sink.differing && { differing: (identity, rows, signal) => guard(signal, budgets.check, (both) => sink.differing!(identity, rows, both)) }),
     write: async (change, signal) => {
       const result = await guard(signal, undefined, (both) => sink.write(change, both));
       return { ...result, rejected: result.rejected.map((row) => ({ ...row, message: sanitize(row.message) })) };

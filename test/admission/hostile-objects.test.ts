@@ -3,14 +3,16 @@ import t from 'tap';
 import { rememberingJudge } from '../../shared/admission/expressions.ts';
 import { renderFinding } from '../../shared/admission/finding.ts';
 import { judgeObject } from '../../shared/admission/judge-object.ts';
-import type { KnownObject, Lookups } from '../../shared/admission/lookups.ts';
+import type { KnownObject, KnownSink, Lookups } from '../../shared/admission/lookups.ts';
 import { mutate } from '../../shared/admission/mutate.ts';
 import { validate } from '../../shared/admission/validate.ts';
 import { kinds } from '../../shared/api/kinds.ts';
 import { KnownObjects } from '../../shared/admission/state/known-objects.ts';
 import { objectLookups } from '../../shared/admission/state/object-lookups.ts';
+import { pathKeys, writtenPaths } from '../../shared/admission/state/written-paths.ts';
 import { compilePath } from '../../shared/extract/compile-path.ts';
 import { cpuMs, parsingCpuMs } from '../extract/cpu-time.ts';
+import { eventually } from '../servers/eventually.ts';
 import { objectOf, postgresSpec, profileSpec, secretGvk } from './objects.ts';
 import { allVectors } from './vectors/all.ts';
 
@@ -191,6 +193,34 @@ t.test('no cluster keeps the process for long, whatever it holds', async (t) => 
     t.ok(sum(many) < 8 * sum(few), `${Math.round(sum(few))} ms, then ${Math.round(sum(many))} ms`);
     t.comment(`${scopes === 0 ? 'without' : 'with'} scopes: ${Math.round(sum(few))} ms, then ${Math.round(sum(many))} ms, the slowest ${Math.round(Math.max(...many.map(([, ms]) => ms)))} ms`);
   }
+});
+
+t.test('a sink that changes under ten thousand inventories keeps the process for a moment at a time', async (t) => {
+  const count = 10_000;
+  const known = new KnownObjects();
+  const set = (kind: string, name: string, spec: object) => known.set({ kind, metadata: { name, namespace: 'team-a' }, spec } as KnownObject);
+  const change = (template: string) => set('KollectSnapshotSink', 's', { ...repository, pathTemplate: template });
+  for (let index = 0; index < count; index++) set('KollectInventory', lateName(index), { snapshotSinkRefs: ['s'] });
+  /** How many inventories are known to write where the template leads them. */
+  const there = (template: string): number => {
+    const sink: KnownSink = { kind: 'KollectSnapshotSink', metadata: { name: 's', namespace: 'team-a' }, spec: { ...repository, pathTemplate: template } as KnownSink['spec'] };
+    const written = writtenPaths(sink)!;
+    return [...known.inventories('team-a')].filter((inventory) => [...known.writers(pathKeys(inventory, written(inventory))[0]!)].some((use) => use.inventory === inventory)).length;
+  };
+  const [first, second, third] = ['a', 'b', 'c'].map((part) => `${filled(`${part}/`, 3600)}${'{namespace}/'.repeat(30)}{name}.yaml`) as [string, string, string];
+  let attempt = 0;
+  const changing = cpuMs(() => change(`${attempt++}/${first}`), maxCpuMs / 2);
+  t.ok(changing < maxCpuMs / 2, `${Math.round(changing)} ms`);
+  change(first);
+  t.ok(there(first) < count, 'the others have their turn later');
+  await eventually(() => there(first) === count, { what: 'all of them' });
+  change(second);
+  change(third);
+  await eventually(() => there(third) === count, { what: 'what was changed last' });
+  t.strictSame([there(first), there(second)], [0, 0]);
+  change(first);
+  known.delete('KollectSnapshotSink', 'team-a', 's');
+  await eventually(() => there(first) + there(third) === 0, { what: 'a sink that is gone' });
 });
 
 /** Pieces of expressions and paths, right and wrong. */

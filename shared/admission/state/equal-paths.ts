@@ -3,7 +3,7 @@ import { invalid, warning } from '../finding.ts';
 import type { Finding, Report } from '../finding.ts';
 import type { KnownSink, Lookups } from '../lookups.ts';
 import { titled } from './known-scope.ts';
-import { pathKeys, snapshotUses, writtenPath } from './written-paths.ts';
+import { pathKeys, snapshotUses, writtenPaths } from './written-paths.ts';
 import type { AnyInventory, SinkUse, WrittenPath } from './written-paths.ts';
 
 /** Two inventories at one path would overwrite each other in turn. The inventory that is judged must not join another one there. */
@@ -12,7 +12,7 @@ export function inventoryPaths(lookups: Lookups, inventory: AnyInventory, report
   const taken = new Map<string, SinkUse>();
   for (const use of snapshotUses(inventory)) {
     const sink = lookups.sink('snapshot', use.sink.namespace, use.sink.name);
-    const written = sink && writtenPath(inventory, sink);
+    const written = sink && writtenPaths(sink)?.(inventory);
     if (written === undefined) continue;
     const keys = pathKeys(inventory, written);
     const earlier = keys.map((key) => taken.get(key)).find((other) => other !== undefined);
@@ -41,11 +41,12 @@ export function sinkPaths(lookups: Lookups, namespace: string, name: string, spe
     const other = known.get(key);
     return [ours.get(key), other].filter((use) => use !== undefined);
   };
+  const pathOf = writtenPaths(sink);
+  // All of them write to the same place, or none does to any that could overlap.
+  if (pathOf === undefined) return;
   let advice: Finding | undefined;
   for (const use of Iterator.from(lookups.users({ namespace, name })).take(maxUsers)) {
-    const written = writtenPath(use.inventory, sink);
-    // All of them write to the same place, or none does to any that could overlap.
-    if (written === undefined) return;
+    const written = pathOf(use.inventory);
     const keys = pathKeys(use.inventory, written);
     const other = firstOther(keys, others, () => false);
     for (const key of keys) if (!ours.has(key)) ours.set(key, use);

@@ -12,11 +12,15 @@ import { KnownObjects } from './known-objects.ts';
  */
 export function objectLookups(objects: Iterable<KubeObject>): Lookups {
   const known = new KnownObjects();
-  for (const object of objects) {
-    const kept = knownObject(object);
-    if (kept !== undefined) known.set(kept);
-  }
+  const kept = [...objects].flatMap((object) => knownObject(object) ?? []);
+  // Inventories behind their sinks, so that nothing is known to write elsewhere before.
+  for (const object of kept) if (!isInventory(object)) known.set(object);
+  for (const object of kept) if (isInventory(object)) known.set(object);
   return known;
+}
+
+function isInventory({ kind }: KnownObject): boolean {
+  return kind === 'KollectInventory' || kind === 'KollectClusterInventory';
 }
 
 /** The same lookups with other answers to some questions. */

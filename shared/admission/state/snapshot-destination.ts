@@ -31,9 +31,28 @@ export function snapshotPlace({ spec }: Pick<KnownSink, 'spec'>): SnapshotPlace 
   return { place: `${spec.type}://${address.isBucket ? '' : `${address.host}/`}${bucket}`, folder: folder.join('/'), isTree: false };
 }
 
-/** The file of an inventory; for a tree the template of its files, with the placeholders of rows left in. */
-export function snapshotPath({ spec }: Pick<KnownSink, 'spec'>, { folder, isTree }: SnapshotPlace, identity: PathIdentity): string {
-  return render(`${folder === '' ? '' : `${folder}/`}${templateOf(spec, isTree)}`, spec, identity);
+/**
+ * What a sink calls the file of an inventory; for a tree the template of its files, with the placeholders of rows left in. Read once for all inventories of
+ * the sink, which may be thousands, as a template may have thousands of characters.
+ */
+export function snapshotPaths({ spec }: Pick<KnownSink, 'spec'>, { folder, isTree }: SnapshotPlace): (identity: PathIdentity) => string {
+  const values: Readonly<Record<string, string>> = { namespace: marks.namespace, name: marks.name, cluster: spec.cluster?.trim() || 'default', extension: `.${formatOf(spec)}` };
+  const template = `${folder === '' ? '' : `${folder}/`}${templateOf(spec, isTree)}`.replaceAll(/\{(namespace|name|cluster|extension)\}/g, (_token, key: string) => values[key] ?? '');
+  // Names are neither empty nor single dots: what is tidy before they are filled in is tidy afterwards. Every other part is a mark.
+  const parts = tidied(template).split(/([\ue000\ue001])/);
+  return (identity) => {
+    let path = parts[0] ?? '';
+    for (let index = 1; index < parts.length; index += 2) path += `${parts[index] === marks.name ? identity.name : identity.namespace}${parts[index + 1]}`;
+    return path;
+  };
+}
+
+/** Stand for what each inventory fills in. Characters for private use, which no path has. */
+const marks = { namespace: '\ue000', name: '\ue001' } as const;
+
+/** Without empty parts and single dots. */
+function tidied(path: string): string {
+  return path.split('/').filter((part) => part !== '' && part !== '.').join('/');
 }
 
 function templateOf(spec: KnownSink['spec'], isTree: boolean): string {
@@ -47,15 +66,6 @@ function templateOf(spec: KnownSink['spec'], isTree: boolean): string {
 function isGit({ type }: KnownSink['spec']): boolean {
   return type === 'git' || type === 'gitlab';
 }
-
-function render(template: string, spec: KnownSink['spec'], { namespace, name }: PathIdentity): string {
-  const values: Readonly<Record<string, string>> = { namespace, name, cluster: spec.cluster?.trim() || 'default', extension: `.${formatOf(spec)}` };
-  const path = template.replaceAll(/\{(namespace|name|cluster|extension)\}/g, (_token, key: string) => values[key] ?? '');
-  return tidy.test(path) ? path : path.split('/').filter((part) => part !== '' && part !== '.').join('/');
-}
-
-/** Neither empty parts nor single dots. */
-const tidy = /^(?!\.?\/)(?!.*\/\.?(?:\/|$))/;
 
 function formatOf(spec: KnownSink['spec']): string {
   return spec.serialization?.format ?? (isGit(spec) ? 'yaml' : (spec.objectStore?.format ?? 'json'));

@@ -2,10 +2,11 @@ import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { sinkNamespaceOf } from '../../api/kollect-cluster-inventory.ts';
 import type { KollectInventorySpec } from '../../api/kollect-inventory.ts';
+import { inTurns } from '../../in-turns.ts';
 import type { KnownClusterInventory, KnownInventory, KnownSink } from '../lookups.ts';
 import type { Loose } from '../rule.ts';
 import { sinkReferences } from './sink-references.ts';
-import { snapshotPath, snapshotPlace } from './snapshot-destination.ts';
+import { snapshotPaths, snapshotPlace } from './snapshot-destination.ts';
 import type { SnapshotPlace } from './snapshot-destination.ts';
 
 export type AnyInventory = KnownInventory | KnownClusterInventory;
@@ -35,18 +36,20 @@ export function snapshotUses(inventory: AnyInventory): SinkUse[] {
   return [...uses.values()];
 }
 
-/** What an inventory writes through a sink; undefined where nothing can overlap. */
-export function writtenPath({ kind, metadata: { namespace = '', name } }: AnyInventory, sink: KnownSink, place: SnapshotPlace | undefined = snapshotPlace(sink)): WrittenPath | undefined {
+/** What inventories write through a sink; undefined where nothing can overlap. */
+export function writtenPaths(sink: KnownSink): ((inventory: AnyInventory) => WrittenPath) | undefined {
+  const place = snapshotPlace(sink);
   if (place === undefined) return undefined;
+  const pathOf = snapshotPaths(sink, place);
   // Cluster inventories call themselves so wherever an inventory names its namespace.
-  return { ...place, path: snapshotPath(sink, place, { namespace: kind === 'KollectClusterInventory' ? 'cluster' : namespace, name }) };
+  return ({ kind, metadata: { namespace = '', name } }) => ({ ...place, path: pathOf({ namespace: kind === 'KollectClusterInventory' ? 'cluster' : namespace, name }) });
 }
 
 /** Who writes where, from one place to the next as objects come, change and go: a review asks for a path and not for all inventories. */
 export class WrittenPaths {
   readonly #uses = new Map<string, IndexedUse[]>();
   readonly #users = new Map<string, Map<string, IndexedUse>>();
-  readonly #sinks = new Map<string, { sink: KnownSink; place: SnapshotPlace | undefined }>();
+  readonly #sinks = new Map<string, SinkPaths>();
   readonly #writers = new Map<string, Set<SinkUse>>();
 
   /** @param known undefined when the inventory is gone */
@@ -73,19 +76,24 @@ export class WrittenPaths {
     }
   }
 
-  /** @param known undefined when the sink is gone */
+  /**
+   * Of a sink of thousands of inventories some are known to write where they did until their turn has come, a moment later.
+   *
+   * @param known undefined when the sink is gone
+   */
   sinkChanged(before: KnownSink | undefined, known: KnownSink | undefined): void {
     if (before !== undefined && known !== undefined && isDeepStrictEqual(before.spec, known.spec)) return;
     const sink = known ?? before;
     if (sink === undefined) return;
     const key = keyOf(sink.metadata);
-    const entry = known && { sink: known, place: snapshotPlace(known) };
-    if (entry === undefined) this.#sinks.delete(key);
-    else this.#sinks.set(key, entry);
-    for (const use of this.#users.get(key)?.values() ?? []) {
+    const paths = known && { of: writtenPaths(known) };
+    if (paths === undefined) this.#sinks.delete(key);
+    else this.#sinks.set(key, paths);
+    const move = (use: IndexedUse): void => {
       this.#forget(use);
-      this.#index(use, entry);
-    }
+      this.#index(use, paths);
+    };
+    void inTurns(this.#users.get(key)?.values() ?? [], move, () => this.#sinks.get(key) !== paths);
   }
 
   /** Those that use a snapshot sink. */
@@ -98,8 +106,8 @@ export class WrittenPaths {
     return this.#writers.get(key) ?? [];
   }
 
-  #index(use: IndexedUse, entry: { sink: KnownSink; place: SnapshotPlace | undefined } | undefined): void {
-    const written = entry && writtenPath(use.inventory, entry.sink, entry.place);
+  #index(use: IndexedUse, paths: SinkPaths | undefined): void {
+    const written = paths?.of?.(use.inventory);
     if (written === undefined) return;
     use.keys = pathKeys(use.inventory, written);
     for (const key of use.keys) {
@@ -117,6 +125,11 @@ export class WrittenPaths {
     }
     use.keys = [];
   }
+}
+
+/** Another object after each change of a sink. */
+interface SinkPaths {
+  of: ReturnType<typeof writtenPaths>;
 }
 
 interface IndexedUse extends SinkUse {

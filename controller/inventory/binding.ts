@@ -3,6 +3,7 @@ import type { Logger } from '../../shared/log.ts';
 import type { FrozenRows } from '../collect/collector.ts';
 import type { Capabilities, InventoryIdentity, PassQueue, PassRequest, RejectedRow, Sink, SinkFamily } from '../sinks/contract.ts';
 import { retryDelayMs } from '../backoff.ts';
+import { staleLimit, type Deletions, type HeldDeletions } from './deletion-guard.ts';
 import { planPass, type Cursor, type PassPlan } from './pass.ts';
 import { Verification } from './verification.ts';
 import type { InventoryView, ViewTarget } from './view.ts';
@@ -78,6 +79,8 @@ export interface BindingState {
   lastChecksum: string | undefined;
   rows: number | undefined;
   rejected: readonly RejectedRow[];
+  /** Deletions that wait for consent, or for the end of a pause. */
+  held: HeldDeletions | undefined;
 }
 
 /**
@@ -91,6 +94,8 @@ export class Binding {
   readonly options: BindingOptions;
   state: BindingState;
   #cursor: Cursor | undefined;
+  /** The last cursor beside which the destination held nothing stale. */
+  #known: Cursor | undefined;
   /** Counts dropped cursors: a pass that was under way then must not bring its own back. */
   #drops = 0;
   /** A write was tried, so the sink may hold rows even if it was not confirmed. */
@@ -113,6 +118,9 @@ export class Binding {
   /** Where the last export went. */
   #place: string | undefined;
   readonly #verification: Verification;
+  #deletionsPaused = false;
+  /** Somebody allowed one pass to delete whatever is stale. */
+  #consent: PromiseWithResolvers<void> | undefined;
   readonly #abort = new AbortController();
 
   constructor(options: BindingOptions) {
@@ -129,6 +137,7 @@ export class Binding {
       lastChecksum: options.previous?.lastChecksum,
       rows: options.previous?.rows,
       rejected: [],
+      held: undefined,
     };
   }
 
@@ -161,11 +170,27 @@ export class Binding {
     this.#arm();
   }
 
+  /** While it is true nothing is deleted; what was held back meanwhile is compared afterwards. */
+  pauseDeletions(paused: boolean): void {
+    if (paused === this.#deletionsPaused) return;
+    this.#deletionsPaused = paused;
+    if (this.state.held) this.#compare();
+    else this.poke();
+  }
+
+  /** Compares everything once, and deletes what is stale however much it is. Resolves when that is done, or nothing is left to do it. */
+  async allowDeletions(): Promise<void> {
+    this.#consent ??= Promise.withResolvers();
+    this.#compare();
+    await this.#consent.promise;
+  }
+
   /** Stops; what is in flight is cancelled and would be repeated by whoever comes next. */
   async close(): Promise<void> {
     this.#abort.abort();
     clearTimeout(this.#timer);
     await this.#running;
+    this.#consent?.resolve();
     this.#queue?.forget(this.#name);
     this.#dropCursor();
     await this.#closeSink();
@@ -263,8 +288,16 @@ export class Binding {
   }
 
   #lookAgain(): void {
-    const { view, isTurning } = this.options;
-    if (view.targets.values().some((target) => isTurning(target))) this.#want(turningLookMs);
+    if (this.options.view.targets.values().some((target) => this.#isTurning(target))) this.#want(turningLookMs);
+  }
+
+  /** A list that is being evaluated counts as a whole, so that its deletions can be doubted. */
+  #isTurning(target: ViewTarget): boolean {
+    return target.isSwept || this.options.isTurning(target);
+  }
+
+  get #deletions(): Deletions {
+    return this.#deletionsPaused ? 'paused' : this.#consent ? 'allowed' : 'guarded';
   }
 
   #isCheckDue(): boolean {
@@ -280,15 +313,17 @@ export class Binding {
   }
 
   #plan(): PassPlan | undefined {
-    const { view, isSynced, isTurning, frozen } = this.options;
+    const { view, isSynced, frozen } = this.options;
     return planPass({
       view,
       isSynced,
-      isTurning,
+      isTurning: (target) => this.#isTurning(target),
       frozen,
       granularity: this.#opened?.granularity ?? 'row',
       identity: this.#identity(''),
       cursor: this.#cursor,
+      known: this.#known?.fingerprint === this.#opened?.fingerprint ? this.#known : undefined,
+      deletions: this.#deletions,
       mayHoldRows: this.#tried || this.options.previous?.fingerprint !== undefined,
     });
   }
@@ -301,7 +336,7 @@ export class Binding {
     }
     const lag = this.lag;
     // Keeps the changes that arrive while the pass runs, also before the first cursor.
-    const reader = this.#cursor?.reader ?? view.read(plan.targets);
+    const reader = this.#cursor?.reader ?? view.read(plan.reached.targets);
     const drops = this.#drops;
     const { generation } = this.options.inventory;
     const { fingerprint: former = this.options.previous?.fingerprint, rows: formerRows } = this.state;
@@ -310,12 +345,19 @@ export class Binding {
       plan.change.identity = this.#identity(opened.cluster);
       const quarantined = stillRejected(this.state.rejected, plan);
       if (quarantined.length > 0) plan.change.after = undefined;
+      const { targets, rows } = plan.reached;
+      const heldRows = await this.#limitDeletions(opened, plan);
       this.#tried = true;
       const result = await opened.sink.write(plan.change, this.#abort.signal);
-      const { targets, uncompared, knownTargets } = plan;
+      const held = this.#heldAfter(plan, heldRows, result.held ?? 0);
       if (drops === this.#drops) {
         view.confirm(reader, plan.revision, targets);
-        this.#cursor = { reader, fingerprint: opened.fingerprint, targets, uncompared, knownTargets };
+        this.#cursor = { ...plan.reached, reader, fingerprint: opened.fingerprint, isHeld: held !== undefined };
+        if (!held) this.#known = this.#cursor;
+        if (plan.exempt === undefined) {
+          this.#consent?.resolve();
+          this.#consent = undefined;
+        }
       }
       const ms = performance.now() - started;
       // A pass that only removed the rows of targets that are gone says nothing of those that are awaited.
@@ -327,8 +369,9 @@ export class Binding {
         fingerprint: opened.fingerprint,
         lastExportTime: new Date().toISOString(),
         lastChecksum: awaiting ? this.state.lastChecksum : plan.digest,
-        rows: awaiting ? this.state.rows : plan.rows,
+        rows: awaiting ? this.state.rows : rows,
         rejected: [...quarantined, ...result.rejected],
+        held,
       });
       if (former !== undefined && former !== opened.fingerprint) this.options.onMoved?.(this, { place: this.#place, rows: formerRows }, opened.place);
       this.#place = opened.place;
@@ -336,15 +379,44 @@ export class Binding {
       logger[plan.mode === 'delta' ? 'debug' : 'info']('exported', {
         sink: this.key,
         mode: plan.mode,
-        rows: plan.rows,
+        rows,
         written: result.written,
         deleted: result.deleted,
+        ...(result.held ? { held: result.held } : {}),
         ms: Math.round(ms),
       });
       return true;
     } finally {
       if (this.#cursor?.reader !== reader) view.release(reader);
     }
+  }
+
+  /** Where nothing explains what may be stale, only so much of it goes. Gives what the destination held. */
+  async #limitDeletions(opened: OpenSink, { change, exempt }: PassPlan): Promise<number | undefined> {
+    const { completeTargets, knownTargets } = change;
+    if (!exempt || (completeTargets.length === 0 && knownTargets === undefined)) return undefined;
+    const isExplained = completeTargets.every((name) => exempt.includes(name)) && (knownTargets === undefined || this.#known !== undefined);
+    if (isExplained && !this.#deletionsPaused) return undefined;
+    const rows = await this.#rowsAt(opened);
+    change.staleLimit = { rows: this.#deletionsPaused ? 0 : staleLimit(rows), exempt };
+    return rows;
+  }
+
+  async #rowsAt({ sink, cluster }: OpenSink): Promise<number | undefined> {
+    try {
+      return (await sink.check(this.#identity(cluster), this.#abort.signal, true)).rows;
+    } catch (error) {
+      // The pass creates it.
+      if (error instanceof KollectError && error.code === 'KOL_SINK_DESTINATION_LOST') return 0;
+      throw error;
+    }
+  }
+
+  #heldAfter(plan: PassPlan, rows: number | undefined, stale: number): HeldDeletions | undefined {
+    const before = this.#cursor?.isHeld ? this.state.held : undefined;
+    const held = stale + plan.withheld;
+    if (held === 0) return before;
+    return { reason: this.#deletionsPaused ? 'paused' : 'guard', stale: (before?.stale ?? 0) + held, rows: rows ?? before?.rows };
   }
 
   /** Nothing is to be exported: does the destination still hold what it confirmed? One question, whatever the number of rows. */
@@ -354,12 +426,19 @@ export class Binding {
     if (!cursor) return false;
     const { rows } = await opened.sink.check(this.#identity(opened.cluster), this.#abort.signal, counts);
     const complete = this.#isComplete(cursor);
+    const isHealed = this.state.held?.reason === 'guard' && rows !== undefined && rows - (this.state.rows ?? 0) <= staleLimit(rows);
     const expected = this.state.rows ?? 0;
     // Of an object that was left out, or a row that was refused, the destination may hold an older version, or none.
     const leftOut = [...view.targets].reduce((count, target) => count + target.refused.count, 0);
     const differs = rows !== undefined && (rows > expected + leftOut || rows < expected - this.state.rejected.length);
+    if (isHealed) {
+      logger.info('few rows of the destination are stale now, comparing everything', { sink: this.key, rows });
+      this.#compare();
+      return true;
+    }
     if (complete && differs) {
       logger.warn('the destination does not hold what was exported, comparing everything', { sink: this.key, rows, expected });
+      this.#known = undefined;
       this.#compare();
       return true;
     }
@@ -369,14 +448,14 @@ export class Binding {
 
   /** Nothing is to be exported: does the destination hold the rows as it confirmed them? Some of them at a time; at the end of a round they are counted. */
   async #verify(opened: OpenSink): Promise<boolean> {
-    const { view, isTurning, logger } = this.options;
+    const { view, logger } = this.options;
     const cursor = this.#cursor;
     const { sink, cluster } = opened;
     if (!cursor || !sink.differing) return false;
     const identity = this.#identity(cluster);
     const { rejected, rows, lastChecksum } = this.state;
     const quarantine = new Set(rejected.map(({ key }) => `${key.targetName}/${key.uid}`));
-    const confirmed = [...cursor.targets].filter((target) => view.targets.has(target) && !isTurning(target));
+    const confirmed = [...cursor.targets].filter((target) => view.targets.has(target) && !this.#isTurning(target));
     const { differing, isLast } = await this.#verification.step(confirmed, (asked) =>
       sink.differing!(identity, asked.filter(({ targetName, uid }) => !quarantine.has(`${targetName}/${uid}`)), this.#abort.signal),
     );
@@ -392,7 +471,7 @@ export class Binding {
 
   /** The destination was compared with all that there is. */
   #isComplete(cursor: Cursor): boolean {
-    return cursor.uncompared.size === 0 && [...this.options.view.targets].every((target) => cursor.targets.has(target));
+    return cursor.uncompared.size === 0 && !cursor.isHeld && [...this.options.view.targets].every((target) => cursor.targets.has(target));
   }
 
   async #open(): Promise<OpenSink> {

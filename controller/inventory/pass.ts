@@ -2,16 +2,14 @@ import type { FrozenRows } from '../collect/collector.ts';
 import type { Row } from '../collect/row-store.ts';
 import { SnapshotDigest } from '../collect/digest.ts';
 import type { Capabilities, ExportRow, InventoryIdentity, SinkChange } from '../sinks/contract.ts';
+import { doubtfulTargets, exemptTargets, type Deletions } from './deletion-guard.ts';
 import type { Delta, InventoryView, Reader, ViewTarget } from './view.ts';
 
 /** Rows handed to a sink at a time. */
 const sliceRows = 1_000;
 
-/** How far a binding has come at one destination. */
-export interface Cursor {
-  reader: Reader;
-  /** Where the rows are; a cursor means nothing at another destination. */
-  fingerprint: string;
+/** What a destination has when a pass is confirmed. */
+export interface Reached {
   /** Targets whose rows the destination holds. */
   targets: ReadonlySet<ViewTarget>;
   /**
@@ -21,20 +19,34 @@ export interface Cursor {
   uncompared: ReadonlyMap<ViewTarget, string>;
   /** Names of all targets at that time: rows of others were removed. */
   knownTargets: readonly string[];
+  /** What lists had removed of each target that was compared. */
+  swept: ReadonlyMap<ViewTarget, number>;
+  /** Rows that the destination holds, as far as they are known. */
+  rows: number;
+}
+
+/** How far a binding has come at one destination. */
+export interface Cursor extends Reached {
+  reader: Reader;
+  /** Where the rows are; a cursor means nothing at another destination. */
+  fingerprint: string;
+  /** The destination holds rows that are not deleted: for want of an explanation, or because the inventory asks for it. */
+  isHeld: boolean;
 }
 
 /** One pass, fixed at one revision of the view. */
 export interface PassPlan {
   mode: 'delta' | 'reconcile';
   revision: number;
-  targets: ReadonlySet<ViewTarget>;
-  uncompared: Cursor['uncompared'];
-  knownTargets: readonly string[];
+  reached: Reached;
   change: SinkChange;
+  /** Names of targets whose stale rows go however many they are. Undefined: all of them. */
+  exempt: readonly string[] | undefined;
+  /** Rows that are known to be gone and are not deleted all the same. */
+  withheld: number;
   /** What `change` hands over of targets that are not complete in it. */
   partial: readonly (readonly ExportRow[])[];
-  /** Rows that the destination holds afterwards, and their digest. */
-  rows: number;
+  /** Of `reached.rows`. */
   digest: string;
 }
 
@@ -47,6 +59,10 @@ export interface PassInput {
   frozen?: ((target: ViewTarget) => readonly FrozenRows[] | undefined) | undefined;
   granularity: Capabilities['granularity'];
   cursor: Cursor | undefined;
+  /** The last cursor at the same destination beside which there was nothing stale. */
+  known?: Cursor | undefined;
+  /** `guarded` when unset. */
+  deletions?: Deletions | undefined;
   /** The destination may hold rows that no cursor tells of: status says so, or a pass was tried. */
   mayHoldRows: boolean;
 }
@@ -55,16 +71,18 @@ export interface PassInput {
  * Decides what a binding has to do now; undefined when nothing. A target that has not completed its list contributes no deletions: it
  * takes part from the pass after its list on, and then as a whole, but for kinds that cannot be listed: of those nothing is deleted that nobody saw go.
  * The rows of a target that is being made anew wait. A sink of whole documents waits for all targets, and then gets all rows of all of them.
+ * What lists removed of a target without explanation is compared rather than deleted, so that it can be held back.
  * Of objects that a target leaves out the sink keeps what it has; while not all of them are known, nothing beside the target's rows is deleted.
  */
 export function planPass(input: PassInput): PassPlan | undefined {
-  const { view, identity, cursor, isSynced, granularity } = input;
+  const { view, identity, cursor, isSynced, granularity, deletions = 'guarded' } = input;
   const turning = new Set([...view.targets].filter((target) => input.isTurning?.(target)));
   const frozen = new Map([...view.targets].map((target) => [target, turning.has(target) ? undefined : isSynced(target) ? [] : input.frozen?.(target)]));
   const notCompared = (target: ViewTarget): string => (target.refused.more ? 'anything' : JSON.stringify(frozen.get(target)));
   const knownTargets = [...view.targets].map((target) => target.name).sort();
   const changes = cursor && view.changesSince(cursor.reader);
-  const settled = new Set(changes ? [...cursor.targets].filter((target) => view.targets.has(target) && !turning.has(target)) : []);
+  const doubtful: ReadonlySet<ViewTarget> = cursor && deletions === 'guarded' ? doubtfulTargets(view.targets, cursor) : new Set();
+  const settled = new Set(changes ? [...cursor.targets].filter((target) => view.targets.has(target) && !turning.has(target) && !doubtful.has(target)) : []);
   const delta = changes && only(changes, settled);
   const listed = [...view.targets].filter(
     (target) => frozen.get(target) && (!settled.has(target) || (cursor?.uncompared.get(target) ?? notCompared(target)) !== notCompared(target)),
@@ -74,7 +92,8 @@ export function planPass(input: PassInput): PassPlan | undefined {
   const renamed = cursor === undefined || knownTargets.join() !== cursor.knownTargets.join();
 
   if (delta) {
-    if (delta.upserts.length + delta.deletes.length + complete.length + incomplete.length === 0 && !renamed) return undefined;
+    const deletes = deletions === 'paused' ? 0 : delta.deletes.length;
+    if (delta.upserts.length + deletes + complete.length + incomplete.length === 0 && !renamed) return undefined;
   } else if (listed.length === 0 && view.targets.size > 0 && !input.mayHoldRows) {
     return undefined;
   }
@@ -94,7 +113,8 @@ export function planPass(input: PassInput): PassPlan | undefined {
     rows += target.count;
   }
   // Of a target that is awaited, was never compared, or leaves out objects, the destination may hold more.
-  const told = uncompared.size === 0 && targets.size === view.targets.size && ![...targets].some((target) => target.refused.any);
+  const withheld = deletions === 'paused' ? (delta?.deletes.length ?? 0) : 0;
+  const told = uncompared.size === 0 && withheld === 0 && !cursor?.isHeld && targets.size === view.targets.size && ![...targets].some((target) => target.refused.any);
   // Those that are handed over as a whole hold their changes already.
   const entire = new Set([...complete, ...incomplete].map(({ name }) => name));
   const changed = (delta?.upserts ?? []).filter(({ targetName }) => !entire.has(targetName));
@@ -103,17 +123,16 @@ export function planPass(input: PassInput): PassPlan | undefined {
   return {
     mode: complete.length + incomplete.length === 0 && delta ? 'delta' : 'reconcile',
     revision: view.revision,
-    targets,
-    uncompared,
-    knownTargets,
-    rows,
+    reached: { targets, uncompared, knownTargets, rows, swept: new Map([...targets.difference(uncompared)].map((target) => [target, target.swept])) },
+    exempt: deletions === 'allowed' ? undefined : deletions === 'paused' ? [] : exemptTargets(view.targets, input.known),
+    withheld,
     digest: digest.toString(),
     partial,
     change: {
       identity,
       upserts: slices(upserts),
       upsertCount: upserts.reduce((count, { length }) => count + length, 0),
-      deletes: delta?.deletes ?? [],
+      deletes: withheld > 0 ? [] : (delta?.deletes ?? []),
       completeTargets: complete.map((target) => target.name),
       keep: complete.flatMap((target) => [...target.refusedUids()].map((uid) => ({ targetName: target.name, uid }))),
       ...(spared.length > 0 ? { spared } : {}),

@@ -33,15 +33,15 @@ function setUp(selection: RollupSelection) {
   const pass = () => {
     const planned = plan();
     if (!planned) return undefined;
-    const { change, targets, uncompared, knownTargets } = planned;
+    const { change, reached } = planned;
     const written = [...change.upserts].flat();
     for (const name of change.completeTargets) of(name).clear();
     if (change.knownTargets) for (const name of held.keys()) if (!change.knownTargets.includes(name)) held.delete(name);
     for (const { targetName, uid } of change.deletes) of(targetName).delete(uid);
     for (const row of written) of(row.targetName).set(row.uid, row.payload);
-    const reader = cursor?.reader ?? view.read(targets);
-    view.confirm(reader, planned.revision, targets);
-    cursor = { reader, fingerprint: 'f', targets, uncompared, knownTargets };
+    const reader = cursor?.reader ?? view.read(reached.targets);
+    view.confirm(reader, planned.revision, reached.targets);
+    cursor = { ...reached, reader, fingerprint: 'f', isHeld: false };
     const told = ({ targetName, uid }: { targetName: string; uid: string }) => `${targetName}/${uid}`;
     return { mode: planned.mode, upserts: written.map(told).sort(), deletes: change.deletes.map(told).sort() };
   };

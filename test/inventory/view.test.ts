@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { FrozenRows } from '../../controller/collect/collector.ts';
 import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
-import { planPass } from '../../controller/inventory/pass.ts';
+import { planPass, type Cursor } from '../../controller/inventory/pass.ts';
 import { InventoryView } from '../../controller/inventory/view.ts';
 import type { ExportRow } from '../../controller/sinks/contract.ts';
 
@@ -25,7 +25,7 @@ function setUp() {
   const plan = (cursor?: Parameters<typeof planPass>[0]['cursor'], mayHoldRows = false, granularity: 'row' | 'document' = 'row') =>
     planPass({ view, identity, cursor, mayHoldRows, isSynced: (target) => synced.has(target.name), isTurning: (target) => turning.has(target.name), granularity, frozen: (target) => frozen.get(target.name) });
   /** The place of a reader that has confirmed a pass. */
-  const confirmed = ({ targets, uncompared, knownTargets }: NonNullable<ReturnType<typeof planPass>>) => ({ reader: view.read(targets), fingerprint: 'f', targets, uncompared, knownTargets });
+  const confirmed = ({ reached }: NonNullable<ReturnType<typeof planPass>>): Cursor => ({ ...reached, reader: view.read(reached.targets), fingerprint: 'f', isHeld: false });
   return { store, view, synced, turning, frozen, plan, confirmed, changed: () => changes };
 }
 
@@ -103,7 +103,7 @@ t.test('synced targets are exported while others are awaited, and only their sta
   t.strictSame(first.change.completeTargets, ['web']);
   t.strictSame(first.change.knownTargets, ['jobs', 'web'], 'the rows of the awaited target are not those of a stranger');
   t.strictSame(written(first.change.upserts), ['web/a']);
-  t.equal(first.rows, 1);
+  t.equal(first.reached.rows, 1);
 
   const cursor = confirmed(first);
   of(jobs).upsert(facts('j', 'j2'));
@@ -130,7 +130,7 @@ t.test('one change is a delta of one row', async (t) => {
   t.strictSame(delta.change.deletes, [{ targetName: 'web', uid: 'u6' }]);
   t.strictSame(delta.change.completeTargets, []);
   t.equal(delta.change.knownTargets, undefined);
-  t.equal(delta.rows, 99);
+  t.equal(delta.reached.rows, 99);
   t.equal(delta.digest, web.digest.toString());
 });
 
@@ -282,7 +282,7 @@ t.test('a target that is gone is told by its absence, also when it comes back un
   store.close('shop', 'web');
   const gone = plan(cursor)!;
   t.strictSame(gone.change.knownTargets, []);
-  t.equal(gone.rows, 0);
+  t.equal(gone.reached.rows, 0);
 
   synced.delete('web');
   store.open('shop', 'web');
@@ -303,7 +303,7 @@ t.test('while targets are awaited, only the rows of targets that are gone go, an
   const pass = plan(undefined, true)!;
   t.strictSame(pass.change.knownTargets, ['web']);
   t.strictSame(pass.change.completeTargets, []);
-  t.equal(pass.targets.size, 0);
+  t.equal(pass.reached.targets.size, 0);
 });
 
 t.test('a target that nobody reads yet does not fill the log of the others', async (t) => {

@@ -1,0 +1,43 @@
+import type { Cursor } from './pass.ts';
+import type { ViewTarget } from './view.ts';
+
+/** What of a binding's rows may be deleted: what can be explained, everything, or nothing. */
+export type Deletions = 'guarded' | 'allowed' | 'paused';
+
+/** So few rows may always go. */
+const fewRows = 100;
+
+/** Deletions that were held back. */
+export interface HeldDeletions {
+  /** Nothing explains that so many rows are stale, or the inventory asks for it. */
+  reason: 'guard' | 'paused';
+  /** Rows of the destination that are stale. */
+  stale: number;
+  /** Rows that the destination held; undefined when it cannot tell. */
+  rows: number | undefined;
+}
+
+/** Stale rows that may go although nothing explains them: half of what the destination holds. */
+export function staleLimit(heldRows: number | undefined): number {
+  return Math.max(fewRows, Math.floor((heldRows ?? 0) / 2));
+}
+
+/** Targets of which lists removed rows since a cursor was confirmed, if these are more than may go. Of others, deletions are those of objects that were seen to go, or follow an edit. */
+export function doubtfulTargets(targets: Iterable<ViewTarget>, since: Cursor): ReadonlySet<ViewTarget> {
+  const swept = new Map([...targets].map((target) => [target, target.swept - (since.swept.get(target) ?? target.swept)]));
+  const total = swept.values().reduce((sum, count) => sum + Math.max(0, count), 0);
+  return total > staleLimit(since.rows) ? new Set(swept.keys().filter((target) => swept.get(target)! > 0)) : new Set();
+}
+
+/**
+ * Names of targets whose stale rows need no limit, because all that happened to them since the destination was last known to hold nothing else is known: they were
+ * followed, or edited, or deleted and created again.
+ */
+export function exemptTargets(targets: ReadonlySet<ViewTarget>, known: Cursor | undefined): readonly string[] {
+  if (!known) return [];
+  const doubtful = doubtfulTargets(targets, known);
+  const replaced = new Set(known.swept.keys().filter((target) => !targets.has(target)).map(({ name }) => name));
+  const followed = [...targets].filter((target) => (known.swept.has(target) && !doubtful.has(target)) || replaced.has(target.name));
+  const names = new Set([...targets].map(({ name }) => name));
+  return [...followed.map(({ name }) => name), ...known.knownTargets.filter((name) => !names.has(name))];
+}

@@ -1,0 +1,148 @@
+import t from 'tap';
+import { RowStore } from '../../controller/collect/row-store.ts';
+import { Binding } from '../../controller/inventory/binding.ts';
+import { InventoryView } from '../../controller/inventory/view.ts';
+import { SinkGate } from '../../controller/sinks/runtime/sink-gate.ts';
+import { createLogger } from '../../shared/log.ts';
+import { eventually } from '../servers/eventually.ts';
+import { MemoryPlace, MemorySink } from '../sinks/memory.ts';
+
+const facts = (uid: string, payload = uid) => ({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
+const until = (holds: () => boolean): Promise<unknown> => eventually(holds, { intervalMs: 5 });
+
+/** A process of its own that exports a target `web` to a place. */
+function start(place: MemoryPlace, { intervalMs = 0 } = {}) {
+  const queue = new SinkGate(2);
+  const store = new RowStore();
+  const synced = new Set<string>();
+  const view = new InventoryView('shop', () => binding.poke());
+  store.subscribe({
+    row: (target, before, after) => view.rowChanged(target, before, after),
+    left: (target, uid) => view.rowLeft(target, uid),
+    opened: (target) => view.addTarget(target),
+    closed: (target) => view.removeTarget(target),
+  });
+  const binding: Binding = new Binding({
+    family: 'database',
+    name: 'pg',
+    namespace: 'shop',
+    view,
+    inventory: { namespace: 'shop', name: 'inventory', generation: 1 },
+    isSynced: (target) => synced.has(target.name),
+    isTurning: () => false,
+    open: async () => ({ sink: new MemorySink(place), type: 'memory', cluster: '', granularity: 'row', fingerprint: 'here', queue }),
+    intervalMs,
+    previous: { fingerprint: 'here' },
+    logger: createLogger({ level: 'error', format: 'text', name: 'test' }),
+    observer: { passed: () => undefined, failed: () => undefined },
+    onChange: () => undefined,
+  });
+  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const add = (from: number, to: number) => {
+    for (let index = from; index < to; index++) web.upsert(facts(`u${index}`));
+  };
+  /** A list that names the first so many. */
+  const list = async (count: number): Promise<void> => {
+    const epoch = web.beginList();
+    add(0, count);
+    await web.completeList(epoch);
+  };
+  const sync = (): void => {
+    synced.add('web');
+    binding.poke();
+  };
+  return { store, view, binding, web, add, list, sync, synced };
+}
+
+/** A process that has exported rows. */
+async function exported(count: number, options?: { intervalMs?: number }) {
+  const place = new MemoryPlace();
+  const process = start(place, options);
+  process.add(0, count);
+  process.sync();
+  await until(() => place.rows.size === count && process.binding.state.phase === 'Exported');
+  return { place, ...process };
+}
+
+t.test('a list that lacks most of the rows deletes nothing until it is allowed; changes go on', async (t) => {
+  const { place, binding, web, list, add } = await exported(300);
+  await list(149);
+  await until(() => binding.state.held !== undefined);
+  t.strictSame(binding.state.held, { reason: 'guard', stale: 151, rows: 300 });
+  t.equal(place.rows.size, 300);
+  web.upsert(facts('u0', 'changed'));
+  web.remove('shop', 'u1');
+  add(1_000, 1_001);
+  await until(() => place.held().get('web/u0') === 'changed');
+  t.equal(place.rows.size, 300, 'one came, one was seen to go');
+  t.equal(binding.state.held?.stale, 151);
+  t.notOk(place.states.values().some(({ digest }) => digest !== undefined), 'what the sink holds is not what was collected');
+
+  await binding.allowDeletions();
+  t.equal(place.rows.size, 149);
+  t.equal(binding.state.held, undefined);
+  await list(20);
+  await until(() => binding.state.held !== undefined);
+  t.equal(place.rows.size, 150, 'it was allowed once');
+  await binding.close();
+});
+
+t.test('what was seen to go, and less than half, goes at once', async (t) => {
+  const { place, web, list, binding } = await exported(300);
+  await list(151);
+  await until(() => place.rows.size === 151);
+  for (let index = 1; index < 151; index++) web.remove('shop', `u${index}`);
+  await until(() => place.rows.size === 1);
+  t.equal(binding.state.held, undefined);
+  await binding.close();
+});
+
+t.test('an edit explains whatever it removes', async (t) => {
+  const { place, web, binding, store } = await exported(300);
+  const epoch = web.beginList();
+  web.upsert(facts('u0'));
+  await web.completeList(epoch, undefined, undefined, true);
+  await until(() => place.rows.size === 1);
+  store.close('shop', 'web');
+  await until(() => place.rows.size === 0);
+  t.equal(binding.state.held, undefined);
+  await binding.close();
+});
+
+t.test('after a restart nobody knows why rows are stale', async (t) => {
+  const first = await exported(300);
+  await first.binding.close();
+  const { place } = first;
+  const second = start(place, { intervalMs: 100 });
+  second.add(0, 10);
+  second.sync();
+  await until(() => second.binding.state.held !== undefined);
+  t.strictSame(second.binding.state.held, { reason: 'guard', stale: 290, rows: 300 });
+  t.equal(place.rows.size, 300);
+  const { length } = place.writes;
+  const { checks } = place;
+  await until(() => place.checks > checks);
+  t.equal(place.writes.length, length, 'it is not compared again and again');
+  // The list was wrong.
+  await second.list(250);
+  await until(() => place.rows.size === 250);
+  t.equal(second.binding.state.held, undefined);
+  await second.binding.close();
+});
+
+t.test('while deletions are paused everything else goes on, and afterwards what was seen to go goes', async (t) => {
+  const { place, web, binding, add } = await exported(300);
+  binding.pauseDeletions(true);
+  for (let index = 0; index < 200; index++) web.remove('shop', `u${index}`);
+  add(1_000, 1_001);
+  await until(() => place.rows.size === 301);
+  t.match(binding.state.held, { reason: 'paused', stale: 200 });
+  binding.reopen();
+  const { length } = place.writes;
+  await until(() => place.writes.length > length);
+  t.equal(place.rows.size, 301, 'nor does a comparison delete');
+  binding.pauseDeletions(false);
+  await until(() => place.rows.size === 101);
+  t.equal(binding.state.held, undefined);
+  await binding.close();
+});

@@ -7,6 +7,7 @@ import type { KollectError } from '../../shared/errors.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
 import type { EventRecorder } from '../../shared/kube/events.ts';
 import { addFinalizer, removeFinalizer } from '../../shared/kube/finalizers.ts';
+import { kollectPath } from '../../shared/kube/paths.ts';
 import type { ObjectCache } from '../../shared/kube/object-cache.ts';
 import { WorkQueue } from '../../shared/kube/work-queue.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -71,6 +72,8 @@ interface Runtime<Rows> {
   generation: number;
   /** Value of the annotation that asked for a comparison last. */
   asked: string | undefined;
+  /** What became of the consent to delete that the object carries. */
+  consent: 'none' | 'given' | 'used';
   statusTimer: NodeJS.Timeout | undefined;
 }
 
@@ -175,6 +178,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     const runtime = this.#runtime(key, raw);
     runtime.object = raw;
     await this.#arrange(key, runtime);
+    await this.#steerDeletions(key, runtime);
     this.#submitStatus(runtime);
   }
 
@@ -197,6 +201,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       blocked: undefined,
       generation: 0,
       asked: (raw['status'] as KollectInventory['status'])?.lastHandledReconcile,
+      consent: 'none',
       statusTimer: undefined,
     };
     const { namespace } = rows.view;
@@ -264,6 +269,23 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     if (asked) runtime.asked = request;
   }
 
+  /** Follows the annotations that pause deletions, or allow them once. */
+  async #steerDeletions(key: string, runtime: Runtime<Rows>): Promise<void> {
+    const { object, bindings } = runtime;
+    for (const binding of bindings.values()) binding.pauseDeletions(isSet(object, annotations.pauseDeletes));
+    if (!isSet(object, annotations.allowDeletes)) runtime.consent = 'none';
+    else if (runtime.consent === 'used') {
+      const body = { metadata: { annotations: { [annotations.allowDeletes]: null } } };
+      await this.#options.client.patch(kollectPath(this.#options.kind.plural, object), { type: 'merge', body });
+    } else if (runtime.consent === 'none' && !runtime.blocked) {
+      runtime.consent = 'given';
+      void Promise.all([...bindings.values()].map((binding) => binding.allowDeletions())).then(() => {
+        runtime.consent = 'used';
+        this.#queue.add(key);
+      });
+    }
+  }
+
   /** There are no targets yet: they may be applied after the inventory, and what a sink holds of an earlier life is not to go before. */
   #waits(key: string, { object, rows, bindings }: Runtime<Rows>): boolean {
     if (rows.view.targets.size > 0 || bindings.size > 0) return false;
@@ -315,6 +337,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
         this.#options.events.event(runtime.object, 'Normal', 'DestinationChanged', text);
       },
     });
+    binding.pauseDeletions(isSet(runtime.object, annotations.pauseDeletes));
     binding.poke();
     return binding;
   }
@@ -426,6 +449,10 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     );
     this.#status.submit(runtime.object, status);
   }
+}
+
+function isSet({ metadata }: KubeObject, annotation: string): boolean {
+  return metadata.annotations?.[annotation] === 'true';
 }
 
 /** Value of the annotation that asks for one comparison. */

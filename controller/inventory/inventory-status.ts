@@ -1,3 +1,4 @@
+import { annotations } from '../../shared/api/annotations.ts';
 import type { KollectClusterInventorySpec } from '../../shared/api/kollect-cluster-inventory.ts';
 import type { KollectInventory, KollectInventoryStatus } from '../../shared/api/kollect-inventory.ts';
 import type { KollectError } from '../../shared/errors.ts';
@@ -94,6 +95,7 @@ function sinkVerdict(binding: Binding): Verdict {
   const { state } = binding;
   if (state.phase === 'Failed') return { type: 'Synced', status: 'False', reason: 'ExportFailed', message: state.error?.message ?? 'export failed' };
   if (state.phase === 'Waiting') return { type: 'Synced', status: 'False', reason: 'AwaitingSync', message: 'nothing was exported since the controller started' };
+  if (state.held) return { type: 'Synced', status: 'False', reason: 'DeletionHeld', message: holding([binding]) };
   if (state.rejected.length > 0) return { type: 'Synced', status: 'False', reason: 'PartialExport', message: rejection(binding) };
   return { type: 'Synced', status: 'True', reason: 'Exported', message: 'export completed' };
 }
@@ -101,6 +103,14 @@ function sinkVerdict(binding: Binding): Verdict {
 function rejection({ state: { rejected } }: Binding): string {
   const keys = rejected.slice(0, 10).map(({ key, code }) => `${key.targetName}/${key.uid} (${code})`);
   return `${rejected.length} row(s) were refused by the sink: ${keys.join(', ')}`;
+}
+
+function holding(bindings: readonly Binding[]): string {
+  const holds = bindings.flatMap(({ key, state: { held } }) => (held ? [{ key, ...held }] : []));
+  const text = holds.map(({ key, stale, rows }) => `${key} holds ${stale} row(s)${rows === undefined ? '' : ` of ${rows}`} that would be deleted`).join('; ');
+  return holds.some(({ reason }) => reason === 'guard')
+    ? `${text}, more than can be explained: look whether the objects are really gone, then set the annotation ${annotations.allowDeletes}: "true" to delete them`
+    : `${text}, and are kept as long as the annotation ${annotations.pauseDeletes} is "true"`;
 }
 
 function verdicts(facts: InventoryFacts): Verdict[] {
@@ -131,6 +141,8 @@ function verdicts(facts: InventoryFacts): Verdict[] {
       ...(exported.length > 0 ? [reachable(exported.length)] : []),
     ];
   }
+  const held = bindings.filter((binding) => binding.state.held);
+  if (held.some((binding) => binding.state.held?.reason === 'guard')) return [...failed('DeletionHeld', holding(held), 'False').slice(0, 3), reachable(exported.length)];
   if (facts.incomplete.length > 0) {
     const message = `target(s) ${listed(facts.incomplete)} leave out objects: what they have is exported, and what the sinks hold of the others stays as it is`;
     return degradedTargets(message, exported.length);
@@ -139,7 +151,9 @@ function verdicts(facts: InventoryFacts): Verdict[] {
   const message = `all rows are in ${bindings.length} sink(s)`;
   return [
     { type: 'Ready', status: 'True', reason: 'Exported', message },
-    partial
+    held.length > 0
+      ? { type: 'Synced', status: 'False', reason: 'DeletionHeld', message: holding(held) }
+      : partial
       ? { type: 'Synced', status: 'False', reason: 'PartialExport', message: rejection(partial) }
       : { type: 'Synced', status: 'True', reason: 'Exported', message },
     { type: 'Degraded', status: 'False', reason: 'Exported', message },

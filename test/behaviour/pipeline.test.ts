@@ -216,6 +216,39 @@ t.test('a limit leaves out new objects, deletes nothing, and what was left out c
   t.match(await eventually(namespace, 'kinv/inventory', 'Ready', /Ready=True/), /Exported/);
 });
 
+t.test('rows that are gone after a restart stay until somebody says that this is right, and pausing keeps all of them', async (t) => {
+  const namespace = await exported();
+  const many = Array.from({ length: 110 }, (_, index) => deployment(namespace, `many-${index}`, 0));
+  await kollect.apply(many.join('---\n'));
+  await kollect.eventually(async () => (await stored(namespace)).length === 113, { timeoutMs: 120_000 });
+  await kollect.controller.kill('SIGKILL');
+  await kollect.kubectl(['delete', 'deployment', '--wait=false', '-n', namespace, ...many.map((_, index) => `many-${index}`)]);
+  await kollect.controller.start();
+  t.match(await eventually(namespace, 'kinv/inventory', 'Degraded', /DeletionHeld/), /database\/pg holds 110 row\(s\) of 113 that would be deleted/);
+  await kollect.kubectl(['scale', 'deployment/web', '-n', namespace, '--replicas=2']);
+  await kollect.eventually(async () => (await stored(namespace)).find((row) => row.name === 'web')?.replicas === 2);
+  t.equal((await stored(namespace)).length, 113);
+
+  const annotate = (...texts: string[]) => kollect.kubectl(['annotate', 'kinv', 'inventory', '-n', namespace, '--overwrite', ...texts]);
+  await annotate('kollect.dev/allow-deletes=true');
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'jobs', 'web']));
+  await kollect.eventually(async () => {
+    const inventory = await kollect.get('kinv', 'inventory', namespace);
+    return inventory?.metadata.annotations?.['kollect.dev/allow-deletes'] === undefined;
+  });
+  await eventually(namespace, 'kinv/inventory', 'Ready', /True Exported/);
+
+  await annotate('kollect.dev/pause-deletes=true', 'kollect.dev/reconcile=paused');
+  await kollect.eventually(async () => (await kollect.get('kinv', 'inventory', namespace))?.status?.['lastHandledReconcile'] === 'paused');
+  await kollect.kubectl(['delete', 'deployment', 'jobs', '-n', namespace]);
+  await kollect.apply(deployment(namespace, 'late'));
+  t.match(await eventually(namespace, 'kinv/inventory', 'Synced', /DeletionHeld/), /holds 1 row.* as long as the annotation/);
+  t.strictSame(await names(namespace), ['api', 'jobs', 'late', 'web']);
+  await annotate('kollect.dev/pause-deletes-');
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'late', 'web']));
+  await eventually(namespace, 'kinv/inventory', 'Synced', /True Exported/);
+});
+
 t.test('metrics that a profile asks for follow the rows', async (t) => {
   const namespace = await exported();
   const spec = { attributes: [{ name: 'app', path: '$.metadata.labels.app' }, { name: 'replicas', path: '$.spec.replicas' }], metrics: [{ name: 'by_app', path: 'replicas', labels: ['app'] }] };

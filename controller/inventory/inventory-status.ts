@@ -132,6 +132,8 @@ function verdicts(facts: InventoryFacts): Verdict[] {
   const exported = bindings.filter((binding) => binding.state.phase === 'Exported');
   if (broken.length > 0) return brokenVerdicts(broken, exported.length, bindings.length);
   if (trouble) return degradedTargets(trouble.message, exported.length);
+  const held = bindings.filter((binding) => binding.state.held);
+  if (held.some((binding) => binding.state.held?.reason === 'guard')) return [...failed('DeletionHeld', holding(held), 'False').slice(0, 3), reachable(exported.length)];
   if (awaiting.length > 0 || exported.length < bindings.length) {
     const message = waiting(awaiting);
     return [
@@ -141,8 +143,6 @@ function verdicts(facts: InventoryFacts): Verdict[] {
       ...(exported.length > 0 ? [reachable(exported.length)] : []),
     ];
   }
-  const held = bindings.filter((binding) => binding.state.held);
-  if (held.some((binding) => binding.state.held?.reason === 'guard')) return [...failed('DeletionHeld', holding(held), 'False').slice(0, 3), reachable(exported.length)];
   if (facts.incomplete.length > 0) {
     const message = `target(s) ${listed(facts.incomplete)} leave out objects: what they have is exported, and what the sinks hold of the others stays as it is`;
     return degradedTargets(message, exported.length);

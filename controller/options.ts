@@ -17,7 +17,7 @@ const definitions = {
   'default-included-namespaces': { type: 'parsed', parse: parseNamespaces, default: '', placeholder: 'name,name', help: 'Where targets collect that have a namespaceSelector and no includedNamespaces; both must hold. Anywhere when unset.' },
   'default-excluded-namespaces': { type: 'parsed', parse: parseNamespaces, default: '', placeholder: 'name,name', help: 'Where no target collects, whatever it says.' },
   'scrub-keys': { type: 'parsed', parse: parseNames, default: '', placeholder: 'key,key', help: 'Keys whose values are redacted in every profile, besides the built-in ones.' },
-  'tenant-mode': { type: 'boolean', default: false, help: 'Leave KollectClusterTargets alone. The webhook needs the same value.' },
+  'tenant-mode': { type: 'boolean', default: false, help: 'Leave KollectClusterTargets and KollectClusterInventories alone. The webhook needs the same value.' },
   'allow-private-sinks': { type: 'boolean', default: true, help: 'Export to sinks at RFC 1918 and unique local addresses. The webhook needs the same value.' },
   'allow-loopback-sinks': { type: 'boolean', default: false, help: 'Export to sinks at loopback addresses. For development: refused inside a cluster.' },
   'map-host': {

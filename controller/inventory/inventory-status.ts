@@ -174,7 +174,8 @@ function brokenVerdicts(broken: readonly Binding[], exported: number, total: num
   const errors = broken.map((binding) => ({ key: binding.key, error: binding.state.error! }));
   const text = errors.map(({ key, error }) => `${key}: ${error.message}`).join('; ');
   const terminal = errors.every(({ error }) => error.class === 'terminal');
-  const reason = errors.length === 1 ? errors[0]!.error.reason : terminal ? 'ExportTerminal' : 'Progressing';
+  const reasons = new Set(errors.map(({ error }) => error.reason));
+  const reason = reasons.size === 1 ? errors[0]!.error.reason : terminal ? 'ExportTerminal' : 'Progressing';
   const reachability: Verdict = {
     type: 'SinkReachable',
     status: 'False',

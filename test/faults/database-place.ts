@@ -75,6 +75,14 @@ export class DatabasePlace {
     return came;
   }
 
+  /** The next commit is under way until the proxy delivers it. Tells whether one came. */
+  async holdCommit(): Promise<boolean> {
+    this.proxy.breakCommit('delay');
+    const came = await comesTrue(() => this.proxy.holds);
+    this.proxy.heal();
+    return came;
+  }
+
   /** Faults that take nothing away, by name. */
   get harmless(): (readonly [string, Strike])[] {
     return [
@@ -129,9 +137,7 @@ export class DatabasePlace {
   }
 
   async #late(): Promise<boolean> {
-    this.proxy.breakCommit('delay');
-    const came = await comesTrue(() => this.proxy.holds);
-    this.proxy.heal();
+    const came = await this.holdCommit();
     // The client has gone and comes again while the server still waits for the first commit.
     this.proxy.cut();
     await this.#moment(4_000);

@@ -45,6 +45,7 @@ export async function prepareHome(admin: KubeClient): Promise<void> {
       { apiGroups: ['kollect.dev'], resources: ['*'], verbs: ['*'] },
       { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
       { apiGroups: [''], resources: ['namespaces', 'secrets'], verbs: read },
+      { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'update'] },
       { apiGroups: ['apiextensions.k8s.io'], resources: ['customresourcedefinitions'], verbs: read },
     ],
     collected: [{ apiGroups: ['', 'shop.example'], resources: ['configmaps', 'gateways'], verbs: read }],

@@ -1,37 +1,42 @@
 import { join } from 'node:path';
 import type { ControllerPace } from '../../controller/controller.ts';
+import type { LeaderElectionOptions } from '../../shared/kube/leader-election.ts';
 import { nodeFlags } from '../kollect/process.ts';
 import type { Cluster } from '../servers/cluster.ts';
-import { eventually } from '../servers/eventually.ts';
 import type { KeptProcess } from '../servers/keeper.ts';
 
 export interface KeptControllerOptions {
   kubeconfig: string;
+  /** Its own; nobody else has it while it runs. */
   identity: string;
   pace: ControllerPace;
+  lease: Pick<LeaderElectionOptions, 'namespace' | 'name' | 'times'>;
 }
 
 /** A controller with little patience, which is killed, frozen and started again. */
 export class KeptController {
+  readonly identity: string;
   readonly #cluster: Cluster;
   readonly #options: KeptControllerOptions;
   #process: KeptProcess | undefined;
-  /** Lives of which it said that they run, before this one. */
-  #runs = 0;
 
   constructor(cluster: Cluster, options: KeptControllerOptions) {
+    this.identity = options.identity;
     this.#cluster = cluster;
     this.#options = options;
   }
 
-  /** Resolves when the process is there; what it reads first may still be disturbed. */
+  /** Resolves when the process is there. It is started again when it ends by itself, as it does when another one leads. */
   async start(): Promise<void> {
-    this.#runs = this.log.filter(({ msg }) => msg === 'running').length;
-    this.#process = await this.#cluster.keeper.start({
-      name: this.#options.identity,
-      command: process.execPath,
+    const process = await this.#cluster.keeper.start({
+      name: this.identity,
+      command: globalThis.process.execPath,
       args: [...nodeFlags.controller, join(import.meta.dirname, 'controller-process.ts'), JSON.stringify(this.#options)],
       stop: [{ signal: 'SIGTERM', graceMs: 10_000 }],
+    });
+    this.#process = process;
+    void process.untilExit().then(({ code }) => {
+      if (code === 1) void this.start();
     });
   }
 
@@ -51,10 +56,5 @@ export class KeptController {
         return [];
       }
     });
-  }
-
-  /** Resolves when all that it needs to know at first was read, which faults may delay. */
-  async untilRunning(): Promise<void> {
-    await eventually(() => this.log.filter(({ msg }) => msg === 'running').length > this.#runs, { intervalMs: 100, what: 'the start of the controller' });
   }
 }

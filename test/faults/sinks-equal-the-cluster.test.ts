@@ -4,6 +4,7 @@ import t from 'tap';
 import type { Condition } from '../../shared/api/meta.ts';
 import { KubeClient } from '../../shared/kube/client.ts';
 import { loadConnection } from '../../shared/kube/config.ts';
+import type { Lease } from '../../shared/kube/lease.ts';
 import { installCrds } from '../kollect/installation.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
@@ -53,12 +54,15 @@ t.test(`every table equals the cluster after ${wantedFaults} faults`, async (t) 
   const [calm] = places as [DatabasePlace, ...DatabasePlace[]];
   const editor = new InventoryEditor(admin, new Random(seed + 10), places.map(({ name }) => name));
   await editor.begin();
-  const controller = new KeptController(cluster, {
-    kubeconfig: proxiedKubeconfig(cluster, await proxy.start(), { tokenFile }),
-    identity: 'controller',
-    pace: { watch: { idleMs: 1_500, longestBackoffMs: 800, pageSize: 8 }, answerTimeoutMs: 3_000, backfillDelayMs: 300, reviewAgeMs: 1_000 },
-  });
-  await controller.start();
+  const kubeconfig = proxiedKubeconfig(cluster, await proxy.start(), { tokenFile });
+  const pace = { watch: { idleMs: 1_500, longestBackoffMs: 800, pageSize: 8 }, answerTimeoutMs: 3_000, backfillDelayMs: 300, reviewAgeMs: 1_000 };
+  const lease = { namespace: 'home', name: 'controller', times: { durationMs: 10_000, renewDeadlineMs: 7_000, retryMs: 1_000 } };
+  const controllers = ['first', 'second'].map((identity) => new KeptController(cluster, { kubeconfig, identity, pace, lease }));
+  for (const controller of controllers) await controller.start();
+  const leader = async (): Promise<KeptController> => {
+    const { spec } = await admin.get<Lease>(`/apis/coordination.k8s.io/v1/namespaces/${lease.namespace}/leases/${lease.name}`);
+    return controllers.find(({ identity }) => identity === spec?.holderIdentity) ?? random.pick(controllers);
+  };
 
   const inTable = (place: DatabasePlace): Promise<string[]> =>
     place
@@ -88,13 +92,24 @@ t.test(`every table equals the cluster after ${wantedFaults} faults`, async (t) 
     if (await fault().catch(() => false)) struckBy.set(name, (struckBy.get(name) ?? 0) + 1);
   };
 
-  const restart = async (signal: 'SIGKILL' | 'SIGTERM', meanwhile: () => Promise<unknown> = () => pause(random.below(1_500))): Promise<true> => {
+  const restart = async (signal: 'SIGKILL' | 'SIGTERM'): Promise<true> => {
+    const controller = await leader();
     await controller.kill(signal);
-    await meanwhile();
+    // Before or after another one leads.
+    await pause(random.below(2 * lease.times.durationMs));
     await controller.start();
-    await controller.untilRunning();
     return true;
   };
+  /** A leader stands still, and others may lead when it goes on. */
+  const freeze = async (ms: number, meanwhile: () => void = () => undefined): Promise<true> => {
+    const controller = await leader();
+    await controller.kill('SIGSTOP');
+    await pause(ms);
+    meanwhile();
+    await controller.kill('SIGCONT');
+    return true;
+  };
+  const longMs = lease.times.durationMs + 3_000;
   const revertible = (value: string): Promise<unknown> =>
     admin.patch('/api/v1/namespaces/n0/configmaps/revertible', {
       type: 'apply',
@@ -111,20 +126,23 @@ t.test(`every table equals the cluster after ${wantedFaults} faults`, async (t) 
     await revertible('meanwhile');
     const came = await eventually(() => holds(calm, 'meanwhile'), { timeoutMs, intervalMs: 5, what: 'the value meanwhile' }).catch(() => false);
     calm.proxy.heal();
-    await restart('SIGKILL', () => revertible('before'));
+    await Promise.all(controllers.map((controller) => controller.kill()));
+    await revertible('before');
+    for (const controller of controllers) await controller.start();
     return came;
   };
   const ofProcesses: (readonly [string, () => Promise<boolean>])[] = [
-    ['a controller that is killed', () => restart('SIGKILL')],
-    ['a controller that is killed', () => restart('SIGKILL')],
-    ['a controller that is stopped', () => restart('SIGTERM')],
-    ['a controller that is frozen', async () => {
-      await controller.kill('SIGSTOP');
-      await pause(500 + random.below(4_000));
-      await controller.kill('SIGCONT');
-      return true;
-    }],
-    ['a controller that is killed after a COMMIT', () => calm.alone(async () => (await calm.breakCommit('silence')) && (await restart('SIGKILL')))],
+    ['a leader that is killed', () => restart('SIGKILL')],
+    ['a leader that is stopped', () => restart('SIGTERM')],
+    ['a leader that is frozen for a moment', () => freeze(500 + random.below(4_000))],
+    ['a leader that is frozen for longer than its lease', () => freeze(longMs)],
+    ['a leader that is killed after a COMMIT', () => calm.alone(async () => (await calm.breakCommit('silence')) && (await restart('SIGKILL')))],
+    ['a leader that is frozen while its COMMIT is on the way', () =>
+      calm.alone(async () => {
+        const came = await calm.holdCommit();
+        await freeze(longMs, () => calm.proxy.deliver());
+        return came;
+      })],
     ['a value that reverts while the controller is down', () => calm.alone(() => revert(random.next() < 0.5, 15_000))],
     ['a database that is killed', async () => {
       await postgres.kill();
@@ -173,7 +191,10 @@ t.test(`every table equals the cluster after ${wantedFaults} faults`, async (t) 
   const isEnough = (): boolean => faults() >= wantedFaults * 0.8 && missing().length === 0 && ClusterWriter.rareThings.every((thing) => writer.done.has(thing));
   await Promise.all([
     ...storms(sinkFaults),
-    repeat(() => strike(processes.draw()), 1_500),
+    repeat(async () => {
+      await strike(processes.draw());
+      await calm.recover();
+    }, 500),
     repeat(() => editor.edit(), 2_000),
     (async () => {
       const last = Date.now() + 10 * minutes + wantedFaults * 1_000;
@@ -226,8 +247,8 @@ t.test(`every table equals the cluster after ${wantedFaults} faults`, async (t) 
     }, { timeoutMs: 2 * minutes, what: `${path} to be ready` });
   }
   t.strictSame(await calm.sql('SELECT * FROM removals'), [], 'no untouched row left the table of which nothing was taken');
-  const internal = controller.log.filter(({ code, msg }) => code === 'KOL_INTERNAL' || String(msg).startsWith('a promise was rejected'));
-  t.strictSame(internal, [], 'the controller met no fault of its own');
+  const internal = controllers.flatMap(({ log }) => log).filter(({ code, msg }) => code === 'KOL_INTERNAL' || String(msg).startsWith('a promise was rejected'));
+  t.strictSame(internal, [], 'no controller met a fault of its own');
   t.ok(faults() >= wantedFaults);
   const counted = [...chaos.struckBy, ...struckBy].map(([name, count]) => `${count} ${name}`);
   const edits = [...writer.done, ...editor.done].map(([name, count]) => `${count} ${name}`);

@@ -36,6 +36,7 @@ import { SinkReconciler } from './probe/sink-reconciler.ts';
 import type { Leadership } from './leadership.ts';
 import { installationUid } from './installation.ts';
 import { CachedSinkDirectory } from './sink-directory.ts';
+import { SecretPoll } from './sinks/runtime/secret-poll.ts';
 import { CountedResources } from './sinks/runtime/shared-resources.ts';
 
 export interface ControllerSettings {
@@ -76,6 +77,8 @@ export interface ControllerPace {
   reviewAgeMs?: number;
   /** How long a cluster inventory waits for its first target after it was created. */
   targetsGraceMs?: number;
+  /** Time between two looks at the Secrets that are in use. */
+  secretPollMs?: number;
 }
 
 /** Namespaces created and deleted in one go are looked at once. */
@@ -106,6 +109,7 @@ export class Controller {
   readonly #inventories: InventoryReconciler<NamespaceRows>;
   readonly #clusterInventories: InventoryReconciler<ClusterRows> | undefined;
   readonly #sinks: SinkReconciler;
+  readonly #secretPoll: SecretPoll;
   readonly #events: EventRecorder;
   #ready = false;
   #stopping = false;
@@ -243,9 +247,11 @@ export class Controller {
     };
     const probe = { readSecret, policy: settings.policy, mapHosts: settings.mapHosts };
     const fence = leadership && ((ms: number): void => leadership.assertLeads(ms));
-    const runtime = { ...probe, fence, shared: new CountedResources(), installation: installationUid(client) };
+    const poll = new SecretPoll(readSecret, pace?.secretPollMs);
+    this.#secretPoll = poll;
+    const runtime = { ...probe, fence, poll, shared: new CountedResources(), installation: installationUid(client) };
     const sinks = { snapshot, database, event };
-    this.#sinks = new SinkReconciler({ client, caches: sinks, probe, events: this.#events, logger, observer: this.metrics });
+    this.#sinks = new SinkReconciler({ client, caches: sinks, probe, poll, events: this.#events, logger, observer: this.metrics });
     const exporting = {
       client,
       store,
@@ -317,6 +323,7 @@ export class Controller {
     this.#inventories.start();
     this.#clusterInventories?.start();
     this.#sinks.start();
+    this.#secretPoll.start();
     this.#ready = true;
     this.#logger.info('running', {
       profiles: [...this.#caches.profiles.list()].length,
@@ -330,7 +337,7 @@ export class Controller {
     this.#stopping = true;
     clearTimeout(this.#namespaceTimer);
     this.#memory.stop();
-    await Promise.all([this.#definitions.stop(), this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#clusterInventories?.stop(), this.#sinks.stop()]);
+    await Promise.all([this.#definitions.stop(), this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#clusterInventories?.stop(), this.#sinks.stop(), this.#secretPoll.stop()]);
     // After those who tell it what to collect.
     await this.#collector.stop();
     await Promise.all([...this.#needed(), ...this.#scopes].map((cache) => cache.stop()));

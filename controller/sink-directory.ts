@@ -6,11 +6,13 @@ import type { SinkDirectory } from './inventory/sink-directory.ts';
 import { checkObject } from './object-check.ts';
 import type { SinkFamily } from './sinks/contract.ts';
 import { openSink, type OpenSinkOptions, type SinkObject } from './sinks/runtime/open-sink.ts';
+import type { SecretPoll } from './sinks/runtime/secret-poll.ts';
 import type { ReadSecret, SecretObject } from './sinks/runtime/secrets.ts';
 import { SinkGate } from './sinks/runtime/sink-gate.ts';
 
 interface Runtime extends Omit<OpenSinkOptions, 'sink' | 'installation'> {
   installation: () => Promise<string | undefined>;
+  poll: SecretPoll;
 }
 
 /** Kind of the sink objects of a family. */
@@ -55,7 +57,7 @@ export class CachedSinkDirectory implements SinkDirectory {
     return spec?.exportMinInterval;
   }
 
-  async open(family: SinkFamily, namespace: string, name: string): Promise<OpenSink> {
+  async open(family: SinkFamily, namespace: string, name: string, rotated?: () => void): Promise<OpenSink> {
     const kind = sinkKinds[family];
     const raw = this.#caches[family].get(`${namespace}/${name}`);
     if (!raw) throw new KollectError('KOL_SINK_NOT_FOUND', `no ${kind} "${name}" in namespace "${namespace}"`);
@@ -67,7 +69,7 @@ export class CachedSinkDirectory implements SinkDirectory {
       if (secret) secrets.set(`${secretNamespace}/${secretName}`, secret);
       return secret;
     };
-    return await this.#openWith(`${family}/${namespace}/${name}`, { object: checked.object, secrets }, readSecret);
+    return await this.#openWith(`${family}/${namespace}/${name}`, { object: checked.object, secrets }, readSecret, rotated);
   }
 
   async openFormer(family: SinkFamily, namespace: string, name: string): Promise<OpenSink | undefined> {
@@ -76,27 +78,31 @@ export class CachedSinkDirectory implements SinkDirectory {
     return ingredients && (await this.#openWith(key, ingredients, async (secretNamespace, secretName) => ingredients.secrets.get(`${secretNamespace}/${secretName}`)));
   }
 
-  async #openWith(key: string, ingredients: Ingredients, readSecret: ReadSecret): Promise<OpenSink> {
+  async #openWith(key: string, ingredients: Ingredients, readSecret: ReadSecret, rotated?: () => void): Promise<OpenSink> {
     const { object } = ingredients;
     const installation = await this.#runtime.installation();
-    const { sink, backend, server, fingerprint, place } = await openSink({ ...this.#runtime, readSecret, installation, sink: object });
+    const { sink, backend, server, fingerprint, place, secretVersions } = await openSink({ ...this.#runtime, readSecret, installation, sink: object });
     this.#sweep();
     let entry = this.#gates.get(server);
     if (entry === undefined) this.#gates.set(server, (entry = { gate: new SinkGate(backend.capabilities.concurrency), users: 0 }));
     const held = entry;
     held.users++;
     const former = this.#remember(key, ingredients);
+    const { poll } = this.#runtime;
+    // A Secret that is gone ends nothing: what it held may be good for long.
+    const endPoll = rotated && poll.use(secretVersions, (version) => version !== undefined && rotated());
     let open = true;
     const close = async (): Promise<void> => {
       if (open) {
         open = false;
+        endPoll?.();
         held.users--;
         this.#release(key, former);
         this.#sweep();
       }
       await sink.close();
     };
-    return { sink: { ...sink, close }, type: backend.type, cluster: object.spec.cluster?.trim() ?? '', granularity: backend.capabilities.granularity, fingerprint, place, queue: held.gate };
+    return { sink: { ...sink, close }, type: backend.type, cluster: object.spec.cluster?.trim() ?? '', granularity: backend.capabilities.granularity, fingerprint, place, queue: held.gate, isCurrent: () => poll.areCurrent(secretVersions) };
   }
 
   #remember(key: string, ingredients: Ingredients): Former {

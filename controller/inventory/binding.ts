@@ -28,6 +28,8 @@ export interface OpenSink {
   place: string;
   /** Of all who write to the destination. */
   queue: PassQueue;
+  /** Asks whether the Secrets that it was opened with are still the same. */
+  isCurrent: () => Promise<boolean>;
 }
 
 export interface BindingObserver {
@@ -163,6 +165,15 @@ export class Binding {
     this.#compare();
   }
 
+  /** The credentials are others: log in anew, and go on where we are. */
+  reconnect(): void {
+    this.#outdated = true;
+    this.#turn?.abort();
+    this.#failures = 0;
+    this.#notBefore = 0;
+    this.#want(coalesceMs);
+  }
+
   setInterval(intervalMs: number): void {
     if (intervalMs === this.options.intervalMs) return;
     this.options.intervalMs = intervalMs;
@@ -270,6 +281,7 @@ export class Binding {
   async #work(queue: PassQueue): Promise<boolean> {
     let opened: OpenSink;
     try {
+      if (!this.#cursor && this.#opened && !(await this.#opened.isCurrent())) this.#outdated = true;
       opened = await this.#open();
     } catch (error) {
       await this.#fail(asKollectError(error), 'unopened');

@@ -312,7 +312,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     const namespace = sinkNamespace(object, ref);
     const place = placeOf({ key: `${ref.family}/${ref.name}`, namespace });
     const inventory = { namespace: exportNamespace(object), name, generation };
-    const binding = new Binding({
+    const binding: Binding = new Binding({
       family: ref.family,
       name: ref.name,
       namespace,
@@ -324,7 +324,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       open: async () => {
         const denial = denials.get(place);
         if (denial) throw denial;
-        return await sinks.open(ref.family, namespace, ref.name);
+        return await sinks.open(ref.family, namespace, ref.name, () => binding.reconnect());
       },
       intervalMs,
       verifyIntervalMs,

@@ -50,7 +50,7 @@ export class Removal {
     this.#running = this.#run();
   }
 
-  /** The sink was edited or deleted: tried again at once. */
+  /** The sink was edited or deleted, or its credentials are others: tried again at once. */
   retry(): void {
     this.#edited = true;
     this.#turn.abort();
@@ -125,7 +125,7 @@ export class Removal {
 
   #open(): Promise<OpenSink> {
     const { directory, sink } = this.#options;
-    return directory.open(sink.family, sink.namespace, sink.name);
+    return directory.open(sink.family, sink.namespace, sink.name, () => this.retry());
   }
 
   async #isKept({ fingerprint }: OpenSink): Promise<boolean> {

@@ -15,6 +15,8 @@ import { conditionsOf, type Verdict } from '../observe/conditions.ts';
 import { sinkKinds } from '../sink-directory.ts';
 import type { SinkFamily } from '../sinks/contract.ts';
 import type { SinkObject } from '../sinks/runtime/open-sink.ts';
+import type { SecretPoll } from '../sinks/runtime/secret-poll.ts';
+import type { ReadSecret } from '../sinks/runtime/secrets.ts';
 import { failureVerdicts, probeSink, tlsVerdicts, type ProbeOptions } from './sink-prober.ts';
 
 /** A failed test is repeated after 30 s, then after twice as long each time, up to 10 min: it must recover without an edit. */
@@ -30,6 +32,7 @@ export interface SinkReconcilerOptions {
   client: KubeClient;
   caches: Record<SinkFamily, ObjectCache<KubeObject>>;
   probe: Pick<ProbeOptions, 'readSecret' | 'policy' | 'mapHosts'>;
+  poll: SecretPoll;
   events: EventRecorder;
   logger: Logger;
   observer?: SinkProbeObserver | undefined;
@@ -44,6 +47,8 @@ interface Progress {
   /** The request that was answered. */
   answered: string | undefined;
   failures: number;
+  /** Ends the looks at the Secrets that the last test read. */
+  endPoll: (() => void) | undefined;
 }
 
 /** Tests sinks when they are created, edited or annotated, and says in their conditions what came of it. */
@@ -76,13 +81,15 @@ export class SinkReconciler {
 
   #changed(key: SinkKey, object: KubeObject | undefined): void {
     if (object === undefined || object.metadata.deletionTimestamp) {
+      this.#progress.get(key)?.endPoll?.();
       this.#progress.delete(key);
       this.#queue.forget(key);
       return;
     }
     const request = requestOf(object);
     if (this.#progress.get(key)?.request === request) return;
-    this.#progress.set(key, { request, answered: undefined, failures: 0 });
+    this.#progress.get(key)?.endPoll?.();
+    this.#progress.set(key, { request, answered: undefined, failures: 0, endPoll: undefined });
     // A retry that waits belongs to the request before.
     this.#queue.forget(key);
     this.#queue.add(key);
@@ -102,10 +109,17 @@ export class SinkReconciler {
       return;
     }
 
-    const outcome = await this.#probe(sinkKinds[family], object);
+    const secrets = new Map<string, string | undefined>();
+    const outcome = await this.#probe(sinkKinds[family], object, secrets);
     if (this.#stopping.signal.aborted) return;
     // Edited meanwhile: that request is in the queue, and this answer is about what nobody has any more.
     if (this.#progress.get(key)?.request !== request) return;
+    progress.endPoll?.();
+    progress.endPoll = this.#options.poll.use(secrets, () => {
+      progress.answered = undefined;
+      progress.failures = 0;
+      this.#queue.add(key);
+    });
     const now = new Date().toISOString();
     const conditions = conditionsOf(outcome.verdicts, previous?.conditions, object.metadata.generation, now);
     await this.#writeStatus(family, object, { ...previous, conditions, observedGeneration: object.metadata.generation, lastProbeTime: now });
@@ -124,13 +138,19 @@ export class SinkReconciler {
     }
   }
 
-  async #probe(kind: string, object: KubeObject): Promise<{ verdicts: Verdict[]; error: KollectError | undefined; repeat: boolean }> {
+  /** `secrets` gets the resourceVersion of each Secret that was asked for. */
+  async #probe(kind: string, object: KubeObject, secrets: Map<string, string | undefined>): Promise<{ verdicts: Verdict[]; error: KollectError | undefined; repeat: boolean }> {
     const checked = checkObject<SinkObject>(kind, object, this.#options.probe.policy);
     if (!checked.object) {
       const error = new KollectError('KOL_SINK_CONFIG', checked.message);
       return { verdicts: failureVerdicts(error), error, repeat: false };
     }
-    const outcome = await probeSink({ ...this.#options.probe, sink: checked.object, signal: this.#stopping.signal });
+    const readSecret: ReadSecret = async (namespace, name) => {
+      const secret = await this.#options.probe.readSecret(namespace, name);
+      secrets.set(`${namespace}/${name}`, secret && (secret.metadata?.resourceVersion ?? ''));
+      return secret;
+    };
+    const outcome = await probeSink({ ...this.#options.probe, readSecret, sink: checked.object, signal: this.#stopping.signal });
     if (!this.#stopping.signal.aborted) this.#options.observer?.probed(checked.object.spec.type, outcome.error === undefined ? 'success' : 'failure');
     return { ...outcome, repeat: outcome.error?.code !== 'KOL_SINK_NOT_IMPLEMENTED' };
   }

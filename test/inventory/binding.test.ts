@@ -8,6 +8,7 @@ import { createLogger } from '../../shared/log.ts';
 import { eventually } from '../servers/eventually.ts';
 import { MemoryPlace, MemorySink } from '../sinks/memory.ts';
 
+const memory = { type: 'memory', cluster: '', granularity: 'row' as const, place: 'memory', isCurrent: async () => true };
 const facts = (uid: string, payload = uid) => ({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
 
 function setUp(options: Partial<BindingOptions> = {}) {
@@ -32,7 +33,7 @@ function setUp(options: Partial<BindingOptions> = {}) {
     inventory: { namespace: 'shop', name: 'inventory', generation: 1 },
     isSynced: (target) => synced.has(target.name),
     isTurning: (target) => turning.has(target.name),
-    open: async () => ({ sink, type: 'memory', cluster: '', granularity: 'row' as const, place: 'memory', fingerprint: 'here', queue }),
+    open: async () => ({ sink, ...memory, fingerprint: 'here', queue }),
     intervalMs: 0,
     previous: undefined,
     logger: createLogger({ level: 'error', format: 'text', name: 'test' }),
@@ -167,7 +168,7 @@ t.test('another destination behind the same sink is filled from the beginning', 
   const first = new MemorySink(new MemoryPlace());
   const other = new MemorySink(new MemoryPlace());
   const { store, binding } = setUp({
-    open: async () => ({ sink: fingerprint === 'here' ? first : other, type: 'memory', cluster: '', granularity: 'row' as const, place: 'memory', fingerprint, queue }),
+    open: async () => ({ sink: fingerprint === 'here' ? first : other, ...memory, fingerprint, queue }),
   });
   store.open('shop', 'web').resource('/v1/configmap').upsert(facts('a'));
   await until(() => first.place.writes.length === 1);
@@ -183,14 +184,14 @@ t.test('a sink that was edited does not wait for its former destination', async 
   const unreachable = new MemorySink(new MemoryPlace());
   unreachable.write = () => Promise.reject(new KollectError('KOL_SINK_UNAVAILABLE', 'down', { retryAfterMs: 3_600_000 }));
   const other = new MemorySink(new MemoryPlace());
-  let open = async () => ({ sink: unreachable, type: 'memory', cluster: '', granularity: 'row' as const, place: 'memory', fingerprint: 'here', queue: former });
+  let open = async () => ({ sink: unreachable, ...memory, fingerprint: 'here', queue: former });
   const { store, binding } = setUp({ open: () => open() });
   store.open('shop', 'web').resource('/v1/configmap').upsert(facts('a'));
   await until(() => binding.state.phase === 'Failed');
   let others = 0;
   const waiting = former.pass({ inventory: 'other', binding: 'other', mode: 'delta', signal: new AbortController().signal }, async () => ++others > 0);
   const queue = new SinkGate(2);
-  open = async () => ({ sink: other, type: 'memory', cluster: '', granularity: 'row' as const, place: 'memory', fingerprint: 'there', queue });
+  open = async () => ({ sink: other, ...memory, fingerprint: 'there', queue });
   binding.reopen();
   await until(() => other.place.rows.size === 1 && binding.state.phase === 'Exported');
   await binding.close();
@@ -207,7 +208,7 @@ t.test('an edited Secret that leads to another destination is followed when it i
   const queue = new SinkGate(1);
   let moved = false;
   const { store, binding } = setUp({
-    open: async () => (moved ? { sink: other, type: 'memory', cluster: '', granularity: 'row' as const, place: 'memory', fingerprint: 'there', queue } : { sink: refused, type: 'memory', cluster: '', granularity: 'row' as const, place: 'memory', fingerprint: 'here', queue: former }),
+    open: async () => (moved ? { sink: other, ...memory, fingerprint: 'there', queue } : { sink: refused, ...memory, fingerprint: 'here', queue: former }),
   });
   store.open('shop', 'web').resource('/v1/configmap').upsert(facts('a'));
   await until(() => binding.state.phase === 'Failed');
@@ -256,7 +257,7 @@ t.test('a sink that is not there yet is found later', async (t) => {
   const { store, binding } = setUp({
     open: async () => {
       if (!exists) throw new KollectError('KOL_SINK_NOT_FOUND', 'no sink', { retryAfterMs: 10 });
-      return { sink, type: 'memory', cluster: '', granularity: 'row' as const, place: 'memory', fingerprint: 'here', queue };
+      return { sink, ...memory, fingerprint: 'here', queue };
     },
   });
   store.open('shop', 'web').resource('/v1/configmap').upsert(facts('a'));

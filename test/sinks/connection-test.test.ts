@@ -2,6 +2,7 @@ import t from 'tap';
 import { probeSink } from '../../controller/probe/sink-prober.ts';
 import { SinkReconciler } from '../../controller/probe/sink-reconciler.ts';
 import type { SinkFamily } from '../../controller/sinks/contract.ts';
+import { SecretPoll } from '../../controller/sinks/runtime/secret-poll.ts';
 import type { SecretObject } from '../../controller/sinks/runtime/secrets.ts';
 import { API_VERSION } from '../../shared/api/group.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
@@ -43,10 +44,12 @@ const readSecret = async (namespace: string, name: string): Promise<SecretObject
   }
 };
 const probed: string[] = [];
+const poll = new SecretPoll(readSecret, 100);
 const reconciler = new SinkReconciler({
   client,
   caches,
   probe: { readSecret, policy: loopback },
+  poll,
   events,
   logger,
   observer: { probed: (type, result) => probed.push(`${type} ${result}`) },
@@ -55,8 +58,10 @@ const reconciler = new SinkReconciler({
 for (const one of Object.values(caches)) one.start();
 await Promise.all(Object.values(caches).map((one) => one.synced));
 reconciler.start();
+poll.start();
 ends.push(async () => {
   await reconciler.stop();
+  await poll.stop();
   await Promise.all(Object.values(caches).map((one) => one.stop()));
 });
 
@@ -132,6 +137,25 @@ t.test('a missing Secret, a missing key and a wrong password are told apart, and
   const recorded = await kubectl(['get', 'events', '-n', namespace, '-o', 'json']);
   for (const reason of ['SecretResolveFailed', 'ConnectionTestFailed', 'ConnectionVerified']) t.match(recorded, `"reason": "${reason}"`);
   t.notMatch(recorded, canary);
+});
+
+t.test('a Secret that is changed, deleted or made again is tested, each once', async (t) => {
+  const namespace = await newNamespace();
+  await applySecret(namespace);
+  await applySink(namespace);
+  await untilConditions(namespace, verified);
+  newTests();
+  await applySecret(namespace, { dsn: place.dsn.replace(canary, `${canary}-wrong`) });
+  await untilConditions(namespace, failed);
+  await applySecret(namespace);
+  await untilConditions(namespace, verified);
+  await kubectl(['delete', 'secret', 'dsn', '-n', namespace]);
+  await untilConditions(namespace, unresolved);
+  await applySecret(namespace);
+  await untilConditions(namespace, verified);
+  newTests();
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  t.strictSame(newTests(), [], 'what is unchanged is not tested again');
 });
 
 t.test('an edit is tested, and what it broke is shown', async (t) => {

@@ -247,9 +247,10 @@ export class Controller {
     };
     const probe = { readSecret, policy: settings.policy, mapHosts: settings.mapHosts };
     const fence = leadership && ((ms: number): void => leadership.assertLeads(ms));
+    const epoch = leadership && { current: (): number => leadership.epoch, outrank: (met: number): void => leadership.outrank(met) };
     const poll = new SecretPoll(readSecret, pace?.secretPollMs);
     this.#secretPoll = poll;
-    const runtime = { ...probe, fence, poll, shared: new CountedResources(), installation: installationUid(client) };
+    const runtime = { ...probe, fence, epoch, poll, shared: new CountedResources(), installation: installationUid(client) };
     const sinks = { snapshot, database, event };
     this.#sinks = new SinkReconciler({ client, caches: sinks, probe, poll, events: this.#events, logger, observer: this.metrics });
     const exporting = {

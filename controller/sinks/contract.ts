@@ -175,6 +175,14 @@ export interface SharedResources {
   lease<T extends { close(): Promise<void> }>(key: string, create: () => T): { value: T; release(): Promise<void> };
 }
 
+/** Processes of one installation lead one after the other, and are numbered. A destination that keeps the number refuses what comes late. */
+export interface LeaderEpoch {
+  /** Of this process; higher than those of all leaders before. */
+  current(): number;
+  /** The destination knows of a higher one. If this process does lead, its own will be higher soon. */
+  outrank(epoch: number): void;
+}
+
 export interface OpenContext<Spec> {
   /** The parsed spec of the sink object. */
   spec: Spec;
@@ -192,6 +200,8 @@ export interface OpenContext<Spec> {
    * write from then on.
    */
   fence: (ms: number) => void;
+  /** Undefined when this process is the only one. */
+  epoch: LeaderEpoch | undefined;
   /** Uid of this installation, which owns what it writes; undefined when it is not known. */
   installation: string | undefined;
 }

@@ -20,14 +20,12 @@ const onRow = (statement: string) => kollect.psql(`CREATE OR REPLACE FUNCTION on
 const asleep = async () => (await kollect.psql(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'`)).length > 0;
 const slowly = `PERFORM pg_sleep(0.05);`;
 
-let processes = 0;
-async function controller(flags: readonly string[] = []): Promise<ControllerProcess> {
-  const instance = `controller-${++processes}`;
+async function controller(instance: string): Promise<ControllerProcess> {
   return await controllerProcess(cluster.keeper, {
     kubeconfig: cluster.kubeconfig,
     instance,
     environment: { POD_NAME: instance, POD_NAMESPACE: 'kollect-system' },
-    flags: ['--allow-loopback-sinks', '--leader-elect', ...times, ...flags],
+    flags: ['--allow-loopback-sinks', '--leader-elect', ...times],
   });
 }
 
@@ -35,20 +33,25 @@ async function leads({ metricsUrl }: ControllerProcess): Promise<boolean> {
   return /^leader_election_master_status\{.*\} 1$/m.test(await (await fetch(metricsUrl, { signal: AbortSignal.timeout(2_000) })).text());
 }
 
-/** One that leads and one that waits. Both end with the test. */
+async function transitions(): Promise<number> {
+  const { stdout } = await kollect.kubectl(['get', 'lease', '3274ac8a.kollect.dev', '-n', 'kollect-system', '-o', 'jsonpath={.spec.leaseTransitions}']);
+  return Number(stdout);
+}
+
+const [one, two] = [await controller('one'), await controller('two')];
+for (const process of [one, two]) await process.start();
+
+/** One that leads and one that waits: who has ended in the test before begins anew. */
 async function pair(t: Test): Promise<{ leader: ControllerProcess; standby: ControllerProcess }> {
-  const [leader, standby] = [await controller(), await controller()];
-  t.teardown(async () => {
-    for (const process of [leader, standby]) {
-      if (!t.passing()) t.comment(process.logs().split('\n').slice(-15).join('\n'));
-      if (process.exit() === undefined) await process.kill();
-    }
-    // The next test need not wait.
-    await kollect.kubectl(['delete', 'lease', '--all', '-n', 'kollect-system']);
+  t.teardown(() => {
+    if (!t.passing()) for (const process of [one, two]) t.comment(process.logs().split('\n').slice(-15).join('\n'));
   });
-  await leader.start();
-  await kollect.eventually(() => leads(leader), { what: 'a leader' });
-  await standby.start();
+  const leader = await kollect.eventually(async () => {
+    for (const process of [one, two]) if (process.exit() === undefined && (await leads(process))) return process;
+    return undefined;
+  }, { what: 'a leader' });
+  const standby = leader === one ? two : one;
+  if (standby.exit() !== undefined) await standby.start();
   t.equal(await leads(standby), false, 'a second process is ready, and waits');
   return { leader, standby };
 }
@@ -121,11 +124,33 @@ t.test('a leader that is killed in the middle of a large export', async (t) => {
   t.equal(await leads(standby), true);
 });
 
+t.test('a leader that is frozen in the middle of a transaction, past its lease', async (t) => {
+  const { leader, standby } = await pair(t);
+  const namespace = await inventory(200);
+  await onRow(slowly);
+  await exportIt(namespace);
+  await kollect.eventually(asleep, { what: 'an export under way' });
+  await leader.kill('SIGSTOP');
+  const frozen = performance.now();
+  await onRow('');
+  await changeEverything(namespace);
+  t.comment(`frozen: ${await untilEqual(namespace, frozen)} ms until the other had exported everything, with a lease of ${leaseMs} ms`);
+  t.equal(await leads(standby), true);
+  await leader.kill('SIGCONT');
+  await kollect.eventually(() => leader.exit() !== undefined, { what: 'its end' });
+  t.equal(leader.exit()?.code, 1);
+  t.ok(leader.logEntries().some(({ level, msg }) => level === 'error' && /does not lead any more/.test(String(msg))), 'it says why it ends');
+  t.equal(await differences(namespace), '', 'nothing old has come back');
+  await set(namespace, 'item-7', 'newer');
+  await untilEqual(namespace);
+});
+
 t.test('a leader that is asked to end', async (t) => {
   const { leader, standby } = await pair(t);
   const namespace = await inventory(200);
   await exportIt(namespace);
   await untilEqual(namespace);
+  const before = await transitions();
   const ending = leader.kill('SIGTERM');
   const asked = performance.now();
   await changeEverything(namespace);
@@ -134,8 +159,7 @@ t.test('a leader that is asked to end', async (t) => {
   await ending;
   t.equal(leader.exit()?.code, 0);
   t.equal(await leads(standby), true);
-  const { stdout } = await kollect.kubectl(['get', 'lease', '3274ac8a.kollect.dev', '-n', 'kollect-system', '-o', 'jsonpath={.spec.leaseTransitions}']);
-  t.equal(stdout, '1');
+  t.equal(await transitions(), before + 1);
 });
 
 t.test('an outage of the API server', async (t) => {

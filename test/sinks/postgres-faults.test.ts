@@ -232,3 +232,49 @@ t.test('two large passes of one inventory end in one of the two, and do not fail
   t.equal((await place.contents()).length, 12_000);
   for (const { sink } of sinks) await sink.close();
 });
+
+t.test('what an earlier leader has under way is ended by a later one, and what it begins is refused', async (t) => {
+  for (const write of [change, whole]) {
+    const place = await newPlace();
+    const met: number[] = [];
+    const asLeader = async (epoch: number | undefined) => {
+      const { sink } = await place.opened({}, { installation: 'ours', epoch: epoch === undefined ? undefined : { current: () => epoch, outrank: (higher) => met.push(higher) } });
+      t.teardown(() => sink.close());
+      return sink;
+    };
+    const values = async () => (await place.contents()).map(v);
+    const [former, later] = [await asLeader(1), await asLeader(2)];
+    await former.write(whole(rows(2)), signal);
+    place.proxy.breakCommit('delay');
+    const late = failure(former.write(write(rows(2, { v: 'late' })), signal));
+    await eventually(() => place.proxy.holds, { what: 'a commit on its way' });
+    t.match(await later.write(whole(rows(2, { v: 'new' })), signal), { written: 2 }, 'it waits for nobody');
+    place.proxy.deliver();
+    t.match(await late, { class: 'transient' });
+    t.strictSame(await values(), ['new', 'new']);
+    t.match(await failure(former.write(write(rows(2, { v: 'late' })), signal)), { code: 'KOL_LEADER_LOST', message: /written by leader 2 since, and this process was leader 1/ });
+    t.strictSame(await values(), ['new', 'new']);
+    t.strictSame(met, [2], 'a leader whose Lease began anew is told what to exceed');
+    t.match(await (await asLeader(undefined)).write(whole(rows(2, { v: 'alone' })), signal), { written: 2 }, 'without an election there is one process');
+    t.match(await failure(former.write(whole(rows(2)), signal)), { code: 'KOL_LEADER_LOST' }, 'which does not make the former leaders good again');
+  }
+});
+
+t.test('one leader does not end its own transactions', async (t) => {
+  const place = await newPlace();
+  const open = async () => (await place.opened({}, { installation: 'ours', epoch: { current: () => 1, outrank: () => undefined } })).sink;
+  const [first, second] = [await open(), await open()];
+  await first.write(whole(rows(1)), signal);
+  place.proxy.breakCommit('delay');
+  const abort = new AbortController();
+  const writing = failure(first.write(change(rows(1, { v: 2 })), abort.signal));
+  await eventually(() => place.proxy.holds, { what: 'a commit on its way' });
+  abort.abort();
+  await writing;
+  const waiting = second.write(change(rows(1, { v: 3 })), signal);
+  await eventually(async () => (await place.sql(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`)).length === 1, { what: 'a second pass that waits' });
+  place.proxy.deliver();
+  t.match(await waiting, { written: 1 });
+  t.equal(v((await place.contents())[0]), 3);
+  await Promise.all([first.close(), second.close()]);
+});

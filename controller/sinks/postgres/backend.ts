@@ -162,7 +162,8 @@ class PostgresSink implements Sink {
   }
 
   #target(identity: InventoryIdentity): Omit<WriteTarget, 'layout'> {
-    return { table: this.#settings.table, identity, fence: this.#context.fence, installation: this.#context.installation };
+    const { fence, epoch, installation } = this.#context;
+    return { table: this.#settings.table, identity, fence, epoch, installation };
   }
 
   #isForeign(installation: string): boolean {

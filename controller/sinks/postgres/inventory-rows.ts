@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { InventoryIdentity, OpenContext } from '../contract.ts';
 import { commitMs } from '../runtime/deadline.ts';
+import { leaderMark } from './former-leaders.ts';
 import type { Session } from './session.ts';
 import type { TableName } from './settings.ts';
 
@@ -9,16 +10,18 @@ export interface InventoryRows {
   table: TableName;
   identity: InventoryIdentity;
   fence: OpenContext<unknown>['fence'];
+  epoch: OpenContext<unknown>['epoch'];
+  installation: string | undefined;
 }
 
 /**
  * A transaction on the rows of one inventory. It waits for another one on them to end: also for that of a connection that was lost
- * with its COMMIT under way, whose rows would come after their removal otherwise.
+ * with its COMMIT under way, whose rows would come after their removal otherwise. Those of earlier leaders are ended.
  */
-export async function inventoryTransaction<T>(session: Session, { table, identity, fence }: InventoryRows, work: () => Promise<T>): Promise<T> {
+export async function inventoryTransaction<T>(session: Session, { table, identity, fence, epoch, installation }: InventoryRows, work: () => Promise<T>): Promise<T> {
   const { namespace, name, cluster } = identity;
   const digest = createHash('sha256').update(JSON.stringify([table.sql, namespace, name, cluster])).digest();
-  return await session.transaction(work, { lock: digest.readBigInt64BE(), beforeCommit: () => fence(commitMs) });
+  return await session.transaction(work, { lock: digest.readBigInt64BE(), leader: leaderMark(installation, epoch), beforeCommit: () => fence(commitMs) });
 }
 
 /** The rows of one inventory and cluster; `$1` to `$3` are `scopeValues`. */

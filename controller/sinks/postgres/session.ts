@@ -5,6 +5,7 @@ import pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { KollectError } from '../../../shared/errors.ts';
 import type { CheckedAddress } from '../contract.ts';
+import { endFormerLeaders, marking, type LeaderMark } from './former-leaders.ts';
 import { endsSession, sqlState } from './errors.ts';
 import type { ResolvedSettings } from './settings.ts';
 
@@ -21,6 +22,13 @@ export interface Statement {
   values?: readonly unknown[];
 }
 
+export interface TransactionOptions {
+  lock?: bigint;
+  leader?: LeaderMark | undefined;
+  beforeCommit?: () => void;
+}
+
+/** Of several statements the last one's. */
 export interface StatementResult<R> {
   rows: R[];
   rowCount: number;
@@ -108,11 +116,12 @@ export class Session {
 
   async query<R extends pg.QueryResultRow = pg.QueryResultRow>(statement: string | Statement): Promise<StatementResult<R>> {
     return await this.#guarded(async () => {
-      const { rows, rowCount } =
+      const result: pg.QueryResult<R> | pg.QueryResult<R>[] =
         typeof statement === 'string'
           ? await this.#client.query<R>(statement)
           : await this.#client.query<R>({ ...statement, values: [...(statement.values ?? [])] });
-      return { rows, rowCount: rowCount ?? 0 };
+      const last = Array.isArray(result) ? result.at(-1) : result;
+      return { rows: last?.rows ?? [], rowCount: last?.rowCount ?? 0 };
     });
   }
 
@@ -131,12 +140,12 @@ export class Session {
 
   /**
    * Runs `work` between BEGIN and COMMIT with the timeouts of the sink; rolls back when it throws. With `lock` it waits for other
-   * transactions of that number to end. `beforeCommit` may throw.
+   * transactions of that number to end, and with `leader` ends those of earlier ones. `beforeCommit` may throw.
    */
-  async transaction<T>(work: () => Promise<T>, { lock, beforeCommit }: { lock?: bigint; beforeCommit?: () => void } = {}): Promise<T> {
+  async transaction<T>(work: () => Promise<T>, { lock, leader, beforeCommit }: TransactionOptions = {}): Promise<T> {
     const { begin } = this.#settings;
     try {
-      await (lock === undefined ? this.query(begin) : this.#beginLocked(lock));
+      await (lock === undefined ? this.query(begin) : this.#beginLocked(lock, leader));
       const result = await work();
       beforeCommit?.();
       await this.query('COMMIT');
@@ -149,9 +158,13 @@ export class Session {
   }
 
   /** Waiting in vain is an error of its own: it says nothing of how long the work takes. */
-  async #beginLocked(lock: bigint): Promise<void> {
+  async #beginLocked(lock: bigint, leader: LeaderMark | undefined): Promise<void> {
     try {
-      await this.query(`${this.#settings.begin}; SELECT pg_advisory_xact_lock(${lock})`);
+      const mark = leader === undefined ? '' : `, ${marking(leader)}`;
+      const { rows } = await this.query<{ free: boolean }>(`${this.#settings.begin}; SELECT pg_try_advisory_xact_lock(${lock}) AS free${mark}`);
+      if (rows[0]?.free) return;
+      if (leader !== undefined) await this.query(endFormerLeaders(lock, leader));
+      await this.query(`SELECT pg_advisory_xact_lock(${lock})`);
     } catch (cause) {
       if (sqlState(cause) !== '57014') throw cause;
       throw new KollectError('KOL_SINK_BUSY', 'another session writes the same rows, and has not ended in time', { cause });

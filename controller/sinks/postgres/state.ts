@@ -7,7 +7,7 @@ import type { WriteTarget } from './write.ts';
 
 /** One table a schema, beside the tables with rows. */
 export const stateTable = 'kollect_state';
-export const stateColumns = ['table_name', 'inventory_namespace', 'inventory_name', 'cluster', 'installation', 'row_count', 'digest', 'changed_at'] as const;
+export const stateColumns = ['table_name', 'inventory_namespace', 'inventory_name', 'cluster', 'installation', 'row_count', 'digest', 'changed_at', 'epoch'] as const;
 
 function stateName(schema: string): string {
   return `${quoted(schema)}.${stateTable}`;
@@ -15,7 +15,7 @@ function stateName(schema: string): string {
 
 /**
  * The statement that `ensure` creates the table with. A row says who owns the rows of an inventory, and what the last confirmed write
- * left; `digest` is null while a pass is under way or rows are in quarantine.
+ * left; `digest` is null while a pass is under way or rows are in quarantine. `epoch` numbers the leaders of an installation.
  */
 export function createStateStatement({ schema }: TableName): string {
   return `CREATE TABLE IF NOT EXISTS ${stateName(schema)} (
@@ -27,6 +27,7 @@ export function createStateStatement({ schema }: TableName): string {
   row_count bigint,
   digest text,
   changed_at timestamptz NOT NULL,
+  epoch bigint,
   PRIMARY KEY (table_name, inventory_namespace, inventory_name, cluster)
 )`;
 }
@@ -49,17 +50,27 @@ export async function readState(session: Session, { schema, table }: TableName, 
 
 /**
  * Writes down, in the transaction of the rows, what they amount to now; `undefined` when that cannot be told. Rows that nobody owns
- * become ours. Throws `KOL_SINK_OWNER` when they are another installation's.
+ * become ours. Throws `KOL_SINK_OWNER` when they are another installation's, and `KOL_LEADER_LOST` when a later leader has written since.
  */
 export async function recordState(session: Session, target: WriteTarget, state: SnapshotState | undefined): Promise<void> {
-  const { table, layout, identity, installation } = target;
+  const { table, layout, identity, installation, epoch } = target;
   if (!layout.state || installation === undefined) return;
-  const text = `INSERT INTO ${stateName(table.schema)} AS old (inventory_namespace, inventory_name, cluster, table_name, installation, row_count, digest, changed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, now())
-ON CONFLICT (table_name, inventory_namespace, inventory_name, cluster) DO UPDATE SET row_count = excluded.row_count, digest = excluded.digest, changed_at = excluded.changed_at
-WHERE old.installation = excluded.installation`;
-  const { rowCount } = await session.query({ text, values: [...scopeValues(identity), table.table, installation, state?.rows, state?.digest] });
-  if (rowCount === 0) throw foreignOwner(table, identity);
+  const text = `INSERT INTO ${stateName(table.schema)} AS old (inventory_namespace, inventory_name, cluster, table_name, installation, row_count, digest, epoch, changed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())
+ON CONFLICT (table_name, inventory_namespace, inventory_name, cluster) DO UPDATE SET row_count = excluded.row_count, digest = excluded.digest, changed_at = excluded.changed_at,
+  epoch = coalesce(excluded.epoch, old.epoch)
+WHERE old.installation = excluded.installation AND (excluded.epoch >= old.epoch) IS NOT FALSE`;
+  const { rowCount } = await session.query({ text, values: [...scopeValues(identity), table.table, installation, state?.rows, state?.digest, epoch?.current()] });
+  if (rowCount === 0) throw await refusal(session, target);
+}
+
+async function refusal(session: Session, { table, identity, installation, epoch }: WriteTarget): Promise<KollectError> {
+  const text = `SELECT installation, epoch FROM ${stateName(table.schema)} WHERE ${conditions}`;
+  const { rows } = await session.query<{ installation: string; epoch: string | null }>({ text, values: [...scopeValues(identity), table.table] });
+  const [row] = rows;
+  if (row === undefined || row.installation !== installation) return foreignOwner(table, identity);
+  epoch?.outrank(Number(row.epoch));
+  return new KollectError('KOL_LEADER_LOST', `${table.title} was written by leader ${row.epoch} since, and this process was leader ${epoch?.current()}: it writes again if it still leads`);
 }
 
 /** Forgets an inventory of ours whose rows are gone. */

@@ -23,7 +23,6 @@ export interface Tally {
 /** What all statements of a pass share. */
 export interface WriteTarget extends InventoryRows {
   layout: TableLayout;
-  installation: string | undefined;
 }
 
 /**

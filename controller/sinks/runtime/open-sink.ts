@@ -33,6 +33,7 @@ export interface OpenSinkOptions {
   shared?: SharedResources | undefined;
   /** Called before each commit, see `OpenContext`; without one, this process is the only writer. */
   fence?: OpenContext<unknown>['fence'] | undefined;
+  epoch?: OpenContext<unknown>['epoch'];
   /** Uid of the installation; ownership is neither recorded nor checked without one. */
   installation?: string | undefined;
   /** Other budgets than those of all sinks. */
@@ -59,7 +60,7 @@ export interface OpenedSink {
  * or the sanitizer. Nothing is dialled yet. Throws `KollectError`, as everything does that leaves the sink.
  */
 export async function openSink(options: OpenSinkOptions): Promise<OpenedSink> {
-  const { sink: object, readSecret, policy, mapHosts, shared = new CountedResources(), fence = () => undefined, installation, load = loadBackend, budgets } = options;
+  const { sink: object, readSecret, policy, mapHosts, shared = new CountedResources(), fence = () => undefined, epoch, installation, load = loadBackend, budgets } = options;
   const { spec, metadata } = object;
   const namespace = metadata.namespace ?? '';
   const read: ResolvedSecret[] = [];
@@ -82,6 +83,7 @@ export async function openSink(options: OpenSinkOptions): Promise<OpenedSink> {
       dialer: createDialer({ policy, mapHosts }),
       shared,
       fence,
+      epoch,
       installation,
     };
     const fingerprint = hash(backend.type, backend.destination(context), spec.cluster?.trim() ?? '', String(projectionVersion));

@@ -5,6 +5,7 @@ import type { Capabilities, InventoryIdentity, PassQueue, PassRequest, RejectedR
 import { retryDelayMs } from '../backoff.ts';
 import { staleLimit, type Deletions, type HeldDeletions } from './deletion-guard.ts';
 import { planPass, type Cursor, type PassPlan } from './pass.ts';
+import { nameOf, Quarantine } from './quarantine.ts';
 import { Verification } from './verification.ts';
 import type { InventoryView, ViewTarget } from './view.ts';
 
@@ -120,6 +121,7 @@ export class Binding {
   /** Where the last export went. */
   #place: string | undefined;
   readonly #verification: Verification;
+  readonly #quarantine = new Quarantine();
   #deletionsPaused = false;
   /** Somebody allowed one pass to delete whatever is stale. */
   #consent: PromiseWithResolvers<void> | undefined;
@@ -162,6 +164,7 @@ export class Binding {
   reopen(): void {
     this.#outdated = true;
     this.#turn?.abort();
+    this.#quarantine.retry();
     this.#compare();
   }
 
@@ -336,6 +339,7 @@ export class Binding {
       cursor: this.#cursor,
       known: this.#known?.fingerprint === this.#opened?.fingerprint ? this.#known : undefined,
       deletions: this.#deletions,
+      quarantine: this.#quarantine,
       mayHoldRows: this.#tried || this.options.previous?.fingerprint !== undefined,
     });
   }
@@ -343,6 +347,7 @@ export class Binding {
   async #pass(opened: OpenSink, plan: PassPlan): Promise<boolean> {
     const { view, logger, observer } = this.options;
     if (this.#cursor && this.#cursor.fingerprint !== opened.fingerprint) {
+      this.#quarantine.retry();
       this.#compare();
       return false;
     }
@@ -355,12 +360,12 @@ export class Binding {
     const started = performance.now();
     try {
       plan.change.identity = this.#identity(opened.cluster);
-      const quarantined = stillRejected(this.state.rejected, plan);
-      if (quarantined.length > 0) plan.change.after = undefined;
+      if (this.#quarantine.left(plan).size > 0) plan.change.after = undefined;
       const { targets, rows } = plan.reached;
       const heldRows = await this.#limitDeletions(opened, plan);
       this.#tried = true;
       const result = await opened.sink.write(plan.change, this.#abort.signal);
+      this.#quarantine.settle(plan, result.rejected);
       const held = this.#heldAfter(plan, heldRows, result.held ?? 0);
       if (drops === this.#drops) {
         view.confirm(reader, plan.revision, targets);
@@ -382,7 +387,7 @@ export class Binding {
         lastExportTime: new Date().toISOString(),
         lastChecksum: awaiting ? this.state.lastChecksum : plan.digest,
         rows: awaiting ? this.state.rows : rows,
-        rejected: [...quarantined, ...result.rejected],
+        rejected: this.#quarantine.rows(),
         held,
       });
       if (former !== undefined && former !== opened.fingerprint) this.options.onMoved?.(this, { place: this.#place, rows: formerRows }, opened.place);
@@ -466,17 +471,18 @@ export class Binding {
     if (!cursor || !sink.differing) return false;
     const identity = this.#identity(cluster);
     const { rejected, rows, lastChecksum } = this.state;
-    const quarantine = new Set(rejected.map(({ key }) => `${key.targetName}/${key.uid}`));
+    const quarantine = new Set(rejected.map(({ key }) => nameOf(key)));
     const confirmed = [...cursor.targets].filter((target) => view.targets.has(target) && !this.#isTurning(target));
     const { differing, isLast } = await this.#verification.step(confirmed, (asked) =>
-      sink.differing!(identity, asked.filter(({ targetName, uid }) => !quarantine.has(`${targetName}/${uid}`)), this.#abort.signal),
+      sink.differing!(identity, asked.filter((row) => !quarantine.has(nameOf(row))), this.#abort.signal),
     );
     if (differing.length > 0) {
       logger.warn('rows of the destination were not as exported, writing them again', { sink: this.key, rows: differing.length });
       const told = rejected.length === 0 && rows !== undefined && lastChecksum !== undefined && this.#isComplete(cursor);
       const after = told ? { rows, digest: lastChecksum } : undefined;
       const result = await sink.write({ identity, upserts: [differing], upsertCount: differing.length, deletes: [], completeTargets: [], keep: [], after }, this.#abort.signal);
-      this.#succeed(opened, { ...this.state, rejected: [...rejected, ...result.rejected] });
+      this.#quarantine.add(result.rejected);
+      this.#succeed(opened, { ...this.state, rejected: this.#quarantine.rows() });
     }
     return isLast ? await this.#check(opened, true) : true;
   }
@@ -523,7 +529,10 @@ export class Binding {
     // The queue lets us in when it is time; nobody else does so before there is one. What was edited meanwhile is tried at once.
     if (where === 'unopened' && !this.#outdated) this.#notBefore = performance.now() + (error.retryAfterMs ?? retryDelayMs(error.class, this.#failures));
     this.state = { ...this.state, phase: 'Failed', generation: this.options.inventory.generation, error };
-    if (error.code === 'KOL_SINK_DESTINATION_LOST') this.#dropCursor();
+    if (error.code === 'KOL_SINK_DESTINATION_LOST') {
+      this.#quarantine.retry();
+      this.#dropCursor();
+    }
     if (error.class === 'terminal' || error.reason === 'SecretResolveFailed') {
       // Settings and credentials are read again at the next attempt: that is how a mended Secret takes effect.
       await this.#closeSink().catch(() => undefined);
@@ -560,20 +569,6 @@ export class Binding {
   #identity(cluster: string): InventoryIdentity {
     return { ...this.options.inventory, cluster };
   }
-}
-
-/** Rows refused by earlier passes that this one did not touch. */
-function stillRejected(rejected: readonly RejectedRow[], { change, partial }: PassPlan): RejectedRow[] {
-  if (rejected.length === 0) return [];
-  const uids = new Set(rejected.map(({ key }) => key.uid));
-  const touched = new Set<string>();
-  for (const rows of [...partial, change.deletes]) for (const { targetName, uid } of rows) if (uids.has(uid)) touched.add(`${targetName}/${uid}`);
-  return rejected.filter(
-    ({ key }) =>
-      !touched.has(`${key.targetName}/${key.uid}`) &&
-      !change.completeTargets.includes(key.targetName) &&
-      (change.knownTargets === undefined || change.knownTargets.includes(key.targetName)),
-  );
 }
 
 export function asKollectError(error: unknown): KollectError {

@@ -3,6 +3,7 @@ import type { Row } from '../collect/row-store.ts';
 import { SnapshotDigest } from '../collect/digest.ts';
 import type { Capabilities, ExportRow, InventoryIdentity, SinkChange } from '../sinks/contract.ts';
 import { doubtfulTargets, exemptTargets, type Deletions } from './deletion-guard.ts';
+import { nameOf, type Quarantine } from './quarantine.ts';
 import type { Delta, InventoryView, Reader, ViewTarget } from './view.ts';
 
 /** Rows handed to a sink at a time. */
@@ -46,6 +47,8 @@ export interface PassPlan {
   withheld: number;
   /** What `change` hands over of targets that are not complete in it. */
   partial: readonly (readonly ExportRow[])[];
+  /** Rows that are in quarantine as they are, and so are not handed over. */
+  skipped: ReadonlySet<string>;
   /** Of `reached.rows`. */
   digest: string;
 }
@@ -61,6 +64,7 @@ export interface PassInput {
   cursor: Cursor | undefined;
   /** The last cursor at the same destination beside which there was nothing stale. */
   known?: Cursor | undefined;
+  quarantine?: Quarantine | undefined;
   /** `guarded` when unset. */
   deletions?: Deletions | undefined;
   /** The destination may hold rows that no cursor tells of: status says so, or a pass was tried. */
@@ -118,8 +122,16 @@ export function planPass(input: PassInput): PassPlan | undefined {
   // Those that are handed over as a whole hold their changes already.
   const entire = new Set([...complete, ...incomplete].map(({ name }) => name));
   const changed = (delta?.upserts ?? []).filter(({ targetName }) => !entire.has(targetName));
-  const partial: (readonly Row[])[] = [changed, ...incomplete.flatMap((target) => target.pieces())];
-  const upserts = [...partial, ...complete.flatMap((target) => target.pieces())];
+  const skipped = new Map<string, Row>();
+  const isSent = (row: Row): boolean => {
+    if (!input.quarantine?.holds(row)) return true;
+    skipped.set(nameOf(row), row);
+    return false;
+  };
+  const sendable = (piece: readonly Row[]): readonly Row[] => (input.quarantine?.size ? piece.filter(isSent) : piece);
+  const partial = [changed, ...incomplete.flatMap((target) => target.pieces())].map(sendable);
+  const upserts = [...partial, ...complete.flatMap((target) => target.pieces()).map(sendable)];
+  const refused = complete.flatMap((target) => [...target.refusedUids()].map((uid) => ({ targetName: target.name, uid })));
   return {
     mode: complete.length + incomplete.length === 0 && delta ? 'delta' : 'reconcile',
     revision: view.revision,
@@ -128,13 +140,14 @@ export function planPass(input: PassInput): PassPlan | undefined {
     withheld,
     digest: digest.toString(),
     partial,
+    skipped: new Set(skipped.keys()),
     change: {
       identity,
       upserts: slices(upserts),
       upsertCount: upserts.reduce((count, { length }) => count + length, 0),
       deletes: withheld > 0 ? [] : (delta?.deletes ?? []),
       completeTargets: complete.map((target) => target.name),
-      keep: complete.flatMap((target) => [...target.refusedUids()].map((uid) => ({ targetName: target.name, uid }))),
+      keep: [...refused, ...skipped.values().map(({ targetName, uid }) => ({ targetName, uid }))],
       ...(spared.length > 0 ? { spared } : {}),
       ...(renamed ? { knownTargets } : {}),
       after: told ? { rows, digest: digest.toString() } : undefined,

@@ -285,3 +285,39 @@ t.test('the rows of a target that is made anew wait until all of them are', asyn
   t.strictSame(place.writes.slice(1), [{ mode: 'delta', upserts: 3, deletes: 0 }], 'all of them at once, and without being told');
   await binding.close();
 });
+
+t.test('a row that was refused is sent again when its content is another, or all are asked for, and keeps what is there of it', async (t) => {
+  const { store, place, binding } = setUp({ intervalMs: 100 });
+  const web = store.open('shop', 'web').resource('/v1/configmap');
+  for (const uid of ['a', 'b', 'c']) web.upsert(facts(uid));
+  await until(() => place.writes.length === 1);
+  place.poison = 'poison';
+  web.upsert(facts('b', 'poison 1'));
+  await until(() => binding.state.rejected.length === 1);
+  t.match(binding.state.rejected, [{ key: { targetName: 'web', uid: 'b' }, code: 'poison' }]);
+  const told = () => place.states.values().some(({ digest }) => digest !== undefined);
+  t.notOk(told());
+
+  place.put({ namespace: 'shop', name: 'inventory', cluster: '', generation: 1 }, { ...facts('phantom'), targetName: 'web', targetNamespace: 'shop', hash: '' });
+  await until(() => place.rows.size === 3);
+  t.equal(place.held().get('web/b'), 'b', 'a comparison deletes the phantom alone');
+  t.match(place.writes.at(-1), { mode: 'reconcile', upserts: 2 }, 'and does not try again');
+  t.equal(binding.state.rejected.length, 1);
+
+  web.upsert(facts('b', 'poison 2'));
+  await until(() => place.writes.at(-1)?.mode === 'delta');
+  t.match(place.writes.at(-1), { mode: 'delta', upserts: 1 });
+  place.poison = undefined;
+  binding.reopen();
+  await until(() => binding.state.rejected.length === 0);
+  t.equal(place.held().get('web/b'), 'poison 2');
+  t.ok(told());
+
+  place.poison = 'poison';
+  web.upsert(facts('c', 'poison'));
+  await until(() => binding.state.rejected.length === 1);
+  web.remove('shop', 'c');
+  await until(() => place.rows.size === 2);
+  t.equal(binding.state.rejected.length, 0);
+  await binding.close();
+});

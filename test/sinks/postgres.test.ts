@@ -222,10 +222,10 @@ t.test('statement_timeout is applied, and large passes adapt to it', async (t) =
   const place = await newPlace();
   const plain = await withSink(t, place);
   await plain.write(whole([]), signal);
-  // More than a millisecond a row: 800 rows take longer than the timeout in one statement.
-  await place.sql(`CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.001); RETURN NEW; END $$;
+  // 800 rows take longer than the timeout in one statement, and the least that is tried a seventh of it.
+  await place.sql(`CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.003); RETURN NEW; END $$;
                    CREATE TRIGGER slow BEFORE INSERT ON ${table} FOR EACH ROW EXECUTE FUNCTION slow()`);
-  const sink = await withSink(t, place, { options: { statement_timeout: '600', application_name: 'inventory-export' } });
+  const sink = await withSink(t, place, { options: { statement_timeout: '2000', application_name: 'inventory-export' } });
   t.match(await sink.write(whole(rows(800)), signal), { written: 800, rejected: [] });
   t.equal(await count(place), 800);
   t.strictSame(await place.sql(`SELECT application_name FROM pg_stat_activity WHERE usename = 'user_${place.database}' AND application_name <> 'kollect'`), [{ application_name: 'inventory-export' }]);

@@ -19,6 +19,9 @@ export interface ClusterSources {
   isListed: (target: ViewTarget) => boolean;
 }
 
+/** Time for the first lists of targets of the largest clusters. */
+const patienceMs = 60_000;
+
 const nothing: RollupSelection = { includes: () => false, dedupe: false };
 
 /** The rows of cluster targets that a KollectClusterInventory selects, by target and by namespace. */
@@ -35,7 +38,7 @@ export class ClusterRows implements InventoryRows {
     this.#sources = sources;
     this.#onChange = onChange;
     this.view = new InventoryView('', onChange);
-    this.#rollup = new Rollup({ view: this.view, selection: nothing, isListed: sources.isListed });
+    this.#rollup = new Rollup({ view: this.view, selection: nothing, isListed: sources.isListed, isAwaited: (target) => !sources.isListed(target) && !this.#trouble(target.name), patienceMs });
   }
 
   get rollup(): RollupFacts {
@@ -82,6 +85,7 @@ export class ClusterRows implements InventoryRows {
     const target = this.#sources.store.get('', name);
     if (target && this.#selects(name)) this.opened(target);
     else if (target) this.#remove(target);
+    this.#rollup.targetsListed();
     this.#onChange();
   }
 
@@ -107,12 +111,14 @@ export class ClusterRows implements InventoryRows {
     const { targetRefs = [] } = this.#spec ?? {};
     const { targets } = this.#sources;
     const missing = targetRefs.filter((name) => !targets.get(`/${name}`)).map((name) => ({ name, reason: 'NotFound' }));
-    const failing = [...this.#members].flatMap(({ name }) => {
-      const { conditions = [] } = (targets.get(`/${name}`)?.['status'] ?? {}) as { conditions?: Condition[] };
-      const ready = conditions.find(({ type }) => type === 'Ready');
-      return ready?.status === 'False' && ready.reason !== 'AwaitingSync' ? [{ name, reason: ready.reason }] : [];
-    });
+    const failing = [...this.#members].flatMap(({ name }) => this.#trouble(name) ?? []);
     return [...missing, ...failing].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #trouble(name: string): TargetProblem | undefined {
+    const { conditions = [] } = (this.#sources.targets.get(`/${name}`)?.['status'] ?? {}) as { conditions?: Condition[] };
+    const ready = conditions.find(({ type }) => type === 'Ready');
+    return ready?.status === 'False' && ready.reason !== 'AwaitingSync' ? { name, reason: ready.reason } : undefined;
   }
 }
 

@@ -16,6 +16,10 @@ export interface RollupOptions {
   selection: RollupSelection;
   /** Whether the rows of a target can be exported. */
   isListed: (target: ViewTarget) => boolean;
+  /** Whether that is only a matter of time. */
+  isAwaited: (target: ViewTarget) => boolean;
+  /** How long targets wait for each other at first, in milliseconds. */
+  patienceMs: number;
 }
 
 /** The rows of one namespace, of all targets. */
@@ -32,7 +36,7 @@ export interface NamespaceShard {
  * behind. What comes and goes by a label of a namespace, or because the row in front left, is a change of the view like any other.
  *
  * Where objects have one row, a target takes part when its first list is complete, and not before: else the row of another one would leave
- * for a row that is not exported yet.
+ * for a row that is not exported yet. At first they begin together, for a destination may hold the rows that one of them is about to have.
  */
 export class Rollup {
   readonly #options: RollupOptions;
@@ -40,6 +44,9 @@ export class Rollup {
   readonly #members = new Map<TargetRows, SelectedRows>();
   /** Those that take part, by name: of several with a row of an object the last one stands for it. */
   #ranked: SelectedRows[] = [];
+  /** Monotonic milliseconds from which on nobody waits for another. */
+  #patientUntil: number;
+  #isPatient = false;
   /** What was said of each namespace that has rows. */
   readonly #included = new Map<string, boolean>();
   /** In the order of their names, until another one has rows. */
@@ -50,6 +57,7 @@ export class Rollup {
   constructor(options: RollupOptions) {
     this.#options = options;
     this.#selection = options.selection;
+    this.#patientUntil = performance.now() + options.patienceMs;
   }
 
   /** Namespaces with rows. */
@@ -76,6 +84,7 @@ export class Rollup {
     this.#members.set(target, member);
     this.#options.view.addTarget(member);
     if (this.#isReady(member)) this.#rank(member);
+    else this.#planEnd();
   }
 
   removeTarget(target: TargetRows): void {
@@ -151,8 +160,25 @@ export class Rollup {
     for (const { target } of members) this.addTarget(target);
   }
 
+  /** Who waits for others is looked at once more when nobody waits any longer. */
+  #planEnd(): void {
+    const remainingMs = this.#patientUntil - performance.now();
+    if (this.#isPatient || remainingMs <= 0) return;
+    this.#isPatient = true;
+    setTimeout(() => {
+      this.#isPatient = false;
+      this.targetsListed();
+      this.#planEnd();
+    }, remainingMs).unref();
+  }
+
   #isReady(member: SelectedRows): boolean {
-    return !this.#selection.dedupe || this.#options.isListed(member);
+    if (!this.#selection.dedupe) return true;
+    const { isListed, isAwaited } = this.#options;
+    if (!isListed(member)) return false;
+    if (performance.now() < this.#patientUntil && this.#members.values().some(isAwaited)) return false;
+    this.#patientUntil = 0;
+    return true;
   }
 
   #rank(member: SelectedRows): void {

@@ -6,6 +6,7 @@ import { planPass, type Cursor } from '../../controller/inventory/pass.ts';
 import { Rollup, type RollupSelection } from '../../controller/inventory/rollup.ts';
 import type { SelectedRows } from '../../controller/inventory/selected-rows.ts';
 import { InventoryView } from '../../controller/inventory/view.ts';
+import { eventually } from '../servers/eventually.ts';
 import type { Row } from '../../controller/collect/row-store.ts';
 
 const of = (target: TargetRows) => target.resource('/v1/configmap');
@@ -14,11 +15,11 @@ const everything: RollupSelection = { includes: () => true, dedupe: false };
 const once: RollupSelection = { includes: () => true, dedupe: true };
 
 /** A rollup over a store, and a destination that passes are applied to as a sink would. */
-function setUp(selection: RollupSelection) {
+function setUp(selection: RollupSelection, { patienceMs = 0, failing = new Set<string>() } = {}) {
   const store = new RowStore();
   const synced = new Set<string>();
   const view = new InventoryView('', () => undefined);
-  const rollup = new Rollup({ view, selection, isListed: ({ name }) => synced.has(name) });
+  const rollup = new Rollup({ view, selection, isListed: ({ name }) => synced.has(name), isAwaited: ({ name }) => !synced.has(name) && !failing.has(name), patienceMs });
   store.subscribe({
     row: (...change) => rollup.rowChanged(...change),
     left: (target, uid) => rollup.rowLeft(target, uid),
@@ -151,6 +152,37 @@ t.test('the row of another target stays until the one in front can be exported',
   t.strictSame(rows(), ['base/a=a']);
 });
 
+t.test('at first targets with one row for each object begin together, and wait for none that fails', async (t) => {
+  const failing = new Set<string>();
+  const { store, synced, rollup, pass, plan, rows } = setUp(once, { patienceMs: 60_000, failing });
+  for (const name of ['apps', 'base', 'core']) upsert(store.open('', name), 'shop', 'a');
+  for (const name of ['apps', 'base']) synced.add(name);
+  rollup.targetsListed();
+  pass();
+  t.strictSame(rows(), [], 'the destination may hold the row of the third');
+  t.equal(plan(), undefined);
+  failing.add('core');
+  rollup.targetsListed();
+  pass();
+  t.strictSame(rows(), ['base/a=a']);
+  upsert(store.open('', 'later'), 'shop', 'b');
+  upsert(store.open('', 'apps'), 'shop', 'c');
+  pass();
+  t.strictSame(rows(), ['apps/c=c', 'base/a=a'], 'nobody waits for one that comes later');
+});
+
+t.test('targets do not wait for each other for ever', async (t) => {
+  const { store, synced, rollup, pass, rows } = setUp(once, { patienceMs: 50 });
+  for (const name of ['apps', 'base']) upsert(store.open('', name), 'shop', 'a');
+  synced.add('apps');
+  rollup.targetsListed();
+  await eventually(() => {
+    pass();
+    return rows().length === 1;
+  });
+  t.strictSame(rows(), ['apps/a=a']);
+});
+
 t.test('shards are told by name, as many as are asked for, with the digest of their rows', async (t) => {
   const { rollup, open } = setUp(everything);
   const apps = open('apps', ['s'], 'shop');
@@ -281,7 +313,7 @@ t.test('whatever happens, passes lead to what a look at everything finds', async
       const everywhere = model().map((row) => `${row.targetName}/${row.uid}=${row.payload}`).sort().join();
       if (rows().join() !== everywhere) throw new Error(`the destination has ${rows().join()}, not ${everywhere}`);
     }),
-    { numRuns: 600 },
+    { numRuns: 300 },
   );
   t.pass();
 });

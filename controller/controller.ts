@@ -114,6 +114,7 @@ export class Controller {
   #ready = false;
   #stopping = false;
   #namespaceTimer: NodeJS.Timeout | undefined;
+  #takeoverTimer: NodeJS.Timeout | undefined;
 
   static async create(settings: ControllerSettings): Promise<Controller> {
     return new Controller(settings, await loadConnection({ kubeconfig: settings.kubeconfig }));
@@ -333,10 +334,21 @@ export class Controller {
     });
   }
 
+  /**
+   * A former leader did not hand over: something that it sent may still arrive where nothing refuses it, but not later than this. What was compared before that is
+   * compared again.
+   */
+  expectLateWrites(ms: number): void {
+    this.#takeoverTimer = setTimeout(() => {
+      for (const inventories of [this.#inventories, this.#clusterInventories]) for (const { binding } of inventories?.bindings() ?? []) binding.compareAfterTakeover();
+    }, ms);
+  }
+
   /** Stops taking work in, cancels what is in flight and closes what is open. Whatever is cut off is repeated after the next start. */
   async stop(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#namespaceTimer);
+    clearTimeout(this.#takeoverTimer);
     this.#memory.stop();
     await Promise.all([this.#definitions.stop(), this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#clusterInventories?.stop(), this.#sinks.stop(), this.#secretPoll.stop()]);
     // After those who tell it what to collect.

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { refuseDevelopmentFlagsInCluster } from '../shared/development-flags.ts';
 import type { KollectError } from '../shared/errors.ts';
-import type { LeaderElection } from '../shared/kube/leader-election.ts';
+import type { LeaderElection, LeaseTimes } from '../shared/kube/leader-election.ts';
 import { createLogger, type Logger } from '../shared/log.ts';
 import { parseHostMap } from '../shared/net/host-map.ts';
 import { createHealthServer, createMetricsServer, listenAt, stopSignals } from '../shared/side-servers.ts';
@@ -76,7 +76,7 @@ async function run(options: ControllerOptions, logger: Logger): Promise<void> {
     await listenAt(createMetricsServer(controller.metrics.registry), options['metrics-bind-address']),
   ];
   logger.info('starting', { version: versionText(), server: controller.server });
-  const running = lead(controller, election, stopping.signal);
+  const running = lead(controller, election, leaseTimes(options), stopping.signal);
   const end = await Promise.race([stop.first, lossOf(election), running.then(() => stop.first)]);
   if (typeof end !== 'string') {
     logger.error('does not lead any more: ends, to start again as one that waits', { error: end });
@@ -95,8 +95,9 @@ async function run(options: ControllerOptions, logger: Logger): Promise<void> {
 }
 
 /** Resolves when the controller runs, as soon as it may. */
-async function lead(controller: Controller, election: LeaderElection | undefined, signal: AbortSignal): Promise<void> {
-  await election?.acquire(signal);
+async function lead(controller: Controller, election: LeaderElection | undefined, { durationMs }: LeaseTimes, signal: AbortSignal): Promise<void> {
+  const takeover = await election?.acquire(signal);
+  if (takeover?.inherited) controller.expectLateWrites(durationMs);
   await controller.start();
 }
 

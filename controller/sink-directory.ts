@@ -102,7 +102,7 @@ export class CachedSinkDirectory implements SinkDirectory {
       }
       await sink.close();
     };
-    return { sink: { ...sink, close }, type: backend.type, cluster: object.spec.cluster?.trim() ?? '', granularity: backend.capabilities.granularity, fingerprint, place, queue: held.gate, isCurrent: () => poll.areCurrent(secretVersions) };
+    return { sink: { ...sink, close }, type: backend.type, cluster: object.spec.cluster?.trim() ?? '', granularity: backend.capabilities.granularity, refusesLateWrites: backend.capabilities.refusesLateWrites, fingerprint, place, queue: held.gate, isCurrent: () => poll.areCurrent(secretVersions) };
   }
 
   #remember(key: string, ingredients: Ingredients): Former {

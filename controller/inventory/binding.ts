@@ -23,6 +23,7 @@ export interface OpenSink {
   type: string;
   cluster: string;
   granularity: Capabilities['granularity'];
+  refusesLateWrites: boolean;
   /** Identifies the destination, without credentials. */
   fingerprint: string;
   /** The destination, for people. */
@@ -197,6 +198,11 @@ export class Binding {
     this.#consent ??= Promise.withResolvers();
     this.#compare();
     await this.#consent.promise;
+  }
+
+  /** A former leader may have written since everything was compared: does that once more, unless the destination refused it. */
+  compareAfterTakeover(): void {
+    if (this.compared && this.#opened?.refusesLateWrites === false) this.#compare();
   }
 
   /** Stops; what is in flight is cancelled and would be repeated by whoever comes next. */

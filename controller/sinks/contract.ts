@@ -212,6 +212,11 @@ export interface Capabilities {
   cost: 'delta' | 'whole';
   /** Row sinks take partly synced inventories; whole documents wait for all targets. */
   granularity: 'row' | 'document';
+  /**
+   * What a former leader sent, or had under way, never comes after what a later one wrote: the destination sees to that. Otherwise only the clock of the former
+   * leader does, and a leader that did not get its lease handed over compares once more.
+   */
+  refusesLateWrites: boolean;
   /** Passes in flight at one server. */
   concurrency: number;
   /** A row whose payload is larger is rejected, code `PayloadTooLarge`, without being sent. */

@@ -38,7 +38,7 @@ t.test('the flags are those of --help', async (t) => {
 
 t.test('on a cluster', async (t) => {
   const webhookMetricsPort = await freePort();
-  const kollect = await startKollect({ test: t, startController: false, cluster: { users: [{ name: 'kollect-controller' }] }, webhookFlags: [`--metrics-bind-address=127.0.0.1:${webhookMetricsPort}`] });
+  const kollect = await startKollect({ test: t, startController: false, controllerEnvironment: { POD_NAMESPACE: 'kollect-system' }, cluster: { users: [{ name: 'kollect-controller' }] }, webhookFlags: [`--metrics-bind-address=127.0.0.1:${webhookMetricsPort}`] });
   const { cluster, postgres } = kollect;
   const database = await createInventoryDatabase(postgres);
   t.teardown(() => database.close());
@@ -65,13 +65,14 @@ t.test('on a cluster', async (t) => {
 
   await t.test('commands answer what is printed below them, with the rights that are listed', async (t) => {
     const [secret = ''] = blocks('README.md', 'yaml');
-    const [role = ''] = blocks('docs/operations.md', 'yaml');
+    const [role = '', leaseRole = ''] = blocks('docs/operations.md', 'yaml');
+    const leaseGrant = { ...grant, kind: 'RoleBinding', metadata: { name: 'kollect-controller', namespace: 'kollect-system' }, roleRef: { ...grant.roleRef, kind: 'Role', name: 'kollect-controller-leader-election' } };
     await kollect.apply(secret);
-    await kollect.apply(role);
-    await kollect.apply(grant);
+    for (const right of [role, grant, leaseRole, leaseGrant]) await kollect.apply(right);
     await kollect.controller.start([
       `--kubeconfig=${cluster.kubeconfigOf('kollect-controller')}`,
       `--metrics-bind-address=${new URL(kollect.controller.metricsUrl).host}`,
+      '--leader-elect',
       '--allow-loopback-sinks',
       `--map-host=${postgresHost(postgres.port)}`,
     ]);

@@ -23,6 +23,7 @@ export interface KollectOptions {
   startController?: boolean;
   webhookFlags?: readonly string[];
   controllerFlags?: readonly string[];
+  controllerEnvironment?: NodeJS.ProcessEnv;
   cluster?: ClusterOptions;
   /** Of PostgreSQL's superuser, and so in `dsn`; random when unset. */
   databasePassword?: string;
@@ -100,7 +101,7 @@ async function assemble(cluster: Cluster, postgres: Postgres, options: KollectOp
   const common = ['--allow-loopback-sinks', ...mapHosts.map((value) => `--map-host=${value}`)];
   const [kubeconfig, database] = await Promise.all([webhookAccount(cluster), postgres.createDatabase('kollect'), installCrds(cluster.kubectl), installPolicies(cluster.kubectl)]);
   const webhook = await webhookProcess(cluster.keeper, { kubeconfig, flags: [...common, ...(options.webhookFlags ?? [])] });
-  const controller = await controllerProcess(cluster.keeper, { kubeconfig: cluster.kubeconfig, flags: [...common, ...(options.controllerFlags ?? [])] });
+  const controller = await controllerProcess(cluster.keeper, { kubeconfig: cluster.kubeconfig, environment: options.controllerEnvironment, flags: [...common, ...(options.controllerFlags ?? [])] });
   const withWebhook = options.webhook !== false;
 
   if (withWebhook) {

@@ -8,7 +8,7 @@ import { createLogger } from '../../shared/log.ts';
 import { eventually } from '../servers/eventually.ts';
 import { MemoryPlace, MemorySink } from '../sinks/memory.ts';
 
-const memory = { type: 'memory', cluster: '', granularity: 'row' as const, place: 'memory', isCurrent: async () => true };
+const memory = { type: 'memory', cluster: '', granularity: 'row' as const, refusesLateWrites: false, place: 'memory', isCurrent: async () => true };
 const facts = (uid: string, payload = uid) => ({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
 
 function setUp(options: Partial<BindingOptions> = {}) {
@@ -320,4 +320,23 @@ t.test('a row that was refused is sent again when its content is another, or all
   await until(() => place.rows.size === 2);
   t.equal(binding.state.rejected.length, 0);
   await binding.close();
+});
+
+t.test('what a former leader may have written late is found by comparing once more, where the destination does not refuse it', async (t) => {
+  for (const refusesLateWrites of [false, true]) {
+    const place = new MemoryPlace();
+    const sink = new MemorySink(place);
+    const { store, binding } = setUp({ open: async () => ({ sink, ...memory, refusesLateWrites, fingerprint: 'here', queue: new SinkGate(2) }) });
+    const web = store.open('shop', 'web').resource('/v1/configmap');
+    binding.compareAfterTakeover();
+    web.upsert(facts('u1', 'new'));
+    await until(() => binding.state.phase === 'Exported');
+    const [[key] = ['']] = place.held();
+    place.put({ namespace: 'shop', name: 'inventory', cluster: '', generation: 1 }, { targetName: 'web', targetNamespace: 'shop', namespace: 'shop', name: 'u1', uid: 'u1', payload: 'late', hash: '' });
+    binding.compareAfterTakeover();
+    web.upsert(facts('u2'));
+    await until(() => place.held().size === 2 && binding.lag.rows === 0);
+    t.equal(place.held().get(key), refusesLateWrites ? 'late' : 'new');
+    await binding.close();
+  }
 });

@@ -30,7 +30,7 @@ function start(place: MemoryPlace, { intervalMs = 0 } = {}) {
     inventory: { namespace: 'shop', name: 'inventory', generation: 1 },
     isSynced: (target) => synced.has(target.name),
     isTurning: () => false,
-    open: async () => ({ sink: new MemorySink(place), type: 'memory', cluster: '', granularity: 'row', fingerprint: 'here', place: 'here', isCurrent: async () => true, queue }),
+    open: async () => ({ sink: new MemorySink(place), type: 'memory', cluster: '', granularity: 'row', refusesLateWrites: false, fingerprint: 'here', place: 'here', isCurrent: async () => true, queue }),
     intervalMs,
     previous: { fingerprint: 'here' },
     logger: createLogger({ level: 'error', format: 'text', name: 'test' }),

@@ -1,5 +1,6 @@
 import type { KollectInventory } from '../../shared/api/kollect-inventory.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
+import { maxSinkExports } from '../../shared/api/inventory-common.ts';
 import { sinkBindings } from '../../shared/api/sink-ref.ts';
 import { KollectError } from '../../shared/errors.ts';
 import { conditionsOf, type Verdict } from '../observe/conditions.ts';
@@ -89,7 +90,7 @@ export function cleanupStatus(inventory: KubeObject, previous: InventoryStatus |
   return {
     ...previous,
     conditions: conditionsOf(verdicts, previous?.conditions, inventory.metadata.generation, now),
-    sinkExports: removals.map(removingEntry),
+    sinkExports: removals.map(removingEntry).slice(0, maxSinkExports),
   };
 }
 

@@ -1,5 +1,6 @@
 import { annotations } from '../../shared/api/annotations.ts';
 import type { KollectClusterInventorySpec } from '../../shared/api/kollect-cluster-inventory.ts';
+import { maxSinkExports } from '../../shared/api/inventory-common.ts';
 import type { KollectInventory, KollectInventoryStatus } from '../../shared/api/kollect-inventory.ts';
 import type { KollectError } from '../../shared/errors.ts';
 import { conditionsOf, type Verdict } from '../observe/conditions.ts';
@@ -40,7 +41,7 @@ export interface InventoryFacts {
 
 /** Computes the whole status of an inventory. */
 export function inventoryStatus(facts: InventoryFacts, now: string): KollectInventoryStatus {
-  const { previous, view, rollup, bindings, removals, blocked } = facts;
+  const { previous, view, rollup, bindings, blocked } = facts;
   const generation = observedGeneration(facts);
   const handled = !blocked && bindings.every((binding) => binding.compared) ? facts.asked : previous?.lastHandledReconcile;
   const found = verdicts(facts);
@@ -54,11 +55,7 @@ export function inventoryStatus(facts: InventoryFacts, now: string): KollectInve
     itemCount: view.count,
     ...(rollup ? rollupCounts(rollup, view) : {}),
     ...(lastExportTime === undefined ? {} : { lastExportTime }),
-    sinkExports: [
-      // While nothing is exported the entries stay: they say what the sinks still hold.
-      ...(blocked ? (previous?.sinkExports ?? []).filter(({ phase }) => phase !== 'Removing') : bindings.map((binding) => sinkExport(binding, facts, now))),
-      ...removals.map(removingEntry),
-    ],
+    sinkExports: sinkEntries(facts, now),
   };
 }
 
@@ -67,6 +64,15 @@ function observedGeneration({ inventory, bindings }: InventoryFacts): number | u
   const { generation } = inventory.metadata;
   const answered = bindings.flatMap(({ state }) => (state.phase === 'Waiting' ? [] : state.generation));
   return generation === undefined ? undefined : Math.min(generation, ...answered);
+}
+
+function sinkEntries(facts: InventoryFacts, now: string): SinkExport[] {
+  const { previous, bindings, removals, blocked } = facts;
+  const removing = removals.map(removingEntry).slice(0, maxSinkExports);
+  // While nothing is exported the entries stay: they say what the sinks still hold.
+  const active = blocked ? (previous?.sinkExports ?? []).filter(({ phase }) => phase !== 'Removing') : bindings.map((binding) => sinkExport(binding, facts, now));
+  // Nobody else remembers what is to be removed. Of a sink without an entry everything is compared after a restart.
+  return [...active.slice(0, maxSinkExports - removing.length), ...removing];
 }
 
 type SinkExport = NonNullable<KollectInventoryStatus['sinkExports']>[number];

@@ -37,7 +37,7 @@ const SinkExport = z.object({
 export type SinkExport = z.infer<typeof SinkExport>;
 
 /** References that were dropped stay listed until their data is removed, so that there may be more than references. */
-const maxSinkExports = 64;
+export const maxSinkExports = 64;
 
 export const inventoryStatusFields = {
   conditions: conditionList,

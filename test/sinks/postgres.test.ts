@@ -361,6 +361,30 @@ t.test('at most two sessions a destination, shared by its sinks, and none after 
   t.equal(shared.size, 0);
 });
 
+t.test('a name that led to an allowed address leads to no other one when it is dialled again', async (t) => {
+  const place = await newPlace();
+  const answers = [['127.0.0.1'], ['169.254.169.254'], ['127.0.0.1', '169.254.169.254'], ['::ffff:169.254.169.254'], ['127.0.0.1']];
+  const asked: string[] = [];
+  const lookupAll = async (host: string) => {
+    asked.push(host);
+    return answers.shift() ?? [];
+  };
+  const dsn = place.dsn.replace('@127.0.0.1:', '@rebound.example:');
+  const { sink } = await open({ dsn, lookupAll });
+  await sink.write(whole(rows(3)), signal);
+  t.strictSame(asked, ['rebound.example'], 'what was checked is dialled, and the name is not looked up by anybody else');
+  await sink.close();
+  for (const _ of [1, 2, 3]) {
+    const again = (await open({ dsn, lookupAll })).sink;
+    t.match(await failure(again.check(identity(), signal)), { code: 'KOL_SINK_ADDRESS', class: 'terminal', message: /^the host of the connection string is refused: it is the address of a cloud metadata service$/ });
+    await again.close();
+  }
+  const last = (await open({ dsn, lookupAll })).sink;
+  t.match(await last.check(identity(), signal), { rows: 3 });
+  await last.close();
+  t.equal(asked.length, 5, 'each time anew');
+});
+
 t.test('the fingerprint follows the destination and never the credentials', async (t) => {
   const base = { dsn: `postgres://u:${canary}@db:5432/inv` };
   const of = async (options: Partial<Parameters<typeof open>[0]>) => {

@@ -8,7 +8,7 @@ export interface DialerOptions {
   policy: AddressPolicy;
   mapHosts?: HostMap | undefined;
   /** All addresses of a name; the system's resolver when unset. */
-  lookupAll?: (host: string) => Promise<readonly string[]>;
+  lookupAll?: ((host: string) => Promise<readonly string[]>) | undefined;
 }
 
 /**

@@ -6,7 +6,7 @@ import type { HostMap } from '../../../shared/net/host-map.ts';
 import type { Backend, OpenContext, SecretValues, SharedResources, Sink } from '../contract.ts';
 import { loadBackend } from '../registry.ts';
 import { resolveCa, resolveClientCertificate } from './ca.ts';
-import { createDialer } from './dialer.ts';
+import { createDialer, type DialerOptions } from './dialer.ts';
 import { defaultBudgets, withinBudget, type Budgets } from './deadline.ts';
 import { sanitizedError } from './errors.ts';
 import { createSanitizer, type Sanitize } from './sanitize.ts';
@@ -29,6 +29,8 @@ export interface OpenSinkOptions {
   policy: AddressPolicy;
   /** Addresses of hosts that this machine cannot resolve. For development. */
   mapHosts?: HostMap | undefined;
+  /** See `DialerOptions`. */
+  lookupAll?: DialerOptions['lookupAll'];
   /** Shared by all sinks of the process, so that sinks of one destination use one connection pool. Of this sink alone when unset. */
   shared?: SharedResources | undefined;
   /** Called before each commit, see `OpenContext`; without one, this process is the only writer. */
@@ -60,7 +62,7 @@ export interface OpenedSink {
  * or the sanitizer. Nothing is dialled yet. Throws `KollectError`, as everything does that leaves the sink.
  */
 export async function openSink(options: OpenSinkOptions): Promise<OpenedSink> {
-  const { sink: object, readSecret, policy, mapHosts, shared = new CountedResources(), fence = () => undefined, epoch, installation, load = loadBackend, budgets } = options;
+  const { sink: object, readSecret, shared = new CountedResources(), fence = () => undefined, epoch, installation, load = loadBackend, budgets } = options;
   const { spec, metadata } = object;
   const namespace = metadata.namespace ?? '';
   const read: ResolvedSecret[] = [];
@@ -80,7 +82,7 @@ export async function openSink(options: OpenSinkOptions): Promise<OpenedSink> {
       secrets,
       ca: ca.pem,
       clientCertificate: client && { cert: client.cert, key: client.key },
-      dialer: createDialer({ policy, mapHosts }),
+      dialer: createDialer(options),
       shared,
       fence,
       epoch,

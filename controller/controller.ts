@@ -36,6 +36,7 @@ import { SinkReconciler } from './probe/sink-reconciler.ts';
 import type { Leadership } from './leadership.ts';
 import { installationUid } from './installation.ts';
 import { CachedSinkDirectory } from './sink-directory.ts';
+import { enabledBackends } from './sinks/registry.ts';
 import { SecretPoll } from './sinks/runtime/secret-poll.ts';
 import { CountedResources } from './sinks/runtime/shared-resources.ts';
 
@@ -43,6 +44,8 @@ export interface ControllerSettings {
   kubeconfig: string;
   policy: AddressPolicy;
   mapHosts: HostMap;
+  /** Types of sinks that are exported to; all when unset or empty. */
+  sinkTypes?: readonly string[] | undefined;
   /** All when empty. */
   watchNamespaces: readonly string[];
   namespaceDefaults: NamespaceDefaults;
@@ -85,8 +88,8 @@ export interface ControllerPace {
 const namespaceDelayMs = 200;
 /** Whoever applies a folder of manifests creates the targets within this time. */
 const defaultTargetsGraceMs = 300_000;
-/** Scopes that cannot be read hold up the targets that they bound, and nothing else. */
-const scopeWaitMs = 5_000;
+/** Scopes that cannot be read hold up the targets that they bound, sinks the inventories that name them, and nothing else. */
+const optionalWaitMs = 5_000;
 
 /** The wiring of the process: who watches what, and who tells whom. */
 export class Controller {
@@ -235,7 +238,7 @@ export class Controller {
       definitions: this.#definitions,
       onProgress: (namespace: string) => (namespace === '' ? this.#clusterInventories : this.#inventories)?.targetsChanged(namespace),
     };
-    this.#targets = new TargetReconciler({ ...common, kind: namespacedTargets, targets });
+    this.#targets = new TargetReconciler({ ...common, kind: namespacedTargets, targets, sinkReachable: (namespace) => this.#inventories.sinkReachable(namespace) });
     this.#clusterTargetCache = settings.tenantMode ? undefined : cache(clusterTargets.plural);
     this.#clusterTargets = this.#clusterTargetCache && new TargetReconciler({ ...common, kind: clusterTargets, targets: this.#clusterTargetCache });
     const readSecret = async (namespace: string, name: string): Promise<SecretObject | undefined> => {
@@ -246,7 +249,8 @@ export class Controller {
         throw error;
       }
     };
-    const probe = { readSecret, policy: settings.policy, mapHosts: settings.mapHosts };
+    const load = settings.sinkTypes?.length ? enabledBackends(settings.sinkTypes) : undefined;
+    const probe = { readSecret, policy: settings.policy, mapHosts: settings.mapHosts, load };
     const fence = leadership && ((ms: number): void => leadership.assertLeads(ms));
     const epoch = leadership && { current: (): number => leadership.epoch, outrank: (met: number): void => leadership.outrank(met) };
     const poll = new SecretPoll(readSecret, pace?.secretPollMs);
@@ -302,9 +306,9 @@ export class Controller {
   /** Resolves when everything runs. */
   async start(): Promise<void> {
     const caches = this.#needed();
-    for (const cache of [...caches, ...this.#scopes]) cache.start();
+    for (const cache of [...caches, ...this.#optional()]) cache.start();
     await Promise.all(caches.map((cache) => cache.synced));
-    await Promise.race([Promise.all(this.#scopes.map((cache) => cache.synced)), sleep(scopeWaitMs, undefined, { ref: false })]);
+    await Promise.race([Promise.all(this.#optional().map((cache) => cache.synced)), sleep(optionalWaitMs, undefined, { ref: false })]);
     if (this.#stopping) return;
     this.#namespaces.onChange(() => {
       this.#namespaceTimer ??= setTimeout(() => {
@@ -353,14 +357,21 @@ export class Controller {
     await Promise.all([this.#definitions.stop(), this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#clusterInventories?.stop(), this.#sinks.stop(), this.#secretPoll.stop()]);
     // After those who tell it what to collect.
     await this.#collector.stop();
-    await Promise.all([...this.#needed(), ...this.#scopes].map((cache) => cache.stop()));
+    await Promise.all([...this.#needed(), ...this.#optional()].map((cache) => cache.stop()));
     await this.#events.flush();
     await this.#client.close();
   }
 
+  /** What cannot be read of these is reported by those who need it. */
+  #optional(): ObjectCache<unknown>[] {
+    const { snapshot, database, event } = this.#caches;
+    return [snapshot, database, event, ...this.#scopes] as ObjectCache<unknown>[];
+  }
+
   /** Without these there is nothing to do. */
   #needed(): ObjectCache<unknown>[] {
-    return [...Object.values(this.#caches), this.#namespaces, ...[this.#clusterTargetCache, this.#clusterInventoryCache].filter((cache) => cache !== undefined)] as ObjectCache<unknown>[];
+    const { profiles, targets, inventories } = this.#caches;
+    return [profiles, targets, inventories, this.#namespaces, ...[this.#clusterTargetCache, this.#clusterInventoryCache].filter((cache) => cache !== undefined)] as ObjectCache<unknown>[];
   }
 }
 

@@ -49,6 +49,7 @@ async function run(options: ControllerOptions, logger: Logger): Promise<void> {
     kubeconfig: options.kubeconfig,
     policy: { allowPrivate: options['allow-private-sinks'], allowLoopback: options['allow-loopback-sinks'] },
     mapHosts: parseHostMap(options['map-host']),
+    sinkTypes: options.sinks,
     watchNamespaces: options['watch-namespaces'],
     namespaceDefaults: { included: options['default-included-namespaces'], excluded: options['default-excluded-namespaces'] },
     scrubKeys: options['scrub-keys'],

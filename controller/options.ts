@@ -1,6 +1,7 @@
 import { parseDuration } from '../shared/api/duration.ts';
 import { parseBindAddress } from '../shared/bind-address.ts';
 import { logFormats, logLevels } from '../shared/log.ts';
+import { sinkTypeFacts, sinkTypes } from '../shared/api/sink-types.ts';
 import { parseNames, parseNamespaces } from '../shared/name-list.ts';
 import { parseFlags, type FlagDefinitions, type FlagValues } from '../shared/flags.ts';
 
@@ -18,6 +19,7 @@ const definitions = {
   'default-excluded-namespaces': { type: 'parsed', parse: parseNamespaces, default: '', placeholder: 'name,name', help: 'Where no target collects, whatever it says.' },
   'scrub-keys': { type: 'parsed', parse: parseNames, default: '', placeholder: 'key,key', help: 'Keys whose values are redacted in every profile, besides the built-in ones.' },
   'tenant-mode': { type: 'boolean', default: false, help: 'Leave KollectClusterTargets and KollectClusterInventories alone. The webhook needs the same value.' },
+  sinks: { type: 'parsed', parse: parseSinkTypes, default: '', placeholder: 'type,type', help: 'Types of sinks that are exported to, such as postgres,git. Others are reported as ExportUnavailable. All when unset.' },
   'allow-private-sinks': { type: 'boolean', default: true, help: 'Export to sinks at RFC 1918 and unique local addresses. The webhook needs the same value.' },
   'allow-loopback-sinks': { type: 'boolean', default: false, help: 'Export to sinks at loopback addresses. For development: refused inside a cluster.' },
   'map-host': {
@@ -79,4 +81,12 @@ export type ControllerOptions = FlagValues<typeof definitions>;
 
 export function parseOptions(argv: readonly string[]): ControllerOptions {
   return parseFlags(definitions, argv, { usage: 'controller [flags]' });
+}
+
+/** Throws an `Error` that names the types. */
+function parseSinkTypes(text: string): string[] {
+  const types = parseNames(text);
+  const wrong = types.find((type) => !sinkTypeFacts(type));
+  if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is no type of sink; write some of ${Object.keys(sinkTypes).join(', ')} with commas between them`);
+  return types;
 }

@@ -1,8 +1,9 @@
 import type { KubeObject } from '../shared/api/kube-object.ts';
+import type { SinkStatus } from '../shared/api/sink-common.ts';
 import { KollectError } from '../shared/errors.ts';
 import type { ObjectCache } from '../shared/kube/object-cache.ts';
 import type { OpenSink } from './inventory/binding.ts';
-import type { SinkDirectory } from './inventory/sink-directory.ts';
+import type { SinkDirectory, SinkObstacle } from './inventory/sink-directory.ts';
 import { checkObject } from './object-check.ts';
 import type { SinkFamily } from './sinks/contract.ts';
 import { openSink, type OpenSinkOptions, type SinkObject } from './sinks/runtime/open-sink.ts';
@@ -47,9 +48,12 @@ export class CachedSinkDirectory implements SinkDirectory {
   readonly #gates = new Map<string, { gate: SinkGate; users: number }>();
   readonly #formers = new Map<string, Former>();
 
+  readonly #listed = new Set<SinkFamily>();
+
   constructor(caches: Record<SinkFamily, ObjectCache<KubeObject>>, runtime: Runtime) {
     this.#caches = caches;
     this.#runtime = runtime;
+    for (const [family, cache] of Object.entries(caches) as [SinkFamily, ObjectCache<KubeObject>][]) void cache.synced.then(() => this.#listed.add(family));
   }
 
   intervalOf(family: SinkFamily, namespace: string, name: string): string | undefined {
@@ -57,10 +61,29 @@ export class CachedSinkDirectory implements SinkDirectory {
     return spec?.exportMinInterval;
   }
 
+  obstacle(family: SinkFamily, namespace: string, name: string): SinkObstacle | undefined {
+    const found = this.#find(family, namespace, name);
+    if (found instanceof KollectError) return { reason: found.reason as SinkObstacle['reason'], message: found.message };
+    const verified = verdictOf(found);
+    return verified?.status === 'False' ? { reason: 'SinkUnreachable', message: `its last connection test failed: ${verified.message}` } : undefined;
+  }
+
+  /** The sink object, or why there is none. One that was not listed yet may exist. */
+  #find(family: SinkFamily, namespace: string, name: string): KubeObject | KollectError {
+    const cache = this.#caches[family];
+    const found = cache.get(`${namespace}/${name}`);
+    if (found) return found;
+    const title = `${sinkKinds[family]} "${name}" in namespace "${namespace}"`;
+    if (this.#listed.has(family)) return new KollectError('KOL_SINK_NOT_FOUND', `no ${title}`);
+    const { reason, message } = cache.state;
+    if (reason === 'Forbidden') return new KollectError('KOL_SINK_FORBIDDEN', `${title} cannot be read: ${message ?? reason}`);
+    return new KollectError('KOL_SINK_LOOKUP', `${title} cannot be read: ${message ?? 'the first list is not complete'}`);
+  }
+
   async open(family: SinkFamily, namespace: string, name: string, rotated?: () => void): Promise<OpenSink> {
     const kind = sinkKinds[family];
-    const raw = this.#caches[family].get(`${namespace}/${name}`);
-    if (!raw) throw new KollectError('KOL_SINK_NOT_FOUND', `no ${kind} "${name}" in namespace "${namespace}"`);
+    const raw = this.#find(family, namespace, name);
+    if (raw instanceof KollectError) throw raw;
     const checked = checkObject<SinkObject>(kind, raw, this.#runtime.policy);
     if (!checked.object) throw new KollectError('KOL_SINK_CONFIG', `${kind} "${name}": ${checked.message}`);
     const secrets = new Map<string, SecretObject>();
@@ -125,17 +148,24 @@ export class CachedSinkDirectory implements SinkDirectory {
     for (const [server, { gate, users }] of this.#gates) if (users === 0 && gate.isIdle) this.#gates.delete(server);
   }
 
-  onChange(listener: (family: SinkFamily, namespace: string, name: string) => void): void {
+  onChange(listener: (family: SinkFamily, namespace: string, name: string, edited: boolean) => void): void {
     for (const family of Object.keys(this.#caches) as SinkFamily[]) {
-      const generations = new Map<string, string>();
+      const known = new Map<string, { generation: string; verified: string | undefined }>();
       this.#caches[family].onChange((key, object) => {
-        const generation = object && `${object.metadata.uid}/${object.metadata.generation}`;
-        if (generations.get(key) === generation) return;
-        if (generation) generations.set(key, generation);
-        else generations.delete(key);
+        const before = known.get(key);
+        const now = object && { generation: `${object.metadata.uid}/${object.metadata.generation}`, verified: verdictOf(object)?.status };
+        if (now) known.set(key, now);
+        else known.delete(key);
+        const edited = before?.generation !== now?.generation;
+        if (!edited && before?.verified === now?.verified) return;
         const slash = key.indexOf('/');
-        listener(family, key.slice(0, slash), key.slice(slash + 1));
+        listener(family, key.slice(0, slash), key.slice(slash + 1), edited);
       });
     }
   }
+}
+
+/** What the last connection test found. */
+function verdictOf({ status }: KubeObject): { status: string; message: string } | undefined {
+  return (status as SinkStatus | undefined)?.conditions?.find(({ type }) => type === 'ConnectionVerified');
 }

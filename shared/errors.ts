@@ -136,6 +136,24 @@ export const errorCatalogue = {
     summary: 'What was exported is not at the destination any more, such as a table that was dropped.',
     action: 'Nothing: the next pass creates it and writes everything.',
   },
+  KOL_SINK_DISABLED: {
+    class: 'terminal',
+    reason: 'ExportUnavailable',
+    summary: 'The type of the sink is switched off in this installation, or its client could not be loaded.',
+    action: 'Name the type in --sinks of the controller, or use another one.',
+  },
+  KOL_SINK_FORBIDDEN: {
+    class: 'transient',
+    reason: 'SinkForbidden',
+    summary: 'The controller may not read sinks of this kind.',
+    action: 'Let the controller get, list and watch the resource that the message names.',
+  },
+  KOL_SINK_LOOKUP: {
+    class: 'transient',
+    reason: 'SinkLookupFailed',
+    summary: 'The sinks of this kind have not been read yet.',
+    action: 'Nothing, if it passes; otherwise look at what the API server answered.',
+  },
   KOL_SINK_NOT_FOUND: {
     class: 'transient',
     reason: 'SinkNotFound',
@@ -186,7 +204,7 @@ export const errorCatalogue = {
   },
   KOL_SINK_UNAVAILABLE: {
     class: 'transient',
-    reason: 'Progressing',
+    reason: 'SinkUnreachable',
     summary: 'The sink cannot be reached, or cannot take the write now.',
     action: 'Nothing, if it passes; otherwise look at the server that the message names.',
   },

@@ -13,6 +13,7 @@ import type { ObjectCache } from '../../shared/kube/object-cache.ts';
 import { WorkQueue } from '../../shared/kube/work-queue.ts';
 import type { Logger } from '../../shared/log.ts';
 import { checkObject } from '../object-check.ts';
+import type { Verdict } from '../observe/conditions.ts';
 import { recordTransition } from '../observe/transitions.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
 import type { Collector } from './collector.ts';
@@ -42,6 +43,8 @@ export interface TargetReconcilerOptions<Spec> {
   store: RowStore;
   events: EventRecorder;
   logger: Logger;
+  /** See `targetStatus`. */
+  sinkReachable?: ((namespace: string) => Verdict) | undefined;
   /** A target appeared, went, or changed its progress. */
   onProgress: (namespace: string) => void;
 }
@@ -136,7 +139,7 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     const outcome = await this.#arrange(raw, namespace, name);
     this.#relistWhenAsked(key, raw);
     const previous = this.#status.latest(raw) as KollectTargetStatus | undefined;
-    this.#status.submit(raw, targetStatus(raw, previous, outcome, rows, new Date().toISOString()));
+    this.#status.submit(raw, targetStatus(raw, previous, outcome, rows, new Date().toISOString(), this.#options.sinkReachable?.(namespace)));
     this.#queue.addAfter(key, refreshMs);
   }
 

@@ -24,12 +24,14 @@ export function targetStatus(
   outcome: TargetOutcome,
   rows: TargetRows,
   now: string,
+  /** Whether the sinks that the rows go to can be reached; unset where nobody exports them. */
+  sinkReachable?: Verdict,
 ): KollectTargetStatus {
   const { generation } = target.metadata;
   // A count that was never measured since the start does not overwrite the one that was.
   const counted = outcome.kind === 'degraded' && rows.count === 0 ? previous?.collectedCount : rows.count;
   const status: KollectTargetStatus = {
-    conditions: conditionsOf(verdicts(outcome, rows), previous?.conditions, generation, now),
+    conditions: conditionsOf([...verdicts(outcome, rows), ...(sinkReachable ? [sinkReachable] : [])], previous?.conditions, generation, now),
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     ...(counted === undefined
       ? {}

@@ -5,6 +5,7 @@ import type { Capabilities, InventoryIdentity, PassQueue, PassRequest, RejectedR
 import { retryDelayMs } from '../backoff.ts';
 import { staleLimit, type Deletions, type HeldDeletions } from './deletion-guard.ts';
 import { planPass, type Cursor, type PassPlan } from './pass.ts';
+import { pastTime } from './past-time.ts';
 import { nameOf, Quarantine } from './quarantine.ts';
 import { Verification } from './verification.ts';
 import type { InventoryView, ViewTarget } from './view.ts';
@@ -138,7 +139,7 @@ export class Binding {
       generation: options.inventory.generation,
       error: undefined,
       fingerprint: undefined,
-      lastExportTime: options.previous?.lastExportTime,
+      lastExportTime: pastTime(options.previous?.lastExportTime, new Date().toISOString()),
       lastChecksum: options.previous?.lastChecksum,
       rows: options.previous?.rows,
       rejected: [],

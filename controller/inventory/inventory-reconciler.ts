@@ -14,6 +14,7 @@ import type { Logger } from '../../shared/log.ts';
 import type { RowStore, TargetRows } from '../collect/row-store.ts';
 import type { ScopeJudge } from '../collect/scope-judge.ts';
 import { checkObject } from '../object-check.ts';
+import type { Verdict } from '../observe/conditions.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
 import { recordTransition } from '../observe/transitions.ts';
 import { Binding, placeOf, type BindingObserver, type BindingOptions } from './binding.ts';
@@ -21,8 +22,9 @@ import { allExportedSinks, cleanupStatus, exportedSink, keptDestinations, retain
 import { exportNamespace, sinkNamespace, type InventoryKind } from './inventory-kind.ts';
 import type { InventoryRows } from './inventory-rows.ts';
 import { inventoryStatus } from './inventory-status.ts';
+import { targetSinkVerdict, type SinkState } from './inventory-verdicts.ts';
 import { Removal } from './removal.ts';
-import type { SinkDirectory } from './sink-directory.ts';
+import type { SinkDirectory, SinkObstacle } from './sink-directory.ts';
 import type { ViewTarget } from './view.ts';
 
 const defaultIntervalMs = 30_000;
@@ -113,13 +115,13 @@ export class InventoryReconciler<Rows extends InventoryRows> {
         for (const { rows } of this.#of(target)) rows.closed(target);
       },
     });
-    sinks.onChange((family, namespace, name) => {
+    sinks.onChange((family, namespace, name, edited) => {
       for (const [key, runtime] of this.#runtimes) {
         const place = placeOf({ key: `${family}/${name}`, namespace });
-        runtime.removals.get(place)?.retry();
+        if (edited) runtime.removals.get(place)?.retry();
         const binding = runtime.bindings.get(place);
         if (!binding) continue;
-        binding.reopen();
+        if (edited) binding.reopen();
         this.#queue.add(key);
       }
     });
@@ -138,6 +140,21 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       for (const binding of runtime.bindings.values()) binding.poke();
       this.#queue.add(key);
     }
+  }
+
+  /** Whether the sinks of a namespace's inventories can be reached, as its targets show it. */
+  sinkReachable(namespace: string): Verdict {
+    const { inventories, sinks } = this.#options;
+    const known: SinkState[] = [];
+    for (const object of inventories.byNamespace(namespace)) {
+      const { suspend, ...lists } = (object['spec'] ?? {}) as Partial<KollectInventory['spec']>;
+      for (const { family, name } of suspend ? [] : sinkBindings(lists)) {
+        const key = `${family}/${name}`;
+        const state = this.#runtimes.get(keyOf(object))?.bindings.get(placeOf({ key, namespace }))?.state;
+        known.push({ inventory: `${object.kind} "${object.metadata.name}"`, key, state, obstacle: sinks.obstacle(family, namespace, name) });
+      }
+    }
+    return targetSinkVerdict(known);
   }
 
   /** Bindings of all inventories, for metrics. */
@@ -432,13 +449,15 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     const { view, rollup } = runtime.rows;
     const troubled = new Set(rollup?.problems().map(({ name }) => name));
     const awaiting = [...view.targets].filter((target) => !this.#options.isSynced(target) && !troubled.has(target.name)).map((target) => target.name);
+    const bindings = [...runtime.bindings.values()];
     const status = inventoryStatus(
       {
         inventory: runtime.object as unknown as KollectInventory,
         previous: this.#status.latest(runtime.object) as KollectInventory['status'],
         view,
         rollup,
-        bindings: [...runtime.bindings.values()],
+        bindings,
+        obstacles: this.#obstacles(bindings),
         removals: [...runtime.removals.values()],
         awaiting: awaiting.sort(),
         incomplete: [...view.targets].filter((target) => target.refused.any).map((target) => target.name).sort(),
@@ -448,6 +467,16 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       new Date().toISOString(),
     );
     this.#status.submit(runtime.object, status);
+  }
+
+  /** What is known of sinks that were not tried yet. */
+  #obstacles(bindings: readonly Binding[]): Map<string, SinkObstacle> {
+    const obstacles = new Map<string, SinkObstacle>();
+    for (const { place, state, options } of bindings) {
+      const obstacle = state.phase === 'Waiting' ? this.#options.sinks.obstacle(options.family, options.namespace, options.name) : undefined;
+      if (obstacle) obstacles.set(place, obstacle);
+    }
+    return obstacles;
   }
 }
 

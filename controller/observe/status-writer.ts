@@ -5,7 +5,7 @@ import { patchStatus } from '../../shared/kube/status.ts';
 import { KubeApiError } from '../../shared/kube/client.ts';
 import type { Logger } from '../../shared/log.ts';
 
-/** Counts and times may be this late; conditions never are. Keeps a busy inventory at one write in ten seconds. */
+/** Counts, times and the words of messages may be this late; conditions never are. Keeps a busy inventory at one write in ten seconds. */
 const minimumGapMs = 10_000;
 const firstRetryMs = 2_000;
 const lastRetryMs = 120_000;
@@ -80,7 +80,7 @@ export class StatusWriter {
 
   #arm(pending: Pending): void {
     if (pending.writing || JSON.stringify(pending.status) === JSON.stringify(pending.written)) return;
-    const urgent = JSON.stringify(pending.status.conditions) !== JSON.stringify(pending.written?.conditions);
+    const urgent = outline(pending.status) !== outline(pending.written);
     const delayMs = urgent ? 0 : Math.max(0, pending.writtenAt + minimumGapMs - performance.now());
     if (pending.timer && !urgent) return;
     clearTimeout(pending.timer);
@@ -114,6 +114,11 @@ export class StatusWriter {
       if (this.#objects.has(uid)) pending.timer = setTimeout(() => void this.#write(pending), delayMs);
     }
   }
+}
+
+/** What must not be late. */
+function outline(status: StatusBody | undefined): string {
+  return JSON.stringify(status?.conditions?.map((condition) => [condition.type, condition.status, condition.reason, condition.observedGeneration]));
 }
 
 function find(status: StatusBody | undefined, type: string): Condition | undefined {

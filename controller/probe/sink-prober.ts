@@ -5,7 +5,7 @@ import { openSink, type OpenSinkOptions, type SinkObject } from '../sinks/runtim
 /** Budget for Secret, connection, login and questions, the same for all types. */
 const probeTimeoutMs = 15_000;
 
-export interface ProbeOptions extends Pick<OpenSinkOptions, 'sink' | 'readSecret' | 'policy' | 'mapHosts'> {
+export interface ProbeOptions extends Pick<OpenSinkOptions, 'sink' | 'readSecret' | 'policy' | 'mapHosts' | 'load'> {
   signal: AbortSignal;
   /** 15 s when unset. */
   timeoutMs?: number | undefined;

@@ -31,7 +31,7 @@ export interface SinkProbeObserver {
 export interface SinkReconcilerOptions {
   client: KubeClient;
   caches: Record<SinkFamily, ObjectCache<KubeObject>>;
-  probe: Pick<ProbeOptions, 'readSecret' | 'policy' | 'mapHosts'>;
+  probe: Pick<ProbeOptions, 'readSecret' | 'policy' | 'mapHosts' | 'load'>;
   poll: SecretPoll;
   events: EventRecorder;
   logger: Logger;
@@ -152,7 +152,7 @@ export class SinkReconciler {
     };
     const outcome = await probeSink({ ...this.#options.probe, readSecret, sink: checked.object, signal: this.#stopping.signal });
     if (!this.#stopping.signal.aborted) this.#options.observer?.probed(checked.object.spec.type, outcome.error === undefined ? 'success' : 'failure');
-    return { ...outcome, repeat: outcome.error?.code !== 'KOL_SINK_NOT_IMPLEMENTED' };
+    return { ...outcome, repeat: outcome.error?.code !== 'KOL_SINK_NOT_IMPLEMENTED' && outcome.error?.code !== 'KOL_SINK_DISABLED' };
   }
 
   /** Says once what changed, for people who look at events and logs. */

@@ -9,7 +9,15 @@ const loaders: Readonly<Record<string, () => Promise<Backend>>> = {
 /** Types that have a backend. */
 export const backendTypes: readonly string[] = Object.keys(loaders);
 
-/** Loads the backend of `spec.type`. Throws `KOL_SINK_NOT_IMPLEMENTED`. */
+/** Loads only backends of some types. The loader throws `KOL_SINK_DISABLED` for the others. */
+export function enabledBackends(types: readonly string[]): (type: string) => Promise<Backend> {
+  return async (type) => {
+    if (types.includes(type)) return await loadBackend(type);
+    throw new KollectError('KOL_SINK_DISABLED', `sinks of type ${JSON.stringify(type)} are switched off here: --sinks of the controller names ${types.join(', ')}`);
+  };
+}
+
+/** Loads the backend of `spec.type`. Throws `KOL_SINK_NOT_IMPLEMENTED`, and `KOL_SINK_DISABLED` when its client cannot be loaded. */
 export async function loadBackend(type: string): Promise<Backend> {
   const load = Object.hasOwn(loaders, type) ? loaders[type] : undefined;
   if (load === undefined) {
@@ -18,6 +26,6 @@ export async function loadBackend(type: string): Promise<Backend> {
   try {
     return await load();
   } catch (cause) {
-    throw new KollectError('KOL_SINK_NOT_IMPLEMENTED', `the client for sinks of type ${JSON.stringify(type)} could not be loaded`, { cause });
+    throw new KollectError('KOL_SINK_DISABLED', `the client for sinks of type ${JSON.stringify(type)} could not be loaded`, { cause });
   }
 }

@@ -57,8 +57,6 @@ export const reasons = {
   InvalidSinkRef: 'InvalidSinkRef',
   /** The object breaks a rule that admission would have refused. */
   InvalidSpec: 'InvalidSpec',
-  /** The inventories that depend on a target could not be listed. */
-  InventoryListFailed: 'InventoryListFailed',
   /** The target names no profile. */
   MissingProfileRef: 'MissingProfileRef',
   /** No sink is referenced; rows are collected only. */
@@ -103,13 +101,13 @@ export const reasons = {
   SecretResolveFailed: 'SecretResolveFailed',
   /** The sink may not be read. */
   SinkForbidden: 'SinkForbidden',
-  /** The sink could not be read. */
+  /** Whether the sink exists could not be read. */
   SinkLookupFailed: 'SinkLookupFailed',
   /** Cluster kinds may not use sinks of that namespace. */
   SinkNamespaceDenied: 'SinkNamespaceDenied',
   /** The sink does not exist. */
   SinkNotFound: 'SinkNotFound',
-  /** The last connection test of the sink failed. */
+  /** The sink does not answer or takes no writes, or its last connection test failed. */
   SinkUnreachable: 'SinkUnreachable',
   /** All sinks exist, and none failed its last connection test. */
   SinksReachable: 'SinksReachable',
@@ -147,7 +145,7 @@ const collectionFailures = [
   'ScopeNamespaceDenied',
   'Suspended',
 ] as const satisfies readonly Reason[];
-const targetFailures = [...collectionFailures, 'InventoryListFailed', 'MissingProfileRef', 'SinkForbidden', 'SinkLookupFailed', 'SinkNotFound', 'SinkUnreachable'] as const;
+const targetFailures = [...collectionFailures, 'MissingProfileRef'] as const;
 const clusterTargetFailures = [...collectionFailures, 'ProfileForbidden'] as const;
 
 const exportFailures = [

@@ -48,7 +48,7 @@ async function degraded(t: Test, namespace: string, reason: string, words: RegEx
     const { stdout } = await kollect.kubectl(['get', 'events', '-n', namespace, '--field-selector=involvedObject.name=inventory,type=Warning', '-o', 'json']);
     return (JSON.parse(stdout) as { items: { message: string }[] }).items.some((event) => words.test(event.message));
   }, { what: 'an event with the cause' });
-  t.ok(kollect.controller.logEntries().some((entry) => entry['namespace'] === namespace && words.test(String(entry['error']))), 'the log says it too');
+  await kollect.eventually(() => kollect.controller.logEntries().some((entry) => entry['namespace'] === namespace && words.test(String(entry['error']))), { what: 'a line of the log with the cause' });
 }
 
 async function healthy(namespace: string): Promise<void> {
@@ -128,7 +128,7 @@ t.test('a full disk', async (t) => {
     IF NEW.inventory_namespace = '${namespace}' THEN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END IF; RETURN NEW; END $$`);
   await kollect.psql('CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON inventory_items FOR EACH ROW EXECUTE FUNCTION full_disk()');
   await kollect.kubectl(['scale', 'deployment/web', '-n', namespace, '--replicas=7']);
-  await degraded(t, namespace, 'Progressing', /disk/);
+  await degraded(t, namespace, 'SinkUnreachable', /disk/);
   await kollect.psql('DROP FUNCTION full_disk CASCADE');
   await exported(namespace, 7);
   await healthy(namespace);
@@ -139,7 +139,7 @@ t.test('a killed server', async (t) => {
   await exported(namespace);
   await kollect.postgres.kill();
   await kollect.kubectl(['scale', 'deployment/web', '-n', namespace, '--replicas=9']);
-  await degraded(t, namespace, 'Progressing', /refused|reach|connect/i);
+  await degraded(t, namespace, 'SinkUnreachable', /refused|reach|connect/i);
   await kollect.postgres.restart();
   await exported(namespace, 9);
   await healthy(namespace);

@@ -40,6 +40,7 @@ t.test('status of a target, whole', async (t) => {
     { type: 'Ready', status: 'True', reason: 'Collecting', message, observedGeneration: 1 },
     { type: 'Synced', status: 'True', reason: 'PartialExtraction', message: 'some attributes could not be extracted and are null; see extractionFailures and lastExtractionError', observedGeneration: 1 },
     { type: 'Degraded', status: 'False', reason: 'Collecting', message, observedGeneration: 1 },
+    { type: 'SinkReachable', status: 'True', reason: 'NoSinksInNamespace', message: 'no KollectInventory of the namespace names a sink', observedGeneration: 1 },
   ]);
   t.match(status, { activeResourceRules: 1, extractionFailures: 1, lastExtractionError: 'attribute "size": no value', effectiveNamespaces: [home], matchedNamespaces: [home] });
 });

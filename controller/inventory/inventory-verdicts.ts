@@ -1,0 +1,183 @@
+import { annotations } from '../../shared/api/annotations.ts';
+import type { Reason } from '../../shared/api/conditions.ts';
+import type { Verdict } from '../observe/conditions.ts';
+import type { Binding } from './binding.ts';
+import type { SinkObstacle } from './sink-directory.ts';
+
+/** Names of targets and keys of rows shown in a message; the rest is counted. */
+const listed = 10;
+
+/** What the conditions of an inventory follow from. */
+export interface ExportFacts {
+  bindings: readonly Pick<Binding, 'key' | 'place' | 'state'>[];
+  /** What speaks against sinks that were not written to yet, by place of the binding. */
+  obstacles: ReadonlyMap<string, SinkObstacle>;
+  /** What is wrong with the targets of a rollup. */
+  trouble: { reason: 'NoTargets' | 'TargetDegraded'; message: string } | undefined;
+  /** Names of targets whose list is not complete, and that nothing else is known of. */
+  awaiting: readonly string[];
+  /** Names of targets that leave out objects. */
+  incomplete: readonly string[];
+  /** Why nothing is exported at all, such as a spec that breaks a rule. */
+  blocked: { reason: string; message: string } | undefined;
+  isCluster: boolean;
+}
+
+/** Of several problems the first of these gives the reason: what somebody has to mend comes before what may pass by itself. */
+const severity: readonly string[] = [
+  'ExportUnavailable',
+  'SinkNotFound',
+  'SinkForbidden',
+  'SecretResolveFailed',
+  'ExportTerminal',
+  'SinkLookupFailed',
+  'SinkUnreachable',
+  'Progressing',
+] satisfies Reason[];
+
+interface Problem {
+  key: string;
+  reason: string;
+  message: string;
+}
+
+/** The conditions of an inventory of either kind. */
+export function inventoryVerdicts(facts: ExportFacts): Verdict[] {
+  const { bindings, obstacles, trouble, awaiting, incomplete, isCluster } = facts;
+  const blocked = facts.blocked ?? (trouble?.reason === 'NoTargets' || bindings.length === 0 ? trouble : undefined);
+  if (blocked) return verdictsOf({ ready: blocked, degraded: true, sinkReachable: { status: 'Unknown', ...blocked } });
+  if (bindings.length === 0) {
+    const ready = { reason: isCluster ? 'RolledUp' : 'NoExport', message: 'no sink is referenced; rows are collected only' };
+    return verdictsOf({ ready, isReady: true, sinkReachable: { status: 'True', reason: 'NoSinksConfigured', message: ready.message } });
+  }
+  const exported = bindings.filter(({ state }) => state.phase === 'Exported').length;
+  const problems = bindings.flatMap((binding) => problemOf(binding, facts) ?? []);
+  if (problems.length > 0) return broken(facts, problems, exported);
+  const [untested] = bindings.flatMap(({ key, place, state }) => (state.phase === 'Waiting' && obstacles.has(place) ? [{ key, ...obstacles.get(place)! }] : []));
+  const sinkReachable: Omit<Verdict, 'type'> = untested
+    ? { status: 'False', reason: untested.reason, message: `${untested.key}: ${untested.message}` }
+    : exported === bindings.length
+      ? { status: 'True', reason: 'ExportSucceeded', message: `the last export to ${exported} sink(s) succeeded` }
+      : { status: 'True', reason: 'SinksReachable', message: `nothing speaks against ${bindings.length} sink(s)` };
+  if (trouble) return verdictsOf({ ready: trouble, degraded: true, sinkReachable });
+  const held = bindings.filter(({ state }) => state.held);
+  const deletionHeld = { reason: 'DeletionHeld', message: heldDeletions(held) };
+  if (held.some(({ state }) => state.held?.reason === 'guard')) return verdictsOf({ ready: deletionHeld, degraded: true, sinkReachable });
+  if (awaiting.length > 0 || exported < bindings.length) return verdictsOf({ ready: { reason: 'AwaitingSync', message: waiting(awaiting) }, sinkReachable });
+  if (incomplete.length > 0) {
+    const message = `target(s) ${few(incomplete)} leave out objects: what they have is exported, and what the sinks hold of the others stays as it is`;
+    return verdictsOf({ ready: { reason: 'TargetDegraded', message }, degraded: true, sinkReachable });
+  }
+  const refusing = bindings.filter(({ state }) => state.rejected.length > 0);
+  const refusals = refusing.map((binding) => `${binding.key}: ${refusedRows(binding)}`).join('; ');
+  const tooLarge = refusing.some(({ state }) => state.rejected.some(({ code }) => code === 'PayloadTooLarge'));
+  if (tooLarge) return verdictsOf({ ready: { reason: 'PayloadTooLarge', message: refusals }, degraded: true, sinkReachable });
+  const ready = { reason: 'Exported', message: `all rows are in ${bindings.length} sink(s)` };
+  if (held.length > 0) return verdictsOf({ ready, isReady: true, synced: { status: 'False', ...deletionHeld }, sinkReachable });
+  if (refusing.length === 0) return verdictsOf({ ready, isReady: true, sinkReachable });
+  const message = `${bindings.length - refusing.length} of ${bindings.length} sink(s) hold all rows; ${refusals}`;
+  return verdictsOf({ ready: { ...ready, message }, isReady: true, synced: { status: 'False', reason: 'PartialExport', message: refusals }, sinkReachable });
+}
+
+/** The condition of one entry of `status.sinkExports`. */
+export function sinkVerdict(binding: Pick<Binding, 'key' | 'state'>): Verdict {
+  const { phase, error, held, rejected } = binding.state;
+  if (phase === 'Failed') return { type: 'Synced', status: 'False', reason: 'ExportFailed', message: error?.message ?? 'export failed' };
+  if (phase === 'Waiting') return { type: 'Synced', status: 'False', reason: 'AwaitingSync', message: 'nothing was exported since the controller started' };
+  if (held) return { type: 'Synced', status: 'False', reason: 'DeletionHeld', message: heldDeletions([binding]) };
+  if (rejected.length > 0) return { type: 'Synced', status: 'False', reason: 'PartialExport', message: refusedRows(binding) };
+  return { type: 'Synced', status: 'True', reason: 'Exported', message: 'export completed' };
+}
+
+/** What is known of one sink of some inventory. */
+export interface SinkState {
+  /** `KollectInventory "audit"`, for the message. */
+  inventory: string;
+  key: string;
+  state: Binding['state'] | undefined;
+  obstacle: SinkObstacle | undefined;
+}
+
+/** The condition of a target: whether the sinks that its rows go to can be reached. It says nothing of whether they are collected. */
+export function targetSinkVerdict(sinks: readonly SinkState[]): Verdict {
+  const type = 'SinkReachable';
+  if (sinks.length === 0) return { type, status: 'True', reason: 'NoSinksInNamespace', message: 'no KollectInventory of the namespace names a sink' };
+  const problems = sinks.flatMap(({ inventory, key, state, obstacle }): Problem[] => {
+    if (state?.phase === 'Exported' || (state?.error && state.error.reason === 'Progressing')) return [];
+    if (!state?.error) return obstacle ? [{ key: `${inventory}, ${key}`, ...obstacle }] : [];
+    const { reason, message } = state.error;
+    return [{ key: `${inventory}, ${key}`, reason: targetReasons.has(reason) ? reason : 'SinkUnreachable', message }];
+  });
+  if (problems.length === 0) return { type, status: 'True', reason: 'SinksReachable', message: `nothing speaks against ${sinks.length} sink(s)` };
+  const [{ reason }] = problems.toSorted((a, b) => rank(a) - rank(b)) as [Problem];
+  return { type, status: 'False', reason, message: few(problems.map((problem) => `${problem.key}: ${problem.message}`), '; ') };
+}
+
+const targetReasons: ReadonlySet<string> = new Set(['SinkForbidden', 'SinkLookupFailed', 'SinkNotFound']);
+
+function problemOf({ key, place, state }: ExportFacts['bindings'][number], { obstacles }: ExportFacts): Problem | undefined {
+  if (state.phase === 'Failed') return { key, reason: state.error?.reason ?? 'Progressing', message: state.error?.message ?? 'the export failed' };
+  const obstacle = state.phase === 'Waiting' ? obstacles.get(place) : undefined;
+  // What a connection test found may be mended by now, and an export will tell.
+  return obstacle && obstacle.reason !== 'SinkUnreachable' ? { key, ...obstacle } : undefined;
+}
+
+function broken(facts: ExportFacts, problems: readonly Problem[], exported: number): Verdict[] {
+  const [{ reason }] = problems.toSorted((a, b) => rank(a) - rank(b)) as [Problem];
+  const message = problems.map((problem) => `${problem.key}: ${problem.message}`).join('; ');
+  const partly = exported > 0 ? { reason: 'PartiallySynced', message: `${exported}/${facts.bindings.length} sinks exported; ${message}` } : undefined;
+  return verdictsOf({
+    ready: { reason, message },
+    degraded: true,
+    ...(partly && { synced: { status: 'False', ...partly } }),
+    // An export that will be tried again says little of the sink.
+    sinkReachable: { status: 'False', reason: reason === 'Progressing' ? 'ExportFailed' : reason, message },
+  });
+}
+
+interface Judgement {
+  ready: { reason: string; message: string };
+  isReady?: boolean;
+  degraded?: boolean;
+  /** As `ready` when unset. */
+  synced?: Omit<Verdict, 'type'> | undefined;
+  sinkReachable: Omit<Verdict, 'type'>;
+}
+
+function verdictsOf({ ready, isReady = false, degraded = false, synced, sinkReachable }: Judgement): Verdict[] {
+  const whole: Omit<Verdict, 'type'> = { status: isReady ? 'True' : 'False', ...ready };
+  return [
+    { type: 'Ready', ...whole },
+    { type: 'Synced', ...(synced ?? whole) },
+    { type: 'Degraded', ...ready, status: degraded ? 'True' : 'False' },
+    { type: 'SinkReachable', ...sinkReachable },
+  ];
+}
+
+function rank({ reason }: Problem): number {
+  const index = severity.indexOf(reason);
+  return index < 0 ? severity.length : index;
+}
+
+function refusedRows({ state: { rejected } }: Pick<Binding, 'state'>): string {
+  const keys = rejected.slice(0, listed).map(({ key, code, message }) => `${key.targetName}/${key.uid} (${message}, ${code})`);
+  return `${rejected.length} row(s) were refused by the sink, and are tried again when they change: ${keys.join(', ')}${rejected.length > listed ? ' …' : ''}`;
+}
+
+function heldDeletions(bindings: readonly Pick<Binding, 'key' | 'state'>[]): string {
+  const holds = bindings.flatMap(({ key, state: { held } }) => (held ? [{ key, ...held }] : []));
+  const text = holds.map(({ key, stale, rows }) => `${key} holds ${stale} row(s)${rows === undefined ? '' : ` of ${rows}`} that would be deleted`).join('; ');
+  return holds.some(({ reason }) => reason === 'guard')
+    ? `${text}, more than can be explained: look whether the objects are really gone, then set the annotation ${annotations.allowDeletes}: "true" to delete them`
+    : `${text}, and are kept as long as the annotation ${annotations.pauseDeletes} is "true"`;
+}
+
+function waiting(names: readonly string[]): string {
+  if (names.length === 0) return 'waiting for the first export';
+  return `waiting for the first complete list of target(s) ${few(names)}; nothing of theirs is deleted meanwhile`;
+}
+
+function few(names: readonly string[], separator = ', '): string {
+  const more = names.length > listed ? ` and ${names.length - listed} more` : '';
+  return `${names.slice(0, listed).join(separator)}${more}`;
+}

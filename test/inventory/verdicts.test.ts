@@ -1,0 +1,186 @@
+import t from 'tap';
+import type { BindingState } from '../../controller/inventory/binding.ts';
+import { inventoryVerdicts, sinkVerdict, targetSinkVerdict, type ExportFacts } from '../../controller/inventory/inventory-verdicts.ts';
+import { pastTime } from '../../controller/inventory/past-time.ts';
+import type { SinkObstacle } from '../../controller/inventory/sink-directory.ts';
+import { conditions as documented, type ConditionSet } from '../../shared/api/conditions.ts';
+import { KollectError, type ErrorCode } from '../../shared/errors.ts';
+
+const fresh: BindingState = {
+  phase: 'Waiting',
+  generation: 1,
+  error: undefined,
+  fingerprint: undefined,
+  lastExportTime: undefined,
+  lastChecksum: undefined,
+  rows: undefined,
+  rejected: [],
+  held: undefined,
+};
+const exported: BindingState = { ...fresh, phase: 'Exported' };
+const failing = (code: ErrorCode): BindingState => ({ ...fresh, phase: 'Failed', error: new KollectError(code, 'why') });
+const refusing = (...codes: string[]): BindingState => ({
+  ...exported,
+  rejected: codes.map((code, index) => ({ key: { targetName: 'web', uid: `u${index}` }, hash: '', code, message: 'refused' })),
+});
+const holding = (reason: 'guard' | 'paused'): BindingState => ({ ...exported, held: { reason, stale: 3, rows: 4 } });
+const absent: SinkObstacle = { reason: 'SinkNotFound', message: 'no such sink' };
+
+interface Case {
+  states: BindingState[];
+  facts?: Partial<ExportFacts>;
+  wanted: string[];
+  /** Where cluster inventories have others. */
+  cluster?: string[];
+}
+
+/** `<type>=<status> <reason>` */
+const all = (ready: string, degraded: 'True' | 'False', sinkReachable: string): string[] => {
+  const [, reason] = ready.split(' ');
+  return [`Ready=${ready}`, `Synced=${ready}`, `Degraded=${degraded} ${reason}`, `SinkReachable=${sinkReachable}`];
+};
+const failed = (reason: string, sinkReachable = reason): string[] => all(`False ${reason}`, 'True', `False ${sinkReachable}`);
+
+const cases: Record<string, Case> = {
+  'all sinks are up to date': { states: [exported, exported], wanted: all('True Exported', 'False', 'True ExportSucceeded') },
+  'no sink is referenced': {
+    states: [],
+    wanted: all('True NoExport', 'False', 'True NoSinksConfigured'),
+    cluster: all('True RolledUp', 'False', 'True NoSinksConfigured'),
+  },
+  'nothing was exported yet': { states: [fresh], wanted: all('False AwaitingSync', 'False', 'True SinksReachable') },
+  'a target is awaited': {
+    states: [exported],
+    facts: { awaiting: ['web'] },
+    wanted: all('False AwaitingSync', 'False', 'True ExportSucceeded'),
+  },
+  'a target leaves out objects': {
+    states: [exported],
+    facts: { incomplete: ['web'] },
+    wanted: all('False TargetDegraded', 'True', 'True ExportSucceeded'),
+  },
+  'it is suspended': {
+    states: [],
+    facts: { blocked: { reason: 'Suspended', message: 'why' } },
+    wanted: all('False Suspended', 'True', 'Unknown Suspended'),
+  },
+  'one of two sinks fails': {
+    states: [exported, failing('KOL_SINK_AUTH')],
+    wanted: ['Ready=False ExportTerminal', 'Synced=False PartiallySynced', 'Degraded=True ExportTerminal', 'SinkReachable=False ExportTerminal'],
+  },
+  'what may pass by itself is not called a fault of the sink': { states: [failing('KOL_SINK_BUSY')], wanted: failed('Progressing', 'ExportFailed') },
+  'what must be mended comes first': { states: [failing('KOL_SINK_BUSY'), failing('KOL_SINK_SECRET')], wanted: failed('SecretResolveFailed') },
+  'a sink that nothing could be written to yet does not exist': {
+    states: [fresh],
+    facts: { obstacles: new Map([['shop/database/s0', absent]]), awaiting: ['web'] },
+    wanted: failed('SinkNotFound'),
+  },
+  'a sink failed its test and nothing could be written to it yet': {
+    states: [fresh],
+    facts: { obstacles: new Map([['shop/database/s0', { reason: 'SinkUnreachable', message: 'why' }]]) },
+    wanted: all('False AwaitingSync', 'False', 'False SinkUnreachable'),
+  },
+  'what was known before an export is not believed against it': {
+    states: [exported],
+    facts: { obstacles: new Map([['shop/database/s0', { reason: 'SinkUnreachable', message: 'why' }]]) },
+    wanted: all('True Exported', 'False', 'True ExportSucceeded'),
+  },
+  'rows were refused': {
+    states: [exported, refusing('22P05')],
+    wanted: ['Ready=True Exported', 'Synced=False PartialExport', 'Degraded=False Exported', 'SinkReachable=True ExportSucceeded'],
+  },
+  'deletions that nothing explains are held': { states: [holding('guard')], wanted: all('False DeletionHeld', 'True', 'True ExportSucceeded') },
+  'deletions are paused': {
+    states: [exported, holding('paused')],
+    wanted: ['Ready=True Exported', 'Synced=False DeletionHeld', 'Degraded=False Exported', 'SinkReachable=True ExportSucceeded'],
+  },
+  'a row is too large': { states: [refusing('22P05', 'PayloadTooLarge')], wanted: all('False PayloadTooLarge', 'True', 'True ExportSucceeded') },
+  ...Object.fromEntries(
+    (
+      [
+        ['KOL_SINK_NOT_IMPLEMENTED', 'ExportUnavailable'],
+        ['KOL_SINK_DISABLED', 'ExportUnavailable'],
+        ['KOL_SINK_NOT_FOUND', 'SinkNotFound'],
+        ['KOL_SINK_FORBIDDEN', 'SinkForbidden'],
+        ['KOL_SINK_LOOKUP', 'SinkLookupFailed'],
+        ['KOL_SINK_SECRET', 'SecretResolveFailed'],
+        ['KOL_SINK_SECRET_KEY', 'SecretResolveFailed'],
+        ['KOL_SINK_SECRET_UNREADABLE', 'SecretResolveFailed'],
+        ['KOL_SINK_UNAVAILABLE', 'SinkUnreachable'],
+        ['KOL_SINK_ADDRESS', 'ExportTerminal'],
+        ['KOL_SINK_CONFIG', 'ExportTerminal'],
+        ['KOL_SINK_OWNER', 'ExportTerminal'],
+        ['KOL_SINK_SCHEMA', 'ExportTerminal'],
+      ] as const
+    ).map(([code, reason]) => [code, { states: [failing(code), failing('KOL_INTERNAL')], wanted: failed(reason) }]),
+  ),
+};
+
+function judged({ states, facts = {} }: Case, isCluster: boolean): string[] {
+  const bindings = states.map((state, index) => ({ key: `database/s${index}`, place: `shop/database/s${index}`, state }));
+  const verdicts = inventoryVerdicts({ bindings, obstacles: new Map(), trouble: undefined, awaiting: [], incomplete: [], blocked: undefined, isCluster, ...facts });
+  const kind: ConditionSet = documented[isCluster ? 'KollectClusterInventory' : 'KollectInventory'];
+  for (const { type, status, reason, message } of verdicts) {
+    if (!kind[type as keyof ConditionSet]?.[status]?.includes(reason as never)) throw new Error(`${type}=${status} ${reason} is not documented`);
+    if (message === '') throw new Error(`${type}=${status} ${reason} says nothing`);
+  }
+  return verdicts.map(({ type, status, reason }) => `${type}=${status} ${reason}`);
+}
+
+for (const [title, one] of Object.entries(cases)) {
+  t.test(title, async (t) => {
+    t.strictSame(judged(one, false), one.wanted);
+    t.strictSame(judged(one, true), one.cluster ?? one.wanted);
+  });
+}
+
+t.test('messages name sinks, targets and ten of the rows', async (t) => {
+  const message = (states: BindingState[], facts: Partial<ExportFacts> = {}, type = 'Synced'): string | undefined =>
+    inventoryVerdicts({
+      bindings: states.map((state, index) => ({ key: `database/s${index}`, place: `shop/database/s${index}`, state })),
+      obstacles: new Map(),
+      trouble: undefined,
+      awaiting: [],
+      incomplete: [],
+      blocked: undefined,
+      isCluster: false,
+      ...facts,
+    }).find((verdict) => verdict.type === type)?.message;
+  t.equal(message([exported, failing('KOL_SINK_AUTH'), failing('KOL_SINK_BUSY')]), '1/3 sinks exported; database/s1: why; database/s2: why');
+  const refused = message([refusing(...Array.from({ length: 12 }, () => '22P05'))])!;
+  t.match(refused, /^database\/s0: 12 row\(s\) were refused by the sink, and are tried again when they change: web\/u0 \(refused, 22P05\), .* …$/);
+  t.equal(refused.match(/web\/u/g)?.length, 10);
+  const names = Array.from({ length: 12 }, (_, index) => `t${index}`);
+  t.match(message([fresh], { awaiting: names }), /target\(s\) t0, t1, .*, t9 and 2 more; nothing of theirs is deleted meanwhile/);
+});
+
+t.test('the condition of a sink', async (t) => {
+  const outline = (state: BindingState): string => {
+    const { status, reason } = sinkVerdict({ key: 'database/pg', state });
+    return `${status} ${reason}`;
+  };
+  t.strictSame([fresh, exported, failing('KOL_SINK_AUTH'), refusing('22P05')].map(outline), ['False AwaitingSync', 'True Exported', 'False ExportFailed', 'False PartialExport']);
+});
+
+t.test('a target shows what its sinks are in, and only that', async (t) => {
+  const unreachable: SinkObstacle = { reason: 'SinkUnreachable', message: 'why' };
+  const outline = (...sinks: [BindingState | undefined, SinkObstacle?][]): string => {
+    const { status, reason } = targetSinkVerdict(sinks.map(([state, obstacle]) => ({ inventory: 'KollectInventory "audit"', key: 'database/pg', state, obstacle })));
+    const allowed: ConditionSet = documented.KollectTarget;
+    t.ok(allowed.SinkReachable?.[status]?.includes(reason as never), `${status} ${reason} is documented`);
+    return `${status} ${reason}`;
+  };
+  t.equal(outline(), 'True NoSinksInNamespace');
+  t.equal(outline([undefined], [fresh], [exported]), 'True SinksReachable');
+  t.equal(outline([exported, unreachable]), 'True SinksReachable', 'an export is newer than a connection test');
+  t.equal(outline([failing('KOL_SINK_BUSY'), unreachable]), 'True SinksReachable', 'who is busy is there');
+  t.equal(outline([undefined, absent]), 'False SinkNotFound', 'no binding was made yet');
+  t.equal(outline([exported], [fresh, unreachable]), 'False SinkUnreachable');
+  t.equal(outline([failing('KOL_SINK_AUTH')], [failing('KOL_SINK_NOT_FOUND')]), 'False SinkNotFound');
+  t.equal(outline([failing('KOL_SINK_AUTH')]), 'False SinkUnreachable', 'there is one reason for all that keeps us out');
+});
+
+t.test('a time in the future is now', async (t) => {
+  const now = '2026-01-02T00:00:00.000Z';
+  t.strictSame([undefined, '2026-01-01T23:59:59Z', '2026-01-02T00:00:00.001Z', '2099-01-01T00:00:00Z'].map((time) => pastTime(time, now)), [undefined, '2026-01-01T23:59:59Z', now, now]);
+});

@@ -8,6 +8,7 @@ export interface SteadyChanges {
   seconds: number;
   changes: number;
   passes: number;
+  failures: number;
   written: number;
   cpuSeconds: number;
   /** From the change of a row to the commit that holds it. */
@@ -66,6 +67,7 @@ export async function measureSteadyChanges(environment: Environment, { changeRat
     seconds,
     changes: changes + lagMs.length,
     passes: rise('kollect_export_duration_seconds_count'),
+    failures: rise('kollect_sink_errors_total'),
     written: rise('kollect_export_rows_total', 'operation="written"'),
     cpuSeconds: after.cpuSeconds - cpuSeconds,
     lagMs,
@@ -76,7 +78,7 @@ export async function measureSteadyChanges(environment: Environment, { changeRat
   return result;
 }
 
-export function steadyFigures({ rows, seconds, changes, passes, written, cpuSeconds, lagMs, heapBytes, rssMb }: SteadyChanges): Figure[] {
+export function steadyFigures({ rows, seconds, changes, passes, failures, written, cpuSeconds, lagMs, heapBytes, rssMb }: SteadyChanges): Figure[] {
   const p99 = percentile(lagMs, 0.99);
   const [heapBefore, heapAfter] = heapBytes;
   const growth = heapAfter / heapBefore;
@@ -84,7 +86,7 @@ export function steadyFigures({ rows, seconds, changes, passes, written, cpuSeco
     {
       measure: `P11 ${(changes / seconds).toFixed(0)} changes a second over ${rows} rows, behind`,
       ours: `${median(lagMs).toFixed(0)} ms, p99 ${p99.toFixed(0)} ms`,
-      beside: `${passes} passes, ${written} rows written, ${((cpuSeconds / seconds) * 100).toFixed(0)} % of a CPU, ${seconds.toFixed(0)} s`,
+      beside: `${passes} passes, ${failures} failed, ${written} rows written, ${((cpuSeconds / seconds) * 100).toFixed(0)} % of a CPU, ${seconds.toFixed(0)} s`,
       goal: 'p99 ≤ 1000 ms',
       met: p99 <= 1_000,
     },

@@ -71,6 +71,8 @@ export class ScopeJudge {
       this.#read.add(cache);
       listener(undefined);
     });
+    // The scope of the namespace of its sinks has a say in the intervals of a cluster inventory.
+    if (kind === 'KollectClusterInventory') this.#options.scopes.onChange(() => listener(undefined));
   }
 
   /** @param spec of the target, found valid; empty while it is not */

@@ -165,6 +165,23 @@ t.test('one row for each object', async (t) => {
   await untilStored('twice', ['every-map: team-a/cfg', 'some-maps: team-a/cfg', 'every-map: team-b/cfg']);
   t.match(await until('kcinv', 'once', 'Ready', /^True Exported/), { itemCount: 2, targetCount: 2 });
 
+  await t.test('which no restart gives another one for a while', async (t) => {
+    await kollect.psql('CREATE TABLE inserted (inventory text, target text)');
+    await kollect.psql(`CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO inserted VALUES (NEW.inventory_name, NEW.target_name); RETURN NEW; END'`);
+    await kollect.psql('CREATE TRIGGER tell AFTER INSERT ON inventory_items FOR EACH ROW EXECUTE FUNCTION tell()');
+    const before = await stored('once');
+    await kollect.controller.kill('SIGKILL');
+    await kollect.controller.start();
+    // Both are exported to again.
+    await kollect.apply(marked('team-a', 'later'));
+    const after = await untilStored('once', ['some-maps: team-a/cfg', 'some-maps: team-a/later', 'every-map: team-b/cfg']);
+    t.strictSame(after.filter(({ place }) => place !== 'team-a/later'), before);
+    t.strictSame(await kollect.psql(`SELECT target FROM inserted WHERE inventory = 'once'`), [{ target: 'some-maps' }]);
+    await remove('configmap', 'later', '-n', 'team-a');
+    await untilStored('once', ['some-maps: team-a/cfg', 'every-map: team-b/cfg']);
+    await kollect.psql('DROP TRIGGER tell ON inventory_items');
+  });
+
   await kollect.kubectl(['label', 'kctgt', 'some-maps', 'roll-']);
   await untilStored('once', ['every-map: team-a/cfg', 'every-map: team-b/cfg']);
   await untilStored('twice', ['every-map: team-a/cfg', 'every-map: team-b/cfg']);

@@ -5,9 +5,9 @@ import { controllerProcess, type ControllerProcess } from '../kollect/installati
 import { startKollect } from './harness.ts';
 import { pipeline } from './objects.ts';
 
-/** Short, so that nobody waits for a minute; a commit needs five seconds of it. */
-const leaseMs = 8_000;
-const times = ['--leader-elect-lease-duration=8s', '--leader-elect-renew-deadline=4s', '--leader-elect-retry-period=1s'];
+/** Short, so that nobody waits for a minute; long enough for a commit, and for a slow machine. */
+const leaseMs = 12_000;
+const times = ['--leader-elect-lease-duration=12s', '--leader-elect-renew-deadline=8s', '--leader-elect-retry-period=1s'];
 
 const kollect = await startKollect({ startController: false });
 t.teardown(() => kollect.stop());
@@ -24,7 +24,7 @@ async function controller(instance: string): Promise<ControllerProcess> {
   return await controllerProcess(cluster.keeper, {
     kubeconfig: cluster.kubeconfig,
     instance,
-    environment: { POD_NAME: instance, POD_NAMESPACE: 'kollect-system' },
+    environment: { POD_NAME: instance, POD_UID: `uid-of-${instance}`, POD_NAMESPACE: 'kollect-system' },
     flags: ['--allow-loopback-sinks', '--leader-elect', ...times],
   });
 }
@@ -176,4 +176,18 @@ t.test('an outage of the API server', async (t) => {
   await changeEverything(namespace);
   await untilEqual(namespace);
   t.equal((await Promise.all([leader, standby].map(leads))).filter(Boolean).length, 1, 'one of them leads');
+});
+
+t.test('a leader whose container starts again in its pod', async (t) => {
+  const { leader, standby } = await pair(t);
+  const before = await transitions();
+  await leader.kill();
+  const killed = performance.now();
+  await leader.start();
+  await kollect.eventually(() => leads(leader), { what: 'the same leader' });
+  t.comment(`started again: ${Math.round(performance.now() - killed)} ms until it leads`);
+  t.equal(await transitions(), before + 1, 'it is a leader of its own all the same');
+  t.equal(await leads(standby), false);
+  await standby.kill('SIGTERM');
+  t.equal(standby.exit()?.code, 0, 'who waits ends at once');
 });

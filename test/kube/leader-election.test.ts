@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { KollectError } from '../../shared/errors.ts';
 import { KubeClient } from '../../shared/kube/client.ts';
 import { loadConnection, type KubeConnection } from '../../shared/kube/config.ts';
 import { EventRecorder } from '../../shared/kube/events.ts';
@@ -234,4 +235,23 @@ t.test('whoever leaves while it waits asks no more', async (t) => {
   await t.rejects(waiting, { name: 'AbortError' });
   await sleep(1_500);
   t.equal(election.isLeading, false);
+});
+
+t.test('a client asks before each write, and before no read', async (t) => {
+  const guarded = new KubeClient(connection, {
+    beforeWrite: () => {
+      throw new KollectError('KOL_LEADER_LOST', 'not any more');
+    },
+  });
+  t.teardown(() => guarded.close());
+  const path = '/api/v1/namespaces/default/configmaps';
+  const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'late' } };
+  const writes: (() => Promise<unknown>)[] = [
+    () => guarded.create(path, body),
+    () => guarded.replace(`${path}/late`, body),
+    () => guarded.patch(`${path}/late`, { type: 'merge', body }),
+    () => guarded.delete(`${path}/late`),
+  ];
+  for (const write of writes) await t.rejects(write(), { code: 'KOL_LEADER_LOST' });
+  await t.rejects(guarded.get(`${path}/late`), { code: undefined, message: /not found/ }, 'nothing was written');
 });

@@ -260,6 +260,27 @@ t.test('what an earlier leader has under way is ended by a later one, and what i
   }
 });
 
+t.test('an earlier leader that froze while it sent rows is not waited for', async (t) => {
+  const place = await newPlace();
+  const epoch = (current: number) => ({ current: () => current, outrank: () => undefined });
+  const former = (await place.opened({}, { installation: 'ours', epoch: epoch(1) })).sink;
+  const later = (await place.opened({}, { installation: 'ours', epoch: epoch(2), dsn: place.dsn.replace(`:${place.proxy.port}/`, `:${server.port}/`) })).sink;
+  await later.check(identity(), signal).catch(() => undefined);
+  await former.write(whole(rows(1)), signal);
+  const sent = place.proxy.sent;
+  const abort = new AbortController();
+  const late = failure(former.write(whole(rows(10_000, { v: 'late'.repeat(200) })), abort.signal));
+  await eventually(() => place.proxy.sent > sent + 500_000, { what: 'some rows on their way', intervalMs: 1 });
+  place.proxy.freeze();
+  const copying = async () => (await place.sql(`SELECT FROM pg_stat_activity WHERE datname = '${place.database}' AND wait_event = 'ClientRead' AND query LIKE 'COPY%'`)).length === 1;
+  await eventually(copying, { what: 'a server that waits for further rows, and would for ever' });
+  t.match(await later.write(whole(rows(2, { v: 'new' })), signal), { written: 2 });
+  t.strictSame((await place.contents()).map(v), ['new', 'new']);
+  abort.abort();
+  t.match(await late, { class: 'transient' });
+  await Promise.all([former.close(), later.close()]);
+});
+
 t.test('one leader does not end its own transactions', async (t) => {
   const place = await newPlace();
   const open = async () => (await place.opened({}, { installation: 'ours', epoch: { current: () => 1, outrank: () => undefined } })).sink;

@@ -25,11 +25,14 @@ export interface ExportFacts {
 
 /** Of several problems the first of these gives the reason: what somebody has to mend comes before what may pass by itself. */
 const severity: readonly string[] = [
+  'ScopeSinkDenied',
+  'SinkNamespaceDenied',
   'ExportUnavailable',
   'SinkNotFound',
   'SinkForbidden',
   'SecretResolveFailed',
   'ExportTerminal',
+  'ScopeLookupFailed',
   'SinkLookupFailed',
   'SinkUnreachable',
   'Progressing',

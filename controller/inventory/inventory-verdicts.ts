@@ -31,6 +31,8 @@ const severity: readonly string[] = [
   'SinkNotFound',
   'SinkForbidden',
   'SecretResolveFailed',
+  'SinkNamespaceDenied',
+  'ScopeSinkDenied',
   'ExportTerminal',
   'ScopeLookupFailed',
   'SinkLookupFailed',

@@ -43,6 +43,7 @@ const failed = (reason: string, sinkReachable = reason): string[] => all(`False 
 
 const cases: Record<string, Case> = {
   'all sinks are up to date': { states: [exported, exported], wanted: all('True Exported', 'False', 'True ExportSucceeded') },
+  'a scope denies one sink, and another fails for a while': { states: [failing('KOL_SINK_UNAVAILABLE'), failing('KOL_SCOPE_SINK')], wanted: failed('ScopeSinkDenied') },
   'no sink is referenced': {
     states: [],
     wanted: all('True NoExport', 'False', 'True NoSinksConfigured'),

@@ -12,7 +12,7 @@ import { InventoryView, type ViewTarget } from './view.ts';
 /** Where cluster inventories look things up. Objects without a namespace are found under `/<name>`. */
 export interface ClusterSources {
   /** KollectClusterTargets. */
-  targets: { get(key: string): KubeObject | undefined; list(): Iterable<KubeObject> };
+  targets: { get(key: string): KubeObject | undefined };
   namespaces: { get(key: string): NamespaceFacts | undefined };
   store: RowStore;
   /** Whether the rows of a target can be exported. */

@@ -150,10 +150,12 @@ export class CachedSinkDirectory implements SinkDirectory {
 
   onChange(listener: (family: SinkFamily, namespace: string, name: string, edited: boolean) => void): void {
     for (const family of Object.keys(this.#caches) as SinkFamily[]) {
-      const known = new Map<string, { generation: string; verified: string | undefined }>();
+      const known = new Map<string, ReturnType<typeof versionOf>>();
+      // A first change of status is no edit of a sink that is known already.
+      for (const object of this.#caches[family].list()) known.set(`${object.metadata.namespace}/${object.metadata.name}`, versionOf(object));
       this.#caches[family].onChange((key, object) => {
         const before = known.get(key);
-        const now = object && { generation: `${object.metadata.uid}/${object.metadata.generation}`, verified: verdictOf(object)?.status };
+        const now = object && versionOf(object);
         if (now) known.set(key, now);
         else known.delete(key);
         const edited = before?.generation !== now?.generation;
@@ -168,4 +170,9 @@ export class CachedSinkDirectory implements SinkDirectory {
 /** What the last connection test found. */
 function verdictOf({ status }: KubeObject): { status: string; message: string } | undefined {
   return (status as SinkStatus | undefined)?.conditions?.find(({ type }) => type === 'ConnectionVerified');
+}
+
+/** What of a sink may change how, or whether, it is written to. */
+function versionOf(object: KubeObject): { generation: string; verified: string | undefined } {
+  return { generation: `${object.metadata.uid}/${object.metadata.generation}`, verified: verdictOf(object)?.status };
 }

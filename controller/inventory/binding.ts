@@ -3,6 +3,7 @@ import type { Logger } from '../../shared/log.ts';
 import type { FrozenRows } from '../collect/collector.ts';
 import type { Capabilities, InventoryIdentity, PassQueue, PassRequest, RejectedRow, Sink, SinkFamily } from '../sinks/contract.ts';
 import { retryDelayMs } from '../backoff.ts';
+import { DirtyMark } from './dirty-mark.ts';
 import { staleLimit, type Deletions, type HeldDeletions } from './deletion-guard.ts';
 import { planPass, type Cursor, type PassPlan } from './pass.ts';
 import { pastTime } from './past-time.ts';
@@ -12,8 +13,10 @@ import type { InventoryView, ViewTarget } from './view.ts';
 
 /** Changes that arrive together are written together. Short enough that nobody waits, long enough for a rollout's burst. */
 const coalesceMs = 50;
-/** Targets that are being made anew are looked at again after this time, should nobody tell that they are done. */
-const turningLookMs = 1_000;
+/** Targets that are awaited are looked at again after this time, should nobody tell that they are done. */
+const lookMs = 1_000;
+/** After a start, targets are waited for no longer than this in order to write nothing at all. */
+const longestStartMs = 10_000;
 /** Longer timers fire at once; waking early costs nothing. */
 const longestTimerMs = 2 ** 31 - 1;
 
@@ -59,8 +62,12 @@ export interface BindingOptions {
   verifyIntervalMs?: number | undefined;
   /** What status said before this process began. */
   previous:
-    | { fingerprint?: string | undefined; lastExportTime?: string | undefined; lastChecksum?: string | undefined; rows?: number | undefined }
+    | { dirty?: boolean | undefined; fingerprint?: string | undefined; lastExportTime?: string | undefined; lastChecksum?: string | undefined; rows?: number | undefined }
     | undefined;
+  /** Resolves when status says that the destination is `dirty`. */
+  markDirty?: (() => Promise<void>) | undefined;
+  /** See `DirtyMarkOptions`. */
+  quietMs?: number | undefined;
   logger: Logger;
   observer: BindingObserver;
   onChange: (binding: Binding) => void;
@@ -124,6 +131,9 @@ export class Binding {
   #place: string | undefined;
   readonly #verification: Verification;
   readonly #quarantine = new Quarantine();
+  readonly #mark: DirtyMark;
+  /** Until then, in monotonic milliseconds, all targets are waited for: the destination may hold all that there is. 0: not any more. */
+  #freshUntil = 0;
   #deletionsPaused = false;
   /** Somebody allowed one pass to delete whatever is stale. */
   #consent: PromiseWithResolvers<void> | undefined;
@@ -134,6 +144,9 @@ export class Binding {
     this.key = `${options.family}/${options.name}`;
     this.place = placeOf({ key: this.key, namespace: options.namespace });
     this.#verification = new Verification(options.verifyIntervalMs ?? 0);
+    const dirty = options.previous?.dirty !== false;
+    if (!dirty) this.#freshUntil = performance.now() + longestStartMs;
+    this.#mark = new DirtyMark({ dirty, mark: async () => await options.markDirty?.(), onQuiet: () => options.onChange(this), quietMs: options.quietMs });
     this.state = {
       phase: 'Waiting',
       generation: options.inventory.generation,
@@ -150,6 +163,11 @@ export class Binding {
   /** Rows and age of what the destination lacks. */
   get lag(): { rows: number; ms: number } {
     return this.#cursor ? this.options.view.lag(this.#cursor.reader) : { rows: 0, ms: 0 };
+  }
+
+  /** There may be writes that the checksum of the state does not cover. */
+  get dirty(): boolean {
+    return this.#mark.dirty;
   }
 
   /** Everything was compared with the destination, and all is known that happened since. */
@@ -212,6 +230,7 @@ export class Binding {
     clearTimeout(this.#timer);
     await this.#running;
     this.#consent?.resolve();
+    this.#mark.close();
     this.#queue?.forget(this.#name);
     this.#dropCursor();
     await this.#closeSink();
@@ -220,6 +239,7 @@ export class Binding {
   /** The next pass compares everything. */
   #compare(): void {
     this.#dropCursor();
+    this.#freshUntil = 0;
     this.#failures = 0;
     this.#notBefore = 0;
     this.#want(coalesceMs);
@@ -248,6 +268,7 @@ export class Binding {
 
   async #run(): Promise<void> {
     this.#lookAgain();
+    if (this.#awaitsTargets()) return this.#want(lookMs);
     let queue = this.#queue;
     try {
       if (!this.#plan() && !this.#isCheckDue() && !this.#isVerificationDue()) {
@@ -310,7 +331,7 @@ export class Binding {
   }
 
   #lookAgain(): void {
-    if (this.options.view.targets.values().some((target) => this.#isTurning(target))) this.#want(turningLookMs);
+    if (this.options.view.targets.values().some((target) => this.#isTurning(target))) this.#want(lookMs);
   }
 
   /** A list that is being evaluated counts as a whole, so that its deletions can be doubted. */
@@ -369,6 +390,17 @@ export class Binding {
       plan.change.identity = this.#identity(opened.cluster);
       if (this.#quarantine.left(plan).size > 0) plan.change.after = undefined;
       const { targets, rows } = plan.reached;
+      if (await this.#holdsAll(opened, plan)) {
+        if (drops !== this.#drops) return true;
+        this.#cursor = { ...plan.reached, reader, fingerprint: opened.fingerprint, isHeld: false };
+        this.#known = this.#cursor;
+        this.#place = opened.place;
+        logger.info('nothing changed since the last export', { sink: this.key, rows });
+        this.#succeed(opened, { ...this.state, phase: 'Exported', generation, error: undefined, fingerprint: opened.fingerprint });
+        return true;
+      }
+      this.#freshUntil = 0;
+      await this.#mark.beforeWrite();
       const heldRows = await this.#limitDeletions(opened, plan);
       this.#tried = true;
       const result = await opened.sink.write(plan.change, this.#abort.signal);
@@ -378,6 +410,7 @@ export class Binding {
         view.confirm(reader, plan.revision, targets);
         this.#cursor = { ...plan.reached, reader, fingerprint: opened.fingerprint, isHeld: held !== undefined };
         if (!held) this.#known = this.#cursor;
+        if (plan.change.after && result.rejected.length === 0 && !held) this.#mark.confirmed();
         if (plan.exempt === undefined) {
           this.#consent?.resolve();
           this.#consent = undefined;
@@ -413,6 +446,22 @@ export class Binding {
     } finally {
       if (this.#cursor?.reader !== reader) view.release(reader);
     }
+  }
+
+  /** The destination was left in peace, as status says, and may hold all that there is: that can be told when all targets are listed. */
+  #awaitsTargets(): boolean {
+    const { view, isSynced } = this.options;
+    return performance.now() < this.#freshUntil && !view.targets.values().every((target) => isSynced(target));
+  }
+
+  /** Whether the destination holds this already: what status and destination say from before the start is what was collected since. */
+  async #holdsAll(opened: OpenSink, { digest, reached, change }: PassPlan): Promise<boolean> {
+    const { previous } = this.options;
+    const isTold = this.#freshUntil > 0 && change.after !== undefined && previous?.fingerprint === opened.fingerprint;
+    if (!isTold || previous.lastChecksum !== digest || previous.rows !== reached.rows) return false;
+    const found = await opened.sink.check(this.#identity(opened.cluster), this.#abort.signal);
+    // Where the destination keeps no digest, that of status counts.
+    return found.rows === reached.rows && (found.digest ?? digest) === digest;
   }
 
   /** Where nothing explains what may be stale, only so much of it goes. Gives what the destination held. */
@@ -487,8 +536,10 @@ export class Binding {
       logger.warn('rows of the destination were not as exported, writing them again', { sink: this.key, rows: differing.length });
       const told = rejected.length === 0 && rows !== undefined && lastChecksum !== undefined && this.#isComplete(cursor);
       const after = told ? { rows, digest: lastChecksum } : undefined;
+      await this.#mark.beforeWrite();
       const result = await sink.write({ identity, upserts: [differing], upsertCount: differing.length, deletes: [], completeTargets: [], keep: [], after }, this.#abort.signal);
       this.#quarantine.add(result.rejected);
+      if (after && result.rejected.length === 0) this.#mark.confirmed();
       this.#succeed(opened, { ...this.state, rejected: this.#quarantine.rows() });
     }
     return isLast ? await this.#check(opened, true) : true;

@@ -345,6 +345,10 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       },
       intervalMs,
       verifyIntervalMs,
+      markDirty: async () => {
+        this.#submitStatus(runtime);
+        await this.#status.flush(runtime.object);
+      },
       previous: sinkExports(object).find((entry) => placeOf(exportedSink(entry)) === place),
       logger: logger.child({ controller: kind.kind.toLowerCase(), namespace: inventory.namespace, name }),
       observer,

@@ -78,6 +78,7 @@ function sinkExport(binding: Binding, { previous }: InventoryFacts, now: string)
     name: binding.key,
     namespace,
     phase: 'Active',
+    dirty: binding.dirty,
     ...(state.fingerprint === undefined ? {} : { fingerprint: state.fingerprint }),
     ...(state.lastExportTime === undefined ? {} : { lastExportTime: state.lastExportTime }),
     ...(state.lastChecksum === undefined ? {} : { lastChecksum: state.lastChecksum }),

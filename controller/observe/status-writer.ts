@@ -23,6 +23,8 @@ interface Pending {
   timer: NodeJS.Timeout | undefined;
   writing: boolean;
   failures: number;
+  /** Those who wait until the API server has what was submitted last. */
+  waiting: (() => void)[];
 }
 
 /** Writes status when it changed: at once when a condition did, else with a pause between two writes. */
@@ -51,7 +53,7 @@ export class StatusWriter {
     let pending = this.#objects.get(key);
     if (!pending) {
       const written = object['status'] as StatusBody | undefined;
-      pending = { object, status: written ?? {}, written, writtenAt: -Infinity, timer: undefined, writing: false, failures: 0 };
+      pending = { object, status: written ?? {}, written, writtenAt: -Infinity, timer: undefined, writing: false, failures: 0, waiting: [] };
       this.#objects.set(key, pending);
     }
     for (const condition of status.conditions ?? []) {
@@ -63,24 +65,39 @@ export class StatusWriter {
     this.#arm(pending);
   }
 
+  /** Writes what was submitted without a pause. Resolves when the API server has it, or when nobody wants it any more. */
+  async flush(object: KubeObject): Promise<void> {
+    const pending = this.#objects.get(object.metadata.uid ?? '');
+    if (!pending || (!pending.writing && isWritten(pending))) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    pending.waiting.push(resolve);
+    if (!pending.writing) this.#arm(pending);
+    await promise;
+  }
+
   /** The status last submitted, or else the one that the object carries. */
   latest(object: KubeObject): unknown {
     return this.#objects.get(object.metadata.uid ?? '')?.status ?? object['status'];
   }
 
   forget(uid: string): void {
-    clearTimeout(this.#objects.get(uid)?.timer);
+    const pending = this.#objects.get(uid);
+    clearTimeout(pending?.timer);
     this.#objects.delete(uid);
+    for (const resolve of pending?.waiting ?? []) resolve();
   }
 
   stop(): void {
-    for (const pending of this.#objects.values()) clearTimeout(pending.timer);
-    this.#objects.clear();
+    for (const uid of this.#objects.keys()) this.forget(uid);
   }
 
   #arm(pending: Pending): void {
-    if (pending.writing || JSON.stringify(pending.status) === JSON.stringify(pending.written)) return;
-    const urgent = outline(pending.status) !== outline(pending.written);
+    if (pending.writing) return;
+    if (isWritten(pending)) {
+      for (const resolve of pending.waiting.splice(0)) resolve();
+      return;
+    }
+    const urgent = pending.waiting.length > 0 || outline(pending.status) !== outline(pending.written);
     const delayMs = urgent ? 0 : Math.max(0, pending.writtenAt + minimumGapMs - performance.now());
     if (pending.timer && !urgent) return;
     clearTimeout(pending.timer);
@@ -102,7 +119,7 @@ export class StatusWriter {
       pending.writing = false;
       const uid = object.metadata.uid ?? '';
       if (error instanceof KubeApiError && error.status === 404) {
-        this.#objects.delete(uid);
+        this.forget(uid);
         return;
       }
       const delayMs = Math.min(lastRetryMs, firstRetryMs * 2 ** pending.failures++) * (0.5 + Math.random() / 2);
@@ -119,6 +136,10 @@ export class StatusWriter {
 /** What must not be late. */
 function outline(status: StatusBody | undefined): string {
   return JSON.stringify(status?.conditions?.map((condition) => [condition.type, condition.status, condition.reason, condition.observedGeneration]));
+}
+
+function isWritten({ status, written }: Pending): boolean {
+  return JSON.stringify(status) === JSON.stringify(written);
 }
 
 function find(status: StatusBody | undefined, type: string): Condition | undefined {

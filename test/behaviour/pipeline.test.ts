@@ -116,6 +116,28 @@ t.test('a killed controller loses and removes nothing', async (t) => {
   await kollect.eventually(async () => same(await names(namespace), []));
 });
 
+t.test('a controller that starts after a quiet while finds its rows, and writes nothing', async (t) => {
+  const namespace = await exported();
+  const sinkExport = async () => (await kollect.get<{ status: { sinkExports: { dirty: boolean; rows: number }[] } }>('kinv', 'inventory', namespace))!.status.sinkExports[0];
+  const state = () => kollect.psql(`SELECT digest, changed_at FROM kollect_state WHERE inventory_namespace = '${namespace}'`);
+  await kollect.eventually(async () => (await sinkExport())?.dirty === false);
+  await kollect.kubectl(['scale', 'deployment/web', '-n', namespace, '--replicas=3']);
+  await kollect.eventually(async () => (await stored(namespace)).find((row) => row.name === 'web')?.replicas === 3);
+  t.equal((await sinkExport())?.dirty, true, 'status tells of a write before it begins');
+  await kollect.eventually(async () => (await sinkExport())?.dirty === false);
+  const before = await state();
+  t.equal(before.length, 1);
+
+  await kollect.controller.kill('SIGKILL');
+  await kollect.controller.start();
+  const found = () => kollect.controller.logs().split('\n').some((line) => line.includes('nothing changed since the last export') && line.includes(namespace));
+  await kollect.eventually(found);
+  await eventually(namespace, 'kinv/inventory', 'Ready', /True Exported/);
+  t.strictSame(await state(), before);
+  await kollect.kubectl(['delete', 'deployment', 'jobs', '-n', namespace]);
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'web']));
+});
+
 t.test('an inventory whose target has not listed yet never touches the table', async (t) => {
   const namespace = await exported();
   const before = await stored(namespace);

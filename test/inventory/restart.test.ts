@@ -1,0 +1,143 @@
+import t from 'tap';
+import { RowStore } from '../../controller/collect/row-store.ts';
+import { Binding, type BindingOptions } from '../../controller/inventory/binding.ts';
+import { InventoryView } from '../../controller/inventory/view.ts';
+import { SinkGate } from '../../controller/sinks/runtime/sink-gate.ts';
+import { createLogger } from '../../shared/log.ts';
+import { eventually } from '../servers/eventually.ts';
+import { MemoryPlace, MemorySink } from '../sinks/memory.ts';
+
+const facts = (uid: string, payload = uid) => ({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
+const until = (holds: () => boolean): Promise<unknown> => eventually(holds, { intervalMs: 5 });
+
+/** A process that exports the targets `web` and `jobs` to a place, and what it says in status. */
+function start(place: MemoryPlace, options: Partial<BindingOptions> = {}) {
+  const queue = new SinkGate(2);
+  const store = new RowStore();
+  const synced = new Set<string>();
+  const view = new InventoryView('shop', () => binding.poke());
+  store.subscribe({
+    row: (target, before, after) => view.rowChanged(target, before, after),
+    opened: (target) => view.addTarget(target),
+    closed: (target) => view.removeTarget(target),
+  });
+  const sink = new MemorySink(place);
+  const binding: Binding = new Binding({
+    family: 'database',
+    name: 'pg',
+    namespace: 'shop',
+    view,
+    inventory: { namespace: 'shop', name: 'inventory', generation: 1 },
+    isSynced: (target) => synced.has(target.name),
+    isTurning: () => false,
+    open: async () => ({ sink, type: 'memory', cluster: '', granularity: 'row', place: 'memory', fingerprint: 'here', queue, refusesLateWrites: true, isCurrent: async () => true }),
+    intervalMs: 0,
+    quietMs: 50,
+    previous: undefined,
+    logger: createLogger({ level: 'error', format: 'text', name: 'test' }),
+    observer: { passed: () => undefined, failed: () => undefined },
+    onChange: () => undefined,
+    ...options,
+  });
+  const [web, jobs] = ['web', 'jobs'].map((name) => store.open('shop', name).resource('/v1/configmap')) as [ReturnType<typeof of>, ReturnType<typeof of>];
+  const sync = (name: string) => {
+    synced.add(name);
+    binding.poke();
+  };
+  const status = () => ({ dirty: binding.dirty, ...binding.state });
+  return { binding, sink, web, jobs, sync, status };
+}
+
+const of = (store: RowStore) => store.open('', '').resource('');
+
+/** A place that was left clean, and the status that says so. */
+async function left() {
+  const place = new MemoryPlace();
+  const first = start(place);
+  first.web.upsert(facts('a'));
+  first.jobs.upsert(facts('b'));
+  for (const name of ['web', 'jobs']) first.sync(name);
+  await until(() => place.rows.size === 2 && !first.binding.dirty);
+  const previous = first.status();
+  await first.binding.close();
+  return { place, previous, writes: place.writes.length };
+}
+
+t.test('who finds what it collected writes nothing, and goes on from there', async (t) => {
+  const { place, previous, writes } = await left();
+  const { binding, web, jobs, sync } = start(place, { previous });
+  web.upsert(facts('a'));
+  sync('web');
+  const { checks } = place;
+  jobs.upsert(facts('b'));
+  sync('jobs');
+  await until(() => binding.state.phase === 'Exported');
+  t.equal(place.writes.length, writes, 'it waited for both targets');
+  t.equal(place.checks, checks + 1);
+  t.match(binding.state, { rows: 2, lastExportTime: previous.lastExportTime, fingerprint: 'here' });
+  t.equal(binding.dirty, false);
+  web.upsert(facts('a', 'a2'));
+  await until(() => place.writes.length > writes);
+  t.match(place.writes.slice(writes), [{ mode: 'delta', upserts: 1 }]);
+  await binding.close();
+});
+
+const differences: Record<string, (found: Awaited<ReturnType<typeof left>>) => Partial<BindingOptions['previous'] & object> & { payload?: string }> = {
+  'status is not clean': () => ({ dirty: true }),
+  'status says nothing of it': () => ({ dirty: undefined }),
+  'the rows are others': () => ({ payload: 'changed' }),
+  'it was another destination': () => ({ fingerprint: 'there' }),
+  'rows are missing there': ({ place }) => {
+    place.rows.delete(place.rows.keys().next().value!);
+    return {};
+  },
+  'somebody else wrote there': ({ place }) => {
+    for (const state of place.states.values()) state.digest = 'other';
+    return {};
+  },
+};
+for (const [name, change] of Object.entries(differences)) {
+  t.test(`everything is compared when ${name}`, async (t) => {
+    const found = await left();
+    const { payload = 'a', ...previous } = change(found);
+    const { binding, web, jobs, sync } = start(found.place, { previous: { ...found.previous, ...previous } });
+    web.upsert(facts('a', payload));
+    jobs.upsert(facts('b'));
+    for (const target of ['web', 'jobs']) sync(target);
+    await until(() => found.place.writes.length > found.writes);
+    t.equal(found.place.writes.at(-1)?.mode, 'reconcile');
+    await until(() => found.place.rows.size === 2);
+    await binding.close();
+  });
+}
+
+t.test('status says that there is a write before it begins, and takes it back after a while', async (t) => {
+  const { place, previous, writes } = await left();
+  const marks: number[] = [];
+  const marked = Promise.withResolvers<void>();
+  const { binding, web, jobs, sync } = start(place, {
+    previous,
+    markDirty: async () => {
+      marks.push(place.writes.length);
+      await marked.promise;
+    },
+  });
+  web.upsert(facts('a', 'a2'));
+  jobs.upsert(facts('b'));
+  for (const target of ['web', 'jobs']) sync(target);
+  await until(() => marks.length === 1);
+  t.strictSame(marks, [writes]);
+  t.equal(place.writes.length, writes, 'it waits for the API server');
+  t.equal(binding.dirty, true);
+  marked.resolve();
+  await until(() => place.writes.length > writes && !binding.dirty);
+  t.equal(marks.length, 1);
+  place.poison = 'poison';
+  web.upsert(facts('a', 'poison'));
+  await until(() => binding.state.rejected.length === 1);
+  t.equal(marks.length, 2);
+  // As long as it takes when everything is known.
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  t.equal(binding.dirty, true, 'a row is refused: what is there is not what was collected');
+  await binding.close();
+});

@@ -106,6 +106,8 @@ export class Binding {
   readonly options: BindingOptions;
   state: BindingState;
   #cursor: Cursor | undefined;
+  /** When the last cursor was dropped, in monotonic milliseconds. */
+  #uncomparedSince = performance.now();
   /** The last cursor beside which the destination held nothing stale. */
   #known: Cursor | undefined;
   /** Counts dropped cursors: a pass that was under way then must not bring its own back. */
@@ -160,9 +162,11 @@ export class Binding {
     };
   }
 
-  /** Rows and age of what the destination lacks. */
+  /** Rows and age of what the destination lacks. One that fails before it was compared may lack all rows, and has since it was to be. */
   get lag(): { rows: number; ms: number } {
-    return this.#cursor ? this.options.view.lag(this.#cursor.reader) : { rows: 0, ms: 0 };
+    const { view } = this.options;
+    if (this.#cursor) return view.lag(this.#cursor.reader);
+    return this.state.phase === 'Failed' && view.count > 0 ? { rows: view.count, ms: performance.now() - this.#uncomparedSince } : { rows: 0, ms: 0 };
   }
 
   /** There may be writes that the checksum of the state does not cover. */
@@ -616,7 +620,10 @@ export class Binding {
   #dropCursor(): void {
     this.#verification.restart();
     this.#drops++;
-    if (this.#cursor) this.options.view.release(this.#cursor.reader);
+    if (this.#cursor) {
+      this.options.view.release(this.#cursor.reader);
+      this.#uncomparedSince = performance.now();
+    }
     this.#cursor = undefined;
   }
 

@@ -88,8 +88,10 @@ t.test('a failed first pass is repeated as a whole', async (t) => {
   const web = store.open('shop', 'web').resource('/v1/configmap');
   web.upsert(facts('a'));
   await until(() => binding.state.phase === 'Failed');
+  t.match(binding.lag, { rows: 1, ms: Number }, 'all rows are lacking until something is known');
   web.upsert(facts('b'));
   await until(() => binding.state.phase === 'Exported' && equal());
+  t.same(binding.lag, { rows: 0, ms: 0 });
   t.equal(place.writes[0]?.mode, 'reconcile');
   await binding.close();
 });

@@ -1,7 +1,7 @@
 import { KollectError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { FrozenRows } from '../collect/collector.ts';
-import type { Capabilities, InventoryIdentity, PassQueue, PassRequest, RejectedRow, Sink, SinkFamily } from '../sinks/contract.ts';
+import type { Capabilities, CheckResult, InventoryIdentity, PassQueue, PassRequest, RejectedRow, Sink, SinkFamily } from '../sinks/contract.ts';
 import { retryDelayMs } from '../backoff.ts';
 import { DirtyMark } from './dirty-mark.ts';
 import { staleLimit, type Deletions, type HeldDeletions } from './deletion-guard.ts';
@@ -137,6 +137,8 @@ export class Binding {
   /** Until then, in monotonic milliseconds, all targets are waited for: the destination may hold all that there is. 0: not any more. */
   #freshUntil = 0;
   #deletionsPaused = false;
+  /** The destination held rows at the last comparison that this installation is not known to have written. */
+  #isForeign = false;
   /** Somebody allowed one pass to delete whatever is stale. */
   #consent: PromiseWithResolvers<void> | undefined;
   readonly #abort = new AbortController();
@@ -474,26 +476,32 @@ export class Binding {
     if (!exempt || (completeTargets.length === 0 && knownTargets === undefined)) return undefined;
     const isExplained = completeTargets.every((name) => exempt.includes(name)) && (knownTargets === undefined || this.#known !== undefined);
     if (isExplained && !this.#deletionsPaused) return undefined;
-    const rows = await this.#rowsAt(opened);
-    change.staleLimit = { rows: this.#deletionsPaused ? 0 : staleLimit(rows), exempt };
-    return rows;
+    const there = await this.#lookAt(opened);
+    this.#isForeign = !(there.owned ?? (this.#isOwn(opened) && this.state.held?.reason !== 'foreign'));
+    change.staleLimit = { rows: this.#deletionsPaused || this.#isForeign ? 0 : staleLimit(there.rows), exempt: this.#isForeign ? [] : exempt };
+    return there.rows;
   }
 
-  async #rowsAt({ sink, cluster }: OpenSink): Promise<number | undefined> {
+  async #lookAt({ sink, cluster }: OpenSink): Promise<Pick<CheckResult, 'rows' | 'owned'>> {
     try {
-      return (await sink.check(this.#identity(cluster), this.#abort.signal, true)).rows;
+      return await sink.check(this.#identity(cluster), this.#abort.signal, true);
     } catch (error) {
       // The pass creates it.
-      if (error instanceof KollectError && error.code === 'KOL_SINK_DESTINATION_LOST') return 0;
+      if (error instanceof KollectError && error.code === 'KOL_SINK_DESTINATION_LOST') return { rows: 0 };
       throw error;
     }
+  }
+
+  /** Something was exported there before, as far as status tells. */
+  #isOwn({ fingerprint }: OpenSink): boolean {
+    return (this.state.fingerprint ?? this.options.previous?.fingerprint) === fingerprint;
   }
 
   #heldAfter(plan: PassPlan, rows: number | undefined, stale: number): HeldDeletions | undefined {
     const before = this.#cursor?.isHeld ? this.state.held : undefined;
     const held = stale + plan.withheld;
     if (held === 0) return before;
-    return { reason: this.#deletionsPaused ? 'paused' : 'guard', stale: (before?.stale ?? 0) + held, rows: rows ?? before?.rows };
+    return { reason: this.#deletionsPaused ? 'paused' : this.#isForeign ? 'foreign' : 'guard', stale: (before?.stale ?? 0) + held, rows: rows ?? before?.rows };
   }
 
   /** Nothing is to be exported: does the destination still hold what it confirmed? One question, whatever the number of rows. */

@@ -9,8 +9,8 @@ const fewRows = 100;
 
 /** Deletions that were held back. */
 export interface HeldDeletions {
-  /** Nothing explains that so many rows are stale, or the inventory asks for it. */
-  reason: 'guard' | 'paused';
+  /** Nothing explains that so many rows are stale, or somebody else wrote them, or the inventory asks for it. */
+  reason: 'guard' | 'foreign' | 'paused';
   /** Rows of the destination that are stale. */
   stale: number;
   /** Rows that the destination held; undefined when it cannot tell. */

@@ -67,7 +67,7 @@ export function inventoryVerdicts(facts: ExportFacts): Verdict[] {
   if (trouble) return verdictsOf({ ready: trouble, degraded: true, sinkReachable });
   const held = bindings.filter(({ state }) => state.held);
   const deletionHeld = { reason: 'DeletionHeld', message: heldDeletions(held) };
-  if (held.some(({ state }) => state.held?.reason === 'guard')) return verdictsOf({ ready: deletionHeld, degraded: true, sinkReachable });
+  if (held.some(({ state }) => state.held?.reason !== 'paused')) return verdictsOf({ ready: deletionHeld, degraded: true, sinkReachable });
   if (awaiting.length > 0 || exported < bindings.length) return verdictsOf({ ready: { reason: 'AwaitingSync', message: waiting(awaiting) }, sinkReachable });
   if (incomplete.length > 0) {
     const message = `target(s) ${few(incomplete)} leave out objects: what they have is exported, and what the sinks hold of the others stays as it is`;
@@ -172,8 +172,10 @@ function refusedRows({ state: { rejected } }: Pick<Binding, 'state'>): string {
 function heldDeletions(bindings: readonly Pick<Binding, 'key' | 'state'>[]): string {
   const holds = bindings.flatMap(({ key, state: { held } }) => (held ? [{ key, ...held }] : []));
   const text = holds.map(({ key, stale, rows }) => `${key} holds ${stale} row(s)${rows === undefined ? '' : ` of ${rows}`} that would be deleted`).join('; ');
+  const consent = `set the annotation ${annotations.allowDeletes}: "true" to delete them`;
+  if (holds.some(({ reason }) => reason === 'foreign')) return `${text}, which somebody else wrote: look whether anybody still needs them, then ${consent}`;
   return holds.some(({ reason }) => reason === 'guard')
-    ? `${text}, more than can be explained: look whether the objects are really gone, then set the annotation ${annotations.allowDeletes}: "true" to delete them`
+    ? `${text}, more than can be explained: look whether the objects are really gone, then ${consent}`
     : `${text}, and are kept as long as the annotation ${annotations.pauseDeletes} is "true"`;
 }
 

@@ -209,6 +209,29 @@ export function conforms({ name, supports, maxRowBytes, destination }: Conforman
     await sink.close();
   });
 
+  t.test(`${name}: rows that nobody owns are taken over, and what is stale among them waits for consent`, { skip: supports.owners ? false : 'declared as not supported' }, async (t) => {
+    const place = await destination();
+    const [nobody, ours] = [await place.open({}), await place.open({ installation: 'ours' })];
+    const owned = async () => (await ours.check(identity(), signal)).owned;
+    await nobody.write(whole(rows(10, { v: 1 })), signal);
+    const before = await place.contents();
+    t.equal(await owned(), false);
+    const some = rows(8, { v: 1 });
+    const none = { rows: 0, exempt: [] };
+    for (const [round, written] of [['the first', 0], ['the next, for want of consent', 1]] as const) {
+      t.match(await ours.write(whole(some, { staleLimit: none, after: { rows: 8, digest: 'd' } }), signal), { written, deleted: 0, held: 2 }, round);
+      t.match(await ours.write(change([row('u000000', { v: round })], { after: { rows: 8, digest: 'e' } }), signal), { written: 1 });
+      t.equal(await owned(), false, round);
+    }
+    t.strictSame((await place.contents()).slice(1), before.slice(1), 'not one row was written that is as it should be');
+    t.match(await ours.write(whole(some, { after: { rows: 8, digest: 'd' } }), signal), { written: 1, deleted: 2 }, 'with consent they go');
+    t.equal(await owned(), true);
+    await nobody.write(whole(rows(3), { identity: identity('stock') }), signal);
+    t.match(await ours.write(whole(rows(3), { identity: identity('stock'), staleLimit: none, after: { rows: 3, digest: 'd' } }), signal), { written: 0 });
+    t.equal((await ours.check(identity('stock'), signal)).owned, true, 'where nothing is stale nobody has to consent');
+    await Promise.all([nobody.close(), ours.close()]);
+  });
+
   t.test(`${name}: rows of a complete target that are spared stay where nobody named them`, async (t) => {
     const place = await destination();
     const sink = await place.open();
@@ -466,7 +489,7 @@ export function conforms({ name, supports, maxRowBytes, destination }: Conforman
     const sink = await place.open({ installation: 'ours' });
     const digest = async () => (await sink.check(identity(), signal)).digest;
     await sink.write(whole(rows(3), { after: { rows: 3, digest: 'first' } }), signal);
-    t.strictSame(await sink.check(identity(), signal), { rows: 3, digest: 'first' });
+    t.strictSame(await sink.check(identity(), signal), { rows: 3, digest: 'first', owned: true });
     await sink.write(change(rows(1, { v: 2 }), { after: { rows: 3, digest: 'second' } }), signal);
     t.equal(await digest(), 'second');
     const restarted = await place.open({ installation: 'ours' });
@@ -480,7 +503,7 @@ export function conforms({ name, supports, maxRowBytes, destination }: Conforman
     await sink.write(change([row('u000001', { v: 'x'.repeat(maxRowBytes) })], { after: { rows: 3, digest: 'fourth' } }), signal);
     t.equal(await digest(), undefined, 'not while a row is missing');
     await sink.remove(identity(), signal);
-    t.strictSame(await sink.check(identity(), signal), { rows: 0, digest: undefined });
+    t.strictSame(await sink.check(identity(), signal), { rows: 0, digest: undefined, owned: false });
     await sink.close();
   });
 

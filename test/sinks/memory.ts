@@ -76,7 +76,8 @@ export class MemorySink implements Sink {
   async check(identity: InventoryIdentity): Promise<CheckResult> {
     this.place.checks++;
     this.#own(identity);
-    return { rows: this.place.held(identity).size, digest: this.place.states.get(placeOf(identity))?.digest };
+    const state = this.place.states.get(placeOf(identity));
+    return { rows: this.place.held(identity).size, digest: state?.digest, owned: this.#installation === undefined ? undefined : state !== undefined };
   }
 
   async differing(identity: InventoryIdentity, rows: readonly ExportRow[]): Promise<readonly ExportRow[]> {
@@ -100,6 +101,7 @@ export class MemorySink implements Sink {
     this.#fence(1_000);
     this.#own(identity);
 
+    const foreign = place.held(identity).size > 0;
     const result = { confirmed: 0, written: 0, deleted: 0, bytes: 0, rejected: [] as RejectedRow[] };
     for (const { targetName, uid, hash, payload, ...rest } of rows.values()) {
       const refusal = Buffer.byteLength(payload) > 64 * 1024 ? { code: 'PayloadTooLarge', message: 'larger than 64 KiB' } : this.#refusal(payload);
@@ -120,7 +122,11 @@ export class MemorySink implements Sink {
     const held = doubtful.length > (change.staleLimit?.rows ?? Infinity) ? doubtful : [];
     for (const stale of stales) if (!held.includes(stale) && place.rows.delete(stale.key)) result.deleted++;
     result.confirmed = change.upsertCount - result.rejected.length;
-    place.states.set(placeOf(identity), { installation: this.#installation, ...(result.rejected.length + held.length === 0 ? change.after : {}) });
+    const settled = result.rejected.length + held.length === 0 ? change.after : undefined;
+    // What nobody owned is ours when nothing of it waits for consent.
+    const compares = completeTargets.length > 0 || knownTargets !== undefined;
+    const claims = place.states.has(placeOf(identity)) || (compares && (!foreign || change.staleLimit === undefined || settled !== undefined));
+    if (this.#installation !== undefined && claims) place.states.set(placeOf(identity), { installation: this.#installation, ...settled });
     if (fault === 'cut') throw new KollectError('KOL_SINK_UNAVAILABLE', 'connection lost after the commit', { retryAfterMs: 5 });
     if (fault === 'silence') await aborted(signal);
     place.writes.push({ mode: completeTargets.length > 0 ? 'reconcile' : 'delta', upserts: rows.size, deletes: change.deletes.length });

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { KollectDatabaseSinkSpec } from '../../../shared/api/kollect-database-sink.ts';
 import { KollectError } from '../../../shared/errors.ts';
 import type { Backend, CheckResult, ExportRow, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
+import { findPortions } from './adoption.ts';
 import { ChunkedWrite, chunkLimit, deleteAll, isWhole } from './chunked-write.ts';
 import { postgresError, sqlState } from './errors.ts';
 import { inventoryTransaction } from './inventory-rows.ts';
@@ -73,7 +74,7 @@ class PostgresSink implements Sink {
       const state = await this.#stateOf(session, identity);
       if (state !== undefined && this.#isForeign(state.installation)) throw foreignOwner(this.#settings.table, identity);
       const rows = !counts && state?.rows !== undefined && state.rows > maxCountedRows ? state.rows : await session.transaction(() => countRows(session, this.#settings.table, identity));
-      return { rows, digest: state?.digest };
+      return { rows, digest: state?.digest, owned: await this.#tells(session) ? state !== undefined : undefined };
     });
   }
 
@@ -119,7 +120,8 @@ class PostgresSink implements Sink {
       // The rows under these names are not ours, so there is nothing of ours to remove.
       if (state !== undefined && this.#isForeign(state.installation)) return { deleted: 0 };
       const target = { ...this.#target(identity), layout: verifyTable(this.#settings, facts, facts.table) };
-      const deleted = await deleteAll(session, target, this.#limit);
+      let deleted = await deleteAll(session, target, this.#limit);
+      for (const portion of await session.transaction(() => findPortions(session, target))) deleted += await deleteAll(session, { ...target, identity: portion }, this.#limit);
       if (target.layout.state) await inventoryTransaction(session, target, () => forgetState(session, target));
       return { deleted };
     }).catch((error: unknown) => {
@@ -164,6 +166,15 @@ class PostgresSink implements Sink {
   #target(identity: InventoryIdentity): Omit<WriteTarget, 'layout'> {
     const { fence, epoch, installation } = this.#context;
     return { table: this.#settings.table, identity, fence, epoch, installation };
+  }
+
+  /** There is a table of states, or there will be. */
+  async #tells(session: Session): Promise<boolean> {
+    const { table, mode } = this.#settings;
+    if (mode === 'existing' || this.#context.installation === undefined) return false;
+    if (this.#layout) return this.#layout.state;
+    const { stateUsable, schemaCreate } = await inspectTable(session, table);
+    return stateUsable ?? schemaCreate;
   }
 
   #isForeign(installation: string): boolean {

@@ -1,5 +1,6 @@
-import type { ExportRow, RejectedRow, RowKey, SinkChange, WriteResult } from '../contract.ts';
+import type { ExportRow, InventoryIdentity, RejectedRow, RowKey, SinkChange, WriteResult } from '../contract.ts';
 import { isSpared, type HeldRow } from '../runtime/spared.ts';
+import { findAdoption } from './adoption.ts';
 import { isRowError, sqlState } from './errors.ts';
 import { inventoryTransaction, scope, scopeValues, type InventoryRows } from './inventory-rows.ts';
 import { RowIndex } from './row-index.ts';
@@ -44,6 +45,8 @@ export class ChunkedWrite {
   readonly confirmed: ExportRow[] = [];
   #rejected: RejectedRow[] = [];
   #bytes = 0;
+  /** Rows that nobody owns become ours. */
+  #claims = false;
 
   constructor(session: Session, target: WriteTarget, change: SinkChange, limit: ChunkLimit, earlier: RowIndex) {
     this.#session = session;
@@ -54,7 +57,11 @@ export class ChunkedWrite {
   }
 
   async run(): Promise<WriteResult> {
-    const { deletes, completeTargets, knownTargets, after, upsertCount } = this.#change;
+    const { deletes, completeTargets, knownTargets, staleLimit, after, upsertCount } = this.#change;
+    const compares = completeTargets.length > 0 || knownTargets !== undefined;
+    const adoption = compares ? await findAdoption(this.#session, this.#target) : undefined;
+    // While rows of somebody else wait for consent they are not called ours, so that a process that starts anew waits for it, too.
+    this.#claims = compares && (adoption === undefined || staleLimit === undefined);
     let written = 0;
     for (const chunk of portions(this.#pending(), () => this.#limit)) {
       const { fitting, oversize } = withoutOversize(withoutDuplicates(chunk));
@@ -63,15 +70,16 @@ export class ChunkedWrite {
     }
     let deleted = await this.#delete(deletes);
     let held = 0;
-    if (completeTargets.length > 0 || knownTargets !== undefined) {
+    if (compares) {
       const stale = await this.deleteStale();
-      deleted += stale.deleted;
-      held = stale.held;
+      const portions = adoption ? await this.#deletePortions(adoption.portions) : { deleted: 0, held: 0 };
+      deleted += stale.deleted + portions.deleted;
+      held = stale.held + portions.held;
     }
     const rejected = this.#rejected;
-    if (this.#target.layout.state) {
-      await inventoryTransaction(this.#session, this.#target, () => recordState(this.#session, this.#target, rejected.length + held === 0 ? after : undefined));
-    }
+    const state = rejected.length + held === 0 ? after : undefined;
+    this.#claims ||= state !== undefined;
+    if (this.#target.layout.state) await inventoryTransaction(this.#session, this.#target, () => recordState(this.#session, this.#target, state, this.#claims));
     return { confirmed: upsertCount - rejected.length, written, deleted, held, bytes: this.#bytes, rejected };
   }
 
@@ -131,7 +139,7 @@ export class ChunkedWrite {
   async #transaction(work: () => Promise<number>): Promise<number> {
     return await inventoryTransaction(this.#session, this.#target, async () => {
       const count = await work();
-      await recordState(this.#session, this.#target, undefined);
+      await recordState(this.#session, this.#target, undefined, this.#claims);
       return count;
     });
   }
@@ -184,6 +192,19 @@ ${onConflict(layout)}`;
     if (staleLimit && held <= staleLimit.rows) held = 0;
     let deleted = 0;
     for await (const page of pages()) deleted += await this.#delete(page.filter((key) => isStale(key) && (held === 0 || !isDoubtful(key))));
+    return { deleted, held };
+  }
+
+  /** What was written under other names, for the same inventory. */
+  async #deletePortions(portions: readonly InventoryIdentity[]): Promise<{ deleted: number; held: number }> {
+    const { table } = this.#target;
+    let deleted = 0;
+    let held = 0;
+    for (const identity of portions) {
+      const target = { ...this.#target, identity };
+      if (this.#change.staleLimit) held += await this.#session.transaction(() => countRows(this.#session, table, identity));
+      else deleted += await deleteAll(this.#session, target, this.#limit);
+    }
     return { deleted, held };
   }
 

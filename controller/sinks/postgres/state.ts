@@ -9,7 +9,8 @@ import type { WriteTarget } from './write.ts';
 export const stateTable = 'kollect_state';
 export const stateColumns = ['table_name', 'inventory_namespace', 'inventory_name', 'cluster', 'installation', 'row_count', 'digest', 'changed_at', 'epoch'] as const;
 
-function stateName(schema: string): string {
+/** For SQL. */
+export function stateName(schema: string): string {
   return `${quoted(schema)}.${stateTable}`;
 }
 
@@ -50,17 +51,25 @@ export async function readState(session: Session, { schema, table }: TableName, 
 
 /**
  * Writes down, in the transaction of the rows, what they amount to now; `undefined` when that cannot be told. Rows that nobody owns
- * become ours. Throws `KOL_SINK_OWNER` when they are another installation's, and `KOL_LEADER_LOST` when a later leader has written since.
+ * become ours if `claims`. Throws `KOL_SINK_OWNER` when they are another installation's, and `KOL_LEADER_LOST` when a later leader has written since.
  */
-export async function recordState(session: Session, target: WriteTarget, state: SnapshotState | undefined): Promise<void> {
+export async function recordState(session: Session, target: WriteTarget, state: SnapshotState | undefined, claims: boolean): Promise<void> {
   const { table, layout, identity, installation, epoch } = target;
   if (!layout.state || installation === undefined) return;
+  const values = [...scopeValues(identity), table.table, installation, state?.rows, state?.digest, epoch?.current()];
+  if (!claims) {
+    const text = `UPDATE ${stateName(table.schema)} AS old SET row_count = $6, digest = $7, changed_at = now(), epoch = coalesce($8::bigint, old.epoch)
+WHERE ${conditions} AND old.installation = $5 AND ($8::bigint >= old.epoch) IS NOT FALSE`;
+    const { rowCount } = await session.query({ text, values });
+    if (rowCount === 0 && (await readState(session, table, identity)) !== undefined) throw await refusal(session, target);
+    return;
+  }
   const text = `INSERT INTO ${stateName(table.schema)} AS old (inventory_namespace, inventory_name, cluster, table_name, installation, row_count, digest, epoch, changed_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())
 ON CONFLICT (table_name, inventory_namespace, inventory_name, cluster) DO UPDATE SET row_count = excluded.row_count, digest = excluded.digest, changed_at = excluded.changed_at,
   epoch = coalesce(excluded.epoch, old.epoch)
 WHERE old.installation = excluded.installation AND (excluded.epoch >= old.epoch) IS NOT FALSE`;
-  const { rowCount } = await session.query({ text, values: [...scopeValues(identity), table.table, installation, state?.rows, state?.digest, epoch?.current()] });
+  const { rowCount } = await session.query({ text, values });
   if (rowCount === 0) throw await refusal(session, target);
 }
 

@@ -37,7 +37,7 @@ export async function writeDelta(session: Session, target: WriteTarget, change: 
     const deleted = await deleteKeys(session, target, change.deletes);
     let written = 0;
     for (const rows of batches) written += await upsert(rows);
-    await recordState(session, target, tally.rejected.length === 0 ? change.after : undefined);
+    await recordState(session, target, tally.rejected.length === 0 ? change.after : undefined, false);
     return { confirmed: change.upsertCount - tally.rejected.length, written, deleted, bytes, rejected: tally.rejected };
   };
   try {

@@ -1,0 +1,38 @@
+import type { InventoryIdentity } from '../contract.ts';
+import { scope, scopeValues } from './inventory-rows.ts';
+import type { Session } from './session.ts';
+import { readState, stateName } from './state.ts';
+import type { WriteTarget } from './write.ts';
+
+/**
+ * Rows that somebody else wrote under the names of an inventory, and nobody owns: an earlier implementation of Kollect, or a person. They are taken
+ * over, and what is stale among them does not go before a human has allowed it.
+ */
+export interface Adoption {
+  /** The inventory in portions, as which that implementation wrote what was large for it: `<name>.part-0001-of-0003`. Nobody keeps them up to date. */
+  portions: InventoryIdentity[];
+}
+
+/** What is to be taken over; undefined when the rows are somebody's, or there are none. Without a table of states nobody can tell. */
+export async function findAdoption(session: Session, target: WriteTarget): Promise<Adoption | undefined> {
+  const { table, layout, identity, installation } = target;
+  if (!layout.state || installation === undefined) return undefined;
+  return await session.transaction(async () => {
+    if ((await readState(session, table, identity)) !== undefined) return undefined;
+    const portions = await findPortions(session, target);
+    if (portions.length > 0) return { portions };
+    const { rows } = await session.query({ text: `SELECT FROM ${table.sql} AS t WHERE ${scope('t')} LIMIT 1`, values: scopeValues(identity) });
+    return rows.length > 0 ? { portions } : undefined;
+  });
+}
+
+/** Portions of an inventory, but for an inventory that is really called so and has an owner. */
+export async function findPortions(session: Session, { table, identity, layout }: Pick<WriteTarget, 'table' | 'identity' | 'layout'>): Promise<InventoryIdentity[]> {
+  const owned = layout.state
+    ? ` AND NOT EXISTS (SELECT FROM ${stateName(table.schema)} AS s WHERE s.table_name = $4 AND s.inventory_namespace = $1 AND s.inventory_name = t.inventory_name AND s.cluster = $3)`
+    : '';
+  const text = `SELECT DISTINCT t.inventory_name AS name FROM ${table.sql} AS t WHERE t.inventory_namespace = $1 AND t.cluster = $3
+  AND left(t.inventory_name, length($2) + 6) = $2 || '.part-' AND substr(t.inventory_name, length($2) + 7) ~ '^[0-9]{4}-of-[0-9]{4}$'${owned}`;
+  const { rows } = await session.query<{ name: string }>({ text, values: [...scopeValues(identity), ...(layout.state ? [table.table] : [])] });
+  return rows.map(({ name }) => ({ ...identity, name }));
+}

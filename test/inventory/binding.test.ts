@@ -15,7 +15,7 @@ function setUp(options: Partial<BindingOptions> = {}) {
   const queue = new SinkGate(2);
   const store = new RowStore();
   const place = new MemoryPlace();
-  const sink = new MemorySink(place);
+  const sink = new MemorySink(place, { installation: 'ours' });
   const view = new InventoryView('shop', () => binding.poke());
   store.subscribe({
     row: (target, before, after) => view.rowChanged(target, before, after),
@@ -255,7 +255,7 @@ t.test('a sink that is not there yet is found later', async (t) => {
   const queue = new SinkGate(2);
   let exists = false;
   const place = new MemoryPlace();
-  const sink = new MemorySink(place);
+  const sink = new MemorySink(place, { installation: 'ours' });
   const { store, binding } = setUp({
     open: async () => {
       if (!exists) throw new KollectError('KOL_SINK_NOT_FOUND', 'no sink', { retryAfterMs: 10 });
@@ -327,7 +327,7 @@ t.test('a row that was refused is sent again when its content is another, or all
 t.test('what a former leader may have written late is found by comparing once more, where the destination does not refuse it', async (t) => {
   for (const refusesLateWrites of [false, true]) {
     const place = new MemoryPlace();
-    const sink = new MemorySink(place);
+    const sink = new MemorySink(place, { installation: 'ours' });
     const { store, binding } = setUp({ open: async () => ({ sink, ...memory, refusesLateWrites, fingerprint: 'here', queue: new SinkGate(2) }) });
     const web = store.open('shop', 'web').resource('/v1/configmap');
     binding.compareAfterTakeover();

@@ -16,7 +16,7 @@ const coalesceMs = 50;
 /** Targets that are awaited are looked at again after this time, should nobody tell that they are done. */
 const lookMs = 1_000;
 /** After a start, targets are waited for no longer than this in order to write nothing at all. */
-const longestStartMs = 10_000;
+const longestStartMs = 20_000;
 /** Longer timers fire at once; waking early costs nothing. */
 const longestTimerMs = 2 ** 31 - 1;
 

@@ -74,7 +74,9 @@ function without(value: Json, steps: readonly Step[], at: number, depth: number,
     changes.set(key, isLast ? undefined : without(child, steps, at + 1, depth + 1, budget));
   }
   if (step.descendant) {
-    for (const key of keysOf(value)) {
+    const keys = keysOf(value);
+    budget.charge(stepsPerCopiedKey * keys.length);
+    for (const key of keys) {
       const child = changes.has(key) ? changes.get(key) : ((value as Record<string | number, Json>)[key] as Json);
       if (child !== undefined) changes.set(key, without(child, steps, at, depth + 1, budget));
     }
@@ -118,7 +120,7 @@ function compileSelector(selector: Selector): Choose {
       return (value, budget) => (Array.isArray(value) ? charged(sliceIndices(value.length, selector), budget) : []);
     case 'filter': {
       const filter = compileFilter(selector.expression);
-      const perElement = 4 + (selector.expression.length >> 3);
+      const perElement = 7 + (selector.expression.length >> 3);
       return (value, budget) => {
         const keys = keysOf(value);
         budget.charge(perElement * (filter.open ? treeSize(value) : keys.length));

@@ -9,9 +9,10 @@ import { KollectError } from '../../shared/errors.ts';
 import { cpuMs, parsingCpuMs } from './cpu-time.ts';
 
 // Profiles and objects that are made to cost. Compiling a profile, evaluating it on an object and writing the row are each one step of the process, and none may
-// keep it for longer than 100 ms of CPU on an idle machine, which is four times what parsing four megabytes takes there; on a slower one this is the measure.
+// keep it for longer than 100 ms on an idle machine. What is measured here is compared with parsing four megabytes on the same machine at the same time, and leaves
+// room for other work that comes and goes; what is wrong takes many times as long.
 const referenceMs = parsingCpuMs();
-const maxCpuMs = Math.max(100, 4 * referenceMs);
+const maxCpuMs = Math.max(150, 6 * referenceMs);
 
 /** In full every bomb meets every object, and 10,000 profiles are compiled, of which each tenth meets an object; a part shows the same on every push. */
 const runs = Number(process.env['KOLLECT_FUZZ_RUNS'] ?? 200);

@@ -178,7 +178,11 @@ t.test('an object that is served in two versions is one row', { buffered: true }
   await eventually(() => versions().join() === 'v2 n5', { what: 'the row of the other version' });
   await apply(scaler(2));
   await eventually(() => versions().join() === 'v1 n2', { what: 'the row of the first version' });
+  await apply(scaler(3));
+  await eventually(() => versions().join() === 'v1 n3', { what: 'the first version alone, although both changed' });
   t.equal(controller.rows.get(shop, 'several')?.count, 1);
+  await apply(scaler(2));
+  await eventually(() => versions().join() === 'v1 n2');
 
   await apply(targetOf(shop, [gvk('v1')]));
   await untilReady(shop, 'several', 'True Collecting');

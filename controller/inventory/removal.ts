@@ -167,13 +167,17 @@ export class Removal {
 
   #request(signal: AbortSignal): PassRequest {
     const { namespace, name } = this.#options.inventory;
-    return { inventory: `${namespace}/${name}`, binding: this.#name, mode: 'full', signal, held: (error) => this.#fail(error) };
+    return { inventory: `${namespace}/${name}`, binding: this.#name, mode: 'full', signal, held: (error) => this.#show(error) };
   }
 
   #fail(error: KollectError): void {
-    this.error = error;
     const { code, message } = error;
     this.#options.logger.warn('the rows of an inventory could not be removed, will be repeated', { sink: this.key, code, error: message });
+    this.#show(error);
+  }
+
+  #show(error: KollectError): void {
+    this.error = error;
     this.#options.onFailure();
   }
 

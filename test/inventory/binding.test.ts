@@ -342,3 +342,35 @@ t.test('what a former leader may have written late is found by comparing once mo
     await binding.close();
   }
 });
+
+t.test('credentials that are others rebuild the connection, and nothing is compared', async (t) => {
+  let opens = 0;
+  let current = true;
+  const queue = new SinkGate(2);
+  const place = new MemoryPlace();
+  const { store, binding } = setUp({
+    open: async () => {
+      opens++;
+      return { sink: new MemorySink(place), ...memory, isCurrent: async () => current, fingerprint: 'here', queue };
+    },
+  });
+  const web = store.open('shop', 'web').resource('/v1/configmap');
+  web.upsert(facts('a'));
+  await until(() => place.writes.length === 1);
+  binding.reconnect();
+  web.upsert(facts('b'));
+  await until(() => place.writes.length === 2);
+  t.equal(opens, 2);
+  t.match(place.writes[1], { mode: 'delta', upserts: 1 });
+
+  web.upsert(facts('c'));
+  await until(() => place.writes.length === 3);
+  t.equal(opens, 2, 'which are not read for a delta');
+  current = false;
+  place.script = ['lose'];
+  web.upsert(facts('d'));
+  await until(() => place.rows.size === 4 && binding.state.phase === 'Exported');
+  t.ok(opens > 2, 'before a full pass they are read again');
+  t.equal(place.closed, opens - 1);
+  await binding.close();
+});

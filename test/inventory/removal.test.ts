@@ -1,0 +1,180 @@
+import t from 'tap';
+import type { OpenSink } from '../../controller/inventory/binding.ts';
+import { exportedSink } from '../../controller/inventory/cleanup.ts';
+import { inventoryStatus } from '../../controller/inventory/inventory-status.ts';
+import { Removal, type RemovalOptions } from '../../controller/inventory/removal.ts';
+import { InventoryView } from '../../controller/inventory/view.ts';
+import { SinkGate } from '../../controller/sinks/runtime/sink-gate.ts';
+import type { KollectInventory } from '../../shared/api/kollect-inventory.ts';
+import { KollectError, type ErrorCode } from '../../shared/errors.ts';
+import { createLogger } from '../../shared/log.ts';
+import { eventually } from '../servers/eventually.ts';
+import { change, identity, rows, signal } from '../sinks/conformance.ts';
+import { MemoryPlace, MemorySink } from '../sinks/memory.ts';
+
+const until = (holds: () => boolean): Promise<unknown> => eventually(holds, { intervalMs: 5 });
+
+interface State {
+  /** Of opening the sink. */
+  error?: KollectError | undefined;
+  /** Of removing from it. */
+  fault?: KollectError | undefined;
+  isRemembered?: boolean;
+}
+
+/** A removal from a sink that holds one row. */
+async function setUp(state: State = {}, options: Partial<RemovalOptions> = {}, queue = new SinkGate(1)) {
+  const place = new MemoryPlace();
+  const sink = new MemorySink(place);
+  await sink.write(change(rows(1)), signal);
+  let attempts = 0;
+  let opens = 0;
+  const remove = sink.remove.bind(sink);
+  sink.remove = async (...args) => {
+    attempts++;
+    if (state.fault) throw state.fault;
+    return await remove(...args);
+  };
+  const opened: OpenSink = {
+    sink,
+    type: 'memory',
+    cluster: '',
+    granularity: 'row',
+    refusesLateWrites: false,
+    fingerprint: 'here',
+    place: 'memory',
+    queue,
+    isCurrent: async () => true,
+  };
+  const deleted: number[] = [];
+  const removal: Removal = new Removal({
+    sink: exportedSink({ name: 'database/pg', namespace: 'shop' }),
+    inventory: identity(),
+    directory: {
+      intervalOf: () => undefined,
+      onChange: () => undefined,
+      open: async () => {
+        opens++;
+        if (state.error) throw state.error;
+        return opened;
+      },
+      openFormer: async () => (state.isRemembered ? opened : undefined),
+    },
+    kept: async () => new Set(),
+    logger: createLogger({ level: 'error', format: 'text', name: 'test' }),
+    onFailure: () => undefined,
+    onDone: (count) => deleted.push(count),
+    ...options,
+  });
+  return { removal, place, queue, deleted, attempts: () => attempts, opens: () => opens };
+}
+
+/** One that is repeated at once, or not in this test. */
+const fault = (code: ErrorCode, retryAfterMs: number): KollectError => new KollectError(code, code, { retryAfterMs });
+const never = 3_600_000;
+
+t.test('it waits for its turn, succeeds once, and holds nobody up afterwards', async (t) => {
+  const release = Promise.withResolvers<boolean>();
+  const queue = new SinkGate(1);
+  const other = queue.pass({ inventory: 'other', binding: 'other', mode: 'delta', signal }, () => release.promise);
+  const { place, deleted, attempts, opens } = await setUp({}, {}, queue);
+  await until(() => opens() === 1);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  t.equal(attempts(), 0);
+  release.resolve(true);
+  await other;
+  await until(() => deleted.length > 0);
+  t.strictSame(deleted, [1]);
+  t.equal(place.rows.size, 0);
+  t.ok(queue.isIdle);
+});
+
+t.test('a failure of the destination holds it back at the queue, and is repeated', async (t) => {
+  const state: State = { fault: fault('KOL_SINK_AUTH', 20) };
+  const { removal, deleted, attempts, queue } = await setUp(state);
+  await until(() => attempts() >= 3);
+  t.match(removal.error, { code: 'KOL_SINK_AUTH' });
+  t.notOk(queue.isIdle);
+  state.fault = undefined;
+  await until(() => deleted.length > 0);
+  t.ok(queue.isIdle);
+});
+
+t.test('a sink that cannot be opened is none of the queue’s business', async (t) => {
+  const state: State = { error: fault('KOL_SINK_CONFIG', 20) };
+  const { removal, deleted, queue, opens } = await setUp(state);
+  await until(() => opens() >= 3);
+  t.match(removal.error, { code: 'KOL_SINK_CONFIG' });
+  t.ok(queue.isIdle);
+  state.error = undefined;
+  await until(() => deleted.length > 0);
+});
+
+t.test('rows stay while it cannot be told whether another reference writes there, and if one does', async (t) => {
+  let kept: Promise<Set<string>> = Promise.reject(fault('KOL_SINK_UNAVAILABLE', 20));
+  kept.catch(() => undefined);
+  let asked = 0;
+  const { removal, place, deleted, queue } = await setUp({}, { kept: () => (asked++, kept) });
+  await until(() => asked >= 3);
+  t.match(removal.error, { code: 'KOL_SINK_UNAVAILABLE' });
+  t.ok(queue.isIdle, 'which says nothing about the destination');
+  kept = Promise.resolve(new Set(['here']));
+  await until(() => deleted.length > 0);
+  t.strictSame(deleted, [0]);
+  t.equal(place.rows.size, 1);
+});
+
+t.test('a sink or Secret that is gone is tried as it was, once, unless that failed before', async (t) => {
+  for (const code of ['KOL_SINK_NOT_FOUND', 'KOL_SINK_SECRET', 'KOL_SINK_NOT_IMPLEMENTED'] as const) {
+    for (const isRemembered of [true, false]) {
+      const { deleted, place, attempts } = await setUp({ error: new KollectError(code, code), isRemembered });
+      await until(() => deleted.length > 0);
+      t.equal(place.rows.size, isRemembered ? 0 : 1, `${code}, ${isRemembered ? '' : 'not '}remembered`);
+      t.equal(attempts(), isRemembered ? 1 : 0);
+    }
+  }
+  const broken = await setUp({ error: new KollectError('KOL_SINK_NOT_FOUND', 'gone'), fault: fault('KOL_SINK_UNAVAILABLE', never), isRemembered: true });
+  await until(() => broken.deleted.length > 0);
+  t.equal(broken.attempts(), 1, 'it lets go');
+
+  const state: State = { fault: fault('KOL_SINK_UNAVAILABLE', never), isRemembered: true };
+  const failed = await setUp(state);
+  await until(() => failed.removal.error !== undefined);
+  state.error = new KollectError('KOL_SINK_NOT_FOUND', 'gone');
+  failed.removal.retry();
+  await until(() => failed.deleted.length > 0);
+  t.equal(failed.attempts(), 1, 'and does not try again what failed');
+});
+
+t.test('an edit of the sink ends the waiting, and closing ends all', async (t) => {
+  const state: State = { fault: fault('KOL_SINK_UNAVAILABLE', never) };
+  const { removal, deleted, attempts } = await setUp(state);
+  await until(() => attempts() === 1 && removal.error !== undefined);
+  removal.retry();
+  await until(() => attempts() === 2);
+  await removal.close();
+  state.fault = undefined;
+  t.strictSame(deleted, []);
+  t.equal(attempts(), 2);
+});
+
+t.test('status has room for what is being removed, whatever else there is', (t) => {
+  const entries = (count: number, phase: 'Active' | 'Removing') => Array.from({ length: count }, (_, index) => ({ name: `database/${phase}-${index}`, namespace: 'shop', phase }));
+  const found = inventoryStatus(
+    {
+      inventory: { metadata: { name: 'inventory', namespace: 'shop', generation: 1 }, spec: {} } as unknown as KollectInventory,
+      previous: { sinkExports: entries(20, 'Active') },
+      view: new InventoryView('shop', () => undefined),
+      rollup: undefined,
+      bindings: [],
+      removals: entries(60, 'Removing').map(({ name, namespace }) => ({ key: name, namespace, error: undefined })),
+      awaiting: [],
+      incomplete: [],
+      blocked: { reason: 'Suspended', message: '' },
+      asked: undefined,
+    },
+    '2026-01-01T00:00:00.000Z',
+  ).sinkExports;
+  t.strictSame(found, [...entries(4, 'Active'), ...entries(60, 'Removing')]);
+  t.end();
+});

@@ -52,6 +52,7 @@ async function setUp(state: State = {}, options: Partial<RemovalOptions> = {}, q
     inventory: identity(),
     directory: {
       intervalOf: () => undefined,
+      obstacle: () => undefined,
       onChange: () => undefined,
       open: async () => {
         opens++;
@@ -170,6 +171,7 @@ t.test('status has room for what is being removed, whatever else there is', (t) 
       removals: entries(60, 'Removing').map(({ name, namespace }) => ({ key: name, namespace, error: undefined })),
       awaiting: [],
       incomplete: [],
+      obstacles: new Map(),
       blocked: { reason: 'Suspended', message: '' },
       asked: undefined,
     },

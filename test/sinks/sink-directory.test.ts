@@ -20,7 +20,7 @@ function setUp() {
     return secrets.get(`${namespace}/${name}`);
   };
   const poll = new SecretPoll(readSecret, 20);
-  const cache = { get: (key: string) => objects.get(key), onChange: () => undefined } as unknown as ObjectCache<KubeObject>;
+  const cache = { get: (key: string) => objects.get(key), onChange: () => undefined, synced: Promise.resolve() } as unknown as ObjectCache<KubeObject>;
   const directory = new CachedSinkDirectory(
     { snapshot: cache, database: cache, event: cache },
     { readSecret, poll, policy: loopback, installation: async () => undefined, load: async () => memoryBackend(place) },

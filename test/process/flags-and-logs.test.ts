@@ -1,4 +1,6 @@
 import t from 'tap';
+import { leaseTimes } from '../../controller/leadership.ts';
+import { parseOptions } from '../../controller/options.ts';
 import { KollectError } from '../../shared/errors.ts';
 import { parseFlags } from '../../shared/flags.ts';
 import { createLogger } from '../../shared/log.ts';
@@ -110,4 +112,17 @@ t.test('the nearest name is suggested only when it is near', async (t) => {
   t.equal(nearestName('prot', ['port', 'post']), 'port');
   t.equal(nearestName('xyz', ['All', 'OptIn']), undefined);
   t.equal(nearestName('', ['a']), undefined);
+});
+
+t.test('times of the election by which nobody could lead are refused', async (t) => {
+  const times = (...argv: string[]) => leaseTimes(parseOptions(argv));
+  t.strictSame(times(), { durationMs: 60_000, renewDeadlineMs: 40_000, retryMs: 5_000 });
+  t.strictSame(times('--leader-elect-lease-duration=6s', '--leader-elect-renew-deadline=2s', '--leader-elect-retry-period=500ms'), { durationMs: 6_000, renewDeadlineMs: 2_000, retryMs: 500 });
+  const cases: [string[], RegExp][] = [
+    [['--leader-elect-retry-period=40s'], /retry-period must be more than 0 and less than --leader-elect-renew-deadline/],
+    [['--leader-elect-retry-period=0'], /retry-period must be more than 0/],
+    [['--leader-elect-renew-deadline=60s'], /renew-deadline must be less than --leader-elect-lease-duration/],
+    [['--leader-elect-lease-duration=6s', '--leader-elect-renew-deadline=4s', '--leader-elect-retry-period=1s'], /more than 5s longer than --leader-elect-retry-period/],
+  ];
+  for (const [argv, message] of cases) t.throws(() => times(...argv), { code: 'KOL_CONFIG_FLAG', message }, argv.join(' '));
 });

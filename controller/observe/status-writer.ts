@@ -6,7 +6,7 @@ import { KubeApiError } from '../../shared/kube/client.ts';
 import type { Logger } from '../../shared/log.ts';
 
 /** Counts, times and the words of messages may be this late; conditions never are. Keeps a busy inventory at one write in ten seconds. */
-const minimumGapMs = 10_000;
+const defaultGapMs = 10_000;
 const firstRetryMs = 2_000;
 const lastRetryMs = 120_000;
 
@@ -33,6 +33,7 @@ export class StatusWriter {
   readonly #plural: string;
   readonly #logger: Logger;
   readonly #onTransition: (object: KubeObject, before: Condition | undefined, after: Condition) => void;
+  readonly #gapMs: number;
   readonly #objects = new Map<string, Pending>();
 
   constructor(options: {
@@ -41,11 +42,14 @@ export class StatusWriter {
     logger: Logger;
     /** A condition appeared or changed status or reason. */
     onTransition: (object: KubeObject, before: Condition | undefined, after: Condition) => void;
+    /** Least time between two writes for one object unless a condition changes; 10 s when unset. */
+    gapMs?: number | undefined;
   }) {
     this.#client = options.client;
     this.#plural = options.plural;
     this.#logger = options.logger;
     this.#onTransition = options.onTransition;
+    this.#gapMs = options.gapMs ?? defaultGapMs;
   }
 
   submit(object: KubeObject, status: StatusBody): void {
@@ -98,7 +102,7 @@ export class StatusWriter {
       return;
     }
     const urgent = pending.waiting.length > 0 || outline(pending.status) !== outline(pending.written);
-    const delayMs = urgent ? 0 : Math.max(0, pending.writtenAt + minimumGapMs - performance.now());
+    const delayMs = urgent ? 0 : Math.max(0, pending.writtenAt + this.#gapMs - performance.now());
     if (pending.timer && !urgent) return;
     clearTimeout(pending.timer);
     pending.timer = setTimeout(() => void this.#write(pending), delayMs);

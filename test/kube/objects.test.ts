@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import t from 'tap';
+import { StatusWriter } from '../../controller/observe/status-writer.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
+import type { Condition } from '../../shared/api/meta.ts';
 import { KubeClient } from '../../shared/kube/client.ts';
 import { loadConnection } from '../../shared/kube/config.ts';
 import { Discovery } from '../../shared/kube/discovery.ts';
@@ -176,6 +178,40 @@ t.test('status is replaced as a whole, and the spec does not matter', async (t) 
   const successor = { ...object, metadata: { ...object.metadata, uid: 'another' } };
   await t.rejects(patchStatus(client, 'kollectprofiles', successor, { conditions: [condition] }), { name: 'KubeApiError', status: 404 }, 'not to the next object of that name');
   await t.rejects(patchStatus(client, 'kollectprofiles', object, { conditions: 'none' }), { name: 'KubeApiError', status: 422 });
+});
+
+t.test('status is written at once when a condition changes, else after a while, and never when nothing did', async (t) => {
+  const requests: string[] = [];
+  const counting = new KubeClient(await loadConnection({ kubeconfig: cluster.kubeconfig }), { userAgent: 'test', observe: { request: (method, status) => requests.push(`${method} ${status}`) } });
+  const transitions: string[] = [];
+  const onTransition = (_: KubeObject, before: Condition | undefined, after: Condition): unknown => transitions.push(`${before?.status} ${after.status} ${after.reason}`);
+  const writer = new StatusWriter({ client: counting, plural: 'kollectprofiles', logger, onTransition, gapMs: 3_600_000 });
+  t.teardown(async () => {
+    writer.stop();
+    await counting.close();
+  });
+  const object = await client.create<KubeObject>(path, body('paced'));
+  const ready = (reason: string, message: string, observedGeneration = 1): { conditions: Condition[] } => ({
+    conditions: [{ type: 'Ready', status: 'True', reason, message, lastTransitionTime: '2026-01-02T03:04:05Z', observedGeneration }],
+  });
+  const stored = async (): Promise<string | undefined> => ((await client.get(`${path}/paced`))['status'] as { conditions?: Condition[] } | undefined)?.conditions?.[0]?.message;
+  const patches = (): number => requests.filter((request) => request === 'PATCH 200').length;
+
+  writer.submit(object, ready('Fine', 'first'));
+  await eventually(async () => (await stored()) === 'first');
+  writer.submit(object, ready('Fine', 'first'));
+  writer.submit(object, ready('Fine', 'other words'));
+  for (let round = 0; round < 3; round++) t.equal(await stored(), 'first', 'other words wait');
+  writer.submit(object, ready('Better', 'another reason'));
+  await eventually(async () => (await stored()) === 'another reason');
+  writer.submit(object, ready('Better', 'another generation', 2));
+  await eventually(async () => (await stored()) === 'another generation');
+  writer.submit(object, ready('Better', 'more words', 2));
+  await writer.flush(object);
+  t.equal(await stored(), 'more words', 'who cannot wait does not');
+  await writer.flush(object);
+  t.equal(patches(), 4);
+  t.strictSame(transitions, ['undefined True Fine', 'True True Better']);
 });
 
 t.test('a cache follows the few objects that steer us', async (t) => {

@@ -161,10 +161,11 @@ t.test('an unreachable sink keeps the inventory, until it is deleted, need not b
   await edit(retain, 'kinv/inventory', { deletionPolicy: 'Retain' });
   await untilGone(retain);
   await remove(secret, 'secret/dsn');
+  // Tells the controller to try at once.
+  await edit(secret, 'kdb/pg', { cluster: '' });
   await untilGone(secret);
   t.ok(await inventory(mend), 'the last one waits');
   door.refuses = false;
-  // Tells the controller to try at once.
   await edit(mend, 'kdb/pg', { cluster: '' });
   await untilGone(mend);
   t.strictSame(await Promise.all(all.map((namespace) => names(namespace))), ['api,web', 'api,web', '', 'api,web']);

@@ -3,6 +3,7 @@ import t from 'tap';
 import type { ExportRow, InventoryIdentity, Sink, SinkChange, SnapshotState } from '../../controller/sinks/contract.ts';
 import type { OpenSinkOptions } from '../../controller/sinks/runtime/open-sink.ts';
 import { KollectError } from '../../shared/errors.ts';
+import { Random } from '../faults/random.ts';
 
 /** Stands in the credentials of every destination, and must be in no message. */
 export const canary = 'canary-4c1f9';
@@ -163,6 +164,42 @@ export function conforms({ name, supports, maxRowBytes, destination }: Conforman
     const plain = (stored: StoredRow[]) => stored.map((entry) => ({ ...entry, written: undefined }));
     t.strictSame(plain(await stepwise.contents()), plain(await atOnce.contents()));
     await Promise.all([one.close(), other.close()]);
+  });
+
+  t.test(`${name}: whatever happened, changes one by one end in the snapshot`, async (t) => {
+    for (const seed of [1, 2, 3]) {
+      const random = new Random(seed);
+      const place = await destination();
+      const sink = await place.open();
+      const snapshot = new Map<string, ExportRow>();
+      const keyOf = ({ targetName, uid }: ExportRow) => `${targetName}/${uid}`;
+      const write = (upserts: readonly ExportRow[], gone: readonly ExportRow[]) =>
+        sink.write({ ...change(upserts), deletes: gone.map(({ targetName, uid }) => ({ targetName, uid })) }, signal);
+      await sink.write(change([], { complete: ['web', 'jobs'], known: ['web', 'jobs'] }), signal);
+      for (let step = 0; step < 20; step++) {
+        const upserts = Array.from({ length: random.below(4) }, () => row(`u${random.below(8)}`, { v: random.below(3) }, random.below(2) === 0 ? 'web' : 'jobs'));
+        // A target, or a part of its rows, leaves the inventory and may come back with the values it had.
+        const leaving = random.below(5) === 0 ? 'jobs' : undefined;
+        const named = new Set(upserts.map(keyOf));
+        const gone = [...snapshot.values()].filter((entry) => !named.has(keyOf(entry)) && (entry.targetName === leaving || random.below(6) === 0));
+        for (const entry of upserts) snapshot.set(keyOf(entry), entry);
+        for (const entry of gone) snapshot.delete(keyOf(entry));
+        const losing = random.below(4) === 0 && upserts.length > 0;
+        if (losing) place.loseConfirmation(0);
+        await write(upserts, gone).catch(async (error: unknown) => {
+          t.ok(losing, String(error));
+          place.loseConfirmation(Infinity);
+          await write(upserts, gone);
+        });
+        place.loseConfirmation(Infinity);
+      }
+      const expected = [...snapshot.values()].map((entry) => `${keyOf(entry)}=${JSON.stringify((JSON.parse(entry.payload) as { attributes: unknown }).attributes)}`).sort();
+      const stored = (await place.contents()).map(({ target, uid, payload }) => `${target}/${uid}=${JSON.stringify((JSON.parse(payload) as { attributes: unknown }).attributes)}`).sort();
+      t.strictSame(stored, expected, `history ${seed}`);
+      const full = change([...snapshot.values()], { complete: ['web', 'jobs'], known: ['web', 'jobs'] });
+      t.match(await sink.write(full, signal), { written: 0, deleted: 0 }, 'and everything at once finds nothing to do');
+      await sink.close();
+    }
   });
 
   t.test(`${name}: an empty change confirms without a write`, async (t) => {

@@ -252,6 +252,7 @@ t.test('without targets', async (t) => {
   await kollect.psql(
     `INSERT INTO inventory_items SELECT * FROM (SELECT (jsonb_populate_record(i, '{"inventory_name": "early"}')).* FROM inventory_items i WHERE inventory_name = 'mixed' LIMIT 1) AS former`,
   );
+  await kollect.psql(`INSERT INTO kollect_state SELECT (jsonb_populate_record(s, '{"inventory_name": "early"}')).* FROM kollect_state s WHERE inventory_name = 'mixed'`);
   await kollect.apply(clusterInventory('early', { targetSelector: { matchLabels: { nobody: 'has' } } }));
   await kollect.eventually(async () => (await kollect.get('kcinv', 'early'))?.metadata.finalizers?.includes('kollect.dev/cluster-inventory-cleanup'), calm);
   // Another inventory is worked on meanwhile.

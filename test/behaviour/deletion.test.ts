@@ -125,13 +125,14 @@ t.test('deleting a namespace leaves no row and does not hang, in whatever order 
   t.strictSame(results.map(({ code }) => code), [0, 0, 0], results.map(({ stderr }) => stderr).join());
   t.strictSame(await Promise.all(together.map((namespace) => names(namespace))), ['', '', '']);
 
-  for (const first of [['kdb/pg'], ['secret/dsn'], ['kdb/pg', 'secret/dsn']]) {
+  const apart = async (first: readonly string[]) => {
     const namespace = await exported();
     await remove(namespace, ...first);
     if (first[0] === 'kdb/pg') await untilCondition(namespace, 'Degraded', /True SinkNotFound/);
     await remove(namespace, 'kinv/inventory');
     t.equal(await names(namespace), '', `${first.join(' and ')} went before the inventory`);
-  }
+  };
+  await Promise.all([apart(['kdb/pg']), apart(['secret/dsn']), apart(['kdb/pg', 'secret/dsn'])]);
 });
 
 t.test('a sink that is gone, and that the process never opened, holds up nothing', async (t) => {

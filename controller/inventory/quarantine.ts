@@ -48,7 +48,8 @@ export class Quarantine {
     const left = this.left(plan);
     for (const name of this.#rows.keys()) if (!left.has(name)) this.#rows.delete(name);
     this.add(rejected);
-    this.#retries = false;
+    // Not by one that was planned before.
+    if (plan.mode === 'reconcile' && plan.skipped.size === 0) this.#retries = false;
   }
 }
 

@@ -21,7 +21,7 @@ function start(place: MemoryPlace, options: Partial<BindingOptions> = {}) {
     opened: (target) => view.addTarget(target),
     closed: (target) => view.removeTarget(target),
   });
-  const sink = new MemorySink(place);
+  const sink = new MemorySink(place, { installation: 'ours' });
   const binding: Binding = new Binding({
     family: 'database',
     name: 'pg',

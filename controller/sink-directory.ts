@@ -2,7 +2,7 @@ import type { KubeObject } from '../shared/api/kube-object.ts';
 import type { SinkStatus } from '../shared/api/sink-common.ts';
 import { KollectError } from '../shared/errors.ts';
 import type { ObjectCache } from '../shared/kube/object-cache.ts';
-import type { OpenSink } from './inventory/binding.ts';
+import type { OpenSink } from './inventory/sink-connection.ts';
 import type { SinkDirectory, SinkObstacle } from './inventory/sink-directory.ts';
 import { checkObject } from './object-check.ts';
 import type { SinkFamily } from './sinks/contract.ts';

@@ -1,13 +1,16 @@
 import { KollectError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { FrozenRows } from '../collect/collector.ts';
-import type { Capabilities, CheckResult, InventoryIdentity, PassQueue, PassRequest, RejectedRow, Sink, SinkFamily } from '../sinks/contract.ts';
+import type { InventoryIdentity, PassQueue, PassRequest, RejectedRow, SinkFamily } from '../sinks/contract.ts';
 import { retryDelayMs } from '../backoff.ts';
+import { staleLimit, type HeldDeletions } from './deletion-guard.ts';
+import { DeletionHold } from './deletion-hold.ts';
 import { DirtyMark } from './dirty-mark.ts';
-import { staleLimit, type Deletions, type HeldDeletions } from './deletion-guard.ts';
 import { planPass, type Cursor, type PassPlan } from './pass.ts';
+import { PassTimer } from './pass-timer.ts';
 import { pastTime } from './past-time.ts';
 import { nameOf, Quarantine } from './quarantine.ts';
+import { SinkConnection, type OpenSink } from './sink-connection.ts';
 import { Verification } from './verification.ts';
 import type { InventoryView, ViewTarget } from './view.ts';
 
@@ -17,26 +20,6 @@ const coalesceMs = 50;
 const lookMs = 1_000;
 /** After a start, targets are waited for no longer than this in order to write nothing at all. */
 const longestStartMs = 20_000;
-/** Longer timers fire at once; waking early costs nothing. */
-const longestTimerMs = 2 ** 31 - 1;
-
-/** A sink that is ready to be written to. */
-export interface OpenSink {
-  sink: Sink;
-  /** Backend type, for metrics. */
-  type: string;
-  cluster: string;
-  granularity: Capabilities['granularity'];
-  refusesLateWrites: boolean;
-  /** Identifies the destination, without credentials. */
-  fingerprint: string;
-  /** The destination, for people. */
-  place: string;
-  /** Of all who write to the destination. */
-  queue: PassQueue;
-  /** Asks whether the Secrets that it was opened with are still the same. */
-  isCurrent: () => Promise<boolean>;
-}
 
 export interface BindingObserver {
   passed(type: string, plan: { mode: PassPlan['mode']; seconds: number; written: number; deleted: number; bytes: number; lagMs: number }): void;
@@ -114,20 +97,12 @@ export class Binding {
   #drops = 0;
   /** A write was tried, so the sink may hold rows even if it was not confirmed. */
   #tried = false;
-  #opened: OpenSink | undefined;
-  /** Of the sink as it was opened last: it holds us back after failures, also while there is no sink. */
-  #queue: PassQueue | undefined;
-  /** The sink may be another since it was opened. */
-  #outdated = false;
+  readonly #connection: SinkConnection;
   /** Ends the waiting at the queue of a sink that is outdated. */
   #turn: AbortController | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #armedAt = Infinity;
-  #running: Promise<void> | undefined;
-  /** Monotonic times in milliseconds: when somebody wants a pass, when the destination is to be checked, and when a sink that could not be opened is tried again. */
-  #wantedAt = Infinity;
+  readonly #timer: PassTimer;
+  /** When the destination is to be checked, in monotonic milliseconds. */
   #checkAt = Infinity;
-  #notBefore = 0;
   #failures = 0;
   /** Where the last export went. */
   #place: string | undefined;
@@ -136,17 +111,15 @@ export class Binding {
   readonly #mark: DirtyMark;
   /** Until then, in monotonic milliseconds, all targets are waited for: the destination may hold all that there is. 0: not any more. */
   #freshUntil = 0;
-  #deletionsPaused = false;
-  /** The destination held rows at the last comparison that this installation is not known to have written. */
-  #isForeign = false;
-  /** Somebody allowed one pass to delete whatever is stale. */
-  #consent: PromiseWithResolvers<void> | undefined;
+  readonly #hold = new DeletionHold();
   readonly #abort = new AbortController();
 
   constructor(options: BindingOptions) {
     this.options = options;
     this.key = `${options.family}/${options.name}`;
     this.place = placeOf({ key: this.key, namespace: options.namespace });
+    this.#connection = new SinkConnection(this.#name, options.open);
+    this.#timer = new PassTimer({ run: () => this.#run(), dueAt: () => Math.min(this.#checkAt, this.#verifyAt) });
     this.#verification = new Verification(options.verifyIntervalMs ?? 0);
     const dirty = options.previous?.dirty !== false;
     if (!dirty) this.#freshUntil = performance.now() + longestStartMs;
@@ -183,12 +156,12 @@ export class Binding {
 
   /** The view or the sync of a target changed. */
   poke(): void {
-    this.#want(coalesceMs);
+    this.#timer.want(coalesceMs);
   }
 
   /** The inventory or the sink was edited: connect anew, perhaps elsewhere, then compare everything. */
   reopen(): void {
-    this.#outdated = true;
+    this.#connection.outdate();
     this.#turn?.abort();
     this.#quarantine.retry();
     this.#compare();
@@ -196,50 +169,47 @@ export class Binding {
 
   /** The credentials are others: log in anew, and go on where we are. */
   reconnect(): void {
-    this.#outdated = true;
+    this.#connection.outdate();
     this.#turn?.abort();
     this.#failures = 0;
-    this.#notBefore = 0;
-    this.#want(coalesceMs);
+    this.#timer.release();
+    this.#timer.want(coalesceMs);
   }
 
   setInterval(intervalMs: number): void {
     if (intervalMs === this.options.intervalMs) return;
     this.options.intervalMs = intervalMs;
     this.#planCheck();
-    this.#arm();
+    this.#timer.arm();
   }
 
   /** While it is true nothing is deleted; what was held back meanwhile is compared afterwards. */
   pauseDeletions(paused: boolean): void {
-    if (paused === this.#deletionsPaused) return;
-    this.#deletionsPaused = paused;
+    if (!this.#hold.pause(paused)) return;
     if (this.state.held) this.#compare();
     else this.poke();
   }
 
   /** Compares everything once, and deletes what is stale however much it is. Resolves when that is done, or nothing is left to do it. */
   async allowDeletions(): Promise<void> {
-    this.#consent ??= Promise.withResolvers();
+    const used = this.#hold.allow();
     this.#compare();
-    await this.#consent.promise;
+    await used;
   }
 
   /** A former leader may have written since everything was compared: does that once more, unless the destination refused it. */
   compareAfterTakeover(): void {
-    if (this.compared && this.#opened?.refusesLateWrites === false) this.#compare();
+    if (this.compared && this.#connection.opened?.refusesLateWrites === false) this.#compare();
   }
 
   /** Stops; what is in flight is cancelled and would be repeated by whoever comes next. */
   async close(): Promise<void> {
     this.#abort.abort();
-    clearTimeout(this.#timer);
-    await this.#running;
-    this.#consent?.resolve();
+    await this.#timer.close();
+    this.#hold.endConsent();
     this.#mark.close();
-    this.#queue?.forget(this.#name);
     this.#dropCursor();
-    await this.#closeSink();
+    await this.#connection.close();
   }
 
   /** The next pass compares everything. */
@@ -247,42 +217,21 @@ export class Binding {
     this.#dropCursor();
     this.#freshUntil = 0;
     this.#failures = 0;
-    this.#notBefore = 0;
-    this.#want(coalesceMs);
-  }
-
-  #want(delayMs: number): void {
-    this.#wantedAt = Math.min(this.#wantedAt, performance.now() + delayMs);
-    this.#arm();
-  }
-
-  #arm(): void {
-    if (this.#running || this.#abort.signal.aborted) return;
-    const at = Math.max(Math.min(this.#wantedAt, this.#checkAt, this.#verifyAt), this.#notBefore);
-    if (at === Infinity || at >= this.#armedAt) return;
-    clearTimeout(this.#timer);
-    this.#armedAt = at;
-    this.#timer = setTimeout(() => {
-      this.#armedAt = Infinity;
-      this.#wantedAt = Infinity;
-      this.#running = this.#run().finally(() => {
-        this.#running = undefined;
-        this.#arm();
-      });
-    }, Math.min(longestTimerMs, Math.max(0, at - performance.now())));
+    this.#timer.release();
+    this.#timer.want(coalesceMs);
   }
 
   async #run(): Promise<void> {
     this.#lookAgain();
-    if (this.#awaitsTargets()) return this.#want(lookMs);
-    let queue = this.#queue;
+    if (this.#awaitsTargets()) return this.#timer.want(lookMs);
+    let { queue } = this.#connection;
     try {
       if (!this.#plan() && !this.#isCheckDue() && !this.#isVerificationDue()) {
         this.options.onChange(this);
         return;
       }
       // The queue of the former destination may be held for long.
-      while (this.#outdated || !queue) ({ queue } = await this.#open());
+      while (!queue || this.#connection.isOutdated) ({ queue } = await this.#connection.open());
     } catch (error) {
       await this.#fail(asKollectError(error), 'unopened');
       return;
@@ -318,14 +267,14 @@ export class Binding {
   async #work(queue: PassQueue): Promise<boolean> {
     let opened: OpenSink;
     try {
-      if (!this.#cursor && this.#opened && !(await this.#opened.isCurrent())) this.#outdated = true;
-      opened = await this.#open();
+      if (!this.#cursor && (await this.#connection.opened?.isCurrent()) === false) this.#connection.outdate();
+      opened = await this.#connection.open();
     } catch (error) {
       await this.#fail(asKollectError(error), 'unopened');
       return false;
     }
     if (opened.queue !== queue) {
-      this.#want(0);
+      this.#timer.want(0);
       return false;
     }
     const plan = this.#plan();
@@ -337,7 +286,7 @@ export class Binding {
   }
 
   #lookAgain(): void {
-    if (this.options.view.targets.values().some((target) => this.#isTurning(target))) this.#want(lookMs);
+    if (this.options.view.targets.values().some((target) => this.#isTurning(target))) this.#timer.want(lookMs);
   }
 
   /** A list that is being evaluated counts as a whole, so that its deletions can be doubted. */
@@ -345,16 +294,12 @@ export class Binding {
     return target.isSwept || this.options.isTurning(target);
   }
 
-  get #deletions(): Deletions {
-    return this.#deletionsPaused ? 'paused' : this.#consent ? 'allowed' : 'guarded';
-  }
-
   #isCheckDue(): boolean {
     return this.#cursor !== undefined && (this.state.phase === 'Failed' || performance.now() >= this.#checkAt);
   }
 
   get #verifyAt(): number {
-    return this.#cursor && this.#opened?.sink.differing ? this.#verification.dueAt : Infinity;
+    return this.#cursor && this.#connection.opened?.sink.differing ? this.#verification.dueAt : Infinity;
   }
 
   #isVerificationDue(): boolean {
@@ -368,11 +313,11 @@ export class Binding {
       isSynced,
       isTurning: (target) => this.#isTurning(target),
       frozen,
-      granularity: this.#opened?.granularity ?? 'row',
+      granularity: this.#connection.opened?.granularity ?? 'row',
       identity: this.#identity(''),
       cursor: this.#cursor,
-      known: this.#known?.fingerprint === this.#opened?.fingerprint ? this.#known : undefined,
-      deletions: this.#deletions,
+      known: this.#known?.fingerprint === this.#connection.opened?.fingerprint ? this.#known : undefined,
+      deletions: this.#hold.deletions,
       quarantine: this.#quarantine,
       mayHoldRows: this.#tried || this.options.previous?.fingerprint !== undefined,
     });
@@ -407,20 +352,18 @@ export class Binding {
       }
       this.#freshUntil = 0;
       await this.#mark.beforeWrite();
-      const heldRows = await this.#limitDeletions(opened, plan);
+      const rowsThere = await this.#hold.limit(opened, plan, this.#facts(opened));
       this.#tried = true;
       const result = await opened.sink.write(plan.change, this.#abort.signal);
       this.#quarantine.settle(plan, result.rejected);
-      const held = this.#heldAfter(plan, heldRows, result.held ?? 0);
+      const before = this.#cursor?.isHeld ? this.state.held : undefined;
+      const held = this.#hold.after(plan, { before, stale: result.held ?? 0, rows: rowsThere });
       if (drops === this.#drops) {
         view.confirm(reader, plan.revision, targets);
         this.#cursor = { ...plan.reached, reader, fingerprint: opened.fingerprint, isHeld: held !== undefined };
         if (!held) this.#known = this.#cursor;
         if (plan.change.after && result.rejected.length === 0 && !held) this.#mark.confirmed();
-        if (plan.exempt === undefined) {
-          this.#consent?.resolve();
-          this.#consent = undefined;
-        }
+        if (plan.exempt === undefined) this.#hold.endConsent();
       }
       const ms = performance.now() - started;
       // A pass that only removed the rows of targets that are gone says nothing of those that are awaited.
@@ -470,38 +413,14 @@ export class Binding {
     return found.rows === reached.rows && (found.digest ?? digest) === digest;
   }
 
-  /** Where nothing explains what may be stale, only so much of it goes. Gives what the destination held. */
-  async #limitDeletions(opened: OpenSink, { change, exempt }: PassPlan): Promise<number | undefined> {
-    const { completeTargets, knownTargets } = change;
-    if (!exempt || (completeTargets.length === 0 && knownTargets === undefined)) return undefined;
-    const isExplained = completeTargets.every((name) => exempt.includes(name)) && (knownTargets === undefined || this.#known !== undefined);
-    if (isExplained && !this.#deletionsPaused) return undefined;
-    const there = await this.#lookAt(opened);
-    this.#isForeign = !(there.owned ?? (this.#isOwn(opened) && this.state.held?.reason !== 'foreign'));
-    change.staleLimit = { rows: this.#deletionsPaused || this.#isForeign ? 0 : staleLimit(there.rows), exempt: this.#isForeign ? [] : exempt };
-    return there.rows;
-  }
-
-  async #lookAt({ sink, cluster }: OpenSink): Promise<Pick<CheckResult, 'rows' | 'owned'>> {
-    try {
-      return await sink.check(this.#identity(cluster), this.#abort.signal, true);
-    } catch (error) {
-      // The pass creates it.
-      if (error instanceof KollectError && error.code === 'KOL_SINK_DESTINATION_LOST') return { rows: 0 };
-      throw error;
-    }
-  }
-
-  /** Something was exported there before, as far as status tells. */
-  #isOwn({ fingerprint }: OpenSink): boolean {
-    return (this.state.fingerprint ?? this.options.previous?.fingerprint) === fingerprint;
-  }
-
-  #heldAfter(plan: PassPlan, rows: number | undefined, stale: number): HeldDeletions | undefined {
-    const before = this.#cursor?.isHeld ? this.state.held : undefined;
-    const held = stale + plan.withheld;
-    if (held === 0) return before;
-    return { reason: this.#deletionsPaused ? 'paused' : this.#isForeign ? 'foreign' : 'guard', stale: (before?.stale ?? 0) + held, rows: rows ?? before?.rows };
+  #facts({ cluster, fingerprint }: OpenSink) {
+    return {
+      identity: this.#identity(cluster),
+      signal: this.#abort.signal,
+      isKnown: this.#known !== undefined,
+      isOwn: (this.state.fingerprint ?? this.options.previous?.fingerprint) === fingerprint,
+      held: this.state.held,
+    };
   }
 
   /** Nothing is to be exported: does the destination still hold what it confirmed? One question, whatever the number of rows. */
@@ -562,32 +481,10 @@ export class Binding {
     return cursor.uncompared.size === 0 && !cursor.isHeld && [...this.options.view.targets].every((target) => cursor.targets.has(target));
   }
 
-  async #open(): Promise<OpenSink> {
-    const mended = this.#outdated;
-    if (mended) {
-      this.#outdated = false;
-      this.#queue?.forget(this.#name);
-      this.#queue = undefined;
-      await this.#closeSink();
-    }
-    this.#opened ??= await this.options.open();
-    const { queue } = this.#opened;
-    if (this.#queue !== queue) this.#queue?.forget(this.#name);
-    this.#queue = queue;
-    if (mended) queue.release(this.#name);
-    return this.#opened;
-  }
-
-  async #closeSink(): Promise<void> {
-    const opened = this.#opened;
-    this.#opened = undefined;
-    await opened?.sink.close();
-  }
-
   #succeed(opened: OpenSink, state: BindingState): void {
     if (this.#failures > 0) this.options.logger.info('the sink has recovered', { sink: this.key, type: opened.type });
     this.#failures = 0;
-    this.#notBefore = 0;
+    this.#timer.release();
     this.state = state;
     this.#planCheck();
     this.options.onChange(this);
@@ -597,7 +494,7 @@ export class Binding {
     if (this.#abort.signal.aborted) return;
     this.#failures++;
     // The queue lets us in when it is time; nobody else does so before there is one. What was edited meanwhile is tried at once.
-    if (where === 'unopened' && !this.#outdated) this.#notBefore = performance.now() + (error.retryAfterMs ?? retryDelayMs(error.class, this.#failures));
+    if (where === 'unopened' && !this.#connection.isOutdated) this.#timer.hold(error.retryAfterMs ?? retryDelayMs(error.class, this.#failures));
     this.state = { ...this.state, phase: 'Failed', generation: this.options.inventory.generation, error };
     if (error.code === 'KOL_SINK_DESTINATION_LOST') {
       this.#quarantine.retry();
@@ -605,9 +502,9 @@ export class Binding {
     }
     if (error.class === 'terminal' || error.reason === 'SecretResolveFailed') {
       // Settings and credentials are read again at the next attempt: that is how a mended Secret takes effect.
-      await this.#closeSink().catch(() => undefined);
+      await this.#connection.disconnect().catch(() => undefined);
     }
-    this.options.observer.failed(this.#opened?.type ?? 'unknown', error);
+    this.options.observer.failed(this.#connection.opened?.type ?? 'unknown', error);
     this.options.logger.warn('export failed', {
       sink: this.key,
       code: error.code,
@@ -615,7 +512,7 @@ export class Binding {
       reason: error.reason,
       error: error.message,
     });
-    this.#want(0);
+    this.#timer.want(0);
     this.options.onChange(this);
   }
 

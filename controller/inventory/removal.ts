@@ -3,8 +3,9 @@ import { KollectError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { retryDelayMs } from '../backoff.ts';
 import type { InventoryIdentity, PassQueue, PassRequest } from '../sinks/contract.ts';
-import { asKollectError, placeOf, type OpenSink } from './binding.ts';
+import { asKollectError, placeOf } from './binding.ts';
 import type { ExportedSink } from './cleanup.ts';
+import type { OpenSink } from './sink-connection.ts';
 import type { SinkDirectory } from './sink-directory.ts';
 
 /** Settings and credentials are read again when our turn comes later than this. */

@@ -1,5 +1,5 @@
 import type { SinkFamily } from '../sinks/contract.ts';
-import type { OpenSink } from './binding.ts';
+import type { OpenSink } from './sink-connection.ts';
 
 /** What speaks against a sink, as far as that is known without opening it. */
 export interface SinkObstacle {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { OpenSink } from '../../controller/inventory/binding.ts';
+import type { OpenSink } from '../../controller/inventory/sink-connection.ts';
 import { exportedSink } from '../../controller/inventory/cleanup.ts';
 import { inventoryStatus } from '../../controller/inventory/inventory-status.ts';
 import { Removal, type RemovalOptions } from '../../controller/inventory/removal.ts';

@@ -1,0 +1,83 @@
+import { KollectError } from '../../shared/errors.ts';
+import type { CheckResult, InventoryIdentity } from '../sinks/contract.ts';
+import { staleLimit, type Deletions, type HeldDeletions } from './deletion-guard.ts';
+import type { PassPlan } from './pass.ts';
+import type { OpenSink } from './sink-connection.ts';
+
+/** What is known of a destination beside what it answers. */
+export interface DestinationFacts {
+  identity: InventoryIdentity;
+  signal: AbortSignal;
+  /** All that happened is known since the destination held nothing stale. */
+  isKnown: boolean;
+  /** Something was exported there before, as far as status tells. */
+  isOwn: boolean;
+  /** What is held back there. */
+  held: HeldDeletions | undefined;
+}
+
+/** How much a binding may delete: what people said about it, and what a destination answers. */
+export class DeletionHold {
+  #paused = false;
+  /** The destination held rows at the last comparison that this installation is not known to have written. */
+  #isForeign = false;
+  /** Somebody allowed one pass to delete whatever is stale. */
+  #consent: PromiseWithResolvers<void> | undefined;
+
+  get deletions(): Deletions {
+    return this.#paused ? 'paused' : this.#consent ? 'allowed' : 'guarded';
+  }
+
+  /** Tells whether that is another than before. */
+  pause(paused: boolean): boolean {
+    const isOther = paused !== this.#paused;
+    this.#paused = paused;
+    return isOther;
+  }
+
+  /** Resolves when one pass has deleted whatever is stale, or there will be none. */
+  allow(): Promise<void> {
+    this.#consent ??= Promise.withResolvers();
+    return this.#consent.promise;
+  }
+
+  /** The consent was used, or cannot be any more. */
+  endConsent(): void {
+    this.#consent?.resolve();
+    this.#consent = undefined;
+  }
+
+  /** Where nothing explains what may be stale, only so much of it goes. Gives what the destination held. */
+  async limit(opened: OpenSink, { change, exempt }: PassPlan, facts: DestinationFacts): Promise<number | undefined> {
+    const { completeTargets, knownTargets } = change;
+    if (!exempt || (completeTargets.length === 0 && knownTargets === undefined)) return undefined;
+    const isExplained = completeTargets.every((name) => exempt.includes(name)) && (knownTargets === undefined || facts.isKnown);
+    if (isExplained && !this.#paused) return undefined;
+    const there = await lookAt(opened, facts);
+    this.#isForeign = !(there.owned ?? (facts.isOwn && facts.held?.reason !== 'foreign'));
+    change.staleLimit = { rows: this.#paused || this.#isForeign ? 0 : staleLimit(there.rows), exempt: this.#isForeign ? [] : exempt };
+    return there.rows;
+  }
+
+  /**
+   * What is held back after a pass that left some.
+   *
+   * @param before what was held back of what the pass did not compare
+   * @param stale rows that the destination left for their number, and `rows` what it held
+   */
+  after(plan: PassPlan, { before, stale, rows }: { before: HeldDeletions | undefined; stale: number; rows: number | undefined }): HeldDeletions | undefined {
+    const held = stale + plan.withheld;
+    if (held === 0) return before;
+    return { reason: this.#paused ? 'paused' : this.#isForeign ? 'foreign' : 'guard', stale: (before?.stale ?? 0) + held, rows: rows ?? before?.rows };
+  }
+}
+
+async function lookAt({ sink }: OpenSink, { identity, signal }: DestinationFacts): Promise<Pick<CheckResult, 'rows' | 'owned'>> {
+  try {
+    return await sink.check(identity, signal, true);
+  } catch (error) {
+    // The pass creates it.
+    if (error instanceof KollectError && error.code === 'KOL_SINK_DESTINATION_LOST') return { rows: 0 };
+    throw error;
+  }
+}

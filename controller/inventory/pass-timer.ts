@@ -1,0 +1,63 @@
+/** Longer timers fire at once; waking early costs nothing. */
+const longestTimerMs = 2 ** 31 - 1;
+
+export interface PassTimerOptions {
+  /** Does what is due; never rejects. */
+  run: () => Promise<void>;
+  /** Monotonic milliseconds of other work that becomes due by itself. */
+  dueAt: () => number;
+}
+
+/** When a binding works next, and that it does one thing at a time. All times are monotonic, in milliseconds. */
+export class PassTimer {
+  readonly #options: PassTimerOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #armedAt = Infinity;
+  #wantedAt = Infinity;
+  #notBefore = 0;
+  #running: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: PassTimerOptions) {
+    this.#options = options;
+  }
+
+  /** Works after this time at the latest. */
+  want(delayMs: number): void {
+    this.#wantedAt = Math.min(this.#wantedAt, performance.now() + delayMs);
+    this.arm();
+  }
+
+  /** Does nothing before this time is over, whatever is wanted. */
+  hold(delayMs: number): void {
+    this.#notBefore = performance.now() + delayMs;
+  }
+
+  release(): void {
+    this.#notBefore = 0;
+  }
+
+  /** To be called when something becomes due sooner than before. */
+  arm(): void {
+    if (this.#running || this.#closed) return;
+    const at = Math.max(Math.min(this.#wantedAt, this.#options.dueAt()), this.#notBefore);
+    if (at === Infinity || at >= this.#armedAt) return;
+    clearTimeout(this.#timer);
+    this.#armedAt = at;
+    this.#timer = setTimeout(() => {
+      this.#armedAt = Infinity;
+      this.#wantedAt = Infinity;
+      this.#running = this.#options.run().finally(() => {
+        this.#running = undefined;
+        this.arm();
+      });
+    }, Math.min(longestTimerMs, Math.max(0, at - performance.now())));
+  }
+
+  /** Resolves when what was under way has ended. Nothing is begun any more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+}

@@ -119,7 +119,7 @@ export class Binding {
     this.key = `${options.family}/${options.name}`;
     this.place = placeOf({ key: this.key, namespace: options.namespace });
     this.#connection = new SinkConnection(this.#name, options.open);
-    this.#timer = new PassTimer({ run: () => this.#run(), dueAt: () => Math.min(this.#checkAt, this.#verifyAt) });
+    this.#timer = new PassTimer({ run: () => this.#run(), dueAt: () => Math.min(this.#cursor ? this.#checkAt : Infinity, this.#verifyAt) });
     this.#verification = new Verification(options.verifyIntervalMs ?? 0);
     const dirty = options.previous?.dirty !== false;
     if (!dirty) this.#freshUntil = performance.now() + longestStartMs;
@@ -186,7 +186,8 @@ export class Binding {
   /** While it is true nothing is deleted; what was held back meanwhile is compared afterwards. */
   pauseDeletions(paused: boolean): void {
     if (!this.#hold.pause(paused)) return;
-    if (this.state.held) this.#compare();
+    // A pass that is under way may hold some back.
+    if (this.state.held || this.#timer.isRunning) this.#compare();
     else this.poke();
   }
 
@@ -197,9 +198,14 @@ export class Binding {
     await used;
   }
 
+  /** What was allowed and did not happen yet is not allowed any more. */
+  withdrawDeletions(): void {
+    this.#hold.endConsent();
+  }
+
   /** A former leader may have written since everything was compared: does that once more, unless the destination refused it. */
   compareAfterTakeover(): void {
-    if (this.compared && this.#connection.opened?.refusesLateWrites === false) this.#compare();
+    if (this.#connection.opened?.refusesLateWrites === false) this.#compare();
   }
 
   /** Stops; what is in flight is cancelled and would be repeated by whoever comes next. */
@@ -333,6 +339,8 @@ export class Binding {
     const lag = this.lag;
     // Keeps the changes that arrive while the pass runs, also before the first cursor.
     const reader = this.#cursor?.reader ?? view.read(plan.reached.targets);
+    // Of those that join with this pass, too.
+    reader.targets = reader.targets.union(plan.reached.targets);
     const drops = this.#drops;
     const { generation } = this.options.inventory;
     const { fingerprint: former = this.options.previous?.fingerprint, rows: formerRows } = this.state;
@@ -363,7 +371,10 @@ export class Binding {
         this.#cursor = { ...plan.reached, reader, fingerprint: opened.fingerprint, isHeld: held !== undefined };
         if (!held) this.#known = this.#cursor;
         if (plan.change.after && result.rejected.length === 0 && !held) this.#mark.confirmed();
-        if (plan.exempt === undefined) this.#hold.endConsent();
+        if ([...view.targets].every((target) => targets.has(target))) {
+          if (plan.exempt === undefined) this.#hold.endConsent();
+          if (plan.mode === 'reconcile') this.#quarantine.retried();
+        }
       }
       const ms = performance.now() - started;
       // A pass that only removed the rows of targets that are gone says nothing of those that are awaited.
@@ -417,7 +428,8 @@ export class Binding {
     return {
       identity: this.#identity(cluster),
       signal: this.#abort.signal,
-      isKnown: this.#known !== undefined,
+      isKnown: this.#known?.fingerprint === fingerprint,
+      isCompared: this.compared,
       isOwn: (this.state.fingerprint ?? this.options.previous?.fingerprint) === fingerprint,
       held: this.state.held,
     };
@@ -430,8 +442,8 @@ export class Binding {
     if (!cursor) return false;
     const { rows } = await opened.sink.check(this.#identity(opened.cluster), this.#abort.signal, counts);
     const complete = this.#isComplete(cursor);
-    const isHealed = this.state.held?.reason === 'guard' && rows !== undefined && rows - (this.state.rows ?? 0) <= staleLimit(rows);
-    const expected = this.state.rows ?? 0;
+    const { held, rows: expected = 0 } = this.state;
+    const isHealed = held !== undefined && held.reason !== 'paused' && rows !== undefined && rows - expected <= (held.reason === 'foreign' ? 0 : staleLimit(rows));
     // Of an object that was left out, or a row that was refused, the destination may hold an older version, or none.
     const leftOut = [...view.targets].reduce((count, target) => count + target.refused.count, 0);
     const differs = rows !== undefined && (rows > expected + leftOut || rows < expected - this.state.rejected.length);

@@ -10,6 +10,8 @@ export interface DestinationFacts {
   signal: AbortSignal;
   /** All that happened is known since the destination held nothing stale. */
   isKnown: boolean;
+  /** There is a cursor: what was exported is there, or lost. */
+  isCompared: boolean;
   /** Something was exported there before, as far as status tells. */
   isOwn: boolean;
   /** What is held back there. */
@@ -54,7 +56,7 @@ export class DeletionHold {
     const isExplained = completeTargets.every((name) => exempt.includes(name)) && (knownTargets === undefined || facts.isKnown);
     if (isExplained && !this.#paused) return undefined;
     const there = await lookAt(opened, facts);
-    this.#isForeign = !(there.owned ?? (facts.isOwn && facts.held?.reason !== 'foreign'));
+    this.#isForeign = there.rows !== 0 && !(there.owned ?? (facts.isOwn && facts.held?.reason !== 'foreign'));
     change.staleLimit = { rows: this.#paused || this.#isForeign ? 0 : staleLimit(there.rows), exempt: this.#isForeign ? [] : exempt };
     return there.rows;
   }
@@ -72,12 +74,12 @@ export class DeletionHold {
   }
 }
 
-async function lookAt({ sink }: OpenSink, { identity, signal }: DestinationFacts): Promise<Pick<CheckResult, 'rows' | 'owned'>> {
+async function lookAt({ sink }: OpenSink, { identity, signal, isCompared }: DestinationFacts): Promise<Pick<CheckResult, 'rows' | 'owned'>> {
   try {
     return await sink.check(identity, signal, true);
   } catch (error) {
-    // The pass creates it.
-    if (error instanceof KollectError && error.code === 'KOL_SINK_DESTINATION_LOST') return { rows: 0 };
+    // The pass creates it, and fills it only if it compares everything.
+    if (!isCompared && error instanceof KollectError && error.code === 'KOL_SINK_DESTINATION_LOST') return { rows: 0 };
     throw error;
   }
 }

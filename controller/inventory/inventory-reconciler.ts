@@ -290,13 +290,17 @@ export class InventoryReconciler<Rows extends InventoryRows> {
   async #steerDeletions(key: string, runtime: Runtime<Rows>): Promise<void> {
     const { object, bindings } = runtime;
     for (const binding of bindings.values()) binding.pauseDeletions(isSet(object, annotations.pauseDeletes));
-    if (!isSet(object, annotations.allowDeletes)) runtime.consent = 'none';
-    else if (runtime.consent === 'used') {
+    if (!isSet(object, annotations.allowDeletes)) {
+      runtime.consent = 'none';
+      for (const binding of bindings.values()) binding.withdrawDeletions();
+    } else if (runtime.consent === 'used') {
       const body = { metadata: { annotations: { [annotations.allowDeletes]: null } } };
       await this.#options.client.patch(kollectPath(this.#options.kind.plural, object), { type: 'merge', body });
-    } else if (runtime.consent === 'none' && !runtime.blocked) {
+    } else if (runtime.consent === 'none' && bindings.size > 0) {
       runtime.consent = 'given';
       void Promise.all([...bindings.values()].map((binding) => binding.allowDeletions())).then(() => {
+        // Unless it was withdrawn.
+        if (runtime.consent !== 'given') return;
         runtime.consent = 'used';
         this.#queue.add(key);
       });

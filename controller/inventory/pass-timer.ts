@@ -22,6 +22,10 @@ export class PassTimer {
     this.#options = options;
   }
 
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
   /** Works after this time at the latest. */
   want(delayMs: number): void {
     this.#wantedAt = Math.min(this.#wantedAt, performance.now() + delayMs);

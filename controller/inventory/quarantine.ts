@@ -22,9 +22,13 @@ export class Quarantine {
     return !this.#retries && this.#rows.get(nameOf(row))?.hash === row.hash;
   }
 
-  /** The next pass tries all of them again that it compares. */
+  /** Passes try all of them again that they compare, until all were. */
   retry(): void {
     this.#retries = true;
+  }
+
+  retried(): void {
+    this.#retries = false;
   }
 
   add(rejected: readonly RejectedRow[]): void {
@@ -48,8 +52,6 @@ export class Quarantine {
     const left = this.left(plan);
     for (const name of this.#rows.keys()) if (!left.has(name)) this.#rows.delete(name);
     this.add(rejected);
-    // Not by one that was planned before.
-    if (plan.mode === 'reconcile' && plan.skipped.size === 0) this.#retries = false;
   }
 }
 

@@ -48,6 +48,7 @@ function setUp(options: Partial<BindingOptions> = {}) {
   return { store, view, sink, place, binding, synced, turning, equal };
 }
 
+const of = (store: RowStore) => store.open('', '').resource('');
 const until = (holds: () => boolean): Promise<unknown> => eventually(holds, { intervalMs: 5 });
 
 t.test('the first pass is complete, the next ones are deltas, and a burst is one of them', async (t) => {
@@ -372,5 +373,108 @@ t.test('credentials that are others rebuild the connection, and nothing is compa
   await until(() => place.rows.size === 4 && binding.state.phase === 'Exported');
   t.ok(opens > 2, 'before a full pass they are read again');
   t.equal(place.closed, opens - 1);
+  await binding.close();
+});
+
+t.test('what happens to a target during its first pass follows that pass', async (t) => {
+  const { store, place, binding, synced, turning, equal } = setUp();
+  const [web, jobs] = ['web', 'jobs'].map((name) => store.open('shop', name).resource('/v1/configmap')) as [ReturnType<typeof of>, ReturnType<typeof of>];
+  web.upsert(facts('w'));
+  for (const uid of ['j', 'k']) jobs.upsert(facts(uid));
+  await until(() => place.held().size === 1 && binding.state.phase === 'Exported');
+  const during = async (begin: () => void, change: () => void): Promise<void> => {
+    const gate = Promise.withResolvers<void>();
+    place.gate = gate.promise;
+    const { waiting } = place;
+    begin();
+    binding.poke();
+    await until(() => place.waiting > waiting);
+    change();
+    place.gate = undefined;
+    gate.resolve();
+    await until(equal);
+  };
+  await during(
+    () => synced.add('jobs'),
+    () => {
+      jobs.upsert(facts('j', 'j2'));
+      jobs.remove('shop', 'k');
+      jobs.upsert(facts('l'));
+    },
+  );
+  turning.add('jobs');
+  web.upsert(facts('w', 'w2'));
+  await until(() => place.held().get('web/w') === 'w2');
+  await during(
+    () => turning.delete('jobs'),
+    () => jobs.upsert(facts('j', 'j3')),
+  );
+  t.equal(binding.lag.rows, 0);
+  await binding.close();
+});
+
+t.test('a destination that is found lost while only some targets are compared gets all of them', async (t) => {
+  const { store, sink, place, binding, synced, equal } = setUp();
+  const [web, jobs] = ['web', 'jobs'].map((name) => store.open('shop', name).resource('/v1/configmap')) as [ReturnType<typeof of>, ReturnType<typeof of>];
+  web.upsert(facts('w'));
+  jobs.upsert(facts('j'));
+  await until(() => place.held().size === 1 && binding.state.phase === 'Exported');
+  place.rows.clear();
+  place.states.clear();
+  const check = sink.check.bind(sink);
+  let lost = 0;
+  sink.check = async (identity) => {
+    if (place.rows.size > 0) return await check(identity);
+    lost++;
+    throw new KollectError('KOL_SINK_DESTINATION_LOST', 'the table is gone', { retryAfterMs: 5 });
+  };
+  synced.add('jobs');
+  binding.poke();
+  await until(equal);
+  t.ok(lost > 0);
+  await binding.close();
+});
+
+t.test('refused rows are tried again after an edit during the pass that refused them', async (t) => {
+  const { store, place, binding, equal } = setUp();
+  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const gate = Promise.withResolvers<void>();
+  place.gate = gate.promise;
+  place.poison = 'bad';
+  for (const uid of ['a', 'b']) web.upsert(facts(uid, uid === 'a' ? 'bad' : uid));
+  await until(() => place.waiting === 1);
+  binding.reopen();
+  place.gate = undefined;
+  gate.resolve();
+  await until(() => place.writes.length === 1);
+  place.poison = undefined;
+  await until(equal);
+  t.equal(binding.state.rejected.length, 0);
+  await binding.close();
+});
+
+t.test('a sink of whole documents that waits for a target does nothing meanwhile', async (t) => {
+  let looks = 0;
+  const place = new MemoryPlace();
+  const { store, binding, synced } = setUp({
+    intervalMs: 1,
+    open: async () => ({ sink: new MemorySink(place), ...memory, granularity: 'document', fingerprint: 'here', queue: new SinkGate(2) }),
+    onChange: () => looks++,
+  });
+  store.open('shop', 'web').resource('/v1/configmap').upsert(facts('w'));
+  await until(() => place.writes.length === 1 && binding.state.phase === 'Exported');
+  synced.delete('web');
+  binding.reopen();
+  const { checks } = place;
+  await eventually(() => looks > 0, { intervalMs: 5 });
+  // Longer than the interval, which counts as a second.
+  await new Promise((resolve) => setTimeout(resolve, 1_200));
+  const before = looks;
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  t.ok(looks - before < 5, `${looks - before} looks`);
+  t.equal(place.checks, checks);
+  synced.add('web');
+  binding.poke();
+  await until(() => place.writes.length > 1);
   await binding.close();
 });

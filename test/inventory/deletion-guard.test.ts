@@ -11,7 +11,7 @@ const facts = (uid: string, payload = uid) => ({ namespace: 'shop', name: uid, u
 const until = (holds: () => boolean): Promise<unknown> => eventually(holds, { intervalMs: 5 });
 
 /** A process of its own that exports a target `web` to a place. */
-function start(place: MemoryPlace, { intervalMs = 0 } = {}) {
+function start(place: MemoryPlace, { intervalMs = 0, there = () => ({ place, fingerprint: 'here' }) } = {}) {
   const queue = new SinkGate(2);
   const store = new RowStore();
   const synced = new Set<string>();
@@ -30,7 +30,7 @@ function start(place: MemoryPlace, { intervalMs = 0 } = {}) {
     inventory: { namespace: 'shop', name: 'inventory', generation: 1 },
     isSynced: (target) => synced.has(target.name),
     isTurning: () => false,
-    open: async () => ({ sink: new MemorySink(place), type: 'memory', cluster: '', granularity: 'row', refusesLateWrites: false, fingerprint: 'here', place: 'here', isCurrent: async () => true, queue }),
+    open: async () => ({ sink: new MemorySink(there().place), type: 'memory', cluster: '', granularity: 'row', refusesLateWrites: false, fingerprint: there().fingerprint, place: 'here', isCurrent: async () => true, queue }),
     intervalMs,
     previous: { fingerprint: 'here' },
     logger: createLogger({ level: 'error', format: 'text', name: 'test' }),
@@ -145,4 +145,71 @@ t.test('while deletions are paused everything else goes on, and afterwards what 
   await until(() => place.rows.size === 101);
   t.equal(binding.state.held, undefined);
   await binding.close();
+});
+
+t.test('a pause that ends during a pass brings what the pass left', async (t) => {
+  const { place, web, binding } = await exported(3);
+  binding.pauseDeletions(true);
+  const gate = Promise.withResolvers<void>();
+  place.gate = gate.promise;
+  web.remove('shop', 'u0');
+  web.upsert(facts('new'));
+  await until(() => place.waiting === 1);
+  binding.pauseDeletions(false);
+  place.gate = undefined;
+  gate.resolve();
+  await until(() => !place.held().has('web/u0') && place.held().has('web/new'));
+  await until(() => binding.state.held === undefined);
+  t.equal(place.rows.size, 3);
+  await binding.close();
+});
+
+t.test('at another destination nothing is known of what is there', async (t) => {
+  let there = { place: new MemoryPlace(), fingerprint: 'here' };
+  const { binding, add, sync, synced } = start(there.place, { there: () => there });
+  add(0, 3);
+  sync();
+  await until(() => binding.state.phase === 'Exported');
+  const other = await exported(300);
+  await other.binding.close();
+  synced.delete('web');
+  other.store.close('shop', 'web');
+  there = { place: other.place, fingerprint: 'there' };
+  // Rows of a target that there is not any more: nothing tells why.
+  for (const [key, entry] of other.place.rows.entries().toArray()) {
+    other.place.rows.delete(key);
+    other.place.rows.set(key.replace('web/', 'former/'), { ...entry, row: { ...entry.row, targetName: 'former' } });
+  }
+  binding.reopen();
+  await until(() => binding.state.held !== undefined);
+  t.equal(other.place.rows.size, 300);
+  await binding.close();
+});
+
+t.test('consent lasts until everything was compared, and no longer than it is given', async (t) => {
+  const first = await exported(300);
+  await first.binding.close();
+  const { place } = first;
+  const second = start(place, { intervalMs: 100 });
+  second.add(0, 10);
+  let used = false;
+  void second.binding.allowDeletions().then(() => (used = true));
+  await until(() => second.binding.state.phase !== 'Failed' && place.checks > 0);
+  t.notOk(used, 'its target is not listed yet');
+  second.sync();
+  await until(() => place.rows.size === 10);
+  await until(() => used);
+  await second.list(5);
+  await second.binding.close();
+
+  const third = await exported(300);
+  third.place.script = Array.from({ length: 200 }, () => 'refuse' as const);
+  void third.binding.allowDeletions();
+  await third.list(10);
+  await until(() => third.binding.state.phase === 'Failed');
+  third.binding.withdrawDeletions();
+  third.place.script = [];
+  await until(() => third.binding.state.held !== undefined);
+  t.equal(third.place.rows.size, 300);
+  await third.binding.close();
 });

@@ -4,7 +4,7 @@ import type { Logger } from '../log.ts';
 import type { KubeClient } from './client.ts';
 import { KubeApiError } from './client.ts';
 import type { EventRecorder } from './events.ts';
-import { LeaseStore, microTime, type Lease } from './lease.ts';
+import { LeaseStore, microTime, type Lease, type LeaseSpec } from './lease.ts';
 
 export interface LeaseTimes {
   /** How long others wait after the last renewal that they saw. */
@@ -56,6 +56,8 @@ export class LeaderElection {
   #phase: 'standby' | 'leading' | 'over' = 'standby';
   /** As it was seen last, and since when it looks like that. */
   #lease: Lease | undefined;
+  /** Of the lease when there was one last: who deletes it does not end the time of its holder. */
+  #terms: LeaseSpec = {};
   #seen = { record: '', at: 0 };
   #renewedAt = 0;
   #deadline: NodeJS.Timeout | undefined;
@@ -85,7 +87,7 @@ export class LeaderElection {
     return this.#phase === 'standby' ? this.#trouble : undefined;
   }
 
-  /** Greater than that of all leaders before, unless somebody deleted the Lease. */
+  /** Greater than that of all leaders before, unless somebody deleted the Lease and this process never saw it. */
   get epoch(): number {
     return this.#epoch;
   }
@@ -154,10 +156,10 @@ export class LeaderElection {
     try {
       this.#observe(await this.#store.read(this.#requestLimit()));
       this.#tell(undefined);
-      const { holderIdentity: holder = '', leaseDurationSeconds = 0 } = this.#lease?.spec ?? {};
+      const { holderIdentity: holder = '', leaseDurationSeconds = 0, leaseTransitions = -1 } = this.#terms;
       const endsAt = this.#seen.at + leaseDurationSeconds * 1_000;
       if (holder !== '' && holder !== identity && askedAt < endsAt) return Math.min(pauseMs, endsAt - askedAt);
-      await this.#renew((this.#lease?.spec?.leaseTransitions ?? -1) + 1);
+      await this.#renew(leaseTransitions + 1);
       return { inherited: holder !== '' };
     } catch (error) {
       // A conflict: somebody was faster.
@@ -168,9 +170,11 @@ export class LeaderElection {
 
   #observe(lease: Lease | undefined): void {
     const record = JSON.stringify(lease?.spec);
-    const holder = lease?.spec?.holderIdentity;
-    if (holder && holder !== this.#lease?.spec?.holderIdentity) this.#options.logger.info('another process leads', { lease: this.#title, holder });
+    const { spec = this.#terms } = lease ?? {};
+    const { holderIdentity: holder } = spec;
+    if (holder && holder !== this.#terms.holderIdentity) this.#options.logger.info('another process leads', { lease: this.#title, holder });
     this.#lease = lease;
+    this.#terms = spec;
     if (record !== this.#seen.record) this.#seen = { record, at: performance.now() };
   }
 

@@ -108,6 +108,35 @@ t.test('a leader that is gone is followed when nobody was seen to renew for the 
   }
 });
 
+t.test('whoever waits gives the holder of a Lease that is deleted its time', async (t) => {
+  const there = lease(t);
+  const one = there.join('one', { retryMs: 3_000 });
+  await one.acquire();
+  const two = there.join('two');
+  const waiting = two.acquire();
+  await eventually(() => two.election.trouble === undefined, { what: 'a look at the Lease' });
+  const { renewTime } = await there.read();
+  await eventually(async () => (await there.read()).renewTime !== renewTime, { what: 'a renewal' });
+  await admin.delete(there.path);
+  await eventually(async () => (await there.read().catch(() => ({ holderIdentity: '' }))).holderIdentity !== '', { what: 'the Lease again' });
+  t.match(await there.read(), { holderIdentity: 'one', leaseTransitions: 0 });
+  t.strictSame([one, two].map(({ election }) => election.isLeading), [true, false]);
+  await one.election.release();
+  t.same(await waiting, { inherited: false });
+
+  const { join, hold, path } = lease(t);
+  const began = performance.now();
+  await hold({ holderIdentity: 'gone', leaseDurationSeconds: 4, leaseTransitions: 7 });
+  const heir = join('heir');
+  const inheriting = heir.acquire();
+  await eventually(() => heir.election.trouble === undefined, { what: 'a look at the Lease' });
+  await admin.delete(path);
+  t.same(await inheriting, { inherited: true });
+  const waited = performance.now() - began;
+  t.ok(waited >= 4_000, `not before (${waited} ms)`);
+  t.equal(heir.election.epoch, 8, 'and goes on counting');
+});
+
 t.test('whoever comes back under the name of the holder goes on at once, as a leader of its own', async (t) => {
   const { join, hold } = lease(t);
   await hold({ holderIdentity: 'pod', leaseDurationSeconds: 600, renewTime: '2026-01-01T00:00:00.000000Z', acquireTime: '2026-01-01T00:00:00.000000Z', leaseTransitions: 3 });

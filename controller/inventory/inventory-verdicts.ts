@@ -31,8 +31,6 @@ const severity: readonly string[] = [
   'SinkNotFound',
   'SinkForbidden',
   'SecretResolveFailed',
-  'SinkNamespaceDenied',
-  'ScopeSinkDenied',
   'ExportTerminal',
   'ScopeLookupFailed',
   'SinkLookupFailed',

@@ -51,10 +51,13 @@ export class PassTimer {
     this.#timer = setTimeout(() => {
       this.#armedAt = Infinity;
       this.#wantedAt = Infinity;
-      this.#running = this.#options.run().finally(() => {
-        this.#running = undefined;
-        this.arm();
-      });
+      // What is wanted from the first moment of it on waits for its end: two passes at once would write in any order.
+      this.#running = Promise.resolve()
+        .then(() => this.#options.run())
+        .finally(() => {
+          this.#running = undefined;
+          this.arm();
+        });
     }, Math.min(longestTimerMs, Math.max(0, at - performance.now())));
   }
 

@@ -93,6 +93,7 @@ export class MemorySink implements Sink {
     if (fault === 'refuse') throw new KollectError('KOL_SINK_UNAVAILABLE', 'refused', { retryAfterMs: 5 });
     if (fault === 'lose') {
       place.rows.clear();
+      place.states.clear();
       throw new KollectError('KOL_SINK_DESTINATION_LOST', 'the table is gone', { retryAfterMs: 5 });
     }
     const rows = new Map([...change.upserts].flat().map((row) => [`${row.targetName}/${row.uid}`, row]));

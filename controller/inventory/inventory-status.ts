@@ -35,7 +35,7 @@ export interface InventoryFacts extends Omit<ExportFacts, 'trouble' | 'isCluster
 export function inventoryStatus(facts: InventoryFacts, now: string): KollectInventoryStatus {
   const { inventory, previous, view, rollup, bindings, blocked } = facts;
   const generation = observedGeneration(facts);
-  const handled = !blocked && bindings.every((binding) => binding.compared) ? facts.asked : previous?.lastHandledReconcile;
+  const handled = !blocked && isCompared(facts) ? facts.asked : previous?.lastHandledReconcile;
   const trouble = rollup && targetTrouble(inventory.spec as KollectClusterInventorySpec, rollup, view);
   const found = inventoryVerdicts({ ...facts, trouble, isCluster: rollup !== undefined });
   const countOf = (phase: Binding['state']['phase']): number => bindings.filter(({ state }) => state.phase === phase).length;
@@ -50,6 +50,12 @@ export function inventoryStatus(facts: InventoryFacts, now: string): KollectInve
     ...(lastExportTime === undefined ? {} : { lastExportTime }),
     sinkExports: sinkEntries(facts, now),
   };
+}
+
+/** Every sink was compared with the rows of every target that nothing is wrong with. */
+function isCompared({ view, rollup, bindings }: InventoryFacts): boolean {
+  const troubled = new Set(rollup?.problems().map(({ name }) => name));
+  return bindings.every(({ compared }) => compared) && view.targets.values().every((target) => troubled.has(target.name) || view.isRead(target));
 }
 
 /** Of an edit, conditions speak once every sink has answered to it; until then they are those of the spec before. */

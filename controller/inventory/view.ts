@@ -32,6 +32,8 @@ export interface Reader {
   revision: number;
   /** Targets whose changes it reads; of others it will read everything once. */
   targets: ReadonlySet<ViewTarget>;
+  /** Those of them that it has read. */
+  confirmed: ReadonlySet<ViewTarget>;
 }
 
 /** What a reader has to do to catch up. */
@@ -89,7 +91,7 @@ export class InventoryView {
   rowChanged(target: ViewTarget, before: Row | undefined, after: Row | undefined): void {
     if (!this.#targets.has(target)) return;
     this.#revision++;
-    if (this.#isRead(target)) this.#record(target, (after ?? before)!.uid, after);
+    if (this.#isFollowed(target)) this.#record(target, (after ?? before)!.uid, after);
     this.#onChange();
   }
 
@@ -97,13 +99,13 @@ export class InventoryView {
   rowLeft(target: ViewTarget, uid: string): void {
     if (!this.#targets.has(target)) return;
     this.#revision++;
-    if (this.#isRead(target)) this.#record(target, uid, undefined);
+    if (this.#isFollowed(target)) this.#record(target, uid, undefined);
     this.#onChange();
   }
 
   /** Keeps changes from now on for a reader. */
   read(targets: ReadonlySet<ViewTarget>): Reader {
-    const reader = { revision: this.#revision, targets };
+    const reader = { revision: this.#revision, targets, confirmed: targets };
     this.#readers.add(reader);
     return reader;
   }
@@ -112,12 +114,18 @@ export class InventoryView {
   confirm(reader: Reader, revision: number, targets: ReadonlySet<ViewTarget>): void {
     reader.revision = revision;
     reader.targets = targets;
+    reader.confirmed = targets;
     this.#trim();
   }
 
   release(reader: Reader): void {
     this.#readers.delete(reader);
     this.#trim();
+  }
+
+  /** Whether every reader has read all of a target once. */
+  isRead(target: ViewTarget): boolean {
+    return this.#readers.values().every(({ confirmed }) => confirmed.has(target));
   }
 
   /** What changed for a reader in its targets; undefined when the log does not reach back that far. */
@@ -144,7 +152,7 @@ export class InventoryView {
     return { rows, ms: performance.now() - since };
   }
 
-  #isRead(target: ViewTarget): boolean {
+  #isFollowed(target: ViewTarget): boolean {
     for (const reader of this.#readers) if (reader.targets.has(target)) return true;
     return false;
   }

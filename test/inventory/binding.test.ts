@@ -1,7 +1,9 @@
 import t from 'tap';
 import { RowStore } from '../../controller/collect/row-store.ts';
 import { Binding, type BindingOptions } from '../../controller/inventory/binding.ts';
+import { inventoryStatus } from '../../controller/inventory/inventory-status.ts';
 import { InventoryView } from '../../controller/inventory/view.ts';
+import type { KollectInventory } from '../../shared/api/kollect-inventory.ts';
 import { KollectError } from '../../shared/errors.ts';
 import { SinkGate } from '../../controller/sinks/runtime/sink-gate.ts';
 import { createLogger } from '../../shared/log.ts';
@@ -64,6 +66,34 @@ t.test('the first pass is complete, the next ones are deltas, and a burst is one
   t.equal(binding.state.rows, 499);
   await binding.close();
   t.equal(place.closed, 1);
+});
+
+t.test('a comparison that was asked for is done when all targets took part in it', async (t) => {
+  let passes = 0;
+  const { store, view, place, binding, synced } = setUp({ previous: { fingerprint: 'here' }, observer: { passed: () => passes++, failed: () => undefined } });
+  const handled = () => {
+    const inventory = { metadata: { name: 'inventory', namespace: 'shop', generation: 1 }, spec: {} } as unknown as KollectInventory;
+    const none = { rollup: undefined, removals: [], awaiting: [], incomplete: [], obstacles: new Map(), blocked: undefined };
+    return inventoryStatus({ ...none, inventory, previous: { lastHandledReconcile: 'before' }, view, bindings: [binding], asked: 'now' }, '2026-01-01T00:00:00.000Z').lastHandledReconcile;
+  };
+  synced.clear();
+  for (const name of ['web', 'db']) store.open('shop', name).resource('/v1/configmap').upsert(facts(name));
+  t.equal(handled(), 'before');
+  const took = async (wanted: number) => {
+    binding.poke();
+    await until(() => passes === wanted);
+    return [binding.compared, handled()];
+  };
+  t.strictSame(await took(1), [true, 'before'], 'none of them was listed');
+  synced.add('web');
+  t.strictSame(await took(2), [true, 'before'], 'one of two was');
+  synced.add('db');
+  place.script = ['refuse'];
+  binding.poke();
+  await until(() => binding.state.phase === 'Failed');
+  t.equal(handled(), 'before', 'the other one was, and its rows are not there yet');
+  t.strictSame(await took(3), [true, 'now']);
+  await binding.close();
 });
 
 t.test('a refused write, an unknown outcome and changes in between leave sink and view equal', async (t) => {

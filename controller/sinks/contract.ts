@@ -210,8 +210,6 @@ export interface OpenContext<Spec> {
 
 /** Facts about a backend that the engine, admission and documentation read as data. */
 export interface Capabilities {
-  /** `delta`: the cost of a pass follows the change; `whole`: it follows the inventory. */
-  cost: 'delta' | 'whole';
   /** Row sinks take partly synced inventories; whole documents wait for all targets. */
   granularity: 'row' | 'document';
   /**

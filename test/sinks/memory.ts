@@ -49,7 +49,7 @@ export function memoryBackend(place: MemoryPlace): Backend {
   return {
     type: 'memory',
     family: 'database',
-    capabilities: { cost: 'delta', granularity: 'row', refusesLateWrites: false, concurrency: 2, maxRowBytes: 64 * 1024 },
+    capabilities: { granularity: 'row', refusesLateWrites: false, concurrency: 2, maxRowBytes: 64 * 1024 },
     destination: () => 'memory',
     place: () => 'memory',
     server: () => 'memory',

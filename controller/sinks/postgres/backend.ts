@@ -27,7 +27,7 @@ const maxInterruptionMs = 600_000;
 export const postgres: Backend<KollectDatabaseSinkSpec> = {
   type: 'postgres',
   family: 'database',
-  capabilities: { cost: 'delta', granularity: 'row', refusesLateWrites: true, concurrency: maxSessions, maxRowBytes },
+  capabilities: { granularity: 'row', refusesLateWrites: true, concurrency: maxSessions, maxRowBytes },
   secretRef: (spec) => {
     if (spec.postgres === undefined) throw new KollectError('KOL_SINK_CONFIG', 'spec.postgres is missing: set databaseRef and table');
     return spec.postgres.databaseRef;

@@ -77,6 +77,8 @@ export class TargetRows {
   #count = 0;
   #bytes = 0;
   #failing = 0;
+  /** By resources that were dropped. */
+  #sweptBefore = 0;
   /** In the order of their keys. */
   #resources = new Map<string, ResourceRows>();
   /** Keys of those that the target collects. */
@@ -145,9 +147,9 @@ export class TargetRows {
     return more || count > tooLarge ? (this.#shortage ?? 'maxRowBytes') : 'maxRowBytes';
   }
 
-  /** See `ResourceRows`. */
+  /** See `ResourceRows`. Those that the target collects no more count as well. */
   get swept(): number {
-    let swept = 0;
+    let swept = this.#sweptBefore;
     for (const rows of this.#resources.values()) swept += rows.swept;
     return swept;
   }
@@ -270,7 +272,10 @@ export class TargetRows {
   async #drop(key: string, rows: ResourceRows): Promise<void> {
     await rows.clear();
     // The target may collect it again by now.
-    if (!this.#retained.has(key) && this.#resources.get(key) === rows && rows.isEmpty) this.#resources.delete(key);
+    if (!this.#retained.has(key) && this.#resources.get(key) === rows && rows.isEmpty) {
+      this.#resources.delete(key);
+      this.#sweptBefore += rows.swept;
+    }
   }
 
   #refuses(rows: ResourceRows, namespace: string, uid: string, payload: string): boolean {

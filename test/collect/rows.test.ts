@@ -8,6 +8,7 @@ import { objectKey } from '../../shared/kube/object-key.ts';
 import { Subscription } from '../../controller/collect/subscription.ts';
 import type { ResourceRows } from '../../controller/collect/resource-rows.ts';
 import { RowStore, type Row, type TargetRows } from '../../controller/collect/row-store.ts';
+import { eventually } from '../servers/eventually.ts';
 
 const facts = (uid: string, payload: string, namespace = 'shop') => ({ namespace, name: uid, uid, payload, resourceVersion: '1', failures: 0 });
 
@@ -230,6 +231,17 @@ t.test('a kind that is collected in another version keeps its rows until they ar
   rows.upsert(facts('a', 'new'));
   t.equal(await rows.completeList(list), 0);
   t.strictSame([journal, uids(target)], [['web old>new'], ['a', 'p']]);
+});
+
+t.test('what lists removed of a resource counts also when the target collects it no more', async (t) => {
+  const target = new RowStore().open('shop', 'web');
+  const rows = target.resource('/v1/pod');
+  rows.upsert(facts('a', 'pod'));
+  await rows.completeList(rows.beginList());
+  t.equal(target.swept, 1);
+  target.retain(new Set(['/v1/configmap']));
+  await eventually(() => target.keys.length === 0);
+  t.equal(target.swept, 1);
 });
 
 t.test('rows with failed attributes are counted while they fail', async (t) => {

@@ -80,6 +80,10 @@ export class ClusterRows implements InventoryRows {
     this.#rollup.targetsListed();
   }
 
+  close(): void {
+    this.#rollup.close();
+  }
+
   /** A KollectClusterTarget appeared, went, or has other labels or another status. */
   targetChanged(name: string): void {
     const target = this.#sources.store.get('', name);

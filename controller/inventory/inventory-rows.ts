@@ -23,6 +23,8 @@ export interface InventoryRows {
   takesPart(target: ViewTarget): boolean;
   /** Some targets may have completed their lists. */
   targetsListed(): void;
+  /** Nobody wants to hear of it any more. */
+  close(): void;
   /** What only the status of a rollup tells; undefined for others. */
   readonly rollup: RollupFacts | undefined;
 }

@@ -38,4 +38,8 @@ export class NamespaceRows implements InventoryRows {
   targetsListed(): void {
     // They were told of as they came.
   }
+
+  close(): void {
+    // Nothing is under way.
+  }
 }

@@ -46,7 +46,7 @@ export class Rollup {
   #ranked: SelectedRows[] = [];
   /** Monotonic milliseconds from which on nobody waits for another. */
   #patientUntil: number;
-  #isPatient = false;
+  #end: NodeJS.Timeout | undefined;
   /** What was said of each namespace that has rows. */
   readonly #included = new Map<string, boolean>();
   /** In the order of their names, until another one has rows. */
@@ -142,6 +142,11 @@ export class Rollup {
     }
   }
 
+  /** Nobody waits for anything any more. */
+  close(): void {
+    clearTimeout(this.#end);
+  }
+
   /** The spec was edited. */
   select(selection: RollupSelection): void {
     const isRanking = selection.dedupe !== this.#selection.dedupe;
@@ -163,13 +168,13 @@ export class Rollup {
   /** Who waits for others is looked at once more when nobody waits any longer. */
   #planEnd(): void {
     const remainingMs = this.#patientUntil - performance.now();
-    if (this.#isPatient || remainingMs <= 0) return;
-    this.#isPatient = true;
-    setTimeout(() => {
-      this.#isPatient = false;
+    if (this.#end || remainingMs <= 0) return;
+    this.#end = setTimeout(() => {
+      this.#end = undefined;
       this.targetsListed();
       this.#planEnd();
-    }, remainingMs).unref();
+    }, remainingMs);
+    this.#end.unref();
   }
 
   #isReady(member: SelectedRows): boolean {

@@ -183,6 +183,17 @@ t.test('targets do not wait for each other for ever', async (t) => {
   t.strictSame(rows(), ['apps/a=a']);
 });
 
+t.test('a rollup that is closed takes nobody in when the waiting would have ended', async (t) => {
+  const { rollup, store, synced, view } = setUp(once, { patienceMs: 20 });
+  const apps = store.open('', 'apps');
+  store.open('', 'late');
+  upsert(apps, 'shop', 'a');
+  synced.add('apps');
+  rollup.close();
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  t.strictSame([...view.targets].filter((target) => rollup.takesPart(target)), []);
+});
+
 t.test('shards are told by name, as many as are asked for, with the digest of their rows', async (t) => {
   const { rollup, open } = setUp(everything);
   const apps = open('apps', ['s'], 'shop');

@@ -1,3 +1,4 @@
+import { annotations } from '../../shared/api/annotations.ts';
 import type { KollectInventory } from '../../shared/api/kollect-inventory.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { maxSinkExports } from '../../shared/api/inventory-common.ts';
@@ -5,6 +6,7 @@ import { sinkBindings } from '../../shared/api/sink-ref.ts';
 import { KollectError } from '../../shared/errors.ts';
 import { conditionsOf, type Verdict } from '../observe/conditions.ts';
 import type { SinkFamily } from '../sinks/contract.ts';
+import type { Binding } from './binding.ts';
 import { sinkNamespace } from './inventory-kind.ts';
 import type { RemovalState } from './inventory-status.ts';
 import type { SinkDirectory } from './sink-directory.ts';
@@ -16,6 +18,8 @@ export interface ExportedSink {
   family: SinkFamily;
   name: string;
   namespace: string;
+  /** Of the destination where all rows of the inventory are known to be its own; undefined when none is. */
+  fingerprint?: string | undefined;
 }
 
 type InventoryStatus = NonNullable<KollectInventory['status']>;
@@ -26,9 +30,21 @@ export function sinkExports(inventory: KubeObject): SinkExports {
   return (inventory['status'] as KollectInventory['status'])?.sinkExports ?? [];
 }
 
-export function exportedSink({ name: key, namespace }: { name: string; namespace: string }): ExportedSink {
+export function exportedSink({ name: key, namespace, fingerprint }: Pick<SinkExports[number], 'name' | 'namespace' | 'fingerprint'>): ExportedSink {
   const slash = key.indexOf('/');
-  return { key, family: key.slice(0, slash) as SinkFamily, name: key.slice(slash + 1), namespace };
+  return { key, family: key.slice(0, slash) as SinkFamily, name: key.slice(slash + 1), namespace, fingerprint };
+}
+
+/** The sink of a binding. */
+export function boundSink(binding: Pick<Binding, 'key' | 'state' | 'options'>): ExportedSink {
+  return exportedSink({ name: binding.key, namespace: binding.options.namespace, fingerprint: ownFingerprint(binding) });
+}
+
+/** Of the destination that a binding exported to, unless rows of somebody else wait there for consent. */
+export function ownFingerprint({ state: { held, fingerprint }, options: { previous } }: Pick<Binding, 'state' | 'options'>): string | undefined {
+  if (held?.reason === 'foreign') return undefined;
+  // Whose rows wait for the end of a pause is only known of what was exported before.
+  return held?.reason === 'paused' ? previous?.fingerprint : (fingerprint ?? previous?.fingerprint);
 }
 
 /** The sinks that the spec names. */
@@ -41,7 +57,7 @@ export function referencedSinks(inventory: KubeObject): ExportedSink[] {
 
 /** All sinks that may hold rows: those of status, and the references as well, because status lags behind what was written. */
 export function allExportedSinks(inventory: KubeObject): ExportedSink[] {
-  return [...referencedSinks(inventory), ...sinkExports(inventory).map(exportedSink)];
+  return [...sinkExports(inventory).map(exportedSink), ...referencedSinks(inventory)];
 }
 
 /** What is exported stays when the inventory or a reference goes. */
@@ -77,14 +93,17 @@ export async function keptDestinations(inventory: KubeObject, directory: SinkDir
 /** Status of an inventory that is being deleted, while its rows cannot be removed. */
 export function cleanupStatus(inventory: KubeObject, previous: InventoryStatus | undefined, removals: readonly RemovalState[], now: string): InventoryStatus {
   const failed = removals.filter(({ error }) => error !== undefined);
-  const terminal = failed.some(({ error }) => error?.class === 'terminal');
+  const isPaused = removals.some((removal) => removal.isPaused);
+  const terminal = !isPaused && failed.some(({ error }) => error?.class === 'terminal');
   const errors = failed.map(({ key, error }) => `${key}: ${error?.message ?? ''}`).join('; ');
-  const message = `rows could not be removed, which is tried again: ${errors}; mend the sink, delete it, or set spec.deletionPolicy to Retain to keep the rows`;
-  const reason = terminal ? 'CleanupTerminal' : 'Progressing';
+  const message = isPaused
+    ? `the inventory is being deleted, and its ${pausedRemoval}; it goes at once when spec.deletionPolicy is set to Retain, which keeps the rows`
+    : failed.length === 0 ? 'rows are being removed' : `rows could not be removed, which is tried again: ${errors}; mend the sink, delete it, or set spec.deletionPolicy to Retain to keep the rows`;
+  const reason = isPaused ? 'DeletionHeld' : terminal ? 'CleanupTerminal' : 'Progressing';
   const verdicts: Verdict[] = [
     { type: 'Ready', status: 'False', reason, message },
     { type: 'Synced', status: 'False', reason, message },
-    { type: 'SinkReachable', status: 'False', reason: terminal ? reason : 'ExportFailed', message },
+    { type: 'SinkReachable', status: 'False', reason: isPaused || terminal ? reason : 'ExportFailed', message },
     { type: 'Degraded', status: 'True', reason, message },
   ];
   return {
@@ -95,6 +114,9 @@ export function cleanupStatus(inventory: KubeObject, previous: InventoryStatus |
 }
 
 /** The entry of a sink while what it holds is being removed. */
-export function removingEntry({ key, namespace, error }: RemovalState): SinkExports[number] {
-  return { name: key, namespace, phase: 'Removing', ...(error ? { lastError: error.message } : {}) };
+export function removingEntry({ key, namespace, fingerprint, isPaused, error }: RemovalState): SinkExports[number] {
+  const lastError = isPaused ? pausedRemoval : error?.message;
+  return { name: key, namespace, phase: 'Removing', ...(fingerprint === undefined ? {} : { fingerprint }), ...(lastError === undefined ? {} : { lastError }) };
 }
+
+const pausedRemoval = `rows are kept as long as the annotation ${annotations.pauseDeletes} is "true"`;

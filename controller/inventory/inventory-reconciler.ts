@@ -18,7 +18,7 @@ import type { Verdict } from '../observe/conditions.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
 import { recordTransition } from '../observe/transitions.ts';
 import { Binding, placeOf, type BindingObserver, type BindingOptions } from './binding.ts';
-import { allExportedSinks, cleanupStatus, exportedSink, keptDestinations, retainsRows, sinkExports, type ExportedSink } from './cleanup.ts';
+import { allExportedSinks, boundSink, cleanupStatus, exportedSink, keptDestinations, retainsRows, type ExportedSink } from './cleanup.ts';
 import { exportNamespace, sinkNamespace, type InventoryKind } from './inventory-kind.ts';
 import type { InventoryRows } from './inventory-rows.ts';
 import { inventoryStatus } from './inventory-status.ts';
@@ -252,7 +252,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       await binding.close();
       runtime.bindings.delete(place);
       runtime.denials.delete(place);
-      if (!runtime.blocked && !retainsRows(object)) this.#remove(key, runtime, exportedSink({ name: binding.key, namespace: binding.options.namespace }));
+      if (!runtime.blocked && !retainsRows(object)) this.#remove(key, runtime, boundSink(binding));
     }
     if (runtime.blocked) return;
     // Not those of the object, which may lag behind: what was removed is not removed again.
@@ -264,6 +264,8 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       if (!wanted.has(place) && !retainsRows(object)) continue;
       await removal.close();
       runtime.removals.delete(place);
+      // Another name may lead to the same destination.
+      if (removal.hasDeleted) for (const binding of runtime.bindings.values()) binding.reopen();
     }
     const generation = object.metadata.generation ?? 0;
     const request = reconcileRequest(object);
@@ -290,6 +292,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
   async #steerDeletions(key: string, runtime: Runtime<Rows>): Promise<void> {
     const { object, bindings } = runtime;
     for (const binding of bindings.values()) binding.pauseDeletions(isSet(object, annotations.pauseDeletes));
+    this.#pauseRemovals(runtime);
     if (!isSet(object, annotations.allowDeletes)) {
       runtime.consent = 'none';
       for (const binding of bindings.values()) binding.withdrawDeletions();
@@ -305,6 +308,10 @@ export class InventoryReconciler<Rows extends InventoryRows> {
         this.#queue.add(key);
       });
     }
+  }
+
+  #pauseRemovals({ object, removals }: Runtime<Rows>): void {
+    for (const removal of removals.values()) removal.pause(isSet(object, annotations.pauseDeletes));
   }
 
   /** There are no targets yet: they may be applied after the inventory, and what a sink holds of an earlier life is not to go before. */
@@ -353,7 +360,8 @@ export class InventoryReconciler<Rows extends InventoryRows> {
         this.#submitStatus(runtime);
         await this.#status.flush(runtime.object);
       },
-      previous: sinkExports(object).find((entry) => placeOf(exportedSink(entry)) === place),
+      // Not what the object says, which may lag behind.
+      previous: (this.#status.latest(object) as KollectInventory['status'])?.sinkExports?.find((entry) => placeOf(exportedSink(entry)) === place),
       logger: logger.child({ controller: kind.kind.toLowerCase(), namespace: inventory.namespace, name }),
       observer,
       onChange: () => this.#submitStatus(runtime),
@@ -381,18 +389,19 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     const { kind, sinks, logger } = this.#options;
     const { name, generation = 0 } = runtime.object.metadata;
     const namespace = exportNamespace(runtime.object);
-    const removal = new Removal({
+    const removal: Removal = new Removal({
       sink,
+      isPaused: isSet(runtime.object, annotations.pauseDeletes),
       inventory: { namespace, name, generation },
       directory: sinks,
       kept: async () => (runtime.cleaning ? new Set() : await keptDestinations(runtime.object, sinks)),
       logger: logger.child({ controller: kind.kind.toLowerCase(), namespace, name }),
       onFailure: () => this.#submitStatus(runtime),
-      onDone: (deleted) => {
+      onDone: () => {
         runtime.removals.delete(place);
         this.#submitStatus(runtime);
         // Another name may lead to the same destination.
-        if (deleted > 0) for (const binding of runtime.bindings.values()) binding.reopen();
+        if (removal.hasDeleted) for (const binding of runtime.bindings.values()) binding.reopen();
         this.#queue.add(key);
       },
     });
@@ -413,9 +422,10 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       await Promise.all(running.map((binding) => binding.close()));
       runtime.bindings.clear();
       runtime.cleaning = true;
-      const sinks = [...allExportedSinks(raw), ...running.map(({ key: name, options }) => exportedSink({ name, namespace: options.namespace }))];
+      const sinks = [...running.map(boundSink), ...allExportedSinks({ ...raw, status: this.#status.latest(raw) })];
       if (!retainsRows(raw)) for (const sink of sinks) this.#remove(key, runtime, sink);
     }
+    this.#pauseRemovals(runtime);
     if (runtime.removals.size > 0 && !retainsRows(raw)) return this.#submitStatus(runtime);
     await Promise.all([...runtime.removals.values()].map((removal) => removal.close()));
     this.#status.forget(raw.metadata.uid ?? '');
@@ -431,9 +441,11 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     const others = this.#byNamespace.get(namespace);
     others?.delete(runtime);
     if (others?.size === 0) this.#byNamespace.delete(namespace);
+    runtime.rows.close();
     clearTimeout(runtime.statusTimer);
     await Promise.all([...runtime.bindings.values(), ...runtime.removals.values()].map((one) => one.close()));
     clearTimeout(runtime.statusTimer);
+    runtime.statusTimer = undefined;
     this.#status.forget(runtime.object.metadata.uid ?? '');
   }
 
@@ -447,8 +459,9 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     runtime.statusTimer = undefined;
     if (runtime.cleaning) {
       const removals = [...runtime.removals.values()];
-      if (removals.some(({ error }) => error)) {
-        const previous = this.#status.latest(runtime.object) as KollectInventory['status'];
+      const previous = this.#status.latest(runtime.object) as KollectInventory['status'];
+      const wasPaused = previous?.conditions?.some(({ type, reason }) => type === 'Degraded' && reason === 'DeletionHeld');
+      if (wasPaused || removals.some(({ error, isPaused }) => error || isPaused)) {
         this.#status.submit(runtime.object, cleanupStatus(runtime.object, previous, removals, new Date().toISOString()));
       }
       return;

@@ -4,7 +4,7 @@ import type { KollectInventory, KollectInventoryStatus } from '../../shared/api/
 import type { KollectError } from '../../shared/errors.ts';
 import { conditionsOf } from '../observe/conditions.ts';
 import type { Binding } from './binding.ts';
-import { removingEntry } from './cleanup.ts';
+import { ownFingerprint, removingEntry } from './cleanup.ts';
 import type { RollupFacts } from './inventory-rows.ts';
 import { inventoryVerdicts, sinkVerdict, type ExportFacts } from './inventory-verdicts.ts';
 import { pastTime } from './past-time.ts';
@@ -15,6 +15,10 @@ import type { InventoryView } from './view.ts';
 export interface RemovalState {
   key: string;
   namespace: string;
+  /** See `ExportedSink`. */
+  fingerprint: string | undefined;
+  /** It waits until deletions are not paused any more. */
+  isPaused: boolean;
   error: KollectError | undefined;
 }
 
@@ -79,13 +83,14 @@ type SinkExport = NonNullable<KollectInventoryStatus['sinkExports']>[number];
 function sinkExport(binding: Binding, { previous }: InventoryFacts, now: string): SinkExport {
   const { state, lag } = binding;
   const { namespace } = binding.options;
+  const fingerprint = ownFingerprint(binding);
   const before = previous?.sinkExports?.find((entry) => entry.name === binding.key && entry.namespace === namespace);
   return {
     name: binding.key,
     namespace,
     phase: 'Active',
     dirty: binding.dirty,
-    ...(state.fingerprint === undefined ? {} : { fingerprint: state.fingerprint }),
+    ...(fingerprint === undefined ? {} : { fingerprint }),
     ...(state.lastExportTime === undefined ? {} : { lastExportTime: state.lastExportTime }),
     ...(state.lastChecksum === undefined ? {} : { lastChecksum: state.lastChecksum }),
     ...(state.rows === undefined ? {} : { rows: state.rows }),

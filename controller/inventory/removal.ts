@@ -15,6 +15,8 @@ const lastTryMs = 60_000;
 
 export interface RemovalOptions {
   sink: ExportedSink;
+  /** Nothing is deleted before `pause` says so. */
+  isPaused: boolean;
   /** Whose rows go. */
   inventory: Omit<InventoryIdentity, 'cluster'>;
   directory: SinkDirectory;
@@ -24,7 +26,7 @@ export interface RemovalOptions {
   /** `error` is another. It goes on trying. */
   onFailure: () => void;
   /** Nothing is left that could be removed. Not called after `close`. */
-  onDone: (deleted: number) => void;
+  onDone: () => void;
 }
 
 /**
@@ -34,6 +36,7 @@ export interface RemovalOptions {
 export class Removal {
   readonly key: string;
   readonly namespace: string;
+  readonly fingerprint: string | undefined;
   /** Why it has not succeeded yet. */
   error: KollectError | undefined;
   readonly #options: RemovalOptions;
@@ -41,6 +44,9 @@ export class Removal {
   /** Ends the attempt, and the time between two. */
   #turn = new AbortController();
   #edited = false;
+  /** Resolves when deletions are not paused any more. */
+  #pause: PromiseWithResolvers<void> | undefined;
+  #hasDeleted = false;
   #queue: PassQueue | undefined;
   readonly #running: Promise<void>;
 
@@ -48,6 +54,8 @@ export class Removal {
     this.#options = options;
     this.key = options.sink.key;
     this.namespace = options.sink.namespace;
+    this.fingerprint = options.sink.fingerprint;
+    if (options.isPaused) this.pause(true);
     this.#running = this.#run();
   }
 
@@ -57,9 +65,27 @@ export class Removal {
     this.#turn.abort();
   }
 
+  /** While it is true nothing is deleted; what is in flight is given up. */
+  pause(paused: boolean): void {
+    if (paused === this.isPaused) return;
+    this.#pause?.resolve();
+    this.#pause = paused ? Promise.withResolvers() : undefined;
+    this.#turn.abort();
+  }
+
+  get isPaused(): boolean {
+    return this.#pause !== undefined;
+  }
+
+  /** Rows were deleted, or may have been: an attempt that fails leaves unknown how far it came. */
+  get hasDeleted(): boolean {
+    return this.#hasDeleted;
+  }
+
   /** Stops. What was removed stays removed. */
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#pause?.resolve();
     await this.#running;
   }
 
@@ -67,18 +93,22 @@ export class Removal {
     let failures = 0;
     let outcome: Outcome = 'again';
     while (!this.#closing.signal.aborted) {
+      if (this.#pause) {
+        await this.#pause.promise;
+        continue;
+      }
       this.#turn = new AbortController();
       const signal = AbortSignal.any([this.#closing.signal, this.#turn.signal]);
       outcome = await this.#attempt(signal);
       if (signal.aborted || outcome === 'again') continue;
-      if ('deleted' in outcome) break;
+      if (outcome === 'done') break;
       const error = asKollectError(outcome.error);
       this.#fail(error);
       // The queue holds us back after a failure of the destination; nobody does when there was no destination.
       if (!outcome.held) await pause(error.retryAfterMs ?? retryDelayMs(error.class, ++failures), undefined, { signal }).catch(() => undefined);
     }
     this.#queue?.forget(this.#name);
-    if (!this.#closing.signal.aborted && outcome !== 'again' && 'deleted' in outcome) this.#options.onDone(outcome.deleted);
+    if (!this.#closing.signal.aborted && outcome === 'done') this.#options.onDone();
   }
 
   async #attempt(signal: AbortSignal): Promise<Outcome> {
@@ -106,14 +136,15 @@ export class Removal {
           }
           if (opened?.queue !== queue) return false;
           if (await this.#isKept(opened)) {
-            outcome = { deleted: 0 };
+            outcome = 'done';
             return false;
           }
         } catch (error) {
           if (!isGone(error)) outcome = { error, held: false };
           return false;
         }
-        outcome = { deleted: await this.#remove(opened, signal) };
+        await this.#remove(opened, signal);
+        outcome = 'done';
         return true;
       });
       return outcome;
@@ -135,11 +166,14 @@ export class Removal {
     return true;
   }
 
-  async #remove({ sink, cluster }: OpenSink, signal: AbortSignal): Promise<number> {
+  async #remove({ sink, cluster, fingerprint }: OpenSink, signal: AbortSignal): Promise<void> {
     const { inventory, logger } = this.#options;
-    const { deleted } = await sink.remove({ ...inventory, cluster }, signal);
-    logger.info('removed the rows of an inventory', { sink: this.key, deleted });
-    return deleted;
+    const hadDeleted = this.#hasDeleted;
+    this.#hasDeleted = true;
+    const { deleted } = await sink.remove({ ...inventory, cluster }, fingerprint === this.fingerprint, signal);
+    this.#hasDeleted = hadDeleted || deleted > 0;
+    if (deleted > 0) logger.info('removed the rows of an inventory', { sink: this.key, deleted });
+    else logger.info('nothing to remove: the destination holds no rows that are known to be of this inventory; any others stay', { sink: this.key });
   }
 
   /** What failed before is not tried again: the sink may have been deleted because of that. */
@@ -148,13 +182,12 @@ export class Removal {
     const opened = this.error === undefined ? await directory.openFormer(sink.family, sink.namespace, sink.name).catch(() => undefined) : undefined;
     if (!opened) {
       logger.info('nothing to remove: the sink or its Secret is gone', { sink: this.key });
-      return { deleted: 0 };
+      return 'done';
     }
     const signal = AbortSignal.any([ending, AbortSignal.timeout(lastTryMs)]);
-    let deleted = 0;
     try {
       await opened.queue.pass(this.#request(signal), async () => {
-        if (!(await this.#isKept(opened))) deleted = await this.#remove(opened, signal);
+        if (!(await this.#isKept(opened))) await this.#remove(opened, signal);
         return true;
       });
     } catch (error) {
@@ -163,7 +196,7 @@ export class Removal {
       opened.queue.forget(this.#name);
       await opened.sink.close().catch(() => undefined);
     }
-    return { deleted };
+    return 'done';
   }
 
   #request(signal: AbortSignal): PassRequest {
@@ -189,7 +222,7 @@ export class Removal {
 }
 
 /** `held`: the queue of the destination knows of the failure. */
-type Outcome = { deleted: number } | { error: unknown; held: boolean } | 'again';
+type Outcome = 'done' | { error: unknown; held: boolean } | 'again';
 
 /** A type without a backend never exported anything. */
 const goneCodes: ReadonlySet<string> = new Set(['KOL_SINK_NOT_FOUND', 'KOL_SINK_SECRET', 'KOL_SINK_NOT_IMPLEMENTED']);

@@ -137,8 +137,11 @@ export interface Sink {
   differing?(identity: InventoryIdentity, rows: readonly ExportRow[], signal: AbortSignal): Promise<readonly ExportRow[]>;
   /** Returns once the destination confirmed. An error means an unknown outcome: the engine repeats. */
   write(change: SinkChange, signal: AbortSignal): Promise<WriteResult>;
-  /** Removes everything of this inventory and cluster; an absent destination is success. */
-  remove(identity: InventoryIdentity, signal: AbortSignal): Promise<{ deleted: number }>;
+  /**
+   * Removes everything of this inventory and cluster; an absent destination is success. What this installation is not known to have written stays: the
+   * destination says so where it can tell whose rows are whose, elsewhere `isOwn` does.
+   */
+  remove(identity: InventoryIdentity, isOwn: boolean, signal: AbortSignal): Promise<{ deleted: number }>;
   close(): Promise<void>;
 }
 

@@ -101,6 +101,20 @@ t.test('dropping a reference removes its rows, and its entry when that is done',
   t.match(await untilCondition(namespace, 'Synced', /NoExport/), /True NoExport/);
 });
 
+t.test('rows stay while deletions are paused, and the inventory says that it waits', async (t) => {
+  const namespace = await exported();
+  await run('annotate', 'kinv/inventory', '-n', namespace, 'kollect.dev/pause-deletes=true');
+  await edit(namespace, 'kinv/inventory', { databaseSinkRefs: [] });
+  await untilEntries(namespace, ['database/pg Removing']);
+  await kollect.eventually(async () => /pause-deletes/.test((await inventory(namespace))?.status?.sinkExports?.[0]?.lastError ?? ''), { what: 'the reason' });
+  await run('delete', 'kinv/inventory', '-n', namespace, '--wait=false');
+  t.match(await untilCondition(namespace, 'Degraded', /^True DeletionHeld/), /is being deleted.*kollect\.dev\/pause-deletes.*Retain/);
+  t.equal(await names(namespace), 'api,web');
+  await run('annotate', 'kinv/inventory', '-n', namespace, 'kollect.dev/pause-deletes-');
+  await untilGone(namespace);
+  t.equal(await names(namespace), '');
+});
+
 t.test('a reference that is dropped leaves the rows of another one to the same table', async (t) => {
   const namespace = await exported();
   const stored = () => kollect.psql(`SELECT source_uid, exported_at, xmin FROM inventory_items WHERE inventory_namespace = '${namespace}' ORDER BY 1`);

@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { OpenSink } from '../../controller/inventory/sink-connection.ts';
-import { exportedSink } from '../../controller/inventory/cleanup.ts';
+import type { Binding } from '../../controller/inventory/binding.ts';
+import { exportedSink, ownFingerprint, removingEntry } from '../../controller/inventory/cleanup.ts';
 import { inventoryStatus } from '../../controller/inventory/inventory-status.ts';
 import { Removal, type RemovalOptions } from '../../controller/inventory/removal.ts';
 import { InventoryView } from '../../controller/inventory/view.ts';
@@ -46,9 +47,10 @@ async function setUp(state: State = {}, options: Partial<RemovalOptions> = {}, q
     queue,
     isCurrent: async () => true,
   };
-  const deleted: number[] = [];
+  const deleted: boolean[] = [];
   const removal: Removal = new Removal({
-    sink: exportedSink({ name: 'database/pg', namespace: 'shop' }),
+    sink: exportedSink({ name: 'database/pg', namespace: 'shop', fingerprint: 'here' }),
+    isPaused: false,
     inventory: identity(),
     directory: {
       intervalOf: () => undefined,
@@ -64,7 +66,7 @@ async function setUp(state: State = {}, options: Partial<RemovalOptions> = {}, q
     kept: async () => new Set(),
     logger: createLogger({ level: 'error', format: 'text', name: 'test' }),
     onFailure: () => undefined,
-    onDone: (count) => deleted.push(count),
+    onDone: () => deleted.push(removal.hasDeleted),
     ...options,
   });
   return { removal, place, queue, deleted, attempts: () => attempts, opens: () => opens };
@@ -85,7 +87,7 @@ t.test('it waits for its turn, succeeds once, and holds nobody up afterwards', a
   release.resolve(true);
   await other;
   await until(() => deleted.length > 0);
-  t.strictSame(deleted, [1]);
+  t.strictSame(deleted, [true]);
   t.equal(place.rows.size, 0);
   t.ok(queue.isIdle);
 });
@@ -121,8 +123,58 @@ t.test('rows stay while it cannot be told whether another reference writes there
   t.ok(queue.isIdle, 'which says nothing about the destination');
   kept = Promise.resolve(new Set(['here']));
   await until(() => deleted.length > 0);
-  t.strictSame(deleted, [0]);
+  t.strictSame(deleted, [false]);
   t.equal(place.rows.size, 1);
+});
+
+t.test('rows of a destination that nothing was exported to are not taken for its own', async (t) => {
+  for (const fingerprint of [undefined, 'elsewhere']) {
+    const { place, deleted, attempts } = await setUp({}, { sink: exportedSink({ name: 'database/pg', namespace: 'shop', fingerprint }) });
+    await until(() => deleted.length > 0);
+    t.strictSame([attempts(), deleted, place.rows.size], [1, [false], 1]);
+  }
+});
+
+t.test('where rows are waiting for consent, what was exported is not all that is there', (t) => {
+  const entry = { state: { fingerprint: undefined, held: undefined }, options: { previous: { fingerprint: 'former' } } } as unknown as Binding;
+  t.equal(ownFingerprint(entry), 'former');
+  t.equal(ownFingerprint({ ...entry, state: { ...entry.state, fingerprint: 'here' } }), 'here');
+  for (const [reason, wanted] of [['guard', 'here'], ['foreign', undefined], ['paused', 'former']] as const) {
+    t.equal(ownFingerprint({ ...entry, state: { ...entry.state, fingerprint: 'here', held: { reason, stale: 1, rows: 2 } } }), wanted, reason);
+  }
+  t.end();
+});
+
+t.test('an attempt that failed may have deleted rows that another reference wrote meanwhile', async (t) => {
+  let kept = new Set<string>();
+  const state: State = { fault: fault('KOL_SINK_UNAVAILABLE', 20) };
+  const { deleted, attempts } = await setUp(state, { kept: async () => kept });
+  await until(() => attempts() === 1);
+  kept = new Set(['here']);
+  await until(() => deleted.length > 0);
+  t.strictSame([attempts(), deleted], [1, [true]]);
+});
+
+t.test('nothing is deleted while deletions are paused', async (t) => {
+  const { removal, place, deleted, opens, attempts } = await setUp({ fault: fault('KOL_SINK_UNAVAILABLE', 20) }, { isPaused: true });
+  t.ok(removal.isPaused);
+  t.match(removingEntry(removal), { phase: 'Removing', fingerprint: 'here', lastError: /kollect\.dev\/pause-deletes is "true"/ });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  t.strictSame([opens(), place.rows.size], [0, 1]);
+  removal.pause(false);
+  await until(() => attempts() > 0);
+  removal.pause(true);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const before = attempts();
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  t.equal(attempts(), before, 'also not when it had begun');
+  await removal.close();
+  t.strictSame(deleted, []);
+
+  const other = await setUp({}, { isPaused: true });
+  other.removal.pause(false);
+  await until(() => other.deleted.length > 0);
+  t.equal(other.place.rows.size, 0);
 });
 
 t.test('a sink or Secret that is gone is tried as it was, once, unless that failed before', async (t) => {
@@ -168,7 +220,7 @@ t.test('status has room for what is being removed, whatever else there is', (t) 
       view: new InventoryView('shop', () => undefined),
       rollup: undefined,
       bindings: [],
-      removals: entries(60, 'Removing').map(({ name, namespace }) => ({ key: name, namespace, error: undefined })),
+      removals: entries(60, 'Removing').map(({ name, namespace }) => ({ key: name, namespace, fingerprint: undefined, isPaused: false, error: undefined })),
       awaiting: [],
       incomplete: [],
       obstacles: new Map(),

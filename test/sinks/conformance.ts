@@ -297,7 +297,7 @@ export function conforms({ name, supports, maxRowBytes, destination }: Conforman
     t.equal((await place.contents()).length, 8);
     t.match(await sink.write(whole([], { identity: identity('shop', 'east') }), signal), { deleted: 2 });
     t.match(await sink.write(change([], { identity: identity('shop', 'west'), deletes: ['u000001'] }), signal), { deleted: 1 });
-    t.strictSame(await sink.remove(identity('stock', 'east'), signal), { deleted: 2 });
+    t.strictSame(await sink.remove(identity('stock', 'east'), true, signal), { deleted: 2 });
     const left = (await place.contents()).map(({ inventory, cluster, uid }) => `${inventory} ${cluster} ${uid}`);
     t.strictSame(left, ['team-a/shop west u000000', 'team-b/shop east u000000', 'team-b/shop east u000001']);
     if (supports.counts) t.match(await sink.check(identity('shop', 'west'), signal), { rows: 1 });
@@ -307,11 +307,11 @@ export function conforms({ name, supports, maxRowBytes, destination }: Conforman
   t.test(`${name}: removal empties the inventory, also where nothing is`, async (t) => {
     const place = await destination();
     const sink = await place.open();
-    t.strictSame(await sink.remove(identity(), signal), { deleted: 0 });
+    t.strictSame(await sink.remove(identity(), true, signal), { deleted: 0 });
     t.notOk(await place.touched(), 'nothing is created in order to be emptied');
     await sink.write(whole(rows(3)), signal);
-    t.strictSame(await sink.remove(identity(), signal), { deleted: 3 });
-    t.strictSame(await sink.remove(identity(), signal), { deleted: 0 });
+    t.strictSame(await sink.remove(identity(), true, signal), { deleted: 3 });
+    t.strictSame(await sink.remove(identity(), true, signal), { deleted: 0 });
     t.strictSame(await place.contents(), []);
     await sink.close();
   });
@@ -340,7 +340,7 @@ export function conforms({ name, supports, maxRowBytes, destination }: Conforman
     ];
     const passes = { 'in bulk': () => sink.write(whole(odd), signal), 'as a change': () => sink.write(change(odd), signal) };
     for (const [how, write] of Object.entries(passes)) {
-      await sink.remove(identity(), signal);
+      await sink.remove(identity(), true, signal);
       t.match(await write(), { written: 4, rejected: [] }, how);
       const stored = new Map((await place.contents()).map((entry) => [entry.uid, entry]));
       t.match(stored.get('big')?.payload, /123456789012345678901234567890/);
@@ -514,7 +514,7 @@ export function conforms({ name, supports, maxRowBytes, destination }: Conforman
         throw new KollectError('KOL_SINK_UNAVAILABLE', 'the lease is lost');
       },
     });
-    const attempts = [() => former.write(change(rows(1, { v: 2 })), signal), () => former.write(whole(rows(1, { v: 2 })), signal), () => former.remove(identity(), signal)];
+    const attempts = [() => former.write(change(rows(1, { v: 2 })), signal), () => former.write(whole(rows(1, { v: 2 })), signal), () => former.remove(identity(), true, signal)];
     for (const attempt of attempts) t.match(await failure(attempt()), { message: 'the lease is lost' });
     t.ok(asked.length >= 3 && asked.every((ms) => ms > 0));
     t.strictSame(await place.contents(), before);
@@ -539,7 +539,7 @@ export function conforms({ name, supports, maxRowBytes, destination }: Conforman
     t.equal((await sink.check(identity('other'), signal)).digest, undefined);
     await sink.write(change([row('u000001', { v: 'x'.repeat(maxRowBytes) })], { after: { rows: 3, digest: 'fourth' } }), signal);
     t.equal(await digest(), undefined, 'not while a row is missing');
-    await sink.remove(identity(), signal);
+    await sink.remove(identity(), true, signal);
     t.strictSame(await sink.check(identity(), signal), { rows: 0, digest: undefined, owned: false });
     await sink.close();
   });
@@ -552,7 +552,7 @@ export function conforms({ name, supports, maxRowBytes, destination }: Conforman
     const clash = { code: 'KOL_SINK_OWNER', class: 'terminal' };
     const attempts = [() => theirs.write(whole(rows(1)), signal), () => theirs.write(change(rows(1, { v: 2 }), { deletes: ['u000002'] }), signal), () => theirs.check(identity(), signal)];
     for (const attempt of attempts) t.match(await failure(attempt()), clash);
-    t.strictSame(await theirs.remove(identity(), signal), { deleted: 0 }, 'there is nothing of theirs to remove');
+    t.strictSame(await theirs.remove(identity(), true, signal), { deleted: 0 }, 'there is nothing of theirs to remove');
     t.strictSame(await place.contents(), before);
 
     await theirs.write(whole(rows(2), { identity: identity('shop', 'west') }), signal);
@@ -561,8 +561,16 @@ export function conforms({ name, supports, maxRowBytes, destination }: Conforman
     t.match(await failure(ours.write(change(rows(1, { v: 2 }), { identity: identity('stock') }), signal)), clash);
     t.match(await ours.write(change(rows(1, { v: 2 })), signal), { written: 1 });
 
-    await ours.remove(identity(), signal);
+    const foundling = identity('foundling');
+    const nobody = await place.open({});
+    await nobody.write(whole(rows(3), { identity: foundling }), signal);
+    t.match(await ours.write(whole(rows(1), { identity: foundling, staleLimit: { rows: 0, exempt: [] } }), signal), { held: 2 });
+    for (const isOwn of [false, true]) t.strictSame(await ours.remove(foundling, isOwn, signal), { deleted: 0 }, 'what waits for consent is not removed without it');
+    t.strictSame(await nobody.remove(foundling, false, signal), { deleted: 0 }, 'nor where owners are not known');
+    t.strictSame(await nobody.remove(foundling, true, signal), { deleted: 3 });
+
+    await ours.remove(identity(), false, signal);
     t.match(await theirs.write(whole(rows(1)), signal), { written: 1 }, 'what its owner left is free');
-    await Promise.all([ours.close(), theirs.close()]);
+    await Promise.all([ours.close(), theirs.close(), nobody.close()]);
   });
 }

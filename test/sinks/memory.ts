@@ -134,9 +134,10 @@ export class MemorySink implements Sink {
     return { ...result, held: held.length };
   }
 
-  async remove(identity: InventoryIdentity, signal: AbortSignal) {
+  async remove(identity: InventoryIdentity, isOwn: boolean, signal: AbortSignal) {
     const state = this.place.states.get(placeOf(identity));
-    if (state && state.installation !== this.#installation) return { deleted: 0 };
+    const isOurs = state ? state.installation === this.#installation : isOwn && this.#installation === undefined;
+    if (!isOurs) return { deleted: 0 };
     await this.#turn(signal);
     this.#fence(1_000);
     let deleted = 0;

@@ -31,7 +31,7 @@ t.test('a removal waits for a commit that is still on its way, and leaves nothin
     abort.abort();
     await writing;
     let removed = false;
-    const removal = sink.remove(identity(), signal).then(() => (removed = true));
+    const removal = sink.remove(identity(), true, signal).then(() => (removed = true));
     await eventually(async () => (await place.sql(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`)).length === 1, { what: 'a removal that waits' });
     t.notOk(removed);
     place.proxy.deliver();
@@ -53,7 +53,7 @@ t.test('a pooler may give every transaction another session', async (t) => {
   await place.refuse('poison');
   t.match(await sink.write(change([row('a', { v: 'poison' }), row('b')]), signal), { written: 1, rejected: [{ key: { uid: 'a' } }] });
   t.match(await sink.probe(signal), { message: /login succeeded/ });
-  t.match(await sink.remove(identity(), signal), { deleted: 6_001 });
+  t.match(await sink.remove(identity(), true, signal), { deleted: 6_001 });
 });
 
 t.test('an interrupted full pass does not send again what was confirmed', async (t) => {
@@ -123,7 +123,7 @@ t.test('deltas and deletions adapt to the statement timeout, and grow again', as
   await place.sql('UPDATE ceiling SET rows = 300; ALTER TABLE inventory_items ENABLE TRIGGER deleted; DELETE FROM statements');
   const { sink: other } = await place.opened();
   t.teardown(() => other.close());
-  t.strictSame(await other.remove(identity(), signal), { deleted: 8_000 });
+  t.strictSame(await other.remove(identity(), true, signal), { deleted: 8_000 });
   t.ok(Number(await largest()) <= 300);
   t.strictSame(await place.contents(), []);
 });
@@ -158,7 +158,7 @@ t.test('existing issues no DDL of any kind, and needs no right to make temporary
   t.match(await sink.write(change(rows(3, { v: 2 }), { deletes: ['u000100'] }), signal), { written: 3, deleted: 1 });
   t.match(await sink.write(whole(rows(10, { v: 2 })), signal), { written: 7, deleted: 11_989 });
   t.match(await sink.check(identity(), signal), { rows: 10, digest: undefined });
-  t.match(await sink.remove(identity(), signal), { deleted: 10 });
+  t.match(await sink.remove(identity(), true, signal), { deleted: 10 });
 
   const ensured = (await place.opened({}, { installation: 'ours' })).sink;
   t.teardown(() => ensured.close());
@@ -190,7 +190,7 @@ t.test('tables as people make them', async (t) => {
       t.match(await sink.write(whole(rows(30, { v: 1 }), { identity: east }), signal), { written: 3, deleted: 8 });
       t.equal(await count(), 60);
       t.match(await sink.check(east, signal), { rows: 30 });
-      t.strictSame(await sink.remove(east, signal), { deleted: 30 });
+      t.strictSame(await sink.remove(east, true, signal), { deleted: 30 });
       t.equal(await count(), 30);
       await sink.close();
     }

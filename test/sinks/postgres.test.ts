@@ -440,9 +440,34 @@ t.test('a wrong password, user, database or host says which, and shows none of t
     const error = await failure(sink.probe(signal));
     t.match(error, expected, what);
     for (const hidden of ['nothing-there', 'nobody-there', '127.0.0.1', place.database]) t.notOk(error.message.includes(hidden), `${what}: hides ${hidden}`);
-    if (what === 'database') t.strictSame(await sink.remove(identity(), signal), { deleted: 0 }, 'no database, nothing to remove');
+    if (what === 'database') t.strictSame(await sink.remove(identity(), true, signal), { deleted: 0 }, 'no database, nothing to remove');
     await sink.close();
   }
+});
+
+t.test('a removal leaves what waits for consent, and portions that nobody is known to own', async (t) => {
+  const place = await newPlace();
+  const ours = await place.opened({}, { installation: 'ours' });
+  await ours.sink.write(whole(rows(1), { identity: identity('other') }), signal);
+  const { namespace, name } = identity();
+  const insert = (inventory: string) => place.sql(`INSERT INTO ${table} (inventory_namespace, inventory_name, target_name, source_uid, payload, exported_at) VALUES ('${namespace}', '${inventory}', 'web', 'gone', '{}', now())`);
+  await insert(name);
+  await insert(`${name}.part-0001-of-0002`);
+  t.match(await ours.sink.write(whole(rows(1), { staleLimit: { rows: 0, exempt: [] } }), signal), { held: 2 });
+  const before = await place.contents();
+  t.strictSame(await ours.sink.remove(identity(), true, signal), { deleted: 0 });
+  const brought = await withSink(t, place, existing);
+  t.strictSame(await brought.remove(identity(), false, signal), { deleted: 0 });
+  t.strictSame(await place.contents(), before);
+  t.strictSame(await brought.remove(identity(), true, signal), { deleted: 2 });
+  t.equal(await count(place), 2, 'what was written under other names stays');
+
+  await insert(name);
+  await ours.sink.write(whole(rows(1)), signal);
+  await insert(`${name}.part-0002-of-0002`);
+  t.strictSame(await ours.sink.remove(identity(), false, signal), { deleted: 2 }, 'who owns the rows removes them with their portions');
+  t.equal(await count(place), 1);
+  await ours.sink.close();
 });
 
 t.test('the address policy holds for the host of the connection string', async (t) => {

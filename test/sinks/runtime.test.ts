@@ -179,7 +179,7 @@ t.test('nobody waits for a backend that does not answer, nor for one that does n
   };
   const objects = (signal: AbortSignal): Promise<never> => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted with s3cr3t-value'))));
   const opened = async (work: (signal: AbortSignal) => Promise<never>) => {
-    const sink: Sink = { probe: work, check: (_identity, signal) => work(signal), write: (_change, signal) => work(signal), remove: (_identity, signal) => work(signal), close: async () => undefined };
+    const sink: Sink = { probe: work, check: (_identity, signal) => work(signal), write: (_change, signal) => work(signal), remove: (_identity, _isOwn, signal) => work(signal), close: async () => undefined };
     const backend: Backend = { ...memoryBackend(new MemoryPlace()), open: async () => sink };
     const object = { ...sinkObject(), spec: { type: 'memory', secretRef: { name: 'dsn' } } };
     return (await openSink({ sink: object, readSecret: secrets({ 'team-a/dsn': { token: 's3cr3t-value' } }), policy: loopback, load: async () => backend, budgets: { probe: 40, check: 40, remove: 40, reaction: 40 } })).sink;
@@ -189,7 +189,7 @@ t.test('nobody waits for a backend that does not answer, nor for one that does n
     const sink = await opened(work);
     t.match(await failure(sink.probe(signal)), late);
     t.match(await failure(sink.check(identity(), signal)), late);
-    t.match(await failure(sink.remove(identity(), signal)), late);
+    t.match(await failure(sink.remove(identity(), true, signal)), late);
     const abort = new AbortController();
     const writing = failure(sink.write(change([]), abort.signal));
     setTimeout(() => abort.abort(), 100);

@@ -60,7 +60,7 @@ t.test('a sink that is gone can be opened once more as it was', async (t) => {
   await sink.close();
   t.match(await failure(open()), { code: 'KOL_SINK_NOT_FOUND' });
   const former = (await openFormer())!;
-  t.strictSame(await former.sink.remove(identity(), signal), { deleted: 1 });
+  t.strictSame(await former.sink.remove(identity(), true, signal), { deleted: 1 });
   t.equal(place.rows.size, 0);
   await former.sink.close();
 });

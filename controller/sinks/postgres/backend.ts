@@ -110,18 +110,20 @@ class PostgresSink implements Sink {
     });
   }
 
-  async remove(identity: InventoryIdentity, signal: AbortSignal): Promise<{ deleted: number }> {
+  async remove(identity: InventoryIdentity, isOwn: boolean, signal: AbortSignal): Promise<{ deleted: number }> {
     this.#interrupted = undefined;
     return await this.#use(signal, async (session) => {
       const { table } = this.#settings;
       const facts = await inspectTable(session, table);
       if (facts.table === null) return { deleted: 0 };
       const state = await this.#stateOf(session, identity, facts.stateUsable);
-      // The rows under these names are not ours, so there is nothing of ours to remove.
-      if (state !== undefined && this.#isForeign(state.installation)) return { deleted: 0 };
+      // Rows that are somebody else's under these names, or nobody's, are not ours to remove.
+      const isOurs = state ? !this.#isForeign(state.installation) : isOwn && !(this.#keepsStates && facts.stateUsable === true);
+      if (!isOurs) return { deleted: 0 };
       const target = { ...this.#target(identity), layout: verifyTable(this.#settings, facts, facts.table) };
       let deleted = await deleteAll(session, target, this.#limit);
-      for (const portion of await session.transaction(() => findPortions(session, target))) deleted += await deleteAll(session, { ...target, identity: portion }, this.#limit);
+      // Only a table of states tells portions from inventories of other people.
+      for (const portion of state ? await session.transaction(() => findPortions(session, target)) : []) deleted += await deleteAll(session, { ...target, identity: portion }, this.#limit);
       if (target.layout.state) await inventoryTransaction(session, target, () => forgetState(session, target));
       return { deleted };
     }).catch((error: unknown) => {
@@ -170,11 +172,15 @@ class PostgresSink implements Sink {
 
   /** There is a table of states, or there will be. */
   async #tells(session: Session): Promise<boolean> {
-    const { table, mode } = this.#settings;
-    if (mode === 'existing' || this.#context.installation === undefined) return false;
+    if (!this.#keepsStates) return false;
     if (this.#layout) return this.#layout.state;
-    const { stateUsable, schemaCreate } = await inspectTable(session, table);
+    const { stateUsable, schemaCreate } = await inspectTable(session, this.#settings.table);
     return stateUsable ?? schemaCreate;
+  }
+
+  /** Owners are written down where there is a table of states. */
+  get #keepsStates(): boolean {
+    return this.#settings.mode === 'ensure' && this.#context.installation !== undefined;
   }
 
   #isForeign(installation: string): boolean {

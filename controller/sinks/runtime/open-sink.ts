@@ -130,7 +130,7 @@ function guarded(sink: Sink, sanitize: Sanitize, budgets: Budgets): Sink {
       const result = await guard(signal, undefined, (both) => sink.write(change, both));
       return { ...result, rejected: result.rejected.map((row) => ({ ...row, message: sanitize(row.message) })) };
     },
-    remove: (identity, signal) => guard(signal, budgets.remove, (both) => sink.remove(identity, both)),
+    remove: (identity, isOwn, signal) => guard(signal, budgets.remove, (both) => sink.remove(identity, isOwn, both)),
     close: () => guard(new AbortController().signal, budgets.check, () => sink.close()),
   };
 }

@@ -477,7 +477,8 @@ export class Binding {
     );
     if (differing.length > 0) {
       logger.warn('rows of the destination were not as exported, writing them again', { sink: this.key, rows: differing.length });
-      const told = rejected.length === 0 && rows !== undefined && lastChecksum !== undefined && this.#isComplete(cursor);
+      // Rows that are still to be exported may be among them.
+      const told = rejected.length === 0 && rows !== undefined && lastChecksum !== undefined && this.#isComplete(cursor) && this.lag.rows === 0;
       const after = told ? { rows, digest: lastChecksum } : undefined;
       await this.#mark.beforeWrite();
       const result = await sink.write({ identity, upserts: [differing], upsertCount: differing.length, deletes: [], completeTargets: [], keep: [], after }, this.#abort.signal);

@@ -128,9 +128,12 @@ export function planPass(input: PassInput): PassPlan | undefined {
     skipped.set(nameOf(row), row);
     return false;
   };
-  const sendable = (piece: readonly Row[]): readonly Row[] => (input.quarantine?.size ? piece.filter(isSent) : piece);
-  const partial = [changed, ...incomplete.flatMap((target) => target.pieces())].map(sendable);
-  const upserts = [...partial, ...complete.flatMap((target) => target.pieces()).map(sendable)];
+  const sendable = (target: ViewTarget): readonly (readonly Row[])[] => {
+    const pieces = target.pieces();
+    return input.quarantine?.holdsOf(target.name) ? pieces.map((piece) => piece.filter(isSent)) : pieces;
+  };
+  const partial = [changed.filter(isSent), ...incomplete.flatMap(sendable)];
+  const upserts = [...partial, ...complete.flatMap(sendable)];
   const refused = complete.flatMap((target) => [...target.refusedUids()].map((uid) => ({ targetName: target.name, uid })));
   return {
     mode: complete.length + incomplete.length === 0 && delta ? 'delta' : 'reconcile',

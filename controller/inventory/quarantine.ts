@@ -6,20 +6,26 @@ import type { PassPlan } from './pass.ts';
  * once more; there are never more of them than rows.
  */
 export class Quarantine {
-  readonly #rows = new Map<string, RejectedRow>();
+  /** By target and uid: a pass asks for each of its rows, and a name that is made for each takes a microsecond. */
+  readonly #targets = new Map<string, Map<string, RejectedRow>>();
   #retries = false;
 
   get size(): number {
-    return this.#rows.size;
+    return this.#targets.values().reduce((size, rows) => size + rows.size, 0);
   }
 
   rows(): readonly RejectedRow[] {
-    return [...this.#rows.values()];
+    return this.#targets.values().flatMap((rows) => rows.values()).toArray();
+  }
+
+  /** Whether rows of a target may be held. */
+  holdsOf(targetName: string): boolean {
+    return !this.#retries && this.#targets.has(targetName);
   }
 
   /** Whether a row was refused with the content that it has. */
   holds(row: ExportRow): boolean {
-    return !this.#retries && this.#rows.get(nameOf(row))?.hash === row.hash;
+    return !this.#retries && this.#get(row)?.hash === row.hash;
   }
 
   /** Passes try all of them again that they compare, until all were. */
@@ -32,26 +38,36 @@ export class Quarantine {
   }
 
   add(rejected: readonly RejectedRow[]): void {
-    for (const row of rejected) this.#rows.set(nameOf(row.key), row);
+    for (const row of rejected) {
+      const { targetName, uid } = row.key;
+      let rows = this.#targets.get(targetName);
+      if (!rows) this.#targets.set(targetName, (rows = new Map()));
+      rows.set(uid, row);
+    }
   }
 
   /** Those that a pass does not touch. */
-  left({ change, partial, skipped }: PassPlan): ReadonlySet<string> {
-    if (this.#rows.size === 0) return new Set();
-    const touched = new Set<string>();
-    for (const keys of [...partial, change.deletes] as Iterable<readonly RowKey[]>) for (const key of keys) if (this.#rows.has(nameOf(key))) touched.add(nameOf(key));
-    const stays = (name: string, { targetName }: RowKey): boolean => {
-      if (touched.has(name) || change.knownTargets?.includes(targetName) === false) return false;
-      return !change.completeTargets.includes(targetName) || skipped.has(name);
+  left({ change, partial, skipped }: PassPlan): ReadonlySet<RejectedRow> {
+    if (this.#targets.size === 0) return new Set();
+    const touched = new Set<RejectedRow | undefined>();
+    for (const keys of [...partial, change.deletes] as Iterable<readonly RowKey[]>) for (const key of keys) touched.add(this.#get(key));
+    const stays = (row: RejectedRow): boolean => {
+      const { targetName } = row.key;
+      if (touched.has(row) || change.knownTargets?.includes(targetName) === false) return false;
+      return !change.completeTargets.includes(targetName) || skipped.has(nameOf(row.key));
     };
-    return new Set([...this.#rows].filter(([name, { key }]) => stays(name, key)).map(([name]) => name));
+    return new Set(this.rows().filter(stays));
   }
 
   /** A pass is confirmed. */
   settle(plan: PassPlan, rejected: readonly RejectedRow[]): void {
     const left = this.left(plan);
-    for (const name of this.#rows.keys()) if (!left.has(name)) this.#rows.delete(name);
-    this.add(rejected);
+    this.#targets.clear();
+    this.add([...left, ...rejected]);
+  }
+
+  #get({ targetName, uid }: RowKey): RejectedRow | undefined {
+    return this.#targets.get(targetName)?.get(uid);
   }
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
+import { annotations } from '../../shared/api/annotations.ts';
 import type { SinkExport } from '../../shared/api/inventory-common.ts';
 import type { Condition } from '../../shared/api/meta.ts';
 import { KubeClient } from '../../shared/kube/client.ts';
@@ -73,16 +74,26 @@ t.test(`every table equals the cluster after ${wantedFaults} faults`, async (t) 
     const text = "SELECT concat_ws(' ', 'home', name, '', value->>'targetName', value->>'uid', value->>'namespace', value::text) AS row FROM jsonb_array_elements($1::jsonb), unnest($2::text[]) AS name";
     return (await place.sql<{ row: string }>(text, [`[${rows.join()}]`, editor.inventoriesOf(place.name)])).map(({ row }) => row).sort();
   };
-  const equal = async (what: string): Promise<void> => {
+  const equal = async (what: string, meanwhile = async (): Promise<void> => undefined): Promise<void> => {
     for (const place of places) {
       await eventually(
         async () => {
+          await meanwhile();
           const [expected, rows] = [await expectedIn(place, await expectedRows(admin)), await inTable(place)];
           if (rows.join('\n') !== expected.join('\n')) throw new Error(differences(rows, expected));
           return true;
         },
         { timeoutMs: 5 * minutes, intervalMs: 300, what: `${place.name}: ${what}` },
       );
+    }
+  };
+
+  /** A table that has lost its table of states does not tell whose the rows are that somebody added: it takes a person to let them go. */
+  const consent = async (): Promise<void> => {
+    for (const name of ['inventory', 'second']) {
+      const { status } = await admin.get<{ status?: { conditions?: Condition[] } }>(`${api}/kollectinventories/${name}`);
+      if (!status?.conditions?.some(({ reason, message }) => reason === 'DeletionHeld' && message.includes('which somebody else wrote'))) continue;
+      await admin.patch(`${api}/kollectinventories/${name}`, { type: 'merge', body: { metadata: { annotations: { [annotations.allowDeletes]: 'true' } } } });
     }
   };
 
@@ -212,7 +223,7 @@ t.test(`every table equals the cluster after ${wantedFaults} faults`, async (t) 
   await writer.end();
   chaos.end();
   await editor.end();
-  await equal('a table that equals the cluster');
+  await equal('a table that equals the cluster', consent);
 
   // From here on nothing is compared any more: no check, no restart, no edit repairs what a failed write lost.
   chaos.interrupt();

@@ -6,6 +6,10 @@ import { deployment, pipeline, type PipelineOptions } from './objects.ts';
 
 const kollect = await startKollect();
 t.teardown(() => kollect.stop());
+// Most of the time is spent waiting.
+t.jobs = 4;
+/** Of tests that stop the controller, or that shut or lock what others need. */
+const alone = { buffered: false };
 /** Between Kollect and the database, for those who use its DSN. */
 const door = await new TcpProxy(kollect.postgres.port, 'never').start();
 t.teardown(() => door.stop());
@@ -149,7 +153,31 @@ t.test('deleting a namespace leaves no row and does not hang, in whatever order 
   await Promise.all([apart(['kdb/pg']), apart(['secret/dsn']), apart(['kdb/pg', 'secret/dsn'])]);
 });
 
-t.test('a sink that is gone, and that the process never opened, holds up nothing', async (t) => {
+t.test('a sink that refuses the removal says that somebody is needed, and is cleaned when its Secret is mended', async (t) => {
+  const namespace = await exported();
+  const secret = (dsn: string) => kollect.apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'dsn', namespace }, stringData: { dsn } });
+  await secret(kollect.dsn.replace(/:[^:@]+@/, ':wrong@'));
+  await run('delete', 'kinv/inventory', '-n', namespace, '--wait=false');
+  t.match(await untilCondition(namespace, 'Degraded', /^True CleanupTerminal/), /refused the login/);
+  t.match(await untilCondition(namespace, 'Ready', /^False CleanupTerminal/), /refused the login/);
+  await secret(kollect.dsn);
+  await untilGone(namespace);
+  t.equal(await names(namespace), '');
+});
+
+t.test('a sink that is edited leaves what it exported, says so, and cleans the new destination only', async (t) => {
+  const namespace = await exported();
+  await edit(namespace, 'kdb/pg', { postgres: { table: 'elsewhere' } });
+  await kollect.eventually(async () => (await names(namespace, 'elsewhere')) === 'api,web');
+  t.equal(await names(namespace), 'api,web');
+  await kollect.eventually(async () => (await events(namespace, 'DestinationChanged')).length > 0, { what: 'an event' });
+  t.match((await events(namespace, 'DestinationChanged'))[0], /^database\/pg exports to table "public"\."elsewhere" now; the 2 row\(s\) that it exported to table "public"\."inventory_items" stay there/);
+  await remove(namespace, 'kinv/inventory');
+  t.equal(await names(namespace, 'elsewhere'), '');
+  t.equal(await names(namespace), 'api,web');
+});
+
+t.test('a sink that is gone, and that the process never opened, holds up nothing', alone, async (t) => {
   const namespace = await exported();
   await kollect.controller.kill('SIGKILL');
   await remove(namespace, 'kdb/pg');
@@ -159,7 +187,7 @@ t.test('a sink that is gone, and that the process never opened, holds up nothing
   t.equal(await names(namespace), 'api,web');
 });
 
-t.test('an unreachable sink keeps the inventory, until it is deleted, need not be cleaned, or answers', async (t) => {
+t.test('an unreachable sink keeps the inventory, until it is deleted, need not be cleaned, or answers', alone, async (t) => {
   const all = await Promise.all(['sink', 'retain', 'mend', 'secret'].map(() => exported({ dsn: viaDoor })));
   const [sink, retain, mend, secret] = all as [string, string, string, string];
   shutDoor();
@@ -186,19 +214,7 @@ t.test('an unreachable sink keeps the inventory, until it is deleted, need not b
   t.strictSame(await Promise.all(all.map((namespace) => names(namespace))), ['api,web', 'api,web', '', 'api,web']);
 });
 
-t.test('a sink that refuses the removal says that somebody is needed, and is cleaned when its Secret is mended', async (t) => {
-  const namespace = await exported();
-  const secret = (dsn: string) => kollect.apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'dsn', namespace }, stringData: { dsn } });
-  await secret(kollect.dsn.replace(/:[^:@]+@/, ':wrong@'));
-  await run('delete', 'kinv/inventory', '-n', namespace, '--wait=false');
-  t.match(await untilCondition(namespace, 'Degraded', /^True CleanupTerminal/), /refused the login/);
-  t.match(await untilCondition(namespace, 'Ready', /^False CleanupTerminal/), /refused the login/);
-  await secret(kollect.dsn);
-  await untilGone(namespace);
-  t.equal(await names(namespace), '');
-});
-
-t.test('a reference that comes back while it is removed is exported to as before', async (t) => {
+t.test('a reference that comes back while it is removed is exported to as before', alone, async (t) => {
   const namespace = await exported({ dsn: viaDoor });
   shutDoor();
   await edit(namespace, 'kinv/inventory', { databaseSinkRefs: [] });
@@ -215,19 +231,7 @@ t.test('a reference that comes back while it is removed is exported to as before
   t.equal(await names(namespace), 'api,web');
 });
 
-t.test('a sink that is edited leaves what it exported, says so, and cleans the new destination only', async (t) => {
-  const namespace = await exported();
-  await edit(namespace, 'kdb/pg', { postgres: { table: 'elsewhere' } });
-  await kollect.eventually(async () => (await names(namespace, 'elsewhere')) === 'api,web');
-  t.equal(await names(namespace), 'api,web');
-  await kollect.eventually(async () => (await events(namespace, 'DestinationChanged')).length > 0, { what: 'an event' });
-  t.match((await events(namespace, 'DestinationChanged'))[0], /^database\/pg exports to table "public"\."elsewhere" now; the 2 row\(s\) that it exported to table "public"\."inventory_items" stay there/);
-  await remove(namespace, 'kinv/inventory');
-  t.equal(await names(namespace, 'elsewhere'), '');
-  t.equal(await names(namespace), 'api,web');
-});
-
-t.test('removals that take long hold up nobody else', async (t) => {
+t.test('removals that take long hold up nobody else', alone, async (t) => {
   const slow = await Promise.all([1, 2, 3, 4, 5, 6].map(() => exported()));
   const other = await kollect.postgres.createDatabase('other');
   const lock = new pg.Client({ connectionString: kollect.dsn });

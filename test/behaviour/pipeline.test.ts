@@ -6,6 +6,10 @@ import { deployment, pipeline, type PipelineOptions } from './objects.ts';
 const password = 'canary-7f3a9';
 const kollect = await startKollect({ databasePassword: password, controllerFlags: ['--collect-metrics-sample-interval=0s'] });
 t.teardown(() => kollect.stop());
+// Most of the time is spent waiting.
+t.jobs = 4;
+/** Of tests that stop the controller, and of those that look at what all have left. */
+const alone = { buffered: false };
 
 interface StoredRow {
   name: string;
@@ -78,83 +82,6 @@ t.test('rows follow the cluster: one change is one row', async (t) => {
   t.match(await condition(namespace, 'ktgt/web', 'Ready'), /^Ready=True Collecting: collecting deployments.apps from 1 namespace/);
 });
 
-t.test('what a scope denies leaves the sink, also after a restart; what is suspended stays', async (t) => {
-  const namespace = await exported();
-  await kollect.kubectl(['patch', 'ktgt/web', '-n', namespace, '--type=merge', '-p', '{"spec":{"suspend":true}}']);
-  await eventually(namespace, 'ktgt/web', 'Ready', /^Ready=False Suspended/);
-  t.strictSame(await names(namespace), ['api', 'jobs', 'web']);
-
-  await kollect.controller.kill('SIGKILL');
-  await kollect.apply({ apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectScope', metadata: { name: 'team', namespace }, spec: { allowedGVKs: [{ version: 'v1', kind: 'Pod' }] } });
-  await kollect.controller.start();
-  await eventually(namespace, 'ktgt/web', 'Degraded', /^Degraded=True ScopeGVKDenied/);
-  await kollect.eventually(async () => same(await names(namespace), []));
-
-  await kollect.kubectl(['delete', 'kollectscope/team', '-n', namespace]);
-  await kollect.kubectl(['patch', 'ktgt/web', '-n', namespace, '--type=merge', '-p', '{"spec":{"suspend":false}}']);
-  await kollect.eventually(async () => same(await names(namespace), ['api', 'jobs', 'web']));
-});
-
-t.test('a killed controller loses and removes nothing', async (t) => {
-  const namespace = await exported();
-  const before = await stored(namespace);
-
-  await kollect.controller.kill('SIGKILL');
-  await kollect.kubectl(['scale', 'deployment/web', '-n', namespace, '--replicas=3']);
-  await kollect.kubectl(['delete', 'deployment', 'jobs', '-n', namespace]);
-  await kollect.apply(deployment(namespace, 'late'));
-  t.strictSame(await stored(namespace), before, 'while it is down nothing moves');
-  await kollect.controller.start();
-  await kollect.eventually(async () => same(await names(namespace), ['api', 'late', 'web']));
-  const after = await stored(namespace);
-  t.equal(after.find((row) => row.name === 'web')?.replicas, 3, 'what changed meanwhile is caught up');
-  t.strictSame(after.find((row) => row.name === 'api'), before.find((row) => row.name === 'api'), 'what did not change was not written');
-
-  await kollect.controller.kill('SIGKILL');
-  await kollect.kubectl(['delete', 'ktgt', 'web', '-n', namespace, '--wait=false']);
-  await kollect.controller.start();
-  await kollect.eventually(async () => same(await names(namespace), []));
-});
-
-t.test('a controller that starts after a quiet while finds its rows, and writes nothing', async (t) => {
-  const namespace = await exported();
-  const sinkExport = async () => (await kollect.get<{ status: { sinkExports: { dirty: boolean; rows: number }[] } }>('kinv', 'inventory', namespace))!.status.sinkExports[0];
-  const state = () => kollect.psql(`SELECT digest, changed_at FROM kollect_state WHERE inventory_namespace = '${namespace}'`);
-  await kollect.eventually(async () => (await sinkExport())?.dirty === false);
-  await kollect.kubectl(['scale', 'deployment/web', '-n', namespace, '--replicas=3']);
-  await kollect.eventually(async () => (await stored(namespace)).find((row) => row.name === 'web')?.replicas === 3);
-  t.equal((await sinkExport())?.dirty, true, 'status tells of a write before it begins');
-  await kollect.eventually(async () => (await sinkExport())?.dirty === false);
-  const before = await state();
-  t.equal(before.length, 1);
-
-  await kollect.controller.kill('SIGKILL');
-  await kollect.controller.start();
-  const found = () => kollect.controller.logs().split('\n').some((line) => line.includes('nothing changed since the last export') && line.includes(namespace));
-  await kollect.eventually(found);
-  await eventually(namespace, 'kinv/inventory', 'Ready', /True Exported/);
-  t.strictSame(await state(), before);
-  await kollect.kubectl(['delete', 'deployment', 'jobs', '-n', namespace]);
-  await kollect.eventually(async () => same(await names(namespace), ['api', 'web']));
-});
-
-t.test('an inventory whose target has not listed yet never touches the table', async (t) => {
-  const namespace = await exported();
-  const before = await stored(namespace);
-  await kollect.controller.kill('SIGKILL');
-  // The kind does not exist, so the list of the target can never be complete.
-  const spec = { targetGVK: { group: 'nowhere.example', version: 'v1', kind: 'Deployment' } };
-  await kollect.kubectl(['patch', 'kprof/deployments', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec })]);
-  await kollect.controller.start();
-  t.match(await eventually(namespace, 'kinv/inventory', 'Synced', /AwaitingSync/), /Synced=False AwaitingSync: .*web/);
-  t.match(await eventually(namespace, 'ktgt/web', 'Degraded', /True/), /InformerRegistrationFailed: the API server knows no Deployment in nowhere.example\/v1/);
-  t.strictSame(await stored(namespace), before);
-  const again = { targetGVK: { group: 'apps', version: 'v1', kind: 'Deployment' } };
-  await kollect.kubectl(['patch', 'kprof/deployments', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec: again })]);
-  await eventually(namespace, 'kinv/inventory', 'Ready', /True Exported/);
-  t.strictSame(await stored(namespace), before);
-});
-
 t.test('a target selects by labels, names and namespaces, and an edit takes effect', async (t) => {
   const namespace = await exported({ targetSpec: 'labelSelector: {matchExpressions: [{key: app, operator: In, values: [api, web, jobs]}]}' });
   await kollect.apply(deployment(namespace, 'other'));
@@ -212,7 +139,101 @@ t.test('consent that is withdrawn or given on the namespace takes effect', async
   t.pass();
 });
 
-t.test('a limit leaves out new objects, deletes nothing, and what was left out comes when it is raised', async (t) => {
+t.test('metrics that a profile asks for follow the rows', async (t) => {
+  const namespace = await exported();
+  const spec = { attributes: [{ name: 'app', path: '$.metadata.labels.app' }, { name: 'replicas', path: '$.spec.replicas' }], metrics: [{ name: 'by_app', path: 'replicas', labels: ['app'] }] };
+  await kollect.kubectl(['patch', 'kprof/deployments', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec })]);
+  const series = async (): Promise<string[]> => {
+    const text = await (await fetch(kollect.controller.metricsUrl)).text();
+    return text.split('\n').filter((line) => line.startsWith('kollect_custom_resource_') && line.includes(`"${namespace}"`)).map((line) => line.replace(/\{.*app="(\w+)".*\}/, ' $1').replace(/\{.*series="(\w+)"\}/, ' $1').replace('kollect_custom_resource_', ''));
+  };
+  await kollect.eventually(async () => same(await series(), ['series object_count 3', 'labeled_series api 1', 'labeled_series jobs 1', 'labeled_series web 1']));
+  await kollect.kubectl(['delete', 'deployment', 'jobs', '-n', namespace]);
+  await kollect.kubectl(['scale', 'deployment/web', '-n', namespace, '--replicas=4']);
+  await kollect.eventually(async () => same(await series(), ['series object_count 2', 'labeled_series api 1', 'labeled_series web 4']));
+  await kollect.kubectl(['delete', 'ktgt', 'web', '-n', namespace]);
+  await kollect.eventually(async () => same(await series(), []));
+  t.pass();
+});
+
+t.test('what a scope denies leaves the sink, also after a restart; what is suspended stays', alone, async (t) => {
+  const namespace = await exported();
+  await kollect.kubectl(['patch', 'ktgt/web', '-n', namespace, '--type=merge', '-p', '{"spec":{"suspend":true}}']);
+  await eventually(namespace, 'ktgt/web', 'Ready', /^Ready=False Suspended/);
+  t.strictSame(await names(namespace), ['api', 'jobs', 'web']);
+
+  await kollect.controller.kill('SIGKILL');
+  await kollect.apply({ apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectScope', metadata: { name: 'team', namespace }, spec: { allowedGVKs: [{ version: 'v1', kind: 'Pod' }] } });
+  await kollect.controller.start();
+  await eventually(namespace, 'ktgt/web', 'Degraded', /^Degraded=True ScopeGVKDenied/);
+  await kollect.eventually(async () => same(await names(namespace), []));
+
+  await kollect.kubectl(['delete', 'kollectscope/team', '-n', namespace]);
+  await kollect.kubectl(['patch', 'ktgt/web', '-n', namespace, '--type=merge', '-p', '{"spec":{"suspend":false}}']);
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'jobs', 'web']));
+});
+
+t.test('a killed controller loses and removes nothing', alone, async (t) => {
+  const namespace = await exported();
+  const before = await stored(namespace);
+
+  await kollect.controller.kill('SIGKILL');
+  await kollect.kubectl(['scale', 'deployment/web', '-n', namespace, '--replicas=3']);
+  await kollect.kubectl(['delete', 'deployment', 'jobs', '-n', namespace]);
+  await kollect.apply(deployment(namespace, 'late'));
+  t.strictSame(await stored(namespace), before, 'while it is down nothing moves');
+  await kollect.controller.start();
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'late', 'web']));
+  const after = await stored(namespace);
+  t.equal(after.find((row) => row.name === 'web')?.replicas, 3, 'what changed meanwhile is caught up');
+  t.strictSame(after.find((row) => row.name === 'api'), before.find((row) => row.name === 'api'), 'what did not change was not written');
+
+  await kollect.controller.kill('SIGKILL');
+  await kollect.kubectl(['delete', 'ktgt', 'web', '-n', namespace, '--wait=false']);
+  await kollect.controller.start();
+  await kollect.eventually(async () => same(await names(namespace), []));
+});
+
+t.test('a controller that starts after a quiet while finds its rows, and writes nothing', alone, async (t) => {
+  const namespace = await exported();
+  const sinkExport = async () => (await kollect.get<{ status: { sinkExports: { dirty: boolean; rows: number }[] } }>('kinv', 'inventory', namespace))!.status.sinkExports[0];
+  const state = () => kollect.psql(`SELECT digest, changed_at FROM kollect_state WHERE inventory_namespace = '${namespace}'`);
+  await kollect.eventually(async () => (await sinkExport())?.dirty === false);
+  await kollect.kubectl(['scale', 'deployment/web', '-n', namespace, '--replicas=3']);
+  await kollect.eventually(async () => (await stored(namespace)).find((row) => row.name === 'web')?.replicas === 3);
+  t.equal((await sinkExport())?.dirty, true, 'status tells of a write before it begins');
+  await kollect.eventually(async () => (await sinkExport())?.dirty === false);
+  const before = await state();
+  t.equal(before.length, 1);
+
+  await kollect.controller.kill('SIGKILL');
+  await kollect.controller.start();
+  const found = () => kollect.controller.logs().split('\n').some((line) => line.includes('nothing changed since the last export') && line.includes(namespace));
+  await kollect.eventually(found);
+  await eventually(namespace, 'kinv/inventory', 'Ready', /True Exported/);
+  t.strictSame(await state(), before);
+  await kollect.kubectl(['delete', 'deployment', 'jobs', '-n', namespace]);
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'web']));
+});
+
+t.test('an inventory whose target has not listed yet never touches the table', alone, async (t) => {
+  const namespace = await exported();
+  const before = await stored(namespace);
+  await kollect.controller.kill('SIGKILL');
+  // The kind does not exist, so the list of the target can never be complete.
+  const spec = { targetGVK: { group: 'nowhere.example', version: 'v1', kind: 'Deployment' } };
+  await kollect.kubectl(['patch', 'kprof/deployments', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec })]);
+  await kollect.controller.start();
+  t.match(await eventually(namespace, 'kinv/inventory', 'Synced', /AwaitingSync/), /Synced=False AwaitingSync: .*web/);
+  t.match(await eventually(namespace, 'ktgt/web', 'Degraded', /True/), /InformerRegistrationFailed: the API server knows no Deployment in nowhere.example\/v1/);
+  t.strictSame(await stored(namespace), before);
+  const again = { targetGVK: { group: 'apps', version: 'v1', kind: 'Deployment' } };
+  await kollect.kubectl(['patch', 'kprof/deployments', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec: again })]);
+  await eventually(namespace, 'kinv/inventory', 'Ready', /True Exported/);
+  t.strictSame(await stored(namespace), before);
+});
+
+t.test('a limit leaves out new objects, deletes nothing, and what was left out comes when it is raised', alone, async (t) => {
   const namespace = await exported();
   const limit = (maxRows: number) => kollect.kubectl(['patch', 'ktgt/web', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec: { limits: { maxRows } } })]);
   await limit(2);
@@ -238,7 +259,7 @@ t.test('a limit leaves out new objects, deletes nothing, and what was left out c
   t.match(await eventually(namespace, 'kinv/inventory', 'Ready', /Ready=True/), /Exported/);
 });
 
-t.test('rows that are gone after a restart stay until somebody says that this is right, and pausing keeps all of them', async (t) => {
+t.test('rows that are gone after a restart stay until somebody says that this is right, and pausing keeps all of them', alone, async (t) => {
   const namespace = await exported();
   const many = Array.from({ length: 110 }, (_, index) => deployment(namespace, `many-${index}`, 0));
   await kollect.apply(many.join('---\n'));
@@ -271,24 +292,7 @@ t.test('rows that are gone after a restart stay until somebody says that this is
   await eventually(namespace, 'kinv/inventory', 'Synced', /True Exported/);
 });
 
-t.test('metrics that a profile asks for follow the rows', async (t) => {
-  const namespace = await exported();
-  const spec = { attributes: [{ name: 'app', path: '$.metadata.labels.app' }, { name: 'replicas', path: '$.spec.replicas' }], metrics: [{ name: 'by_app', path: 'replicas', labels: ['app'] }] };
-  await kollect.kubectl(['patch', 'kprof/deployments', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec })]);
-  const series = async (): Promise<string[]> => {
-    const text = await (await fetch(kollect.controller.metricsUrl)).text();
-    return text.split('\n').filter((line) => line.startsWith('kollect_custom_resource_') && line.includes(`"${namespace}"`)).map((line) => line.replace(/\{.*app="(\w+)".*\}/, ' $1').replace(/\{.*series="(\w+)"\}/, ' $1').replace('kollect_custom_resource_', ''));
-  };
-  await kollect.eventually(async () => same(await series(), ['series object_count 3', 'labeled_series api 1', 'labeled_series jobs 1', 'labeled_series web 1']));
-  await kollect.kubectl(['delete', 'deployment', 'jobs', '-n', namespace]);
-  await kollect.kubectl(['scale', 'deployment/web', '-n', namespace, '--replicas=4']);
-  await kollect.eventually(async () => same(await series(), ['series object_count 2', 'labeled_series api 1', 'labeled_series web 4']));
-  await kollect.kubectl(['delete', 'ktgt', 'web', '-n', namespace]);
-  await kollect.eventually(async () => same(await series(), []));
-  t.pass();
-});
-
-t.test('no password was shown anywhere', async (t) => {
+t.test('no password was shown anywhere', alone, async (t) => {
   const { stdout: objects } = await kollect.kubectl(['get', 'kprof,ktgt,kinv,kdb,events', '-A', '-o', 'yaml']);
   t.notMatch(objects, password);
   t.notMatch(kollect.controller.logs(), password);

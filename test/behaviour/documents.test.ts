@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
 import { postgresHost } from '../kollect/installation.ts';
+import { untilGranted } from '../kollect/service-account.ts';
 import { createInventoryDatabase } from '../sandbox/database.ts';
 import { freePort } from '../servers/free-port.ts';
 import { blocks, commands, dialogue, documents, plain, walkthroughs } from './document-blocks.ts';
@@ -69,8 +70,11 @@ t.test('on a cluster', async (t) => {
     const leaseGrant = { ...grant, kind: 'RoleBinding', metadata: { name: 'kollect-controller', namespace: 'kollect-system' }, roleRef: { ...grant.roleRef, kind: 'Role', name: 'kollect-controller-leader-election' } };
     await kollect.apply(secret);
     for (const right of [role, grant, leaseRole, leaseGrant]) await kollect.apply(right);
+    const kubeconfig = cluster.kubeconfigOf('kollect-controller');
+    await untilGranted(cluster, kubeconfig, { verb: 'list', resource: 'customresourcedefinitions.apiextensions.k8s.io' });
+    await untilGranted(cluster, kubeconfig, { verb: 'create', resource: 'leases.coordination.k8s.io', namespace: 'kollect-system' });
     await kollect.controller.start([
-      `--kubeconfig=${cluster.kubeconfigOf('kollect-controller')}`,
+      `--kubeconfig=${kubeconfig}`,
       `--metrics-bind-address=${new URL(kollect.controller.metricsUrl).host}`,
       '--leader-elect',
       '--allow-loopback-sinks',

@@ -7,7 +7,7 @@ import { webhookFlags } from '../../webhook/flags.ts';
 import { deployWebhook, endpointRouting } from '../kollect/deployed-webhook.ts';
 import { crdNames, installCrds, webhookProcess } from '../kollect/installation.ts';
 import { isCalled, registerWebhook } from '../kollect/registration.ts';
-import { webhookAccount } from '../kollect/service-account.ts';
+import { untilGranted, webhookAccount } from '../kollect/service-account.ts';
 import { webhookManifests } from '../kollect/webhook-manifests.ts';
 import { start as startCertManager } from '../servers/cert-manager/index.ts';
 import { startCluster } from '../servers/cluster.ts';
@@ -128,14 +128,20 @@ t.test('a certificate of an own authority is served and trusted, beside the inst
 t.test('each right that is granted is needed, and no other', async (t) => {
   const { rules } = await webhookManifests(cluster, platform.folder);
   const granted = rules.flatMap(({ apiGroups: [group], resources, verbs }) => resources.flatMap((resource) => verbs.map((verb) => `${verb} ${resource}.${group}`)));
-  const webhook = await webhookProcess(cluster.keeper, { kubeconfig: await webhookAccount(cluster) });
-  const grant = (wanted: (verb: string, group: string) => boolean) =>
-    run(['apply', '-f', '-'], {
+  const kubeconfig = await webhookAccount(cluster);
+  const webhook = await webhookProcess(cluster.keeper, { kubeconfig });
+  const grant = async (wanted: (verb: string, group: string) => boolean) => {
+    await run(['apply', '-f', '-'], {
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'ClusterRole',
       metadata: { name: 'kollect-webhook' },
       rules: rules.flatMap((rule) => [{ ...rule, verbs: rule.verbs.filter((verb) => wanted(verb, rule.apiGroups[0])) }]).filter(({ verbs }) => verbs.length > 0),
     });
+    for (const right of ['list kollectscopes.kollect.dev', 'watch kollectscopes.kollect.dev', 'create subjectaccessreviews.authorization.k8s.io']) {
+      const [verb = '', resource = ''] = right.split(' ');
+      await untilGranted(cluster, kubeconfig, { verb, resource }, wanted(verb, resource.slice(resource.indexOf('.') + 1)));
+    }
+  };
   /** What the process is refused, from a start with these rights on. */
   const missing = async (count: number, ask: () => Promise<unknown> = async () => {}) => {
     const before = webhook.logs().length;

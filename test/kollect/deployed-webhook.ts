@@ -8,8 +8,8 @@ import type { CommandResult } from '../servers/run-command.ts';
 import { mountSecret } from './mounted-secret.ts';
 import { kollectProcess } from './process.ts';
 import type { KollectProcess } from './process.ts';
-import { kubeconfigOf } from './service-account.ts';
-import { webhookManifests } from './webhook-manifests.ts';
+import { kubeconfigOf, untilGranted } from './service-account.ts';
+import { rightOf, webhookManifests } from './webhook-manifests.ts';
 
 /** What kube-apiserver needs in order to call the endpoints of a Service: no proxy answers at its address here. */
 export const endpointRouting = '--enable-aggregator-routing=true';
@@ -52,6 +52,7 @@ export async function deployWebhook(cluster: Cluster, folder: string): Promise<D
   const secret = mountSecret(client, { namespace, name: pod.volumes[0].secret.secretName, folder: certificates });
   await secret.mounted;
   const kubeconfig = await kubeconfigOf(cluster, { namespace, serviceAccount: pod.serviceAccountName });
+  await Promise.all(manifests.roles.map((role) => untilGranted(cluster, kubeconfig, rightOf(role))));
 
   const replica = async (): Promise<Replica> => {
     const port = await freePort();

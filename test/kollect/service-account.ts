@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Cluster } from '../servers/cluster.ts';
+import { eventually } from '../servers/eventually.ts';
 import type { CommandResult } from '../servers/run-command.ts';
 
 const manifests = join(import.meta.dirname, '..', '..', 'manifests', 'webhook');
@@ -9,7 +10,27 @@ const manifests = join(import.meta.dirname, '..', '..', 'manifests', 'webhook');
 export async function webhookAccount(cluster: Cluster): Promise<string> {
   const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'kollect-system' } };
   await done(cluster.kubectl(['apply', '-f', '-', '-f', join(manifests, 'service-account.yaml'), '-f', join(manifests, 'rbac.yaml')], { stdin: JSON.stringify(namespace) }));
-  return kubeconfigOf(cluster, { namespace: 'kollect-system', serviceAccount: 'kollect-webhook' });
+  const kubeconfig = await kubeconfigOf(cluster, { namespace: 'kollect-system', serviceAccount: 'kollect-webhook' });
+  await untilGranted(cluster, kubeconfig, { verb: 'create', resource: 'subjectaccessreviews.authorization.k8s.io' });
+  return kubeconfig;
+}
+
+export interface Right {
+  verb: string;
+  /** With its group: `leases.coordination.k8s.io`. */
+  resource: string;
+  /** All of them by default. */
+  namespace?: string | undefined;
+}
+
+/** Waits until the user of a kubeconfig has a right, or no longer has it: the API server learns of roles and bindings from watches of its own, a little later than it stores them. */
+export async function untilGranted(cluster: Cluster, kubeconfig: string, { verb, resource, namespace }: Right, granted = true): Promise<void> {
+  const where = namespace === undefined ? '--all-namespaces' : `--namespace=${namespace}`;
+  await eventually(async () => {
+    const { stdout, stderr } = await cluster.kubectl(['auth', 'can-i', verb, resource, where], { kubeconfig });
+    if (!/^(yes|no)$/m.test(stdout)) throw new Error(stderr);
+    return /^yes$/m.test(stdout) === granted;
+  }, { what: `${verb} ${resource} to be ${granted ? 'granted' : 'refused'}` });
 }
 
 /** Path of a kubeconfig with a token of a ServiceAccount, good for an hour. */

@@ -1,6 +1,7 @@
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import type { Cluster } from '../servers/cluster.ts';
+import type { Right } from './service-account.ts';
 
 // What tests read of the manifests of the webhook.
 
@@ -35,7 +36,7 @@ const schemas = {
   NetworkPolicy: z.object({ spec: z.object({ podSelector: Selector, ingress: z.array(z.looseObject({ ports: z.tuple([z.object({ port: z.number() })]) })) }) }),
 };
 
-const Role = z.object({ rules: z.array(z.object({ apiGroups: z.tuple([z.string()]), resources: z.array(z.string()), verbs: z.array(z.string()) })) });
+const Role = z.object({ metadata: Metadata, rules: z.array(z.object({ apiGroups: z.tuple([z.string()]), resources: z.array(z.string()), verbs: z.array(z.string()) })) });
 export type PolicyRule = z.infer<typeof Role>['rules'][number];
 
 const Configuration = z.object({
@@ -56,7 +57,9 @@ export interface WebhookManifests {
   service: z.infer<typeof schemas.Service>;
   podDisruptionBudget: z.infer<typeof schemas.PodDisruptionBudget>;
   networkPolicy: z.infer<typeof schemas.NetworkPolicy>;
-  /** Those of all Roles and ClusterRoles. */
+  /** Roles and ClusterRoles. */
+  roles: readonly z.infer<typeof Role>[];
+  /** Those of all roles. */
   rules: readonly PolicyRule[];
   /** Those of all configurations. */
   webhooks: readonly z.infer<typeof Configuration>['webhooks'][number][];
@@ -69,13 +72,23 @@ export async function webhookManifests(cluster: Cluster, folder: string): Promis
   const documents = parseAllDocuments(stdout).map((document) => document.toJS() as unknown);
   const objects = documents.map((document) => z.looseObject({ kind: z.string(), metadata: Metadata.loose() }).parse(document));
   const the = <T>(kind: string, schema: z.ZodType<T>): T => schema.parse(objects.find((object) => object.kind === kind), { error: () => `the ${kind} of ${folder}` });
+  const roles = objects.filter(({ kind }) => kind === 'Role' || kind === 'ClusterRole').map((role) => Role.parse(role));
   return {
     objects,
     deployment: the('Deployment', schemas.Deployment),
     service: the('Service', schemas.Service),
     podDisruptionBudget: the('PodDisruptionBudget', schemas.PodDisruptionBudget),
     networkPolicy: the('NetworkPolicy', schemas.NetworkPolicy),
-    rules: objects.filter(({ kind }) => kind === 'Role' || kind === 'ClusterRole').flatMap((role) => Role.parse(role).rules),
+    roles,
+    rules: roles.flatMap(({ rules }) => rules),
     webhooks: objects.filter(({ kind }) => kind.endsWith('WebhookConfiguration')).flatMap((configuration) => Configuration.parse(configuration).webhooks),
   };
+}
+
+/** One of the rights that a role gives: a role takes effect as a whole. */
+export function rightOf({ metadata: { namespace }, rules }: WebhookManifests['roles'][number]): Right {
+  const [rule] = rules;
+  const [verb, resource] = [rule?.verbs[0], rule?.resources[0]];
+  if (rule === undefined || verb === undefined || resource === undefined) throw new Error('the role grants nothing');
+  return { verb, resource: `${resource}.${rule.apiGroups[0]}`, namespace };
 }

@@ -19,6 +19,7 @@ export default class ClosingReporter extends Transform {
       before = { ...this.#counts };
       const seconds = file.time ? ` ${(file.time / 1000).toFixed(1)} s` : '';
       this.push(`${file.ok ? 'ok  ' : 'FAIL'} ${file.name} (${passed} passed${failed ? `, ${failed} failed` : ''})${seconds}\n`);
+      this.#tellFailures();
     });
     this.#parser.on('complete', () => this.#close());
   }
@@ -45,11 +46,13 @@ export default class ClosingReporter extends Transform {
     return () => failed;
   }
 
+  /** Beside the line of their file: who sees a part of a long output sees why. */
+  #tellFailures() {
+    for (const { path, diag } of this.#failures.splice(0)) this.push(`  FAIL ${path}\n${diag ? `${describe(diag)}\n` : ''}`);
+  }
+
   #close() {
-    for (const { path, diag } of this.#failures) {
-      this.push(`\nFAIL ${path}\n`);
-      if (diag) this.push(`${describe(diag)}\n`);
-    }
+    this.#tellFailures();
     const { passed, failed, skipped } = this.#counts;
     this.push(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
   }

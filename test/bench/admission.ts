@@ -99,41 +99,39 @@ function pin(pid: number, core: number): boolean {
   return spawnSync('taskset', ['-a', '-c', '-p', String(core), String(pid)], { stdio: 'ignore' }).status === 0;
 }
 
-/** `of` says what is reviewed: objects that come again, or new ones. */
-function loadFigures(of: string, rounds: readonly (readonly [Round, Round])[]): Figure[] {
+/** P1 speaks of one review that comes again and again. Reviews of objects that were never seen before cost more, so they are shown beside it, `beyond` the goal. */
+function loadFigures(beyond: string, rounds: readonly (readonly [Round, Round])[]): Figure[] {
   const compare = (key: keyof Round): { ours: number; other: number; ratio: number; rounds: number[] } => {
     const [a, b] = [rounds.map(([ours]) => ours[key]), rounds.map(([, others]) => others[key])];
     return { ours: median(a), other: median(b), ...ratioOf(a, b) };
   };
+  const judged = (goal: string, met: boolean) => (beyond === '' ? { goal, met } : { goal: '' });
   const [throughput, p99, cpu] = [compare('perSecond'), compare('p99Ms'), compare('cpuMicroseconds')];
   return [
     {
-      measure: `P1 admission${of}, throughput on 50 connections`,
+      measure: `P1 admission${beyond}, throughput on 50 connections`,
       ours: `${throughput.ours.toFixed(0)}/s`,
       beside: `${throughput.other.toFixed(0)}/s bare`,
       ratio: throughput.ratio,
       rounds: throughput.rounds,
-      goal: '≥ 0.85',
-      met: throughput.ratio >= 0.85,
+      ...judged('≥ 0.85', throughput.ratio >= 0.85),
     },
     {
-      measure: `P1 admission${of}, 99th percentile`,
+      measure: `P1 admission${beyond}, 99th percentile`,
       ours: `${p99.ours.toFixed(1)} ms`,
       beside: `${p99.other.toFixed(1)} ms bare`,
       ratio: p99.ratio,
       rounds: p99.rounds,
-      goal: '≤ 2',
-      met: p99.ratio <= 2,
+      ...judged('≤ 2', p99.ratio <= 2),
     },
     // The same as a cost, which other load on the machine disturbs less.
     {
-      measure: `P1 admission${of}, CPU of a review`,
+      measure: `P1 admission${beyond}, CPU of a review`,
       ours: `${cpu.ours.toFixed(0)} µs`,
       beside: `${cpu.other.toFixed(0)} µs bare`,
       ratio: cpu.ratio,
       rounds: cpu.rounds,
-      goal: '≤ 1.18',
-      met: cpu.ratio <= 1 / 0.85,
+      ...judged('≤ 1.18', cpu.ratio <= 1 / 0.85),
     },
   ];
 }

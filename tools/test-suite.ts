@@ -34,7 +34,7 @@ async function main(files: readonly string[]): Promise<void> {
     if (ok) unsteady = `, ${counts.failed} unsteady`;
     counts = { ...counts, failed: ok ? 0 : second.counts.failed };
   }
-  console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped${unsteady}`);
+  console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped${unsteady}`);
   process.exitCode = ok ? 0 : 1;
 }
 

@@ -208,6 +208,12 @@ export const errorCatalogue = {
     summary: 'The sink cannot be reached, or cannot take the write now.',
     action: 'Nothing, if it passes; otherwise look at the server that the message names.',
   },
+  KOL_STATUS_WRITE: {
+    class: 'transient',
+    reason: 'Progressing',
+    summary: 'The API server does not take the status of an inventory, which has to say that a sink is written to before it is. Sinks that keep a record of their own are written to all the same.',
+    action: 'Nothing, if it passes; otherwise look at the API server, and whether the controller may patch the status of inventories.',
+  },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

@@ -51,6 +51,8 @@ export interface BindingOptions {
   markDirty?: (() => Promise<void>) | undefined;
   /** See `DirtyMarkOptions`. */
   quietMs?: number | undefined;
+  /** See `DirtyMarkOptions`. */
+  markMs?: number | undefined;
   logger: Logger;
   observer: BindingObserver;
   onChange: (binding: Binding) => void;
@@ -123,7 +125,11 @@ export class Binding {
     this.#verification = new Verification(options.verifyIntervalMs ?? 0);
     const dirty = options.previous?.dirty !== false;
     if (!dirty) this.#freshUntil = performance.now() + longestStartMs;
-    this.#mark = new DirtyMark({ dirty, mark: async () => await options.markDirty?.(), onQuiet: () => options.onChange(this), quietMs: options.quietMs });
+    const mark = async (): Promise<void> => {
+      await options.markDirty?.();
+      if (this.state.error?.code === 'KOL_STATUS_WRITE') this.#connection.queue?.forget(this.#name);
+    };
+    this.#mark = new DirtyMark({ dirty, mark, onQuiet: () => options.onChange(this), quietMs: options.quietMs, markMs: options.markMs });
     this.state = {
       phase: 'Waiting',
       generation: options.inventory.generation,
@@ -359,7 +365,7 @@ export class Binding {
         return true;
       }
       this.#freshUntil = 0;
-      await this.#mark.beforeWrite();
+      await this.#mark.beforeWrite(() => this.#keepsRecord(opened));
       const rowsThere = await this.#hold.limit(opened, plan, this.#facts(opened));
       this.#tried = true;
       const result = await opened.sink.write(plan.change, this.#abort.signal);
@@ -420,8 +426,12 @@ export class Binding {
     const isTold = this.#freshUntil > 0 && change.after !== undefined && previous?.fingerprint === opened.fingerprint;
     if (!isTold || previous.lastChecksum !== digest || previous.rows !== reached.rows) return false;
     const found = await opened.sink.check(this.#identity(opened.cluster), this.#abort.signal);
-    // Where the destination keeps no digest, that of status counts.
-    return found.rows === reached.rows && (found.digest ?? digest) === digest;
+    // Where the destination keeps no record, what status says counts.
+    return found.rows === reached.rows && (found.owned === undefined || found.digest === digest);
+  }
+
+  async #keepsRecord({ sink, cluster }: OpenSink): Promise<boolean> {
+    return (await sink.check(this.#identity(cluster), this.#abort.signal)).owned !== undefined;
   }
 
   #facts({ cluster, fingerprint }: OpenSink) {
@@ -480,7 +490,7 @@ export class Binding {
       // Rows that are still to be exported may be among them.
       const told = rejected.length === 0 && rows !== undefined && lastChecksum !== undefined && this.#isComplete(cursor) && this.lag.rows === 0;
       const after = told ? { rows, digest: lastChecksum } : undefined;
-      await this.#mark.beforeWrite();
+      await this.#mark.beforeWrite(() => this.#keepsRecord(opened));
       const result = await sink.write({ identity, upserts: [differing], upsertCount: differing.length, deletes: [], completeTargets: [], keep: [], after }, this.#abort.signal);
       this.#quarantine.add(result.rejected);
       if (after && result.rejected.length === 0) this.#mark.confirmed();

@@ -20,6 +20,8 @@ interface Pending {
   /** What the API server has, as far as we know. */
   written: StatusBody | undefined;
   writtenAt: number;
+  /** A write failed since: it may have arrived all the same. */
+  isUncertain: boolean;
   timer: NodeJS.Timeout | undefined;
   writing: boolean;
   failures: number;
@@ -57,7 +59,7 @@ export class StatusWriter {
     let pending = this.#objects.get(key);
     if (!pending) {
       const written = object['status'] as StatusBody | undefined;
-      pending = { object, status: written ?? {}, written, writtenAt: -Infinity, timer: undefined, writing: false, failures: 0, waiting: [] };
+      pending = { object, status: written ?? {}, written, writtenAt: -Infinity, isUncertain: false, timer: undefined, writing: false, failures: 0, waiting: [] };
       this.#objects.set(key, pending);
     }
     for (const condition of status.conditions ?? []) {
@@ -116,10 +118,11 @@ export class StatusWriter {
       await patchStatus(this.#client, this.#plural, object, status);
       pending.written = status;
       pending.writtenAt = performance.now();
-      pending.writing = false;
+      pending.isUncertain = pending.writing = false;
       pending.failures = 0;
       this.#arm(pending);
     } catch (error) {
+      pending.isUncertain = true;
       pending.writing = false;
       const uid = object.metadata.uid ?? '';
       if (error instanceof KubeApiError && error.status === 404) {
@@ -142,8 +145,8 @@ function outline(status: StatusBody | undefined): string {
   return JSON.stringify(status?.conditions?.map((condition) => [condition.type, condition.status, condition.reason, condition.observedGeneration]));
 }
 
-function isWritten({ status, written }: Pending): boolean {
-  return JSON.stringify(status) === JSON.stringify(written);
+function isWritten({ status, written, isUncertain }: Pending): boolean {
+  return !isUncertain && JSON.stringify(status) === JSON.stringify(written);
 }
 
 function find(status: StatusBody | undefined, type: string): Condition | undefined {

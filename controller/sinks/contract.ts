@@ -110,7 +110,7 @@ export interface WriteResult {
 /** What the destination says it holds, cheaply. `undefined`: it cannot tell. */
 export interface CheckResult {
   rows: number | undefined;
-  /** This installation wrote the rows. False: nobody is known to. Absent: it cannot tell. */
+  /** This installation wrote the rows. False: nobody is known to. Absent: the destination keeps no record of who wrote, nor of what. */
   owned?: boolean | undefined;
   /** Of the last write that had one, unless the destination was written to since. */
   digest: string | undefined;

@@ -11,7 +11,7 @@ const facts = (uid: string, payload = uid) => ({ namespace: 'shop', name: uid, u
 const until = (holds: () => boolean): Promise<unknown> => eventually(holds, { intervalMs: 5 });
 
 /** A process that exports the targets `web` and `jobs` to a place, and what it says in status. */
-function start(place: MemoryPlace, options: Partial<BindingOptions> = {}) {
+function start(place: MemoryPlace, { keepsRecord = true, ...options }: Partial<BindingOptions> & { keepsRecord?: boolean } = {}) {
   const queue = new SinkGate(2);
   const store = new RowStore();
   const synced = new Set<string>();
@@ -21,7 +21,7 @@ function start(place: MemoryPlace, options: Partial<BindingOptions> = {}) {
     opened: (target) => view.addTarget(target),
     closed: (target) => view.removeTarget(target),
   });
-  const sink = new MemorySink(place, { installation: 'ours' });
+  const sink = new MemorySink(place, { installation: keepsRecord ? 'ours' : undefined });
   const binding: Binding = new Binding({
     family: 'database',
     name: 'pg',
@@ -51,9 +51,9 @@ function start(place: MemoryPlace, options: Partial<BindingOptions> = {}) {
 const of = (store: RowStore) => store.open('', '').resource('');
 
 /** A place that was left clean, and the status that says so. */
-async function left() {
+async function left({ keepsRecord = true } = {}) {
   const place = new MemoryPlace();
-  const first = start(place);
+  const first = start(place, { keepsRecord });
   first.web.upsert(facts('a'));
   first.jobs.upsert(facts('b'));
   for (const name of ['web', 'jobs']) first.sync(name);
@@ -63,9 +63,9 @@ async function left() {
   return { place, previous, writes: place.writes.length };
 }
 
-t.test('who finds what it collected writes nothing, and goes on from there', async (t) => {
-  const { place, previous, writes } = await left();
-  const { binding, web, jobs, sync } = start(place, { previous });
+for (const keepsRecord of [true, false]) t.test(`who finds what it collected writes nothing, and goes on from there, where ${keepsRecord ? 'a' : 'no'} record is kept`, async (t) => {
+  const { place, previous, writes } = await left({ keepsRecord });
+  const { binding, web, jobs, sync } = start(place, { previous, keepsRecord });
   web.upsert(facts('a'));
   sync('web');
   const { checks } = place;
@@ -93,6 +93,10 @@ const differences: Record<string, (found: Awaited<ReturnType<typeof left>>) => P
   },
   'somebody else wrote there': ({ place }) => {
     for (const state of place.states.values()) state.digest = 'other';
+    return {};
+  },
+  'the last write there left unknown what it did': ({ place }) => {
+    for (const state of place.states.values()) delete state.digest;
     return {};
   },
 };
@@ -140,4 +144,35 @@ t.test('status says that there is a write before it begins, and takes it back af
   await new Promise((resolve) => setTimeout(resolve, 200));
   t.equal(binding.dirty, true, 'a row is refused: what is there is not what was collected');
   await binding.close();
+});
+
+t.test('a write that status cannot tell of is made where the destination tells of it, and waits elsewhere', async (t) => {
+  for (const keepsRecord of [true, false]) {
+    const { place, previous, writes } = await left({ keepsRecord });
+    let marks = 0;
+    const api = Promise.withResolvers<void>();
+    const markDirty = (): Promise<void> => {
+      marks++;
+      return api.promise;
+    };
+    const { binding, web, jobs, sync } = start(place, { previous, keepsRecord, markMs: 50, markDirty });
+    web.upsert(facts('a', 'a2'));
+    jobs.upsert(facts('b'));
+    for (const target of ['web', 'jobs']) sync(target);
+    if (keepsRecord) {
+      await until(() => place.writes.length > writes && !binding.dirty);
+      api.resolve();
+      web.upsert(facts('a', 'a3'));
+      await until(() => place.writes.length > writes + 1);
+      t.equal(marks, 2, 'what was said of the former write says nothing of this one');
+    } else {
+      await until(() => binding.state.phase === 'Failed' && marks === 2);
+      t.match(binding.state.error, { code: 'KOL_STATUS_WRITE', class: 'transient' });
+      t.equal(place.writes.length, writes);
+      api.resolve();
+      await until(() => place.writes.length > writes && binding.state.phase === 'Exported');
+      t.strictSame([...place.held().values()].sort(), ['a2', 'b']);
+    }
+    await binding.close();
+  }
 });

@@ -214,6 +214,30 @@ t.test('status is written at once when a condition changes, else after a while, 
   t.strictSame(transitions, ['undefined True Fine', 'True True Better']);
 });
 
+t.test('a status whose answer was lost may be there, and is written over by the one before it', async (t) => {
+  let lost = 0;
+  const losing = {
+    patch: async (...request: Parameters<KubeClient['patch']>) => {
+      const answer = await client.patch(...request);
+      if (lost-- > 0) throw new Error('the answer was lost');
+      return answer;
+    },
+  } as unknown as KubeClient;
+  const writer = new StatusWriter({ client: losing, plural: 'kollectprofiles', logger, onTransition: () => undefined });
+  t.teardown(() => writer.stop());
+  const object = await client.create<KubeObject>(path, body('uncertain'));
+  const ready = (status: 'True' | 'False') => ({ conditions: [{ type: 'Ready', status, reason: 'Said', message: '', lastTransitionTime: '2026-01-02T03:04:05Z' }] });
+  const stored = async (): Promise<string | undefined> => ((await client.get(`${path}/uncertain`))['status'] as { conditions?: Condition[] } | undefined)?.conditions?.[0]?.status;
+  writer.submit(object, ready('True'));
+  await writer.flush(object);
+  lost = 1;
+  writer.submit(object, ready('False'));
+  await eventually(async () => (await stored()) === 'False' && lost === 0);
+  writer.submit(object, ready('True'));
+  await writer.flush(object);
+  t.equal(await stored(), 'True');
+});
+
 t.test('a cache follows the few objects that steer us', async (t) => {
   const cache = new ObjectCache<KubeObject>({ client, path: '/apis/kollect.dev/v1alpha1/kollectprofiles', name: 'profiles', logger });
   const changes: string[] = [];

@@ -6,6 +6,7 @@ import { SinkPreview } from './sink-preview.ts';
 import { text } from './text.ts';
 
 export const serializationFormats = ['json', 'yaml', 'parquet', 'csv', 'ndjson'] as const;
+export const compressions = ['none', 'gzip', 'snappy', 'zstd'] as const;
 export const layoutModes = ['document', 'perResource', 'split'] as const;
 export const layoutContents = ['item', 'attributes', 'manifest'] as const;
 export const provisioningModes = ['ensure', 'existing'] as const;
@@ -15,7 +16,7 @@ export const Serialization = z.object({
     .enum(serializationFormats)
     .optional()
     .meta({ description: 'Format of what is written; yaml for git and gitlab, json for all others when unset. Not every type can write every format.' }),
-  compression: z.enum(['none', 'gzip', 'snappy', 'zstd']).optional().meta({ description: 'Compression of what is written; none when unset.' }),
+  compression: z.enum(compressions).optional().meta({ description: 'Compression of what is written; none when unset. Not every type can compress; snappy is for parquet.' }),
 });
 
 export const SinkTls = z.object({

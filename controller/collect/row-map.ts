@@ -41,8 +41,8 @@ export class RowMap {
 
   #of(uid: string): Map<string, StoredRow> {
     if (this.#maps.length === 1) return this.#maps[0]!;
-    // The last characters of a uid are random.
-    return this.#maps[(uid.charCodeAt(uid.length - 1) + 7 * uid.charCodeAt(uid.length - 2)) % manyMaps]!;
+    // The last characters of a uid are random. One that is too short for that has a map all the same.
+    return this.#maps[((uid.charCodeAt(uid.length - 1) + 7 * uid.charCodeAt(uid.length - 2)) | 0) % manyMaps]!;
   }
 
   #split(): void {

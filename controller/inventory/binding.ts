@@ -311,7 +311,7 @@ export class Binding {
   }
 
   get #verifyAt(): number {
-    return this.#cursor && this.#connection.opened?.sink.differing ? this.#verification.dueAt : Infinity;
+    return this.#cursor && this.#connection.opened?.sink.differing && !this.options.view.isTurning ? this.#verification.dueAt : Infinity;
   }
 
   #isVerificationDue(): boolean {

@@ -6,7 +6,7 @@ import type { Condition } from '../../shared/api/meta.ts';
 import type { Row, RowStore, TargetRows } from '../collect/row-store.ts';
 import type { NamespaceFacts } from '../collect/selection.ts';
 import type { InventoryRows, RollupFacts, TargetProblem } from './inventory-rows.ts';
-import { Rollup, type RollupSelection } from './rollup.ts';
+import { Rollup, type RollupOptions, type RollupSelection } from './rollup.ts';
 import { InventoryView, type ViewTarget } from './view.ts';
 
 /** Where cluster inventories look things up. Objects without a namespace are found under `/<name>`. */
@@ -17,6 +17,8 @@ export interface ClusterSources {
   store: RowStore;
   /** Whether the rows of a target can be exported. */
   isListed: (target: ViewTarget) => boolean;
+  /** See `RollupOptions`. */
+  pace?: RollupOptions['pace'];
 }
 
 /** Time for the first lists of targets of the largest clusters. */
@@ -38,7 +40,8 @@ export class ClusterRows implements InventoryRows {
     this.#sources = sources;
     this.#onChange = onChange;
     this.view = new InventoryView('', onChange);
-    this.#rollup = new Rollup({ view: this.view, selection: nothing, isListed: sources.isListed, isAwaited: (target) => !sources.isListed(target) && !this.#trouble(target.name), patienceMs });
+    const { isListed, pace } = sources;
+    this.#rollup = new Rollup({ view: this.view, selection: nothing, isListed, isAwaited: (target) => !isListed(target) && !this.#trouble(target.name), patienceMs, pace });
   }
 
   get rollup(): RollupFacts {

@@ -72,7 +72,7 @@ export interface PassInput {
 }
 
 /**
- * Decides what a binding has to do now; undefined when nothing. A target that has not completed its list contributes no deletions: it
+ * Decides what a binding has to do now; undefined when nothing, as while the view is turning. A target that has not completed its list contributes no deletions: it
  * takes part from the pass after its list on, and then as a whole, but for kinds that cannot be listed: of those nothing is deleted that nobody saw go.
  * The rows of a target that is being made anew wait. A sink of whole documents waits for all targets, and then gets all rows of all of them.
  * What lists removed of a target without explanation is compared rather than deleted, so that it can be held back.
@@ -80,6 +80,7 @@ export interface PassInput {
  */
 export function planPass(input: PassInput): PassPlan | undefined {
   const { view, identity, cursor, isSynced, granularity, deletions = 'guarded' } = input;
+  if (view.isTurning) return undefined;
   const turning = new Set([...view.targets].filter((target) => input.isTurning?.(target)));
   const frozen = new Map([...view.targets].map((target) => [target, turning.has(target) ? undefined : isSynced(target) ? [] : input.frozen?.(target)]));
   const notCompared = (target: ViewTarget): string => (target.refused.more ? 'anything' : JSON.stringify(frozen.get(target)));

@@ -1,5 +1,7 @@
+import { inTurns } from '../../shared/in-turns.ts';
 import { SnapshotDigest } from '../collect/digest.ts';
 import type { Row, TargetRows } from '../collect/row-store.ts';
+import { EarlierRows } from './earlier-rows.ts';
 import { SelectedRows } from './selected-rows.ts';
 import type { InventoryView, ViewTarget } from './view.ts';
 
@@ -20,6 +22,8 @@ export interface RollupOptions {
   isAwaited: (target: ViewTarget) => boolean;
   /** How long targets wait for each other at first, in milliseconds. */
   patienceMs: number;
+  /** Goes through work of many steps; `inTurns` when unset. */
+  pace?: typeof inTurns | undefined;
 }
 
 /** The rows of one namespace, of all targets. */
@@ -37,6 +41,9 @@ export interface NamespaceShard {
  *
  * Where objects have one row, a target takes part when its first list is complete, and not before: else the row of another one would leave
  * for a row that is not exported yet. At first they begin together, for a destination may hold the rows that one of them is about to have.
+ *
+ * What moves many rows does so in turns with everybody else, one thing after the other; the view says that it is turning meanwhile. Until a thing is done it sees the
+ * rows as they were when it began. What happened to them since follows, and then the next thing.
  */
 export class Rollup {
   readonly #options: RollupOptions;
@@ -53,6 +60,10 @@ export class Rollup {
   #namespaces: readonly string[] | undefined;
   /** Until their rows change. */
   readonly #shards = new Map<string, NamespaceShard>();
+  /** What is to be done; the first of it is under way. */
+  readonly #work: (() => Iterable<void>)[] = [];
+  readonly #earlier = new EarlierRows();
+  #closed = false;
 
   constructor(options: RollupOptions) {
     this.#options = options;
@@ -80,40 +91,16 @@ export class Rollup {
   }
 
   addTarget(target: TargetRows): void {
-    const member = new SelectedRows(target, (namespace) => this.#includes(namespace));
-    this.#members.set(target, member);
-    this.#options.view.addTarget(member);
-    if (this.#isReady(member)) this.#rank(member);
-    else this.#planEnd();
+    this.#do(() => this.#add([target]));
   }
 
   removeTarget(target: TargetRows): void {
-    const member = this.#members.get(target);
-    if (!member) return;
-    this.#members.delete(target);
-    this.#ranked = this.#ranked.filter((other) => other !== member);
-    for (const namespace of member.shards.keys()) this.#forget(namespace);
-    this.#namespaces = undefined;
-    this.#options.view.removeTarget(member);
-    if (!this.#selection.dedupe || this.#ranked.length === 0) return;
-    for (const rows of member.pieces()) for (const row of rows) this.#standIn(this.#rival(member, row));
+    this.#do(() => this.#remove(target));
   }
 
   rowChanged(target: TargetRows, before: Row | undefined, after: Row | undefined): void {
-    const member = this.#members.get(target);
-    const row = (after ?? before)!;
-    if (!member || !this.#includes(row.namespace)) return;
-    if (!this.#selection.dedupe) return this.#change(member, before, after);
-    if (!this.#ranked.includes(member)) return;
-    const rival = this.#rival(member, row);
-    if (rival && rival.member.name > member.name) {
-      if (before) member.behind.delete(before);
-      if (after) member.behind.add(after);
-      return;
-    }
-    if (!before) this.#stepBack(rival);
-    this.#change(member, before, after);
-    if (!after) this.#standIn(rival);
+    if (this.#work.length === 0) this.#follow(target, before, after);
+    else if (this.#members.has(target)) this.#earlier.note(target, before, after);
   }
 
   /** An object of a target that has no row is gone. */
@@ -124,35 +111,93 @@ export class Rollup {
 
   /** Some targets may have completed their list. */
   targetsListed(): void {
-    for (const member of this.#members.values()) if (!this.#ranked.includes(member) && this.#isReady(member)) this.#rank(member);
+    this.#do(() => this.#rankReady(this.#members.values().toArray()));
   }
 
   /** The namespace appeared, went, or has other labels. */
   namespaceChanged(namespace: string): void {
+    this.#do(() => this.#turn(namespace));
+  }
+
+  /** The spec was edited. */
+  select(selection: RollupSelection): void {
+    this.#do(() => this.#reselect(selection));
+  }
+
+  /** Nobody waits for anything any more. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#end);
+  }
+
+  /** Does what takes a few milliseconds at once. */
+  #do(work: () => Iterable<void>): void {
+    this.#work.push(work);
+    if (this.#work.length > 1) return;
+    const { view, pace = inTurns } = this.#options;
+    void pace(this.#steps(), () => undefined, () => this.#closed);
+    if (this.#work.length > 0) view.turn();
+  }
+
+  *#steps(): Generator<void> {
+    for (let work = this.#work[0]; work; work = this.#work[0]) {
+      yield* work();
+      yield* this.#catchUp();
+      this.#work.shift();
+    }
+    if (this.#options.view.isTurning) this.#options.view.turned();
+  }
+
+  /** What happened to rows in the meantime. */
+  *#catchUp(): Generator<void> {
+    for (const { target, before, after } of this.#earlier.catchUp()) yield this.#follow(target, before, after);
+  }
+
+  *#add(targets: readonly TargetRows[]): Generator<void> {
+    const members = targets.map((target) => new SelectedRows(target, (namespace) => this.#includes(namespace)));
+    for (const member of members) {
+      this.#members.set(member.target, member);
+      this.#options.view.addTarget(member);
+    }
+    yield* this.#rankReady(members);
+    if (members.some((member) => !this.#ranked.includes(member))) this.#planEnd();
+  }
+
+  *#remove(target: TargetRows): Generator<void> {
+    const member = this.#members.get(target);
+    if (!member) return;
+    this.#members.delete(target);
+    this.#ranked = this.#ranked.filter((other) => other !== member);
+    for (const namespace of member.shards.keys()) this.#forget(namespace);
+    this.#namespaces = undefined;
+    this.#options.view.removeTarget(member);
+    if (!this.#selection.dedupe || this.#ranked.length === 0) return;
+    for (const rows of member.pieces()) for (const row of rows) yield this.#standIn(this.#rival(member, row));
+  }
+
+  *#turn(namespace: string): Generator<void> {
+    yield* this.#catchUp();
     const before = this.#included.get(namespace);
     if (before === undefined) return;
     const after = this.#selection.includes(namespace);
     this.#included.set(namespace, after);
-    if (!after && this.#members.keys().every((target) => target.pieces(namespace).every(({ length }) => length === 0))) this.#included.delete(namespace);
+    if (after && before) return;
+    const members = this.#members.values().map((member) => ({ member, pieces: member.target.pieces(namespace) })).toArray();
+    if (!after && members.every(({ pieces }) => pieces.every(({ length }) => length === 0))) this.#included.delete(namespace);
     if (after === before) return;
-    for (const member of this.#ranked) {
-      for (const rows of member.target.pieces(namespace)) for (const row of rows) this.#enterOrLeave(member, row, after);
+    for (const { member, pieces } of members) {
+      if (!this.#ranked.includes(member)) continue;
+      for (const rows of pieces) for (const row of rows) yield this.#enterOrLeave(member, row, after);
       // Objects that are left out may have older rows wherever rows were sent.
       if (!after) for (const uid of member.target.refusedUids((other) => other === namespace)) this.#options.view.rowLeft(member, uid);
     }
   }
 
-  /** Nobody waits for anything any more. */
-  close(): void {
-    clearTimeout(this.#end);
-  }
-
-  /** The spec was edited. */
-  select(selection: RollupSelection): void {
+  *#reselect(selection: RollupSelection): Generator<void> {
     const isRanking = selection.dedupe !== this.#selection.dedupe;
     this.#selection = selection;
     if (!isRanking) {
-      for (const namespace of this.#included.keys().toArray()) this.namespaceChanged(namespace);
+      for (const namespace of this.#included.keys().toArray()) yield* this.#turn(namespace);
       return;
     }
     const members = this.#members.values().toArray();
@@ -162,7 +207,23 @@ export class Rollup {
     this.#shards.clear();
     this.#namespaces = undefined;
     for (const member of members) this.#options.view.removeTarget(member);
-    for (const { target } of members) this.addTarget(target);
+    yield* this.#add(members.map(({ target }) => target));
+  }
+
+  #follow(target: TargetRows, before: Row | undefined, after: Row | undefined): void {
+    const member = this.#members.get(target);
+    const row = (after ?? before)!;
+    if (!member || !this.#ranked.includes(member) || !this.#includes(row.namespace)) return;
+    if (!this.#selection.dedupe) return this.#change(member, before, after);
+    const rival = this.#rival(member, row);
+    if (rival && rival.member.name > member.name) {
+      if (before) member.behind.delete(before);
+      if (after) member.behind.add(after);
+      return;
+    }
+    if (!before) this.#stepBack(rival);
+    this.#change(member, before, after);
+    if (!after) this.#standIn(rival);
   }
 
   /** Who waits for others is looked at once more when nobody waits any longer. */
@@ -186,22 +247,26 @@ export class Rollup {
     return true;
   }
 
-  #rank(member: SelectedRows): void {
+  *#rankReady(members: readonly SelectedRows[]): Generator<void> {
+    for (const member of members) if (!this.#ranked.includes(member) && this.#isReady(member)) yield* this.#rank(member);
+  }
+
+  *#rank(member: SelectedRows): Generator<void> {
+    yield* this.#catchUp();
     this.#ranked = [...this.#ranked, member].sort((a, b) => (a.name < b.name ? -1 : 1));
-    const isAlone = !this.#selection.dedupe || this.#ranked.length === 1;
-    for (const rows of member.target.pieces()) {
-      for (const row of rows) {
-        if (!this.#includes(row.namespace)) continue;
-        const rival = isAlone ? undefined : this.#rival(member, row);
-        if (rival && rival.member.name > member.name) {
-          member.behind.add(row);
-          continue;
-        }
-        this.#stepBack(rival);
-        // Nobody reads it yet: it is read as a whole.
-        this.#account(member, undefined, row);
-      }
+    for (const rows of member.target.pieces()) for (const row of rows) yield this.#join(member, row);
+  }
+
+  #join(member: SelectedRows, row: Row): void {
+    if (!this.#includes(row.namespace)) return;
+    const rival = !this.#selection.dedupe || this.#ranked.length === 1 ? undefined : this.#rival(member, row);
+    if (rival && rival.member.name > member.name) {
+      member.behind.add(row);
+      return;
     }
+    this.#stepBack(rival);
+    // Nobody reads it yet: it is read as a whole.
+    this.#account(member, undefined, row);
   }
 
   #enterOrLeave(member: SelectedRows, row: Row, enters: boolean): void {
@@ -232,7 +297,7 @@ export class Rollup {
   #rival(member: SelectedRows, { namespace, uid }: Row): Standing | undefined {
     for (let index = this.#ranked.length - 1; index >= 0; index--) {
       const other = this.#ranked[index]!;
-      const row = other === member ? undefined : other.target.get(namespace, uid);
+      const row = other === member ? undefined : this.#earlier.get(other.target, namespace, uid);
       if (row) return { member: other, row };
     }
     return undefined;

@@ -51,6 +51,7 @@ export class InventoryView {
   readonly #readers = new Set<Reader>();
   readonly #onChange: () => void;
   #revision = 0;
+  #isTurning = false;
   /** Changes up to here are not in the log any more. */
   #floor = 0;
 
@@ -72,6 +73,20 @@ export class InventoryView {
 
   get targets(): ReadonlySet<ViewTarget> {
     return this.#targets;
+  }
+
+  /** Its rows are on their way from one choice to another and as yet neither: nobody exports them. */
+  get isTurning(): boolean {
+    return this.#isTurning;
+  }
+
+  turn(): void {
+    this.#isTurning = true;
+  }
+
+  turned(): void {
+    this.#isTurning = false;
+    this.#onChange();
   }
 
   addTarget(target: ViewTarget): void {

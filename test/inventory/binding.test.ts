@@ -339,6 +339,23 @@ t.test('the rows of a target that is made anew wait until all of them are', asyn
   await binding.close();
 });
 
+t.test('by a view that is turning nothing is exported or compared', async (t) => {
+  const { store, view, place, binding, equal } = setUp({ verifyIntervalMs: 10 });
+  const web = store.open('shop', 'web').resource('/v1/configmap');
+  web.upsert(facts('a'));
+  await until(() => place.questions.length > 0);
+  view.turn();
+  web.upsert(facts('b'));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const { length } = place.questions;
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  t.equal(place.writes.length, 1);
+  t.equal(place.questions.length, length);
+  view.turned();
+  await until(() => equal() && place.questions.length > length);
+  await binding.close();
+});
+
 t.test('a row that was refused is sent again when its content is another, or all are asked for, and keeps what is there of it', async (t) => {
   const { store, place, binding } = setUp({ intervalMs: 100 });
   const web = store.open('shop', 'web').resource('/v1/configmap');

@@ -3,6 +3,7 @@ import { RowStore } from '../../controller/collect/row-store.ts';
 import { ClusterRows } from '../../controller/inventory/cluster-rows.ts';
 import type { KollectClusterInventorySpec } from '../../shared/api/kollect-cluster-inventory.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
+import { atOnce } from './paces.ts';
 
 // Which rows of which cluster targets a KollectClusterInventory has.
 
@@ -14,7 +15,7 @@ function setUp(spec: Partial<KollectClusterInventorySpec>) {
   const objects = new Map<string, KubeObject>();
   const namespaces = new Map(Object.entries(teams).map(([name, labels]) => [`/${name}`, { name, labels, annotations: undefined }]));
   let changes = 0;
-  const rows = new ClusterRows({ targets: objects, namespaces, store, isListed: () => true }, () => void changes++);
+  const rows = new ClusterRows({ targets: objects, namespaces, store, isListed: () => true, pace: atOnce }, () => void changes++);
   store.subscribe({ row: (...change) => rows.row(...change), opened: (target) => rows.opened(target), closed: (target) => rows.closed(target) });
   const target = (name: string, labels: Record<string, string>, ready = 'Collecting') => {
     const status = { conditions: [{ type: 'Ready', status: ready === 'Collecting' ? 'True' : 'False', reason: ready }] };

@@ -31,7 +31,7 @@ export async function launch<T>(options: LaunchOptions<T>): Promise<Launched<T>>
         await untilReady(server, { name: start.name, check });
       } catch (error) {
         await end(server);
-        if (attempt === attempts || !server.logs().includes('address already in use')) throw error;
+        if (attempt === attempts || !/address already in use/i.test(server.logs())) throw error;
         continue;
       }
       return { value, keeper, process: server, stop: () => (options.keeper === undefined ? keeper.stop() : end(server)) };

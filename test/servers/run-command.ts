@@ -12,6 +12,9 @@ export interface CommandOptions {
   /** Where it runs; here when unset. */
   cwd?: string;
   env: NodeJS.ProcessEnv;
+  /** The user to run as; only root can choose. */
+  uid?: number;
+  gid?: number;
 }
 
 /** Runs a program to its end. Never rejects for an exit code. */

@@ -9,9 +9,11 @@ import { cacheFolder, withLock } from './cache.ts';
 import { startCluster } from './cluster.ts';
 import { etcdBinary } from './etcd/index.ts';
 import { eventually } from './eventually.ts';
+import { startGit } from './git/index.ts';
 import { openKeeper, plainEnvironment } from './keeper.ts';
 import { ObtainError, obtain } from './obtain.ts';
 import { startPostgres } from './postgres/index.ts';
+import { runCommand } from './run-command.ts';
 
 /** A process that has ended but was not yet collected by its parent counts as gone. */
 function isRunning(pid: number): boolean {
@@ -71,6 +73,54 @@ t.test('PostgreSQL checks passwords, keeps its data through SIGKILL, and leaves 
   await postgres.stop();
   t.same(pids.map(isRunning), [false, false]);
   t.notOk(existsSync(postgres.folder));
+});
+
+t.test('git serves repositories over HTTP, HTTPS and SSH to those it knows, and leaves nothing behind', async (t) => {
+  const git = await startGit();
+  t.teardown(() => git.stop());
+  const repository = await git.createRepository();
+  const file = (name: string, text: string) => {
+    writeFileSync(join(t.testdirName, name), text, { mode: 0o600 });
+    return join(t.testdirName, name);
+  };
+  t.testdir({});
+  const ssh = (key: string, hosts: string) => `ssh -F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile=${file('hosts', hosts)} -i ${file('key', key)}`;
+  const environment = { ...plainEnvironment(), LC_ALL: 'C', GIT_CONFIG_GLOBAL: '/dev/null', GIT_TERMINAL_PROMPT: '0', GIT_SSL_CAINFO: file('ca', git.caPem), HOME: t.testdirName };
+  const run = (args: readonly string[], env: NodeJS.ProcessEnv = {}) => runCommand('git', args, { cwd: t.testdirName, env: { ...environment, ...env } });
+  const withPassword = (url: string, password = git.password) => url.replace('://', `://${git.user}:${password}@`);
+
+  const commit = ['-c', 'user.name=t', '-c', 'user.email=t@example.com', 'commit', '--quiet', '--allow-empty', '-m'];
+  t.match(await run(['clone', '--quiet', withPassword(repository.httpUrl), 'one']), { code: 0 });
+  const other = { GIT_SSH_COMMAND: ssh(git.sshKey, git.knownHosts) };
+  t.match(await run(['clone', '--quiet', repository.sshUrl, 'two'], other), { code: 0 });
+  t.match(await run(['-C', 'one', ...commit, 'first']), { code: 0 });
+  t.match(await run(['-C', 'one', 'push', '--quiet', 'origin', 'HEAD:main']), { code: 0 });
+  t.match(await run(['-C', 'two', ...commit, 'second']), { code: 0 });
+  t.match(await run(['-C', 'two', 'push', '--quiet', 'origin', 'HEAD:main'], other), { code: 1, stderr: /fetch first/ });
+  t.match(await run(['-C', 'two', 'push', '--quiet', '--force', 'origin', 'HEAD:main'], other), { code: 0 });
+  t.equal(await repository.git('log', '--format=%s', 'main'), 'second\n');
+  t.equal(repository.pushes(), 2);
+  t.match(await run(['ls-remote', withPassword(repository.httpsUrl)]), { code: 0, stdout: /refs\/heads\/main/ });
+
+  repository.decline('not on Fridays');
+  t.match(await run(['-C', 'one', 'push', '--force', 'origin', 'HEAD:main']), { code: 1, stderr: /not on Fridays[^]*pre-receive hook declined/ });
+  repository.decline(undefined);
+  for (const url of [withPassword(repository.httpUrl), repository.sshUrl]) {
+    repository.loseAnswer('cut');
+    t.not((await run(['-C', 'one', 'push', '--force', url, 'HEAD:main'], other)).code, 0);
+    t.equal(await repository.git('log', '--format=%s', 'main'), 'first\n', 'it arrived all the same');
+    t.match(await run(['-C', 'two', 'push', '--force', url, 'HEAD:main'], other), { code: 0 });
+  }
+
+  t.match(await run(['ls-remote', withPassword(repository.httpUrl, 'wrong')]), { code: 128, stderr: /Authentication failed/ });
+  t.match(await run(['ls-remote', repository.httpUrl]), { code: 128, stderr: /terminal prompts disabled/ });
+  t.match(await run(['ls-remote', repository.sshUrl], { GIT_SSH_COMMAND: ssh(git.otherSshKey, git.knownHosts) }), { code: 128, stderr: /Permission denied/ });
+  t.match(await run(['ls-remote', repository.sshUrl], { GIT_SSH_COMMAND: ssh(git.sshKey, git.wrongKnownHosts) }), { code: 128, stderr: /Host key verification failed/ });
+
+  const pids = [git.keeper.pid, git.sshd.pid];
+  await git.stop();
+  t.same(pids.map(isRunning), [false, false]);
+  t.notOk(existsSync(git.folder));
 });
 
 t.test('a test killed by SIGKILL leaves nothing behind', async (t) => {

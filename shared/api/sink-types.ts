@@ -1,5 +1,5 @@
 import type { SinkFamily } from './sink-ref.ts';
-import type { serializationFormats } from './sink-common.ts';
+import type { compressions, serializationFormats } from './sink-common.ts';
 import type { databaseSinkTypes } from './kollect-database-sink.ts';
 import type { eventSinkTypes } from './kollect-event-sink.ts';
 import type { snapshotSinkTypes } from './kollect-snapshot-sink.ts';
@@ -23,6 +23,8 @@ export interface SinkTypeFacts {
   isBlockRequired: boolean;
   /** Formats it can write, the one that is taken when none is named first. */
   formats: readonly [SerializationFormat, ...SerializationFormat[]];
+  /** How it can compress what it writes. */
+  compressions: readonly (typeof compressions)[number][];
   /** Keys of `options` that it reads. */
   options: readonly string[];
   /** Whether it lays out files. */
@@ -31,10 +33,10 @@ export interface SinkTypeFacts {
   isBuilt: boolean;
 }
 
-const git = { family: 'snapshot', isBlockRequired: false, formats: ['yaml', 'json', 'ndjson'], options: gitOptions, hasLayout: true, isBuilt: false } as const;
-const objectStore = { family: 'snapshot', block: 'objectStore', isBlockRequired: false, formats: ['json', 'parquet', 'csv'], hasLayout: false, isBuilt: false } as const;
-const database = { family: 'database', isBlockRequired: true, formats: ['json'], hasLayout: false } as const;
-const events = { family: 'event', isBlockRequired: true, formats: ['json'], hasLayout: false, isBuilt: false } as const;
+const git = { family: 'snapshot', isBlockRequired: false, formats: ['yaml', 'json', 'ndjson'], compressions: ['none', 'gzip', 'zstd'], options: gitOptions, hasLayout: true, isBuilt: false } as const;
+const objectStore = { family: 'snapshot', block: 'objectStore', isBlockRequired: false, formats: ['json', 'parquet', 'csv'], compressions: ['none', 'gzip', 'zstd', 'snappy'], hasLayout: false, isBuilt: false } as const;
+const database = { family: 'database', isBlockRequired: true, formats: ['json'], compressions: ['none'], hasLayout: false } as const;
+const events = { family: 'event', isBlockRequired: true, formats: ['json'], compressions: ['none'], hasLayout: false, isBuilt: false } as const;
 
 /** One line a type. */
 export const sinkTypes: Readonly<Record<SinkType, SinkTypeFacts>> = {
@@ -43,7 +45,7 @@ export const sinkTypes: Readonly<Record<SinkType, SinkTypeFacts>> = {
   s3: { ...objectStore, options: s3Options },
   gcs: { ...objectStore, options: gcsOptions },
   azureblob: { ...objectStore, options: azureblobOptions },
-  http: { family: 'snapshot', block: 'http', isBlockRequired: true, formats: ['json', 'ndjson'], options: httpOptions, hasLayout: false, isBuilt: false },
+  http: { family: 'snapshot', block: 'http', isBlockRequired: true, formats: ['json', 'ndjson'], compressions: ['none', 'gzip', 'zstd'], options: httpOptions, hasLayout: false, isBuilt: false },
   postgres: { ...database, block: 'postgres', options: postgresOptions, isBuilt: true },
   bigquery: { ...database, block: 'bigquery', options: bigqueryOptions, isBuilt: false },
   mongodb: { ...database, block: 'mongodb', options: mongodbOptions, isBuilt: false },

@@ -264,9 +264,9 @@ t.test('a compressed document is the document, and says so', async (t) => {
   const compressed = await bytesOf({ format: 'csv', compression: 'zstd' }, contents);
   t.ok(zstdDecompressSync(compressed).equals(plain));
   t.ok(compressed.equals(await bytesOf({ format: 'csv', compression: 'zstd' }, contents)), 'the same each time');
-  t.strictSame(documentType({ format: 'csv', compression: 'zstd' }), { contentType: 'text/csv; charset=utf-8', contentEncoding: 'zstd', extension: '.csv.zst' });
-  t.strictSame(documentType({ format: 'json', compression: 'gzip' }), { contentType: 'application/json', contentEncoding: 'gzip', extension: '.json.gz' });
-  t.strictSame(documentType({ format: 'parquet', compression: 'gzip' }), { contentType: 'application/vnd.apache.parquet', contentEncoding: undefined, extension: '.parquet' });
+  t.strictSame(documentType({ format: 'csv', compression: 'zstd' }), { contentType: 'text/csv; charset=utf-8', contentEncoding: 'zstd' });
+  t.strictSame(documentType({ format: 'json', compression: 'gzip' }), { contentType: 'application/json', contentEncoding: 'gzip' });
+  t.strictSame(documentType({ format: 'parquet', compression: 'gzip' }), { contentType: 'application/vnd.apache.parquet', contentEncoding: undefined });
 });
 
 t.test('an error while a document is written reaches its reader, compressed or not', async (t) => {

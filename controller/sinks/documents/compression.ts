@@ -1,11 +1,5 @@
 import { Readable } from 'node:stream';
 import { createGzip, createZstdCompress } from 'node:zlib';
-import type { compressions } from '../../../shared/api/sink-common.ts';
-
-export type Compression = (typeof compressions)[number];
-
-/** What a file's name ends in when all of it is compressed. */
-export const compressedExtensions: Readonly<Record<Compression, string>> = { none: '', gzip: '.gz', snappy: '', zstd: '.zst' };
 
 /** The same bytes compressed, beside the event loop. Equal input gives equal output. */
 export async function* compressed(document: AsyncIterable<Uint8Array>, compression: 'gzip' | 'zstd'): AsyncGenerator<Uint8Array> {

@@ -1,5 +1,6 @@
 import type { SerializationFormat } from '../../../shared/api/sink-types.ts';
-import { compressed, compressedExtensions, type Compression } from './compression.ts';
+import type { Serialization } from '../../../shared/layout/serialization.ts';
+import { compressed } from './compression.ts';
 import { csvDocument } from './csv.ts';
 import type { Contents } from './document.ts';
 import { jsonDocument, ndjsonDocument } from './json-document.ts';
@@ -7,9 +8,7 @@ import { parquetDocument } from './parquet.ts';
 import { yamlDocument } from './yaml.ts';
 
 /** How a sink writes rows. */
-export interface DocumentSettings {
-  format: SerializationFormat;
-  compression: Compression;
+export interface DocumentSettings extends Serialization {
   /** Attributes with a column of their own in tables; image and version when unset. */
   hotAttributes?: readonly string[] | undefined;
 }
@@ -20,8 +19,6 @@ export interface DocumentType {
   contentType: string;
   /** For `Content-Encoding`; undefined when the document is not compressed as a whole. */
   contentEncoding: 'gzip' | 'zstd' | undefined;
-  /** What the name of a file ends in, such as `.json` or `.csv.gz`. */
-  extension: string;
 }
 
 /**
@@ -37,12 +34,8 @@ export function writeDocument({ format, compression, hotAttributes }: DocumentSe
 
 export function documentType({ format, compression }: DocumentSettings): DocumentType {
   // Parquet is compressed within.
-  const outside = format === 'parquet' ? 'none' : compression;
-  return {
-    contentType: contentTypes[format],
-    contentEncoding: outside === 'gzip' || outside === 'zstd' ? outside : undefined,
-    extension: `.${format}${compressedExtensions[outside]}`,
-  };
+  const isCompressed = format !== 'parquet' && (compression === 'gzip' || compression === 'zstd');
+  return { contentType: contentTypes[format], contentEncoding: isCompressed ? compression : undefined };
 }
 
 const documents = { json: jsonDocument, yaml: yamlDocument, ndjson: ndjsonDocument } as const;

@@ -1,7 +1,7 @@
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import type { CompressionCodec, SchemaElement } from 'hyparquet';
 import { Turns } from '../../../shared/in-turns.ts';
-import type { Compression } from './compression.ts';
+import type { Compression } from '../../../shared/layout/serialization.ts';
 import type { Contents } from './document.ts';
 import { slicesOf } from './snapshot.ts';
 import { tableOf, type Cell, type Column } from './table.ts';

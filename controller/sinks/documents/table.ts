@@ -1,4 +1,5 @@
 import { jsonMembers } from '../../../shared/extract/json-members.ts';
+import { clusterLabel } from '../../../shared/layout/document-path.ts';
 import type { ExportRow, InventoryIdentity } from '../contract.ts';
 import { rowText, type RowHead } from './row-text.ts';
 
@@ -37,11 +38,6 @@ export function tableOf({ identity, exportedAt }: { identity: InventoryIdentity;
       return columns.map(({ cell }) => cell(head, attributes, valueOf));
     },
   };
-}
-
-/** What stands for a cluster without a name in paths and tables. */
-export function clusterLabel({ cluster }: { cluster: string }): string {
-  return cluster === '' ? 'default' : cluster;
 }
 
 interface ReadColumn extends Column {

@@ -13,7 +13,7 @@ import { credentials } from './endpoint.ts';
 import { secretReference } from './names.ts';
 import { optionRules } from './options.ts';
 import { pathTemplateRules } from './path-template.ts';
-import { serializationFormat } from './serialization.ts';
+import { serializationCompression, serializationFormat } from './serialization.ts';
 import { tlsRules } from './tls-settings.ts';
 
 /** What sinks of all families have in common. */
@@ -33,6 +33,7 @@ export const sinkRules: readonly Rule<SinkSpec>[] = [
   ...pathTemplateRules<SinkSpec>('path-template', 'spec.pathTemplate', (spec) => spec.pathTemplate),
   { id: 'export-min-interval', field: 'spec.exportMinInterval', asks: 'Must be a duration from 0s to 24h.', check: ({ spec }, report) => interval('spec.exportMinInterval', spec.exportMinInterval, report) },
   { id: 'serialization-format', field: 'spec.serialization.format', asks: 'Must be a format that the type can write.', check: serializationFormat },
+  { id: 'serialization-compression', field: 'spec.serialization.compression', asks: 'Must be a compression that the type can write; snappy is for parquet.', check: serializationCompression },
   { id: 'layout', field: 'spec.layout', asks: 'Is for the types git and gitlab only.', check: layout },
   { id: 'provisioning-mode', field: 'spec.provisioning.mode', asks: 'With existing, Kollect creates nothing.', advises: true, check: provisioningMode },
   ...pathTemplateRules<SinkSpec>('naming-template', 'spec.provisioning.naming.template', (spec) => spec.provisioning?.naming?.template),

@@ -1,4 +1,5 @@
-import { defaultPaths } from '../../api/default-paths.ts';
+import { clusterLabel } from '../../layout/document-path.ts';
+import { layoutOf } from '../../layout/layout.ts';
 import type { KnownSink } from '../lookups.ts';
 
 /** Whose rows are written, as paths name it. */
@@ -36,8 +37,9 @@ export function snapshotPlace({ spec }: Pick<KnownSink, 'spec'>): SnapshotPlace 
  * the sink, which may be thousands, as a template may have thousands of characters.
  */
 export function snapshotPaths({ spec }: Pick<KnownSink, 'spec'>, { folder, isTree }: SnapshotPlace): (identity: PathIdentity) => string {
-  const values: Readonly<Record<string, string>> = { namespace: marks.namespace, name: marks.name, cluster: spec.cluster?.trim() || 'default', extension: `.${formatOf(spec)}` };
-  const template = `${folder === '' ? '' : `${folder}/`}${templateOf(spec, isTree)}`.replaceAll(/\{(namespace|name|cluster|extension)\}/g, (_token, key: string) => values[key] ?? '');
+  const layout = layoutOf(spec);
+  const values: Readonly<Record<string, string>> = { namespace: marks.namespace, name: marks.name, cluster: clusterLabel({ cluster: spec.cluster ?? '' }), extension: layout.extension };
+  const template = `${folder === '' ? '' : `${folder}/`}${isTree ? layout.row : layout.document}`.replaceAll(/\{(namespace|name|cluster|extension)\}/g, (_token, key: string) => values[key] ?? '');
   // Names are neither empty nor single dots: what is tidy before they are filled in is tidy afterwards. Every other part is a mark.
   const parts = tidied(template).split(/([\ue000\ue001])/);
   return (identity) => {
@@ -55,20 +57,8 @@ function tidied(path: string): string {
   return path.split('/').filter((part) => part !== '' && part !== '.').join('/');
 }
 
-function templateOf(spec: KnownSink['spec'], isTree: boolean): string {
-  if (isTree) return spec.layout?.pathTemplate?.trim() || defaultPaths.row;
-  const template = spec.pathTemplate?.trim();
-  if (template) return template;
-  if (isGit(spec)) return defaultPaths.document;
-  return formatOf(spec) === 'parquet' ? defaultPaths.parquet : defaultPaths.object;
-}
-
 function isGit({ type }: KnownSink['spec']): boolean {
   return type === 'git' || type === 'gitlab';
-}
-
-function formatOf(spec: KnownSink['spec']): string {
-  return spec.serialization?.format ?? (isGit(spec) ? 'yaml' : (spec.objectStore?.format ?? 'json'));
 }
 
 interface Address {

@@ -65,6 +65,11 @@ export const sinkCommonVectors: readonly Vector[] = [
   sinkVector('kafka', 'parquet', { serialization: { format: 'parquet' } }, errors('spec.serialization.format')),
   sinkVector('nats', 'a format that does not exist', { serialization: { format: 'avro' } }, errors('spec.serialization.format')),
   sinkVector('git', 'a format in capitals', { serialization: { format: 'JSON' } }, { errors: ['spec.serialization.format'], says: ['did you mean "json"?'] }),
+  sinkVector('git', 'zstd', { serialization: { format: 'json', compression: 'zstd' } }),
+  sinkVector('s3', 'snappy in csv', { serialization: { format: 'csv', compression: 'snappy' } }, { errors: ['spec.serialization.compression'], says: ['is for parquet, and the format is csv'] }),
+  sinkVector('git', 'snappy', { serialization: { format: 'json', compression: 'snappy' } }, { errors: ['spec.serialization.compression'], says: ['supported values: "none", "gzip", "zstd"'] }),
+  sinkVector('postgres', 'gzip', { serialization: { compression: 'gzip' } }, { errors: ['spec.serialization.compression'], says: ['supported values: "none"'] }),
+  sinkVector('nats', 'no compression, in so many words', { serialization: { compression: 'none' } }),
   sinkVector('s3', 'a compression that does not exist', { serialization: { format: 'json', compression: 'lz4' } }, errors('spec.serialization.compression')),
 
   // Provisioning and layout.

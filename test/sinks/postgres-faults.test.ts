@@ -149,7 +149,7 @@ t.test('existing issues no DDL of any kind, and needs no right to make temporary
   const place = await newPlace();
   const user = `user_${place.database}`;
   await place.sql(`CREATE TABLE ${table} (${columns}, PRIMARY KEY (${key}, cluster)); GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO ${user};
-    ALTER DATABASE ${place.database} OWNER TO postgres; REVOKE TEMPORARY ON DATABASE ${place.database} FROM public;
+    ALTER DATABASE ${place.database} OWNER TO postgres; REVOKE TEMPORARY ON DATABASE ${place.database} FROM public; REVOKE CREATE ON SCHEMA public FROM public;
     CREATE FUNCTION no_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'DDL: %', tg_tag USING ERRCODE = 'insufficient_privilege'; END $$; CREATE EVENT TRIGGER no_ddl ON ddl_command_start EXECUTE FUNCTION no_ddl()`);
   const { sink } = await place.opened({ provisioning: { mode: 'existing' } }, { installation: 'ours' });
   t.teardown(() => sink.close());

@@ -218,6 +218,117 @@ t.test('a full disk, a locked table and too many connections are transient, and 
   t.match(await failure((await withSink(t, place)).probe(signal)), { class: 'transient', message: /no connection left/ });
 });
 
+t.test('a server that is too old is named, and nothing is asked of it', async (t) => {
+  const place = await newPlace();
+  place.proxy.filter = () => (bytes) => Buffer.from(bytes.toString('latin1').replace(/(?<=server_version\0)\d\d(?=\.)/, '11'), 'latin1');
+  const sink = await withSink(t, place);
+  const [{ version }] = (await place.sql<{ version: string }>('SHOW server_version').then((rows) => rows.map((row) => ({ version: Object.values(row)[0] as string })))) as [{ version: string }];
+  const tooOld = { code: 'KOL_SINK_SCHEMA', class: 'terminal', message: `the server is PostgreSQL ${version.replace(/^\d\d/, '11')}, and exports need PostgreSQL 12 or later: upgrade it, or export to another one` };
+  t.match(await failure(sink.probe(signal)), tooOld);
+  t.match(await failure(sink.write(whole(rows(1)), signal)), tooOld);
+  t.notOk(await place.touched());
+});
+
+t.test('a standby passes no test and takes no rows until it is promoted', async (t) => {
+  const own = await startPostgres();
+  t.teardown(() => own.stop());
+  const place = await postgresPlace(own, (end) => t.teardown(end));
+  const sink = await withSink(t, place);
+  await sink.write(whole(rows(3)), signal);
+  await own.kill('SIGINT');
+  writeFileSync(join(own.folder, 'data', 'standby.signal'), '');
+  await own.restart();
+  const readOnly = { code: 'KOL_SINK_UNAVAILABLE', class: 'transient', message: /^the database is read-only: it is a standby/ };
+  t.match(await eventually(() => sink.check(identity(), signal).catch(() => undefined)), { rows: 3 }, 'it can be read');
+  t.match(await failure(sink.probe(signal)), readOnly);
+  const fresh = await withSink(t, place);
+  for (const attempt of [() => sink.write(change(rows(1, { v: 2 })), signal), () => fresh.write(whole(rows(40)), signal), () => sink.remove(identity(), true, signal)]) t.match(await failure(attempt()), readOnly);
+  await own.query('SELECT pg_promote()');
+  t.match(await sink.probe(signal), { message: /login succeeded/ });
+  t.match(await sink.write(change(rows(1, { v: 2 })), signal), { written: 1 });
+});
+
+t.test('a session that may not write is not used again', async (t) => {
+  const place = await newPlace();
+  const sink = await withSink(t, place);
+  await sink.write(whole(rows(1)), signal);
+  const attempts = [() => sink.write(change(rows(1, { v: 'refused' })), signal), () => sink.probe(signal)];
+  for (const [round, attempt] of attempts.entries()) {
+    await place.sql(`ALTER ROLE user_${place.database} SET default_transaction_read_only = on; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'user_${place.database}'`);
+    const refusal = (): Promise<string> => attempt().then(() => 'none', (error: Error) => error.message);
+    await eventually(async () => (await refusal()).includes('read-only'), { what: 'a new session, which may not write' });
+    await place.sql(`ALTER ROLE user_${place.database} RESET default_transaction_read_only`);
+    t.match(await sink.write(change(rows(1, { v: round })), signal), { written: 1 });
+  }
+});
+
+t.test('a deadlock with somebody else is transient, and undone as a whole', async (t) => {
+  const place = await newPlace();
+  const sink = await withSink(t, place);
+  await sink.write(whole(rows(2, { v: 1 })), signal);
+  const other = new pg.Client({ connectionString: server.dsn(place.database) });
+  await other.connect();
+  t.teardown(() => other.end());
+  // The one who finds the deadlock is the one who gives way.
+  await other.query(`SET deadlock_timeout = '1h'; BEGIN; UPDATE ${table} SET exported_at = now() WHERE source_uid = 'u000001'`);
+  const writing = failure(sink.write(change(rows(2, { v: 2 })), signal));
+  await eventually(async () => (await place.sql(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)).length === 1, { what: 'a write that waits' });
+  const crossing = other.query(`UPDATE ${table} SET exported_at = now() WHERE source_uid = 'u000000'`);
+  t.match(await writing, { code: 'KOL_SINK_BUSY', class: 'transient', message: /another session wrote the same rows at the same time \(SQLSTATE 40P01\)/ });
+  await crossing;
+  await other.query('COMMIT');
+  t.strictSame((await place.contents()).map(({ payload }) => JSON.parse(payload).attributes.v), [1, 1]);
+  t.match(await sink.write(change(rows(2, { v: 2 })), signal), { written: 2 });
+});
+
+t.test('a transaction that the server ended for idling is transient, and undone as a whole', async (t) => {
+  const place = await newPlace();
+  let idleMs = 0;
+  const fence = (): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, idleMs);
+  const { sink } = await place.opened({ options: { idle_in_transaction_session_timeout: '200' } }, { fence });
+  t.teardown(() => sink.close());
+  await sink.write(whole(rows(2, { v: 1 })), signal);
+  for (const write of [change, whole]) {
+    idleMs = 1_000;
+    t.match(await failure(sink.write(write(rows(2, { v: 2 })), signal)), { class: 'transient' });
+    t.strictSame((await place.contents()).map(({ payload }) => JSON.parse(payload).attributes.v), [1, 1]);
+    idleMs = 0;
+    t.match(await sink.write(write(rows(2, { v: 2 })), signal), { written: 2 });
+    await sink.write(whole(rows(2, { v: 1 })), signal);
+  }
+});
+
+t.test('what others made under names of the catalogue is not used, wherever the search path has it', async (t) => {
+  const hijacked = (head: string): string => `CREATE FUNCTION ${head} LANGUAGE plpgsql AS $$ BEGIN RAISE 'hijacked' USING ERRCODE = 'XX000'; END $$;`;
+  const same = (schema: string, type: string): string => `${hijacked(`${schema}.same_${type}(${type}, ${type}) RETURNS boolean`)}
+    CREATE OPERATOR ${schema}.= (FUNCTION = ${schema}.same_${type}, LEFTARG = ${type}, RIGHTARG = ${type}); CREATE OPERATOR ${schema}.> (FUNCTION = ${schema}.same_${type}, LEFTARG = ${type}, RIGHTARG = ${type});`;
+  const first = ['now() RETURNS timestamptz', 'length(text) RETURNS int', '"left"(text, int) RETURNS text', 'substr(text, int) RETURNS text', 'json_to_recordset(json) RETURNS SETOF record', 'current_setting(text) RETURNS text',
+    'set_config(text, text, boolean) RETURNS text', 'rtrim(text, text) RETURNS text', 'concat(text, text) RETURNS text', 'pg_try_advisory_xact_lock(bigint) RETURNS boolean', 'pg_advisory_xact_lock(bigint) RETURNS void',
+    'pg_advisory_xact_lock_shared(int, int) RETURNS void', 'hashtextextended(text, bigint) RETURNS bigint', 'has_table_privilege(oid, text) RETURNS boolean', 'pg_has_role(oid, text) RETURNS boolean'];
+  const cases: [string, string, (user: string) => string][] = [
+    ['a schema before the catalogue, of the role', '', (user) => `ALTER ROLE ${user} SET search_path = evil, pg_catalog, public`],
+    ['a schema before the catalogue, of the connection string', '&options=-c%20search_path%3Devil,pg_catalog', () => ''],
+    ['no schema at all', '&options=-c%20search_path%3D', () => ''],
+    ['operators that match columns better, behind the catalogue', '', (user) => `${same('public', 'varchar')} CREATE FUNCTION public."left"(varchar, int) RETURNS text LANGUAGE sql AS $$ SELECT 'hijacked' $$;
+      CREATE TABLE public.${table} (${columns.replaceAll(' text', ' varchar')}, PRIMARY KEY (${fourFields}, cluster)); GRANT ALL ON public.${table} TO ${user}`],
+  ];
+  for (const [what, query, arrange] of cases) {
+    const place = await newPlace();
+    const user = `user_${place.database}`;
+    await place.sql(`CREATE SCHEMA evil; GRANT ALL ON SCHEMA evil TO public; CREATE TABLE evil.pg_class (); CREATE TABLE evil.pg_namespace (); CREATE TABLE evil.pg_locks (); CREATE TABLE evil.${table} (); CREATE TABLE evil.kollect_state ();
+      ${first.map((head) => hijacked(`evil.${head}`)).join('\n')} ${same('evil', 'text')} CREATE DOMAIN evil.jsonb AS int; CREATE DOMAIN evil.timestamptz AS int; ${arrange(user)}`);
+    const { sink } = await open({ dsn: `${place.dsn}${query}`, installation: 'ours', epoch: { current: () => 1, outrank: () => undefined } });
+    t.match(await sink.probe(signal), { message: /login succeeded/ }, what);
+    t.match(await sink.write(whole(rows(50, { v: 1 }), { after: { rows: 50, digest: 'd' } }), signal), { written: 50 }, what);
+    t.match(await sink.write(change(rows(2, { v: 2 }), { deletes: ['u000009'] }), signal), { written: 2, deleted: 1 }, what);
+    t.match(await sink.write(whole(rows(40, { v: 1 }), { after: { rows: 40, digest: 'e' } }), signal), { written: 3, deleted: 10 }, what);
+    t.strictSame(await sink.differing!(identity(), rows(41, { v: 1 }), signal).then((found) => found.map(({ uid }) => uid)), ['u000040'], what);
+    t.match(await sink.check(identity(), signal), { rows: 40, digest: 'e', owned: true }, what);
+    t.match(await sink.remove(identity(), true, signal), { deleted: 40 }, what);
+    await sink.close();
+  }
+});
+
 t.test('statement_timeout is applied, and large passes adapt to it', async (t) => {
   const place = await newPlace();
   const plain = await withSink(t, place);
@@ -531,7 +642,7 @@ t.test('sslmode means what it means to libpq', async (t) => {
 });
 
 t.test('a client certificate logs in without a password, and only the right one', async (t) => {
-  await encrypted.query('CREATE ROLE certified LOGIN');
+  await encrypted.query('CREATE ROLE certified LOGIN; REVOKE CREATE ON SCHEMA public FROM public');
   const probe = async (signer: typeof authority | undefined, subject: string) => {
     const own = signer && issueCertificate(signer, { hosts: [subject], days: 1, usage: 'client' });
     const { sink } = await open({

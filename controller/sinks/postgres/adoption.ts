@@ -29,10 +29,10 @@ export async function findAdoption(session: Session, target: WriteTarget): Promi
 /** Portions of an inventory, but for an inventory that is really called so and has an owner. */
 export async function findPortions(session: Session, { table, identity, layout }: Pick<WriteTarget, 'table' | 'identity' | 'layout'>): Promise<InventoryIdentity[]> {
   const owned = layout.state
-    ? ` AND NOT EXISTS (SELECT FROM ${stateName(table.schema)} AS s WHERE s.table_name = $4 AND s.inventory_namespace = $1 AND s.inventory_name = t.inventory_name AND s.cluster = $3)`
+    ? ` AND NOT EXISTS (SELECT FROM ${stateName(table.schema)} AS s WHERE s.table_name = $4 AND s.inventory_namespace = $1 AND s.inventory_name = t.inventory_name::text AND s.cluster = $3)`
     : '';
-  const text = `SELECT DISTINCT t.inventory_name AS name FROM ${table.sql} AS t WHERE t.inventory_namespace = $1 AND t.cluster = $3
-  AND left(t.inventory_name, length($2) + 6) = $2 || '.part-' AND substr(t.inventory_name, length($2) + 7) ~ '^[0-9]{4}-of-[0-9]{4}$'${owned}`;
+  const text = `SELECT DISTINCT t.inventory_name::text AS name FROM ${table.sql} AS t WHERE t.inventory_namespace::text = $1 AND t.cluster::text = $3
+  AND left(t.inventory_name::text, length($2) + 6) = $2 || '.part-' AND substr(t.inventory_name::text, length($2) + 7) ~ '^[0-9]{4}-of-[0-9]{4}$'${owned}`;
   const { rows } = await session.query<{ name: string }>({ text, values: [...scopeValues(identity), ...(layout.state ? [table.table] : [])] });
   return rows.map(({ name }) => ({ ...identity, name }));
 }

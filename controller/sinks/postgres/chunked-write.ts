@@ -234,9 +234,9 @@ async function* pagesOfKeys(
 ): AsyncGenerator<(RowKey & HeldRow)[]> {
   const { table, identity } = inventory;
   const ofObject = withKind ? `, t.payload->>'kind' AS kind, t.payload->>'group' AS "group", t.payload->>'namespace' AS namespace` : '';
-  const text = `SELECT t.target_name AS "targetName", t.source_uid AS uid${ofObject} FROM ${table.sql} AS t
-WHERE ${scope('t')} AND (t.target_name, t.source_uid) > ($4, $5) AND (t.target_name = ANY ($6::text[]) OR t.target_name <> ALL ($7::text[]))
-ORDER BY t.target_name, t.source_uid LIMIT ${pageRows}`;
+  const text = `SELECT t.target_name::text AS "targetName", t.source_uid::text AS uid${ofObject} FROM ${table.sql} AS t
+WHERE ${scope('t')} AND (t.target_name::text, t.source_uid::text) > ($4, $5) AND (t.target_name::text = ANY ($6::text[]) OR t.target_name::text <> ALL ($7::text[]))
+ORDER BY t.target_name::text, t.source_uid::text LIMIT ${pageRows}`;
   let last: RowKey = { targetName: '', uid: '' };
   for (;;) {
     const values = [...scopeValues(identity), last.targetName, last.uid, complete, known ?? null];

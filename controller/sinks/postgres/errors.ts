@@ -8,10 +8,13 @@ export function sqlState(error: unknown): string | undefined {
   return error instanceof DatabaseError ? error.code : undefined;
 }
 
-/** The server ended the session with this error, or there never was one. */
+/** The server ended the session with this error, there never was one, or it is of no use: a new one may be at a server that takes writes. */
 export function endsSession(error: unknown): boolean {
-  return !(error instanceof DatabaseError) || error.severity === 'FATAL' || error.severity === 'PANIC';
+  return !(error instanceof DatabaseError) || error.severity === 'FATAL' || error.severity === 'PANIC' || error.code === readOnlyState;
 }
+
+const readOnlyState = '25006';
+export const readOnlyText = 'the database is read-only: it is a standby, or was switched to read-only';
 
 /**
  * The error is about the content of rows: data exceptions (22), violated constraints (23), RAISE in a trigger (P0001), values beyond
@@ -50,7 +53,7 @@ const states: readonly [pattern: RegExp, code: ErrorCode, text: (table: TableNam
   [/^42P10/, 'KOL_SINK_SCHEMA', ({ title }) => `${title} has lost its unique key`],
   [/^42703|^42804/, 'KOL_SINK_SCHEMA', ({ title }) => `${title} does not have the columns that it had`],
   // The whole database, for everybody.
-  [/^25006/, 'KOL_SINK_UNAVAILABLE', () => 'the database is read-only: it is a standby, or was switched to read-only'],
+  [/^25006/, 'KOL_SINK_UNAVAILABLE', () => readOnlyText],
   [/^53100/, 'KOL_SINK_UNAVAILABLE', () => 'the disk of the database is full: free some space or enlarge it'],
   [/^53200/, 'KOL_SINK_UNAVAILABLE', () => 'the database is out of memory'],
   [/^53300|^53400/, 'KOL_SINK_UNAVAILABLE', () => 'the database has no connection left: raise max_connections, or use a pooler'],

@@ -24,9 +24,12 @@ export async function inventoryTransaction<T>(session: Session, { table, identit
   return await session.transaction(work, { lock: digest.readBigInt64BE(), leader: leaderMark(installation, epoch), beforeCommit: () => fence(commitMs) });
 }
 
-/** The rows of one inventory and cluster; `$1` to `$3` are `scopeValues`. */
+/**
+ * The rows of one inventory and cluster; `$1` to `$3` are `scopeValues`. A column may be a varchar, for which anybody may have made an operator that matches
+ * better than the one for text.
+ */
 export function scope(alias: string): string {
-  return `${alias}.inventory_namespace = $1 AND ${alias}.inventory_name = $2 AND ${alias}.cluster = $3`;
+  return `${alias}.inventory_namespace::text = $1 AND ${alias}.inventory_name::text = $2 AND ${alias}.cluster::text = $3`;
 }
 
 export function scopeValues({ namespace, name, cluster }: InventoryIdentity): string[] {

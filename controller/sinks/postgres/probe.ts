@@ -1,4 +1,6 @@
+import { KollectError } from '../../../shared/errors.ts';
 import type { ProbeResult } from '../contract.ts';
+import { readOnlyText } from './errors.ts';
 import { inspectTable, missingTable, verifyCreation, verifyTable } from './schema.ts';
 import type { Session } from './session.ts';
 import type { ResolvedSettings } from './settings.ts';
@@ -7,6 +9,11 @@ import type { ResolvedSettings } from './settings.ts';
 export async function probeTable(session: Session, settings: ResolvedSettings): Promise<ProbeResult> {
   const { table, tls, mode } = settings;
   const state = await inspectTable(session, table);
+  if (state.readOnly) {
+    // The next one may be led elsewhere.
+    session.broken = true;
+    throw new KollectError('KOL_SINK_UNAVAILABLE', readOnlyText);
+  }
   const login = `PostgreSQL ${state.version.split(' ')[0]}, ${session.encrypted ? tls.title : 'without TLS'}`;
   if (state.table === null) {
     if (mode === 'existing') throw missingTable(table);

@@ -22,7 +22,7 @@ const keyColumns = ['inventory_namespace', 'inventory_name', 'target_name', 'sou
 /** A uid is unique in its cluster only, so the cluster belongs to the key. Tables of older installations lack it there. */
 const fullKey = [...keyColumns, 'cluster'] as const;
 
-const textTypes = ['text', 'character varying', 'citext'];
+const textTypes = ['text', 'character varying'];
 const columnTypes: Readonly<Record<string, readonly string[]>> = {
   inventory_namespace: textTypes,
   inventory_name: textTypes,
@@ -54,6 +54,8 @@ export function createTableStatement({ sql }: TableName): string {
 /** What the server says about table and rights, from its catalogue alone: no lock, no write. */
 export interface TableState {
   version: string;
+  /** It is a standby, or takes no writes for another reason. */
+  readOnly: boolean;
   /** The user may make temporary tables, which are the faster way for large changes. */
   temporary: boolean;
   schemaExists: boolean;
@@ -76,12 +78,14 @@ interface TableFacts {
 }
 
 export async function inspectTable(session: Session, { schema, table }: TableName): Promise<TableState> {
-  const { rows } = await session.query<TableState & Record<string, unknown>>({ text: inspection, values: [schema, table, stateTable, stateColumns] });
+  const statement = { text: inspection, values: [schema, table, stateTable, stateColumns] };
+  const { rows } = await session.transaction(() => session.query<TableState & Record<string, unknown>>(statement));
   return rows[0]!;
 }
 
 const inspection = `
 SELECT current_setting('server_version') AS version,
+  current_setting('transaction_read_only') = 'on' AS "readOnly",
   has_database_privilege(current_database(), 'TEMPORARY') AS temporary,
   n.oid IS NOT NULL AS "schemaExists",
   coalesce(has_schema_privilege(n.oid, 'CREATE'), false) AS "schemaCreate",

@@ -16,6 +16,8 @@ const silenceTimeoutMs = 120_000;
 /** What the server's own timeout needs to arrive here. */
 const timeoutGraceMs = 10_000;
 const cancelTimeoutMs = 2_000;
+/** The catalogue of earlier versions lacks `pg_attribute.attgenerated`. */
+const oldestVersion = 12;
 
 export interface Statement {
   text: string;
@@ -74,7 +76,7 @@ export class Session {
           return await Session.#openAt(settings, target, false, signal);
         }
         // A server that answered has spoken for all of them.
-        if (signal.aborted || error instanceof pg.DatabaseError) throw error;
+        if (signal.aborted || error instanceof pg.DatabaseError || error instanceof KollectError) throw error;
       }
     }
     throw failure;
@@ -100,11 +102,18 @@ export class Session {
       stream: () => socket,
     });
     const session = new Session(client, socket, address, settings, encrypted);
+    let version: string | undefined;
+    client.connection.on('parameterStatus', ({ parameterName, parameterValue }: { parameterName: string; parameterValue: string }) => {
+      if (parameterName === 'server_version') version = parameterValue;
+    });
     const abort = (): void => void socket.destroy(new Error('connection ended by the caller'));
     signal.addEventListener('abort', abort, { once: true });
     try {
       signal.throwIfAborted();
       await client.connect();
+      if (version !== undefined && Number.parseInt(version, 10) < oldestVersion) {
+        throw new KollectError('KOL_SINK_SCHEMA', `the server is PostgreSQL ${version.split(' ')[0]}, and exports need PostgreSQL ${oldestVersion} or later: upgrade it, or export to another one`);
+      }
       return session;
     } catch (error) {
       socket.destroy();

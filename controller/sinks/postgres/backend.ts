@@ -5,7 +5,7 @@ import type { Backend, CheckResult, ExportRow, InventoryIdentity, OpenContext, P
 import { findPortions } from './adoption.ts';
 import { ChunkedWrite, chunkLimit, deleteAll, isWhole } from './chunked-write.ts';
 import { postgresError, sqlState } from './errors.ts';
-import { inventoryTransaction } from './inventory-rows.ts';
+import { inventoryTransaction, scopeValues } from './inventory-rows.ts';
 import { maxSessions, SessionPool } from './pool.ts';
 import { probeTable } from './probe.ts';
 import { RowIndex } from './row-index.ts';
@@ -14,11 +14,12 @@ import { addOptionalColumns, createStateTable, createTable, inspectTable, missin
 import type { Session } from './session.ts';
 import { readSettings, type ResolvedSettings } from './settings.ts';
 import { foreignOwner, forgetState, readState } from './state.ts';
+import { tableChanges } from './table-changes.ts';
 import { countRows, differingRows, writeDelta, type WriteTarget } from './write.ts';
 
 /** Up to here a delta is one transaction. */
 const maxDeltaRows = 5_000;
-/** Up to here a check counts rows, which takes some milliseconds. Of more it believes the table of states. */
+/** Up to here a check counts rows after a change, which takes some milliseconds. Of more it believes the table of states. */
 const maxCountedRows = 100_000;
 /** After this time an interrupted pass begins anew: others may have written to the table. */
 const maxInterruptionMs = 600_000;
@@ -54,6 +55,8 @@ class PostgresSink implements Sink {
   /** The table was there: if it is not any more, what was exported is lost. */
   #seen = false;
   readonly #limit = { ...chunkLimit };
+  /** Rows of an inventory as they were counted last, and what the server told of the table. */
+  #counted: { scope: string; rows: number; changes: string | undefined } | undefined;
   /** What a large pass had confirmed when it failed, and in which table. */
   #interrupted: { identity: string; incarnation: string; rows: readonly ExportRow[]; at: number } | undefined;
 
@@ -73,7 +76,7 @@ class PostgresSink implements Sink {
     return await this.#use(signal, async (session) => {
       const state = await this.#stateOf(session, identity);
       if (state !== undefined && this.#isForeign(state.installation)) throw foreignOwner(this.#settings.table, identity);
-      const rows = !counts && state?.rows !== undefined && state.rows > maxCountedRows ? state.rows : await session.transaction(() => countRows(session, this.#settings.table, identity));
+      const rows = await session.transaction(() => this.#rowsOf(session, identity, counts ? undefined : { told: state?.rows }));
       return { rows, digest: state?.digest, owned: await this.#tells(session) ? state !== undefined : undefined };
     });
   }
@@ -92,6 +95,7 @@ class PostgresSink implements Sink {
     const { upsertCount, deletes, identity } = change;
     const size = upsertCount + deletes.length;
     if (size === 0 && isDelta(change)) return { confirmed: 0, written: 0, deleted: 0, bytes: 0, rejected: [] };
+    this.#counted = undefined;
     return await this.#use(signal, async (session) => {
       // What was confirmed is only good for the table that is there now.
       if (this.#interrupted) this.#layout = undefined;
@@ -111,7 +115,7 @@ class PostgresSink implements Sink {
   }
 
   async remove(identity: InventoryIdentity, isOwn: boolean, signal: AbortSignal): Promise<{ deleted: number }> {
-    this.#interrupted = undefined;
+    this.#interrupted = this.#counted = undefined;
     return await this.#use(signal, async (session) => {
       const { table } = this.#settings;
       const facts = await inspectTable(session, table);
@@ -163,6 +167,20 @@ class PostgresSink implements Sink {
       this.#interrupted = { identity, incarnation, rows: work.confirmed, at: resumes ? interrupted.at : performance.now() };
       throw error;
     }
+  }
+
+  /** Counts them, unless a `cheap` answer will do: they are as they were counted, or so many that the table of states is believed. */
+  async #rowsOf(session: Session, identity: InventoryIdentity, cheap: { told: number | undefined } | undefined): Promise<number> {
+    const { table } = this.#settings;
+    const scope = JSON.stringify(scopeValues(identity));
+    // Asked first: what happens while they are counted is a change the next time.
+    const changes = await tableChanges(session, table);
+    const known = this.#counted;
+    if (cheap && changes !== undefined && known?.scope === scope && known.changes === changes) return known.rows;
+    if (cheap?.told !== undefined && cheap.told > maxCountedRows) return cheap.told;
+    const rows = await countRows(session, table, identity);
+    this.#counted = { scope, rows, changes };
+    return rows;
   }
 
   #target(identity: InventoryIdentity): Omit<WriteTarget, 'layout'> {

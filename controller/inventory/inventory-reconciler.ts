@@ -25,6 +25,7 @@ import { inventoryStatus } from './inventory-status.ts';
 import { targetSinkVerdict, type SinkState } from './inventory-verdicts.ts';
 import { Removal } from './removal.ts';
 import type { SinkDirectory, SinkObstacle } from './sink-directory.ts';
+import { recordSinkTrouble } from './sink-events.ts';
 import type { ViewTarget } from './view.ts';
 
 const defaultIntervalMs = 30_000;
@@ -471,10 +472,11 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     const troubled = new Set(rollup?.problems().map(({ name }) => name));
     const awaiting = [...view.targets].filter((target) => !this.#options.isSynced(target) && !troubled.has(target.name)).map((target) => target.name);
     const bindings = [...runtime.bindings.values()];
+    const previous = this.#status.latest(runtime.object) as KollectInventory['status'];
     const status = inventoryStatus(
       {
         inventory: runtime.object as unknown as KollectInventory,
-        previous: this.#status.latest(runtime.object) as KollectInventory['status'],
+        previous,
         view,
         rollup,
         bindings,
@@ -487,6 +489,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       },
       new Date().toISOString(),
     );
+    recordSinkTrouble(this.#options.events, runtime.object, previous, status);
     this.#status.submit(runtime.object, status);
   }
 

@@ -50,14 +50,15 @@ const messageOf = (status: InventoryStatus, type = 'Degraded'): string => status
 const edit = (namespace: string, object: string, spec: object): Promise<unknown> => kollect.kubectl(['patch', object, '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec })]);
 const sinkOf = (namespace: string, kind: string, name: string, spec: object): object => kollectObject(kind, namespace, name, spec);
 
-/** Waits for one event of the inventory with the reason; there are no more of them. */
-async function isTold(t: Test, namespace: string, type: 'Normal' | 'Warning', reason: string): Promise<void> {
+/** Waits for one event of the inventory with the reason; there are no more of them. Gives its text. */
+async function isTold(t: Test, namespace: string, type: 'Normal' | 'Warning', reason: string): Promise<string> {
   const events = await kollect.eventually(async () => {
     const { stdout } = await kollect.kubectl(['get', 'events', '-n', namespace, '--field-selector=involvedObject.name=inventory', '-o', 'json']);
-    const found = (JSON.parse(stdout) as { items: { type: string; reason: string; count: number }[] }).items.filter((event) => event.reason === reason);
+    const found = (JSON.parse(stdout) as { items: { type: string; reason: string; count: number; message: string }[] }).items.filter((event) => event.reason === reason);
     return found.length > 0 && found;
   }, { what: `an event ${reason}`, intervalMs: 300 });
   t.strictSame(events.map((event) => [event.type, event.count]), [[type, 1]], `one ${type} ${reason}`);
+  return events[0]!.message;
 }
 
 t.test('ExportUnavailable: a type that is switched off, and one that is not built yet', async (t) => {
@@ -90,9 +91,14 @@ t.test('PartiallySynced: one sink holds everything, another is missing', async (
   t.match(outline(target), { Ready: 'True Collecting', Degraded: 'False Collecting' }, 'which is collected all the same');
   t.equal(target.find(({ type }) => type === 'SinkReachable')?.message, `KollectInventory "inventory", database/absent: no KollectDatabaseSink "absent" in namespace "${namespace}"`);
 
-  await edit(namespace, 'kinv/inventory', { databaseSinkRefs: ['pg'] });
-  await healthy(namespace);
-  await kollect.eventually(async () => outline((await statusOf('ktgt', 'web', namespace))?.conditions ?? [])['SinkReachable'] === 'True SinksReachable', { intervalMs: 500 });
+  await isTold(t, namespace, 'Warning', 'SinkNotFound');
+  await kollect.kubectl(['delete', 'kdb/pg', '-n', namespace]);
+  t.match(await isTold(t, namespace, 'Warning', 'ExportFailed'), /^database\/pg in namespace .*: no KollectDatabaseSink "pg"/, 'a second one that fails for the same reason');
+  await isTold(t, namespace, 'Warning', 'SinkNotFound');
+
+  await edit(namespace, 'kinv/inventory', { databaseSinkRefs: [] });
+  await shows(namespace, { Ready: 'True NoExport' });
+  await kollect.eventually(async () => outline((await statusOf('ktgt', 'web', namespace))?.conditions ?? [])['SinkReachable'] === 'True NoSinksInNamespace', { intervalMs: 500 });
 });
 
 t.test('PartialExport: rows that the sink refuses are counted and named, and all others are there', async (t) => {

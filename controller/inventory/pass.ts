@@ -1,7 +1,7 @@
 import type { FrozenRows } from '../collect/collector.ts';
 import type { Row } from '../collect/row-store.ts';
 import { SnapshotDigest } from '../collect/digest.ts';
-import type { Capabilities, ExportRow, InventoryIdentity, SinkChange } from '../sinks/contract.ts';
+import type { Capabilities, ExportRow, InventoryIdentity, RowKey, SinkChange } from '../sinks/contract.ts';
 import { doubtfulTargets, exemptTargets, type Deletions } from './deletion-guard.ts';
 import { nameOf, type Quarantine } from './quarantine.ts';
 import type { Delta, InventoryView, Reader, ViewTarget } from './view.ts';
@@ -45,8 +45,8 @@ export interface PassPlan {
   exempt: readonly string[] | undefined;
   /** Rows that are known to be gone and are not deleted all the same. */
   withheld: number;
-  /** What `change` hands over of targets that are not complete in it. */
-  partial: readonly (readonly ExportRow[])[];
+  /** What `change` hands over of targets that are not complete in it. Of those that it hands over as a whole, what was refused before. */
+  partial: readonly RowKey[];
   /** Rows that are in quarantine as they are, and so are not handed over. */
   skipped: ReadonlySet<string>;
   /** Of `reached.rows`. */
@@ -123,18 +123,11 @@ export function planPass(input: PassInput): PassPlan | undefined {
   // Those that are handed over as a whole hold their changes already.
   const entire = new Set([...complete, ...incomplete].map(({ name }) => name));
   const changed = (delta?.upserts ?? []).filter(({ targetName }) => !entire.has(targetName));
-  const skipped = new Map<string, Row>();
-  const isSent = (row: Row): boolean => {
-    if (!input.quarantine?.holds(row)) return true;
-    skipped.set(nameOf(row), row);
-    return false;
-  };
-  const sendable = (target: ViewTarget): readonly (readonly Row[])[] => {
-    const pieces = target.pieces();
-    return input.quarantine?.holdsOf(target.name) ? pieces.map((piece) => piece.filter(isSent)) : pieces;
-  };
-  const partial = [changed.filter(isSent), ...incomplete.flatMap(sendable)];
-  const upserts = [...partial, ...complete.flatMap(sendable)];
+  const { quarantine } = input;
+  const refusedOf = (wholes: readonly ViewTarget[]): readonly Row[] => (quarantine ? wholes.flatMap((target) => quarantine.rowsOf(target)) : []);
+  const tried = [...changed, ...refusedOf(incomplete)];
+  const skipped = new Set<Row>(quarantine && [...tried, ...refusedOf(complete)].filter((row) => quarantine.holds(row)));
+  const pieces = [changed, ...[...incomplete, ...complete].flatMap((target) => target.pieces())];
   const refused = complete.flatMap((target) => [...target.refusedUids()].map((uid) => ({ targetName: target.name, uid })));
   return {
     mode: complete.length + incomplete.length === 0 && delta ? 'delta' : 'reconcile',
@@ -143,15 +136,15 @@ export function planPass(input: PassInput): PassPlan | undefined {
     exempt: deletions === 'allowed' ? undefined : deletions === 'paused' ? [] : exemptTargets(view.targets, input.known),
     withheld,
     digest: digest.toString(),
-    partial,
-    skipped: new Set(skipped.keys()),
+    partial: tried.filter((row) => !skipped.has(row)),
+    skipped: new Set([...skipped].map(nameOf)),
     change: {
       identity,
-      upserts: slices(upserts),
-      upsertCount: upserts.reduce((count, { length }) => count + length, 0),
+      upserts: slices(pieces, skipped),
+      upsertCount: pieces.reduce((count, { length }) => count + length, -skipped.size),
       deletes: withheld > 0 ? [] : (delta?.deletes ?? []),
       completeTargets: complete.map((target) => target.name),
-      keep: [...refused, ...skipped.values().map(({ targetName, uid }) => ({ targetName, uid }))],
+      keep: [...refused, ...[...skipped].map(({ targetName, uid }) => ({ targetName, uid }))],
       ...(spared.length > 0 ? { spared } : {}),
       ...(renamed ? { knownTargets } : {}),
       after: told ? { rows, digest: digest.toString() } : undefined,
@@ -166,12 +159,13 @@ function only({ revision, upserts, deletes }: Delta, targets: ReadonlySet<ViewTa
   return { revision, upserts: upserts.filter(isOf), deletes: deletes.filter(isOf) };
 }
 
-function* slices(pieces: Iterable<readonly ExportRow[]>): Generator<readonly ExportRow[]> {
+function* slices(pieces: Iterable<readonly Row[]>, skipped: ReadonlySet<Row>): Generator<readonly ExportRow[]> {
   let slice: ExportRow[] = [];
   for (const rows of pieces) {
     for (let start = 0; start < rows.length; ) {
       const end = start + sliceRows - slice.length;
-      slice = slice.concat(rows.slice(start, end));
+      const next = rows.slice(start, end);
+      slice = slice.concat(skipped.size === 0 ? next : next.filter((row) => !skipped.has(row)));
       start = end;
       if (slice.length < sliceRows) continue;
       yield slice;

@@ -1,5 +1,7 @@
 import type { ExportRow, RejectedRow, RowKey } from '../sinks/contract.ts';
+import type { Row } from '../collect/row-store.ts';
 import type { PassPlan } from './pass.ts';
+import type { ViewTarget } from './view.ts';
 
 /**
  * Rows that a destination refused because of their content. They are not sent again until their content is another, or until all are tried
@@ -18,9 +20,10 @@ export class Quarantine {
     return this.#targets.values().flatMap((rows) => rows.values()).toArray();
   }
 
-  /** Whether rows of a target may be held. */
-  holdsOf(targetName: string): boolean {
-    return !this.#retries && this.#targets.has(targetName);
+  /** Rows of a target, as they are now, whose objects had one refused. Costs what was refused, however many rows there are. */
+  rowsOf(target: ViewTarget): Row[] {
+    const refused = this.#targets.get(target.name)?.values() ?? [];
+    return Array.from(refused).flatMap(({ namespace, key }) => target.get(namespace, key.uid) ?? []);
   }
 
   /** Whether a row was refused with the content that it has. */
@@ -50,7 +53,7 @@ export class Quarantine {
   left({ change, partial, skipped }: PassPlan): ReadonlySet<RejectedRow> {
     if (this.#targets.size === 0) return new Set();
     const touched = new Set<RejectedRow | undefined>();
-    for (const keys of [...partial, change.deletes] as Iterable<readonly RowKey[]>) for (const key of keys) touched.add(this.#get(key));
+    for (const key of [...partial, ...change.deletes]) touched.add(this.#get(key));
     const stays = (row: RejectedRow): boolean => {
       const { targetName } = row.key;
       if (touched.has(row) || change.knownTargets?.includes(targetName) === false) return false;

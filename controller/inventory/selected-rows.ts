@@ -59,8 +59,13 @@ export class SelectedRows implements ViewTarget {
     return this.behind.size === 0 ? pieces : pieces.map((rows) => rows.filter((row) => !this.behind.has(row)));
   }
 
+  get(namespace: string, uid: string): Row | undefined {
+    const row = this.shards.has(namespace) ? this.target.get(namespace, uid) : undefined;
+    return row && !this.behind.has(row) ? row : undefined;
+  }
+
   holds(row: Row): boolean {
-    return this.shards.has(row.namespace) && !this.behind.has(row) && this.target.holds(row);
+    return this.get(row.namespace, row.uid) === row;
   }
 
   /** Counts what came, went, or is another one. True when a namespace has its first row by that, or lost its last. */

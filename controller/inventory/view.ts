@@ -23,6 +23,8 @@ export interface ViewTarget {
   readonly isSwept: boolean;
   /** The rows as they are now, in arrays. */
   pieces(): (readonly Row[])[];
+  /** The row of an object. */
+  get(namespace: string, uid: string): Row | undefined;
   /** Whether this very row is one of them. */
   holds(row: Row): boolean;
 }

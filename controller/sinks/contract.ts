@@ -87,6 +87,8 @@ export interface SnapshotState {
 /** A row for the quarantine: to be tried again when its content is another. */
 export interface RejectedRow {
   key: RowKey;
+  /** As in `ExportRow`. */
+  namespace: string;
   /** Of the content that was refused, as in `ExportRow`. */
   hash: string;
   /** Backend's own code, such as an SQLSTATE; `PayloadTooLarge` for a row over `maxRowBytes`. */

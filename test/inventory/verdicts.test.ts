@@ -21,7 +21,7 @@ const exported: BindingState = { ...fresh, phase: 'Exported' };
 const failing = (code: ErrorCode): BindingState => ({ ...fresh, phase: 'Failed', error: new KollectError(code, 'why') });
 const refusing = (...codes: string[]): BindingState => ({
   ...exported,
-  rejected: codes.map((code, index) => ({ key: { targetName: 'web', uid: `u${index}` }, hash: '', code, message: 'refused' })),
+  rejected: codes.map((code, index) => ({ key: { targetName: 'web', uid: `u${index}` }, namespace: 'shop', hash: '', code, message: 'refused' })),
 });
 const holding = (reason: 'guard' | 'paused'): BindingState => ({ ...exported, held: { reason, stale: 3, rows: 4 } });
 const absent: SinkObstacle = { reason: 'SinkNotFound', message: 'no such sink' };

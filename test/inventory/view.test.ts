@@ -2,6 +2,7 @@ import t from 'tap';
 import type { FrozenRows } from '../../controller/collect/collector.ts';
 import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
 import { planPass, type Cursor } from '../../controller/inventory/pass.ts';
+import { Quarantine } from '../../controller/inventory/quarantine.ts';
 import { InventoryView } from '../../controller/inventory/view.ts';
 import type { ExportRow } from '../../controller/sinks/contract.ts';
 
@@ -40,6 +41,43 @@ t.test('a view counts what its targets hold', async (t) => {
   t.equal(view.count, 3);
   store.close('shop', 'jobs');
   t.equal(view.count, 2);
+});
+
+t.test('rows that were refused as they are stay behind, and finding them costs nothing for the others', async (t) => {
+  const { store, view, synced } = setUp();
+  const [web, full] = ['web', 'full'].map((name) => store.open('shop', name)) as [TargetRows, TargetRows];
+  for (const target of [web, full]) for (const uid of ['a', 'b', 'c', 'gone']) of(target).upsert(facts(uid));
+  for (let index = 0; index < 3_000; index++) of(web).upsert(facts(`u${index}`));
+  full.limits = { maxRows: 3 };
+  for (let index = 0; index < 200_000; index++) if (!full.refused.more) of(full).upsert(facts(`f${index}`));
+  let questions = 0;
+  const quarantine = new (class extends Quarantine {
+    override holds(row: ExportRow): boolean {
+      questions++;
+      return super.holds(row);
+    }
+  })();
+  const rejected = (row: ExportRow) => ({ key: { targetName: row.targetName, uid: row.uid }, namespace: 'shop', hash: row.hash, code: '23514', message: '' });
+  quarantine.add([web, full].flatMap((target) => ['a', 'b', 'gone'].map((uid) => rejected(target.get('shop', uid)!))));
+  for (const target of [web, full]) {
+    of(target).upsert(facts('b', 'b2'));
+    of(target).remove('shop', 'gone');
+    synced.add(target.name);
+  }
+  const plan = () => planPass({ view, identity, cursor: undefined, mayHoldRows: true, isSynced: ({ name }) => synced.has(name), granularity: 'row', quarantine })!;
+  const names = (keys: Iterable<{ key: { targetName: string; uid: string } }>) => Array.from(keys, ({ key }) => `${key.targetName}/${key.uid}`).sort();
+  const { change, ...rest } = plan();
+  t.strictSame([full.refused.more, change.completeTargets], [true, ['web']]);
+  const sent = written(change.upserts);
+  t.equal(change.upsertCount, sent.length);
+  t.equal(sent.length, 3_002 + 2);
+  t.notOk(sent.includes('web/a') || sent.includes('full/a'));
+  t.ok(sent.includes('web/b2') && sent.includes('full/b2'));
+  t.ok(change.keep.some(({ targetName, uid }) => `${targetName}/${uid}` === 'web/a'));
+  t.strictSame(names(quarantine.left({ change, ...rest })), ['full/a', 'full/gone', 'web/a'], 'of a target that is not complete nobody knows that the object is gone');
+  t.ok(questions < 10, `${questions} rows are asked about`);
+  quarantine.retry();
+  t.equal(written(plan().change.upserts).length, sent.length + 2);
 });
 
 t.test('a reader is told each changed row once, in its last form', async (t) => {

@@ -106,7 +106,7 @@ export class MemorySink implements Sink {
     const result = { confirmed: 0, written: 0, deleted: 0, bytes: 0, rejected: [] as RejectedRow[] };
     for (const { targetName, uid, hash, payload, ...rest } of rows.values()) {
       const refusal = Buffer.byteLength(payload) > 64 * 1024 ? { code: 'PayloadTooLarge', message: 'larger than 64 KiB' } : this.#refusal(payload);
-      if (refusal) result.rejected.push({ key: { targetName, uid }, hash, ...refusal });
+      if (refusal) result.rejected.push({ key: { targetName, uid }, namespace: rest.namespace, hash, ...refusal });
       else if (place.put(identity, { ...rest, targetName, uid, hash, payload })) result.written++;
     }
     const named = new Set([...rows.keys(), ...change.keep.map(({ targetName, uid }) => `${targetName}/${uid}`)]);

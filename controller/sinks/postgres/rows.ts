@@ -8,7 +8,7 @@ export function withoutOversize(rows: readonly ExportRow[]): { fitting: readonly
   const large = rows.filter(({ payload }) => payload.length > maxRowBytes / 3 && Buffer.byteLength(payload) > maxRowBytes);
   if (large.length === 0) return { fitting: rows, oversize: [] };
   const message = `larger than ${maxRowBytes / 1024 / 1024} MiB`;
-  const oversize = large.map(({ targetName, uid, hash }) => ({ key: { targetName, uid }, hash, code: 'PayloadTooLarge', message }));
+  const oversize = large.map(({ targetName, uid, namespace, hash }) => ({ key: { targetName, uid }, namespace, hash, code: 'PayloadTooLarge', message }));
   return { fitting: rows.filter((row) => !large.includes(row)), oversize };
 }
 

@@ -84,7 +84,7 @@ export async function upsertAcceptable(session: Session, target: WriteTarget, ro
       const [row] = part;
       if (part.length === 1 && row !== undefined) {
         const { code, message } = rowRefusal(error);
-        tally.rejected.push({ key: { targetName: row.targetName, uid: row.uid }, hash: row.hash, code, message });
+        tally.rejected.push({ key: { targetName: row.targetName, uid: row.uid }, namespace: row.namespace, hash: row.hash, code, message });
         if (tally.rejected.length > (tally.accepted === 0 ? maxRejectedFirstRows : maxRejectedRows)) {
           const what = tally.accepted === 0 ? 'every row' : `more than ${maxRejectedRows} rows`;
           throw new KollectError('KOL_SINK_SCHEMA', `${target.table.title} refuses ${what}, the last one with SQLSTATE ${code} (${message}): look at its constraints and triggers`);

@@ -19,7 +19,10 @@ export const issuedToken = /\b(?:gh[oprsu]_|github_pat_|glpat-|xox[a-z]-|sk_live
 export const tokenShape = new RegExp(`${issuedToken.source}|\\beyJ[\\w-]{6,}[.][\\w.-]+`);
 
 /** What follows the name of a scheme of `Authorization`; "basic authentication" is none. In any case, and in the syntax that RE2 has as well. */
-export const loginShape = /\b(?:bearer|basic)\s+[\w.~+/=-]*[\d.~+/=_][\w.~+/=-]*/i;
+export const loginShape = /\b(?:bearer|basic)\s+(?:[\w.~+/=-]*[\d.~+/=_]|[\w-]{16})[\w.~+/=-]*/i;
+
+/** Addresses of chats and the like, of which the path is the credential. In any case, and in the syntax that RE2 has as well. */
+export const secretAddress = /(?:hooks[.]slack[.]com\/(?:services|workflows|triggers)|discord(?:app)?[.]com\/api\/webhooks|webhook[.]office[.]com\/webhookb2|api[.]telegram[.]org\/bot|chat[.]googleapis[.]com\/v1\/spaces)[^\s?#]*/i;
 
 /**
  * Whether a name announces a credential.
@@ -38,9 +41,9 @@ export function isSecretLike(name: string): boolean {
   return secretWords.has(lastOfCamelCase) || secretLastWords.has(lastOfCamelCase) || secretLastWords.has(words.at(-1) ?? '');
 }
 
-/** Whether a text holds a credential: an address with a password, a key in PEM, a token by its form, or a setting such as `password=…`. */
+/** Whether a text holds a credential: an address with a password, a key in PEM, a token or login by its form, or a setting such as `password=…`. */
 export function holdsCredential(text: string): boolean {
-  return text.includes('-----BEGIN ') || settingShape.test(text) || tokenShape.test(text) || loginShape.test(text) || text.split(/\s+/).some((word) => isUrlWithPassword(word) || isLogin(word));
+  return text.includes('-----BEGIN ') || [settingShape, tokenShape, loginShape, secretAddress].some((shape) => shape.test(text)) || hasBasicLogin(text) || text.split(/\s+/).some((word) => isUrlWithPassword(word) || isLogin(word));
 }
 
 /** What a text would become by corrections, or `""` when it may hold a credential, which they would not hide. */
@@ -51,6 +54,14 @@ export function unlessCredential(text: string, corrected: string): string {
 /** Whether a text holds a token that shows by its form. */
 export function holdsToken(text: string): boolean {
   return tokenShape.test(text);
+}
+
+const basicLogin = /\bbasic\s+([\w+/-]{4,}={0,2})/gi;
+
+/** `Basic` and `user:password` in base64; other words are not. */
+export function hasBasicLogin(text: string): boolean {
+  for (const [, word = ''] of text.matchAll(basicLogin)) if (/^[ -9;-~]*:[ -~]+$/.test(Buffer.from(word, 'base64').toString('latin1'))) return true;
+  return false;
 }
 
 /** `scheme://user:password@`, anywhere in a word. In two steps, because one expression would try every beginning with every end. */
@@ -71,16 +82,26 @@ function isLogin(word: string): boolean {
   return !/^sha\d+:/.test(word.slice(at + 1)) && !/^(?:mailto|acct|sip|xmpp):/i.test(before) && !before.slice(0, colon).includes('/') && !/^\d{1,5}[/?#]/.test(before.slice(colon + 1));
 }
 
-/** Hides what looks like a credential inside a text: the user part of addresses, `password=…`, PEM blocks, tokens by their form. */
+/**
+ * Hides what looks like a credential inside a text: the user part of addresses, `password=…`, `--password …`, PEM blocks, tokens by their form. Hides more
+ * than `holdsCredential` finds: what is hidden without need costs a reader less than what is shown.
+ */
 export function redact(text: string): string {
   if (text.includes('-----BEGIN ')) return '***';
   return text
     .replaceAll(/:\/\/\S*@/g, '://***@')
-    .replaceAll(/(^|[\s,;="'])[^\s,;="'/:@]+:(?!\/\/)[^\s@]*@/g, '$1***@')
+    .replaceAll(/(?<![^\s,;="'/:@{(])[^\s,;="'/:@{(]+:(?!\/\/)[^\s@]*@/g, '***@')
+    .replaceAll(anySecretAddress, '***')
     .replaceAll(settingWithValue, '$1***')
+    .replaceAll(flagWithValue, '$1***')
     .replaceAll(/\b(bearer|basic)(\s+)[\w.~+/=-]{8,}/gi, '$1$2***')
     .replaceAll(anyToken, '***');
 }
 
-const settingWithValue = new RegExp(`((?:${settingNames}|sig|signature)["']?\\s*[=:]\\s*)[^\\s&;,]+`, 'gi');
+const hiddenNames = `${settingNames}|passphrase|credentials?|private_?key|client_?key|signing_?key|authorization|sig|signature`;
+/** In quotes or not, and in those of JSON inside JSON. A value in quotes may hold anything up to the next quote. */
+const settingWithValue = new RegExp(`((?:${hiddenNames})\\\\*["']?\\s*[=:]\\s*)(?:\\\\*"[^"]*"?|\\\\*'[^']*'?|[^\\s&;,]+)`, 'gi');
+/** An argument of a command: `--db-password x`, and `-px` as MySQL takes it. */
+const flagWithValue = new RegExp(`((?<![\\w-])(?:--?[\\w-]*(?:${hiddenNames})[\\w-]*[\\s=]+|-p(?=\\S{3})))\\S+`, 'gi');
 const anyToken = new RegExp(tokenShape.source, 'g');
+const anySecretAddress = new RegExp(secretAddress.source, 'gi');

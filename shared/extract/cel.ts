@@ -9,7 +9,7 @@ import { fromCel } from './cel-values.ts';
 import type { ReadPath } from './read-path.ts';
 import type { Json } from './json.ts';
 import type { MemberGuard } from './jsonpath.ts';
-import { shown } from './shown.ts';
+import { discreetly, shown } from './shown.ts';
 import { createBudget, stepsPerEvaluation } from './step-budget.ts';
 import type { StepBudget } from './step-budget.ts';
 
@@ -96,11 +96,13 @@ function compileOver(scope: Scope, expression: string, options: CelOptions): Com
   if (expression.length > maxLength) {
     throw new KollectError('KOL_EXTRACT_CEL', `the expression has ${expression.length} characters, at most ${maxLength} are allowed`);
   }
-  try {
-    return compile(scope, expression, options);
-  } catch (error) {
-    throw compileFailure(error, scope, expression);
-  }
+  return discreetly(expression, () => {
+    try {
+      return compile(scope, expression, options);
+    } catch (error) {
+      throw compileFailure(error, scope, expression);
+    }
+  });
 }
 
 const maxLength = 4096;

@@ -9,6 +9,7 @@ import { parseJsonPath } from './jsonpath-parse.ts';
 import type { Segment } from './jsonpath-parse.ts';
 import { maxPathLength } from './jsonpath-spelling.ts';
 import type { ReadPath } from './read-path.ts';
+import { discreetly } from './shown.ts';
 import { createBudget, stepsPerEvaluation } from './step-budget.ts';
 import type { StepBudget } from './step-budget.ts';
 
@@ -53,8 +54,7 @@ export function compilePath(path: string, options: CompilePathOptions = {}): Com
     throw new KollectError('KOL_EXTRACT_PATH', `the path has ${text.length} characters, at most ${maxPathLength} are allowed`);
   }
   if (text.startsWith('cel:')) return celPath(text.slice('cel:'.length), options);
-  if (text.startsWith('helm:')) return helmPath(text, options);
-  return jsonPath(text, options);
+  return discreetly(text, () => (text.startsWith('helm:') ? helmPath(text, options) : jsonPath(text, options)));
 }
 
 function celPath(expression: string, options: CompilePathOptions): CompiledPath {

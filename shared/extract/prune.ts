@@ -5,7 +5,9 @@ import { compileFilter } from './jsonpath-filter.ts';
 import { sliceIndices } from './jsonpath.ts';
 import { parseJsonPath } from './jsonpath-parse.ts';
 import type { Segment, Selector } from './jsonpath-parse.ts';
+import { maxPathLength } from './jsonpath-spelling.ts';
 import { isMarker } from './redact.ts';
+import { discreetly } from './shown.ts';
 import { treeSize } from './step-budget.ts';
 import type { StepBudget } from './step-budget.ts';
 
@@ -35,7 +37,8 @@ export function prunePointer(pointer: string): Prune {
  */
 export function prunePath(path: string): Prune {
   const text = path.trim();
-  return compile(parseJsonPath(/^[\w"'-]/.test(text) ? `$.${text}` : /^[.[]/.test(text) ? `$${text}` : text));
+  if (text.length > maxPathLength) throw new KollectError('KOL_EXTRACT_PATH', `the path has ${text.length} characters, at most ${maxPathLength} are allowed`);
+  return discreetly(text, () => compile(parseJsonPath(/^[\w"'-]/.test(text) ? `$.${text}` : /^[.[]/.test(text) ? `$${text}` : text)));
 }
 
 /** A number is an index where a list is, and a key where a map is. */

@@ -1,4 +1,4 @@
-import { issuedToken, settingNames } from '../admission/credentials.ts';
+import { hasBasicLogin, issuedToken, settingNames } from '../admission/credentials.ts';
 
 /**
  * Whether a text holds a credential that shows by its form: a private key, a token, the login of a URL or of a database driver, or a setting such as
@@ -35,13 +35,6 @@ const setting = new RegExp(
 const header = new RegExp(`authorization\\\\?["']?\\s*[:=]\\s*\\\\?["']?(?:bearer|basic)\\s+${noReference}[\\w.~+/-]`, 'i');
 /** Words follow as well: "bearer tokens", which have no digit. */
 const bearer = /\bbearer\s+(?=[^\s"']*\d)[\w.~+/-]{8,}/i;
-const basic = /\bbasic\s+([\w+/-]{4,}={0,2})/gi;
-
-/** `user:password` in base64; other words are not. */
-function hasBasicLogin(text: string): boolean {
-  for (const [, word = ''] of text.matchAll(basic)) if (/^[ -9;-~]*:[ -~]+$/.test(Buffer.from(word, 'base64').toString('latin1'))) return true;
-  return false;
-}
 
 /** Three parts of which the first is a JSON object in base64url. */
 const webToken = /(?<![\w-])eyJ[\w-]{6,}\.[\w-]+\.[\w-]*/;

@@ -86,12 +86,15 @@ function specWith(path: readonly string[], text: string): unknown {
 }
 
 t.test('nor does any that speaks of a text in the wrong place', async (t) => {
-  const texts = ['user:canary@db', 'host=db password=canary', 'token=canary/v1', '{password=canary}', 'https://u:canary@h/x', 'eyJhbGciOiJIUzI1NiJ9.canary.canary', 'Bearer canary01234567'];
+  const credentials = ['user:canary@db', 'host=db password=canary', 'token=canary/v1', '"password":"canary x canary"', "'client_secret': 'canary'", '"token":"canary"', 'https://u:canary@h/x', 'eyJhbGciOiJIUzI1NiJ9.canary.canary', 'Bearer canary01234567', 'Basic canary01234567', '--password canary1', '--db-password=canary1', 'mysql -pcanary1 x', 'https://hooks.slack.com/services/T000/B000/canary', 'glpat-canary012345', '-----BEGIN PRIVATE KEY-----canary'];
+  const texts = credentials.flatMap((text) => [text, `{${text}}`, `a/b/${text}`]);
+  // Texts of which a message may correct some part.
+  const expressions = [...texts, ...credentials.flatMap((text) => [`{{${text}}}`, `$.a[${text}]`, `$.a ${text}`, `$.a[?(@.b=${text})]`, `.a}${text}`, `helm:release.${text}`, `cel:object.a == ${text}`, `cel ${text}`, `object.${text}`, `{"a":{${text}}}`])];
   let said = 0;
   for (const { kind, spec } of kinds) {
     const types = spec instanceof z.ZodObject && spec.shape['type'] instanceof z.ZodEnum ? spec.shape['type'].options : [undefined];
     for (const path of textsIn(structuralSchema(spec))) {
-      for (const text of texts) {
+      for (const text of /path|cel|matchPolicy/i.test(path.join()) ? expressions : texts) {
         for (const type of types) {
           const findings = validate(kind, objectOf(kind, { ...(type === undefined ? {} : { type }), ...(specWith(path, text) as object) }));
           said += findings.length;

@@ -1,7 +1,7 @@
 import { KollectError } from '../../errors.ts';
 import { checkHost } from '../../net/address-policy.ts';
 import type { AddressPolicy } from '../../net/address-policy.ts';
-import { holdsToken, isSecretLike, redact } from '../credentials.ts';
+import { holdsToken, isSecretLike, redact, secretAddress } from '../credentials.ts';
 import { forbidden, invalid } from '../finding.ts';
 import type { Report } from '../finding.ts';
 
@@ -69,7 +69,7 @@ function hasPassword(address: string): boolean {
 
 /** An address as messages may show it. */
 export function shown(text: string): string {
-  return holdsPassword(text) || holdsToken(text) || holdsSecretParameter(text) ? '***' : text;
+  return holdsPassword(text) || holdsToken(text) || holdsSecretParameter(text) || secretAddress.test(text) ? '***' : text;
 }
 
 function holdsSecretParameter(text: string): boolean {

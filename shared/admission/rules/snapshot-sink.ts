@@ -3,7 +3,7 @@ import { sinkTypeFacts } from '../../api/sink-types.ts';
 import { parseGitEndpoint, parseGitLabEndpoint } from '../../api/sinks/git-endpoint.ts';
 import { parseHttpEndpoint } from '../../api/sinks/http-endpoint.ts';
 import { parseObjectStoreEndpoint } from '../../api/sinks/object-store-endpoint.ts';
-import { holdsToken } from '../credentials.ts';
+import { holdsToken, secretAddress } from '../credentials.ts';
 import { invalid, required, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
@@ -25,6 +25,7 @@ export const snapshotSinkRules: readonly Rule<KollectSnapshotSinkSpec>[] = [
   { id: 'endpoint-is-remote', field: 'spec.endpoint', asks: 'Must not be a file or folder.', check: overEndpoint(({ endpoint }, report) => notLocal('spec.endpoint', endpoint, report)) },
   { id: 'endpoint-host', field: 'spec.endpoint', asks: 'Must not point to loopback, link-local or metadata addresses, nor to private ones where the installation refuses them.', check: overEndpoint(({ endpoint, read, addresses }, report) => allowedHosts('spec.endpoint', endpoint, read, addresses, report)) },
   { id: 'endpoint-user', field: 'spec.endpoint', asks: 'A user before the "@" has no effect on http and https.', advises: true, check: endpointUser },
+  { id: 'endpoint-path', field: 'spec.endpoint', asks: 'Should not be an address of which the path is the credential, such as those of chats.', advises: true, check: endpointPath },
   { id: 'default-format', field: 'spec.serialization.format', asks: 'Is yaml for git and gitlab when unset.', advises: true, check: defaultFormat },
   { id: 'parquet', field: 'spec.serialization.format', asks: 'parquet has typed columns and attributes as JSON.', advises: true, check: parquet },
   { id: 'path-extension', field: 'spec.pathTemplate', asks: 'Should end in {extension}, not in the extension of another format.', advises: true, check: pathExtension },
@@ -74,6 +75,10 @@ function overEndpoint(check: (endpoint: Endpoint, report: Report) => void) {
 /** Some servers take a token for the user. */
 function endpointUser({ spec: { endpoint = '' } }: Input, report: Report): void {
   if (/^https?:\/\/[^/?#]*@/i.test(endpoint) && !holdsPassword(endpoint) && !holdsToken(endpoint)) report(warning('spec.endpoint', 'what stands before the "@" is not used, and can be read by all who can read this object; put user and token into a Secret'));
+}
+
+function endpointPath({ spec: { endpoint = '' } }: Input, report: Report): void {
+  if (secretAddress.test(endpoint)) report(warning('spec.endpoint', 'the path of such an address is a credential, and can be read by all who can read this object; send to a server of your own that takes a token from spec.http.auth.secretRef'));
 }
 
 function defaultFormat({ spec }: Input, report: Report): void {

@@ -1,4 +1,4 @@
-import { loginShape, secretEnds, secretLastWords, secretParts, secretWords, settingShape, tokenShape } from '../../admission/credentials.ts';
+import { loginShape, secretAddress, secretEnds, secretLastWords, secretParts, secretWords, settingShape, tokenShape } from '../../admission/credentials.ts';
 import type { Policy } from '../policy.ts';
 
 const between = '[^a-z0-9]*';
@@ -13,7 +13,7 @@ const isSecretLike = `(k.trim().lowerAscii().matches(r'${apart(secretParts)}|${a
 const credential = [
   String.raw`://[^\s/@:]*:[^\s/@]+@`,
   '-----BEGIN ',
-  `(?i:${settingShape.source}|${loginShape.source})`,
+  `(?i:${settingShape.source}|${loginShape.source}|${secretAddress.source})`,
   String.raw`(^|[\s=,;])[^\s/@:]+:[^\s/@]+@(tcp|unix)[(]`,
   tokenShape.source,
 ].join('|');

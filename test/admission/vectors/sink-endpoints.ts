@@ -71,6 +71,7 @@ export const sinkEndpointVectors: readonly Vector[] = [
   ]),
 
   // http.
+  sinkVector('http', 'the endpoint of a chat, of which the path is the credential', { endpoint: 'https://hooks.slack.com/services/T000/B000/canary' }, { warnings: ['spec.endpoint'], says: ['spec.http.auth.secretRef'] }),
   ...each('http', 'the endpoint', ['https://hooks.example.com', 'http://collector.default.svc:8080/inventory?a=b&c=d'], (endpoint) => ({ endpoint })),
   ...each('http', 'the endpoint', ['hooks.example.com/x', 'hooks.example.com:8443'], (endpoint) => ({ endpoint }), { errors: ['spec.endpoint'], says: ['https://hooks.example.com/inventory'] }),
   ...each('http', 'the endpoint', ['ftp://hooks.example.com/x', 'ws://hooks.example.com', 'https://', 'https://a b/x'], (endpoint) => ({ endpoint }), { errors: ['spec.endpoint'] }),

@@ -56,7 +56,8 @@ export class DeletionHold {
     const isExplained = completeTargets.every((name) => exempt.includes(name)) && (knownTargets === undefined || facts.isKnown);
     if (isExplained && !this.#paused) return undefined;
     const there = await lookAt(opened, facts);
-    this.#isForeign = there.rows !== 0 && !(there.owned ?? (facts.isOwn && facts.held?.reason !== 'foreign'));
+    // A record of owners that was lost makes nothing foreign that status knows to be ours.
+    this.#isForeign = there.rows !== 0 && there.owned !== true && !(facts.isOwn && facts.held?.reason !== 'foreign');
     change.staleLimit = { rows: this.#paused || this.#isForeign ? 0 : staleLimit(there.rows), exempt: this.#isForeign ? [] : exempt };
     return there.rows;
   }

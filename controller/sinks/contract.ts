@@ -141,7 +141,7 @@ export interface Sink {
   write(change: SinkChange, signal: AbortSignal): Promise<WriteResult>;
   /**
    * Removes everything of this inventory and cluster; an absent destination is success. What this installation is not known to have written stays: the
-   * destination says so where it can tell whose rows are whose, elsewhere `isOwn` does.
+   * destination says so where it can tell whose rows are whose, elsewhere, or when its record was lost, `isOwn` does.
    */
   remove(identity: InventoryIdentity, isOwn: boolean, signal: AbortSignal): Promise<{ deleted: number }>;
   close(): Promise<void>;

@@ -66,9 +66,14 @@ t.test(`every table equals the cluster after ${wantedFaults} faults`, async (t) 
     return controllers.find(({ identity }) => identity === spec?.holderIdentity) ?? random.pick(controllers);
   };
 
+  /** Without what somebody added to an inventory after its rows had been removed: nobody is known to have written that, so it stays. */
   const inTable = (place: DatabasePlace): Promise<string[]> =>
     place
-      .sql<{ row: string }>(`SELECT concat_ws(' ', inventory_namespace, inventory_name, cluster, target_name, source_uid, resource_namespace, payload::text) AS row FROM ${table}`)
+      .sql<{ row: string }>(
+        `SELECT concat_ws(' ', inventory_namespace, inventory_name, cluster, target_name, source_uid, resource_namespace, payload::text) AS row FROM ${table}
+        WHERE source_uid NOT LIKE 'odd-%' OR inventory_name = ANY($1)`,
+        [editor.inventoriesOf(place.name)],
+      )
       .then((rows) => rows.map(({ row }) => row).sort());
   const expectedIn = async (place: DatabasePlace, rows: readonly string[]): Promise<string[]> => {
     const text = "SELECT concat_ws(' ', 'home', name, '', value->>'targetName', value->>'uid', value->>'namespace', value::text) AS row FROM jsonb_array_elements($1::jsonb), unnest($2::text[]) AS name";

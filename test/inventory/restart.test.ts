@@ -82,6 +82,19 @@ for (const keepsRecord of [true, false]) t.test(`who finds what it collected wri
   await binding.close();
 });
 
+for (const isTold of [true, false]) t.test(`stale rows whose owner nobody wrote down ${isTold ? 'go when status knows them to be ours' : 'wait for consent'}`, async (t) => {
+  const { place, previous } = await left();
+  place.states.clear();
+  const { binding, web, sync } = start(place, { previous: isTold ? previous : undefined });
+  web.upsert(facts('a'));
+  sync('web');
+  sync('jobs');
+  await until(() => binding.state.phase === 'Exported');
+  t.match(binding.state.held, isTold ? undefined : { reason: 'foreign', stale: 1 });
+  t.equal(place.rows.size, isTold ? 1 : 2);
+  await binding.close();
+});
+
 const differences: Record<string, (found: Awaited<ReturnType<typeof left>>) => Partial<BindingOptions['previous'] & object> & { payload?: string }> = {
   'status is not clean': () => ({ dirty: true }),
   'status says nothing of it': () => ({ dirty: undefined }),

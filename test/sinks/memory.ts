@@ -136,7 +136,7 @@ export class MemorySink implements Sink {
 
   async remove(identity: InventoryIdentity, isOwn: boolean, signal: AbortSignal) {
     const state = this.place.states.get(placeOf(identity));
-    const isOurs = state ? state.installation === this.#installation : isOwn && this.#installation === undefined;
+    const isOurs = state ? state.installation === this.#installation : isOwn;
     if (!isOurs) return { deleted: 0 };
     await this.#turn(signal);
     this.#fence(1_000);

@@ -595,7 +595,7 @@ t.test('a removal leaves what waits for consent, and portions that nobody is kno
   await insert(`${name}.part-0001-of-0002`);
   t.match(await ours.sink.write(whole(rows(1), { staleLimit: { rows: 0, exempt: [] } }), signal), { held: 2 });
   const before = await place.contents();
-  t.strictSame(await ours.sink.remove(identity(), true, signal), { deleted: 0 });
+  t.strictSame(await ours.sink.remove(identity(), false, signal), { deleted: 0 });
   const brought = await withSink(t, place, existing);
   t.strictSame(await brought.remove(identity(), false, signal), { deleted: 0 });
   t.strictSame(await place.contents(), before);

@@ -122,7 +122,7 @@ class PostgresSink implements Sink {
       if (facts.table === null) return { deleted: 0 };
       const state = await this.#stateOf(session, identity, facts.stateUsable);
       // Rows that are somebody else's under these names, or nobody's, are not ours to remove.
-      const isOurs = state ? !this.#isForeign(state.installation) : isOwn && !(this.#keepsStates && facts.stateUsable === true);
+      const isOurs = state ? !this.#isForeign(state.installation) : isOwn;
       if (!isOurs) return { deleted: 0 };
       const target = { ...this.#target(identity), layout: verifyTable(this.#settings, facts, facts.table) };
       let deleted = await deleteAll(session, target, this.#limit);

@@ -41,6 +41,8 @@ export interface BindingOptions {
   open: () => Promise<OpenSink>;
   /** Time in milliseconds after which an unchanged destination is checked; 0: never. */
   intervalMs: number;
+  /** See `SinkChange`. */
+  maxDocumentBytes?: number | undefined;
   /** Mean time in milliseconds between two comparisons of all rows with the destination; never when unset or 0. */
   verifyIntervalMs?: number | undefined;
   /** What status said before this process began. */
@@ -353,6 +355,7 @@ export class Binding {
     const started = performance.now();
     try {
       plan.change.identity = this.#identity(opened.cluster);
+      plan.change.maxDocumentBytes = this.options.maxDocumentBytes;
       if (this.#quarantine.left(plan).size > 0) plan.change.after = undefined;
       const { targets, rows } = plan.reached;
       if (await this.#holdsAll(opened, plan)) {
@@ -385,13 +388,15 @@ export class Binding {
       const ms = performance.now() - started;
       // A pass that only removed the rows of targets that are gone says nothing of those that are awaited.
       const awaiting = targets.size === 0 && view.targets.size > 0;
+      // A document that would lose too much is as it was.
+      const untouched = opened.granularity === 'document' && (result.held ?? 0) > 0;
       this.#succeed(opened, {
         phase: awaiting ? 'Waiting' : 'Exported',
         generation,
         error: undefined,
         fingerprint: opened.fingerprint,
-        lastExportTime: new Date().toISOString(),
-        lastChecksum: awaiting ? this.state.lastChecksum : plan.digest,
+        lastExportTime: untouched ? this.state.lastExportTime : new Date().toISOString(),
+        lastChecksum: awaiting || untouched ? this.state.lastChecksum : plan.digest,
         rows: awaiting ? this.state.rows : rows,
         rejected: this.#quarantine.rows(),
         held,
@@ -427,7 +432,7 @@ export class Binding {
     if (!isTold || previous.lastChecksum !== digest || previous.rows !== reached.rows) return false;
     const found = await opened.sink.check(this.#identity(opened.cluster), this.#abort.signal);
     // Where the destination keeps no record, what status says counts.
-    return found.rows === reached.rows && (found.owned === undefined || found.digest === digest);
+    return !found.isTouched && found.rows === reached.rows && (found.owned === undefined || found.digest === digest);
   }
 
   async #keepsRecord({ sink, cluster }: OpenSink): Promise<boolean> {
@@ -450,7 +455,7 @@ export class Binding {
     const { view, logger } = this.options;
     const cursor = this.#cursor;
     if (!cursor) return false;
-    const { rows } = await opened.sink.check(this.#identity(opened.cluster), this.#abort.signal, counts);
+    const { rows, isTouched = false } = await opened.sink.check(this.#identity(opened.cluster), this.#abort.signal, counts);
     const complete = this.#isComplete(cursor);
     const { held, rows: expected = 0 } = this.state;
     const isHealed = held !== undefined && held.reason !== 'paused' && rows !== undefined && rows - expected <= (held.reason === 'foreign' ? 0 : staleLimit(rows));
@@ -462,7 +467,7 @@ export class Binding {
       this.#compare();
       return true;
     }
-    if (complete && differs) {
+    if (isTouched || (complete && differs)) {
       logger.warn('the destination does not hold what was exported, comparing everything', { sink: this.key, rows, expected });
       this.#known = undefined;
       this.#compare();

@@ -273,15 +273,17 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     const asked = request !== undefined && request !== runtime.asked;
     for (const [place, ref] of wanted) {
       const intervalMs = this.#intervalMs(runtime, ref, spec?.exportMinInterval);
+      const maxDocumentBytes = ref.maxExportBytes ?? (spec && 'maxExportBytes' in spec ? spec.maxExportBytes : undefined);
       const running = runtime.bindings.get(place);
       const judged = this.#judge(runtime, place, ref);
       if (!running) {
-        const binding = this.#bind(runtime, ref, intervalMs);
+        const binding = this.#bind(runtime, ref, { intervalMs, maxDocumentBytes });
         runtime.bindings.set(place, binding);
         if (asked) binding.reopen();
         continue;
       }
       running.setInterval(intervalMs);
+      running.options.maxDocumentBytes = maxDocumentBytes;
       running.options.inventory = { ...running.options.inventory, generation };
       if (asked || judged || runtime.generation !== generation) running.reopen();
     }
@@ -334,7 +336,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     return before?.message !== denial?.message;
   }
 
-  #bind(runtime: Runtime<Rows>, ref: SinkBinding, intervalMs: number): Binding {
+  #bind(runtime: Runtime<Rows>, ref: SinkBinding, settings: Pick<BindingOptions, 'intervalMs' | 'maxDocumentBytes'>): Binding {
     const { kind, sinks, isSynced, frozen, isTurning, verifyIntervalMs, logger, observer } = this.#options;
     const { object, rows, denials } = runtime;
     const { name, generation = 0 } = object.metadata;
@@ -355,7 +357,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
         if (denial) throw denial;
         return await sinks.open(ref.family, namespace, ref.name, () => binding.reconnect());
       },
-      intervalMs,
+      ...settings,
       verifyIntervalMs,
       markDirty: async () => {
         this.#submitStatus(runtime);

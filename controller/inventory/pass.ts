@@ -103,10 +103,13 @@ export function planPass(input: PassInput): PassPlan | undefined {
     return undefined;
   }
 
-  if (granularity === 'document') {
-    if ([...view.targets].some((target) => !settled.has(target) && !listed.includes(target))) return undefined;
+  const isDocument = granularity === 'document';
+  if (isDocument) {
+    // Of what cannot be listed a document would hold nothing.
+    if ([...view.targets].some((target) => !settled.has(target) && frozen.get(target)?.length !== 0)) return undefined;
     complete = [...view.targets];
   }
+  const isContinued = isDocument && delta && listed.length === 0 && !renamed && !cursor.isHeld;
   const targets = new Set([...settled, ...complete, ...incomplete]);
   const uncompared = new Map([...(cursor?.uncompared ?? [])].filter(([target]) => targets.has(target) && !complete.includes(target)));
   for (const target of [...incomplete, ...complete]) if (target.refused.more || frozen.get(target)?.length) uncompared.set(target, notCompared(target));
@@ -148,6 +151,7 @@ export function planPass(input: PassInput): PassPlan | undefined {
       ...(spared.length > 0 ? { spared } : {}),
       ...(renamed ? { knownTargets } : {}),
       after: told ? { rows, digest: digest.toString() } : undefined,
+      ...(isContinued ? { since: { upserts: delta.upserts.filter((row) => !skipped.has(row)), deletes: delta.deletes } } : {}),
     },
   };
 }

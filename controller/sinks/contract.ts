@@ -66,6 +66,13 @@ export interface SinkChange {
    * in the same atomic write. Unset: that cannot be told, because rows are in quarantine or targets are awaited.
    */
   after?: SnapshotState | undefined;
+  /**
+   * For sinks of documents, beside all rows: in what these differ from those of the last pass that this sink confirmed. Unset: that cannot be told. One that
+   * keeps a file for each row writes these and no other.
+   */
+  since?: { upserts: readonly ExportRow[]; deletes: readonly RowKey[] } | undefined;
+  /** For sinks of documents: larger ones are written in parts. Bytes before compression; no limit when unset. */
+  maxDocumentBytes?: number | undefined;
 }
 
 /** Rows of a kind, in one namespace or in all. Rows whose kind cannot be told are among them. */
@@ -102,7 +109,7 @@ export interface WriteResult {
   /** Rows inserted or really changed. */
   written: number;
   deleted: number;
-  /** Stale rows that were left because of `staleLimit`. */
+  /** Stale rows that were left because of `staleLimit`. A sink of documents has then written nothing at all. */
   held?: number;
   /** Bytes sent as payload. */
   bytes: number;
@@ -116,6 +123,8 @@ export interface CheckResult {
   owned?: boolean | undefined;
   /** Of the last write that had one, unless the destination was written to since. */
   digest: string | undefined;
+  /** Somebody else wrote there since this sink was opened: it may not hold what was confirmed. */
+  isTouched?: boolean;
 }
 
 export interface ProbeResult {
@@ -215,7 +224,7 @@ export interface OpenContext<Spec> {
 
 /** Facts about a backend that the engine, admission and documentation read as data. */
 export interface Capabilities {
-  /** Row sinks take partly synced inventories; whole documents wait for all targets. */
+  /** Row sinks take partly synced inventories, and after a first pass changes. Whole documents wait for all targets, and then get all rows each time. */
   granularity: 'row' | 'document';
   /**
    * What a former leader sent, or had under way, never comes after what a later one wrote: the destination sees to that. Otherwise only the clock of the former

@@ -8,6 +8,7 @@ import { KollectError } from '../../shared/errors.ts';
 import { SinkGate } from '../../controller/sinks/runtime/sink-gate.ts';
 import { createLogger } from '../../shared/log.ts';
 import { eventually } from '../servers/eventually.ts';
+import { row, whole } from '../sinks/conformance.ts';
 import { MemoryPlace, MemorySink } from '../sinks/memory.ts';
 
 const memory = { type: 'memory', cluster: '', granularity: 'row' as const, refusesLateWrites: false, place: 'memory', isCurrent: async () => true };
@@ -543,5 +544,33 @@ t.test('a sink of whole documents that waits for a target does nothing meanwhile
   synced.add('web');
   binding.poke();
   await until(() => place.writes.length > 1);
+  await binding.close();
+});
+
+t.test('a document that would lose too much stays as it is until that is allowed, and is written again when somebody else wrote it', async (t) => {
+  const place = new MemoryPlace('document');
+  const sink = new MemorySink(place, { installation: 'ours' });
+  const names = (count: number) => Array.from({ length: count }, (_, index) => `u${index}`);
+  const identity = { namespace: 'shop', name: 'inventory', cluster: '', generation: 1 };
+  await sink.write(whole(names(300).map((uid) => row(uid)), { identity, after: { rows: 300, digest: 'd' } }), new AbortController().signal);
+  const { store, binding } = setUp({
+    intervalMs: 1_000,
+    previous: { fingerprint: 'here', lastChecksum: 'd', rows: 300, lastExportTime: '2026-01-15T12:00:00.000Z' },
+    open: async () => ({ sink, ...memory, granularity: 'document', fingerprint: 'here', queue: new SinkGate(2) }),
+  });
+  const web = store.open('shop', 'web').resource('/v1/configmap');
+  for (const uid of names(10)) web.upsert(facts(uid));
+  await until(() => binding.state.held !== undefined);
+  t.match(binding.state, { held: { reason: 'guard', stale: 290, rows: 300 }, lastChecksum: 'd', lastExportTime: '2026-01-15T12:00:00.000Z' });
+  t.equal(place.held().size, 300);
+  await binding.allowDeletions();
+  await until(() => binding.state.held === undefined);
+  t.equal(place.held().size, 10);
+  t.not(binding.state.lastChecksum, 'd');
+
+  const { length } = place.writes;
+  place.isTouched = true;
+  await until(() => place.writes.length > length && !place.isTouched);
+  t.equal(place.writes.at(-1)?.mode, 'reconcile');
   await binding.close();
 });

@@ -4,9 +4,10 @@ import t from 'tap';
 import { SnapshotDigest } from '../../controller/collect/digest.ts';
 import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
 import { Binding, type BindingOptions } from '../../controller/inventory/binding.ts';
+import { nameOf } from '../../controller/inventory/quarantine.ts';
 import { Rollup, type RollupSelection } from '../../controller/inventory/rollup.ts';
 import { InventoryView, type ViewTarget } from '../../controller/inventory/view.ts';
-import type { ExportRow, InventoryIdentity } from '../../controller/sinks/contract.ts';
+import type { ExportRow, InventoryIdentity, SinkChange } from '../../controller/sinks/contract.ts';
 import { SinkGate } from '../../controller/sinks/runtime/sink-gate.ts';
 import { KollectError } from '../../shared/errors.ts';
 import { createLogger } from '../../shared/log.ts';
@@ -45,6 +46,8 @@ type Ask = (signal: AbortSignal) => Promise<Outcome>;
 /** A destination whose answers wait until the test gives them: what happens meanwhile happens while a pass is under way. */
 class SlowSink extends MemorySink {
   readonly #ask: Ask;
+  /** Rows of the last pass that was confirmed. */
+  #confirmed: ReadonlyMap<string, ExportRow> | undefined;
 
   constructor(at: MemoryPlace, ask: Ask) {
     super(at, { installation: 'ours' });
@@ -64,15 +67,27 @@ class SlowSink extends MemorySink {
 
   override async write(...[change, signal]: Parameters<MemorySink['write']>) {
     await this.#answer(signal);
-    const result = await super.write(change, signal);
+    const upserts = [...change.upserts].flat();
+    if (change.since && this.#confirmed) checkSince(this.#confirmed, upserts, change);
+    const result = await super.write({ ...change, upserts: [upserts] }, signal);
     checkTold(this.place);
     await this.#answer(signal);
+    this.#confirmed = new Map(upserts.map((row) => [nameOf(row), row]));
     return result;
   }
 
   async #answer(signal: AbortSignal): Promise<void> {
     if ((await this.#ask(signal)) === 'failed') throw new KollectError('KOL_SINK_UNAVAILABLE', 'connection lost', { retryAfterMs: 1 });
   }
+}
+
+/** With what changed since the last pass that was confirmed, there is what all rows say. */
+function checkSince(confirmed: ReadonlyMap<string, ExportRow>, upserts: readonly ExportRow[], { since, keep }: SinkChange): void {
+  const rows = new Map(confirmed);
+  for (const key of [...since!.deletes, ...keep]) rows.delete(nameOf(key));
+  for (const row of since!.upserts) rows.set(nameOf(row), row);
+  const differs = rows.size !== upserts.length || upserts.some((row) => rows.get(nameOf(row))?.hash !== row.hash);
+  if (differs) throw new Error(`what changed since the last pass makes ${rows.size} rows that are not the ${upserts.length} of this one`);
 }
 
 /** What a destination was told of its rows is so. */

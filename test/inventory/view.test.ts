@@ -291,15 +291,18 @@ t.test('rows of a target that is being made anew wait, and hold back no other ta
 });
 
 t.test('a sink of whole documents waits for all targets, and gets all rows of all of them', async (t) => {
-  const { store, synced, turning, plan, confirmed } = setUp();
+  const { store, synced, frozen, turning, plan, confirmed } = setUp();
   const [web, jobs] = [store.open('shop', 'web'), store.open('shop', 'jobs')];
   of(web).upsert(facts('a'));
   of(jobs).upsert(facts('j'));
   synced.add('web');
   t.equal(plan(undefined, true, 'document'), undefined);
+  frozen.set('jobs', [{ group: '', kind: 'configmap', namespace: 'pay' }]);
+  t.equal(plan(undefined, true, 'document'), undefined, 'also for what cannot be listed');
   synced.add('jobs');
   const first = plan(undefined, true, 'document')!;
   t.strictSame(written(first.change.upserts), ['jobs/j', 'web/a']);
+  t.equal(first.change.since, undefined);
   const cursor = confirmed(first);
   t.equal(plan(cursor, true, 'document'), undefined);
   of(web).upsert(facts('a', 'a2'));
@@ -309,6 +312,14 @@ t.test('a sink of whole documents waits for all targets, and gets all rows of al
   const next = plan(cursor, true, 'document')!;
   t.strictSame(written(next.change.upserts), ['jobs/j', 'web/a2']);
   t.strictSame(next.change.completeTargets.toSorted(), ['jobs', 'web']);
+  t.strictSame(written([next.change.since!.upserts]), ['web/a2'], 'and is told what changed since the last pass');
+  of(web).remove('shop', 'a');
+  t.match(plan(cursor, true, 'document')!.change.since, { upserts: [], deletes: [{ targetName: 'web', uid: 'a' }] });
+  t.equal(plan({ ...cursor, isHeld: true }, true, 'document')!.change.since, undefined, 'unless it left that as it was');
+  store.close('shop', 'jobs');
+  t.equal(plan(cursor, true, 'document')!.change.since, undefined, 'or a target is another');
+  synced.delete('web');
+  t.ok(plan(cursor, true, 'document')!.change.since === undefined, 'a target that was listed once is not waited for');
 });
 
 t.test('a target that is gone is told by its absence, also when it comes back under the same name', async (t) => {

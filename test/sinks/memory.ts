@@ -28,7 +28,15 @@ export class MemoryPlace {
   /** Rows of each question about them. */
   readonly questions: number[] = [];
   closed = 0;
+  /** It holds each inventory as one document. */
+  readonly granularity: Backend['capabilities']['granularity'];
+  /** Somebody else wrote here; until the next write. */
+  isTouched = false;
   #revision = 0;
+
+  constructor(granularity: Backend['capabilities']['granularity'] = 'row') {
+    this.granularity = granularity;
+  }
 
   /** What an inventory has here, by `<target>/<uid>`. */
   held({ namespace = 'shop', name = 'inventory', cluster = '' }: Partial<InventoryIdentity> = {}): Map<string, string> {
@@ -49,7 +57,7 @@ export function memoryBackend(place: MemoryPlace): Backend {
   return {
     type: 'memory',
     family: 'database',
-    capabilities: { granularity: 'row', refusesLateWrites: false, concurrency: 2, maxRowBytes: 64 * 1024 },
+    capabilities: { granularity: place.granularity, refusesLateWrites: false, concurrency: 2, maxRowBytes: 64 * 1024 },
     destination: () => 'memory',
     place: () => 'memory',
     server: () => 'memory',
@@ -77,7 +85,7 @@ export class MemorySink implements Sink {
     this.place.checks++;
     this.#own(identity);
     const state = this.place.states.get(placeOf(identity));
-    return { rows: this.place.held(identity).size, digest: state?.digest, owned: this.#installation === undefined ? undefined : state !== undefined };
+    return { rows: this.place.held(identity).size, digest: state?.digest, owned: this.#installation === undefined ? undefined : state !== undefined, ...(this.place.isTouched ? { isTouched: true } : {}) };
   }
 
   async differing(identity: InventoryIdentity, rows: readonly ExportRow[]): Promise<readonly ExportRow[]> {
@@ -103,6 +111,8 @@ export class MemorySink implements Sink {
     this.#own(identity);
 
     const foreign = place.held(identity).size > 0;
+    if (place.granularity === 'document' && this.#loses(change, rows)) return { confirmed: 0, written: 0, deleted: 0, bytes: 0, rejected: [], held: place.held(identity).size - rows.size };
+    place.isTouched = false;
     const result = { confirmed: 0, written: 0, deleted: 0, bytes: 0, rejected: [] as RejectedRow[] };
     for (const { targetName, uid, hash, payload, ...rest } of rows.values()) {
       const refusal = Buffer.byteLength(payload) > 64 * 1024 ? { code: 'PayloadTooLarge', message: 'larger than 64 KiB' } : this.#refusal(payload);
@@ -153,6 +163,12 @@ export class MemorySink implements Sink {
   #refusal(payload: string): { code: string; message: string } | undefined {
     const { poison } = this.place;
     return poison !== undefined && payload.includes(poison) ? { code: 'poison', message: 'refused because of its content' } : undefined;
+  }
+
+  /** A document is written as a whole, or not at all. */
+  #loses({ identity, staleLimit }: SinkChange, rows: ReadonlyMap<string, ExportRow>): boolean {
+    const stale = this.place.held(identity).keys().filter((key) => !rows.has(key)).toArray();
+    return staleLimit !== undefined && stale.length > staleLimit.rows;
   }
 
   #own(identity: InventoryIdentity): void {

@@ -1,62 +1,19 @@
 import t from 'tap';
-import { RowStore } from '../../controller/collect/row-store.ts';
-import { Binding, type BindingOptions } from '../../controller/inventory/binding.ts';
+import type { BindingOptions } from '../../controller/inventory/binding.ts';
 import { inventoryStatus } from '../../controller/inventory/inventory-status.ts';
-import { InventoryView } from '../../controller/inventory/view.ts';
 import type { KollectInventory } from '../../shared/api/kollect-inventory.ts';
 import { KollectError } from '../../shared/errors.ts';
 import { SinkGate } from '../../controller/sinks/runtime/sink-gate.ts';
-import { createLogger } from '../../shared/log.ts';
 import { eventually } from '../servers/eventually.ts';
 import { row, whole } from '../sinks/conformance.ts';
 import { MemoryPlace, MemorySink } from '../sinks/memory.ts';
+import { facts, memory, startBinding, until } from './binding-fixture.ts';
 
-const memory = { type: 'memory', cluster: '', granularity: 'row' as const, refusesLateWrites: false, place: 'memory', isCurrent: async () => true };
-const facts = (uid: string, payload = uid) => ({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
-
-function setUp(options: Partial<BindingOptions> = {}) {
-  const queue = new SinkGate(2);
-  const store = new RowStore();
-  const place = new MemoryPlace();
-  const sink = new MemorySink(place, { installation: 'ours' });
-  const view = new InventoryView('shop', () => binding.poke());
-  store.subscribe({
-    row: (target, before, after) => view.rowChanged(target, before, after),
-    left: (target, uid) => view.rowLeft(target, uid),
-    opened: (target) => view.addTarget(target),
-    closed: (target) => view.removeTarget(target),
-  });
-  const synced = new Set(['web']);
-  const turning = new Set<string>();
-  const binding: Binding = new Binding({
-    family: 'database',
-    name: 'pg',
-    namespace: 'shop',
-    view,
-    inventory: { namespace: 'shop', name: 'inventory', generation: 1 },
-    isSynced: (target) => synced.has(target.name),
-    isTurning: (target) => turning.has(target.name),
-    open: async () => ({ sink, ...memory, fingerprint: 'here', queue }),
-    intervalMs: 0,
-    previous: undefined,
-    logger: createLogger({ level: 'error', format: 'text', name: 'test' }),
-    observer: { passed: () => undefined, failed: () => undefined },
-    onChange: () => undefined,
-    ...options,
-  });
-  const equal = () => {
-    const expected = [...view.targets].flatMap((target) => target.pieces().flat().map((row) => `${row.targetName}/${row.uid}=${row.payload}`));
-    return [...place.held()].map(([key, payload]) => `${key}=${payload}`).sort().join() === expected.sort().join();
-  };
-  return { store, view, sink, place, binding, synced, turning, equal };
-}
-
-const of = (store: RowStore) => store.open('', '').resource('');
-const until = (holds: () => boolean): Promise<unknown> => eventually(holds, { intervalMs: 5 });
+const setUp = (options: Partial<BindingOptions> = {}) => startBinding({ synced: ['web'], ...options });
 
 t.test('the first pass is complete, the next ones are deltas, and a burst is one of them', async (t) => {
-  const { store, place, binding, equal } = setUp();
-  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const { rowsOf, place, binding, equal } = setUp();
+  const web = rowsOf('web');
   for (let index = 0; index < 500; index++) web.upsert(facts(`u${index}`));
   await until(() => place.writes.length === 1);
   t.strictSame(place.writes[0], { mode: 'reconcile', upserts: 500, deletes: 0 });
@@ -71,14 +28,14 @@ t.test('the first pass is complete, the next ones are deltas, and a burst is one
 
 t.test('a comparison that was asked for is done when all targets took part in it', async (t) => {
   let passes = 0;
-  const { store, view, place, binding, synced } = setUp({ previous: { fingerprint: 'here' }, observer: { passed: () => passes++, failed: () => undefined } });
+  const { rowsOf, view, place, binding, synced } = setUp({ previous: { fingerprint: 'here' }, observer: { passed: () => passes++, failed: () => undefined } });
   const handled = () => {
     const inventory = { metadata: { name: 'inventory', namespace: 'shop', generation: 1 }, spec: {} } as unknown as KollectInventory;
     const none = { rollup: undefined, removals: [], awaiting: [], incomplete: [], obstacles: new Map(), blocked: undefined };
     return inventoryStatus({ ...none, inventory, previous: { lastHandledReconcile: 'before' }, view, bindings: [binding], asked: 'now' }, '2026-01-01T00:00:00.000Z').lastHandledReconcile;
   };
   synced.clear();
-  for (const name of ['web', 'db']) store.open('shop', name).resource('/v1/configmap').upsert(facts(name));
+  for (const name of ['web', 'db']) rowsOf(name).upsert(facts(name));
   t.equal(handled(), 'before');
   const took = async (wanted: number) => {
     binding.poke();
@@ -98,8 +55,8 @@ t.test('a comparison that was asked for is done when all targets took part in it
 });
 
 t.test('a refused write, an unknown outcome and changes in between leave sink and view equal', async (t) => {
-  const { store, place, binding, equal } = setUp();
-  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const { rowsOf, place, binding, equal } = setUp();
+  const web = rowsOf('web');
   for (const uid of ['a', 'b', 'c']) web.upsert(facts(uid));
   await until(() => place.writes.length === 1);
 
@@ -115,9 +72,9 @@ t.test('a refused write, an unknown outcome and changes in between leave sink an
 });
 
 t.test('a failed first pass is repeated as a whole', async (t) => {
-  const { store, place, binding, equal } = setUp();
+  const { rowsOf, place, binding, equal } = setUp();
   place.script = ['refuse', 'cut'];
-  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const web = rowsOf('web');
   web.upsert(facts('a'));
   await until(() => binding.state.phase === 'Failed');
   t.match(binding.lag, { rows: 1, ms: Number }, 'all rows are lacking until something is known');
@@ -129,8 +86,8 @@ t.test('a failed first pass is repeated as a whole', async (t) => {
 });
 
 t.test('a destination that lost its data gets all of it again', async (t) => {
-  const { store, place, binding, equal } = setUp();
-  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const { rowsOf, place, binding, equal } = setUp();
+  const web = rowsOf('web');
   for (const uid of ['a', 'b']) web.upsert(facts(uid));
   await until(() => place.writes.length === 1);
   place.script = ['lose'];
@@ -141,8 +98,8 @@ t.test('a destination that lost its data gets all of it again', async (t) => {
 });
 
 t.test('all rows are compared now and then, and what somebody else did to them is mended', async (t) => {
-  const { store, place, binding, equal } = setUp({ verifyIntervalMs: 100 });
-  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const { rowsOf, place, binding, equal } = setUp({ verifyIntervalMs: 100 });
+  const web = rowsOf('web');
   for (let index = 0; index < 2_500; index++) web.upsert(facts(`u${index}`));
   await until(() => place.writes.length === 1);
   await until(() => place.questions.length >= 4);
@@ -165,8 +122,8 @@ t.test('all rows are compared now and then, and what somebody else did to them i
 });
 
 t.test('changes are not held up by a comparison, nor taken for differences', async (t) => {
-  const { store, place, sink, binding, equal } = setUp({ verifyIntervalMs: 20 });
-  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const { rowsOf, place, sink, binding, equal } = setUp({ verifyIntervalMs: 20 });
+  const web = rowsOf('web');
   for (let index = 0; index < 100; index++) web.upsert(facts(`u${index}`));
   await until(() => place.writes.length === 1);
   const differing = sink.differing.bind(sink);
@@ -188,12 +145,12 @@ t.test('a comparison that writes rows before their pass does not tell the destin
   const queue = new SinkGate(2);
   const place = new MemoryPlace();
   const sink = new MemorySink(place, { installation: 'ours' });
-  const { store, binding, synced, turning } = setUp({ verifyIntervalMs: 50, open: async () => ({ sink, ...memory, granularity: 'document', fingerprint: 'here', queue }) });
+  const { rowsOf, binding, synced, turning } = setUp({ verifyIntervalMs: 50, open: async () => ({ sink, ...memory, granularity: 'document', fingerprint: 'here', queue }) });
   const told = () => place.states.values().some(({ digest }) => digest !== undefined);
   synced.add('api');
-  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const web = rowsOf('web');
   web.upsert(facts('a'));
-  store.open('shop', 'api').resource('/v1/configmap').upsert(facts('b'));
+  rowsOf('api').upsert(facts('b'));
   await until(() => place.held().size === 2 && told());
   turning.add('api');
   web.upsert(facts('a', 'changed'));
@@ -205,8 +162,8 @@ t.test('a comparison that writes rows before their pass does not tell the destin
 });
 
 t.test('the interval asks one question, and a difference is mended', async (t) => {
-  const { store, place, binding, equal } = setUp({ intervalMs: 500 });
-  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const { rowsOf, place, binding, equal } = setUp({ intervalMs: 500 });
+  const web = rowsOf('web');
   for (const uid of ['a', 'b']) web.upsert(facts(uid));
   await until(() => place.checks >= 1);
   t.equal(place.writes.length, 1, 'an unchanged inventory is not written again');
@@ -221,10 +178,10 @@ t.test('another destination behind the same sink is filled from the beginning', 
   let fingerprint = 'here';
   const first = new MemorySink(new MemoryPlace());
   const other = new MemorySink(new MemoryPlace());
-  const { store, binding } = setUp({
+  const { rowsOf, binding } = setUp({
     open: async () => ({ sink: fingerprint === 'here' ? first : other, ...memory, fingerprint, queue }),
   });
-  store.open('shop', 'web').resource('/v1/configmap').upsert(facts('a'));
+  rowsOf('web').upsert(facts('a'));
   await until(() => first.place.writes.length === 1);
   fingerprint = 'there';
   binding.reopen();
@@ -239,8 +196,8 @@ t.test('a sink that was edited does not wait for its former destination', async 
   unreachable.write = () => Promise.reject(new KollectError('KOL_SINK_UNAVAILABLE', 'down', { retryAfterMs: 3_600_000 }));
   const other = new MemorySink(new MemoryPlace());
   let open = async () => ({ sink: unreachable, ...memory, fingerprint: 'here', queue: former });
-  const { store, binding } = setUp({ open: () => open() });
-  store.open('shop', 'web').resource('/v1/configmap').upsert(facts('a'));
+  const { rowsOf, binding } = setUp({ open: () => open() });
+  rowsOf('web').upsert(facts('a'));
   await until(() => binding.state.phase === 'Failed');
   let others = 0;
   const waiting = former.pass({ inventory: 'other', binding: 'other', mode: 'delta', signal: new AbortController().signal }, async () => ++others > 0);
@@ -261,10 +218,10 @@ t.test('an edited Secret that leads to another destination is followed when it i
   const other = new MemorySink(new MemoryPlace());
   const queue = new SinkGate(1);
   let moved = false;
-  const { store, binding } = setUp({
+  const { rowsOf, binding } = setUp({
     open: async () => (moved ? { sink: other, ...memory, fingerprint: 'there', queue } : { sink: refused, ...memory, fingerprint: 'here', queue: former }),
   });
-  store.open('shop', 'web').resource('/v1/configmap').upsert(facts('a'));
+  rowsOf('web').upsert(facts('a'));
   await until(() => binding.state.phase === 'Failed');
   const held = Promise.withResolvers<boolean>();
   const busy = queue.pass({ inventory: 'other', binding: 'other', mode: 'full', signal: new AbortController().signal }, () => held.promise);
@@ -278,8 +235,8 @@ t.test('an edited Secret that leads to another destination is followed when it i
 });
 
 t.test('a comparison that is asked for while a pass runs is done after it, and loses no change', async (t) => {
-  const { store, sink, place, binding, equal } = setUp();
-  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const { rowsOf, sink, place, binding, equal } = setUp();
+  const web = rowsOf('web');
   web.upsert(facts('a'));
   await until(() => place.writes.length === 1);
   const gate = Promise.withResolvers<void>();
@@ -308,13 +265,13 @@ t.test('a sink that is not there yet is found later', async (t) => {
   let exists = false;
   const place = new MemoryPlace();
   const sink = new MemorySink(place, { installation: 'ours' });
-  const { store, binding } = setUp({
+  const { rowsOf, binding } = setUp({
     open: async () => {
       if (!exists) throw new KollectError('KOL_SINK_NOT_FOUND', 'no sink', { retryAfterMs: 10 });
       return { sink, ...memory, fingerprint: 'here', queue };
     },
   });
-  store.open('shop', 'web').resource('/v1/configmap').upsert(facts('a'));
+  rowsOf('web').upsert(facts('a'));
   await until(() => binding.state.error?.code === 'KOL_SINK_NOT_FOUND');
   exists = true;
   await until(() => place.rows.size === 1);
@@ -323,8 +280,8 @@ t.test('a sink that is not there yet is found later', async (t) => {
 });
 
 t.test('the rows of a target that is made anew wait until all of them are', async (t) => {
-  const { store, place, binding, turning, equal } = setUp();
-  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const { rowsOf, place, binding, turning, equal } = setUp();
+  const web = rowsOf('web');
   for (const uid of ['a', 'b', 'c']) web.upsert(facts(uid));
   await until(() => place.writes.length === 1);
 
@@ -341,8 +298,8 @@ t.test('the rows of a target that is made anew wait until all of them are', asyn
 });
 
 t.test('by a view that is turning nothing is exported or compared', async (t) => {
-  const { store, view, place, binding, equal } = setUp({ verifyIntervalMs: 10 });
-  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const { rowsOf, view, place, binding, equal } = setUp({ verifyIntervalMs: 10 });
+  const web = rowsOf('web');
   web.upsert(facts('a'));
   await until(() => place.questions.length > 0);
   view.turn();
@@ -358,8 +315,8 @@ t.test('by a view that is turning nothing is exported or compared', async (t) =>
 });
 
 t.test('a row that was refused is sent again when its content is another, or all are asked for, and keeps what is there of it', async (t) => {
-  const { store, place, binding } = setUp({ intervalMs: 100 });
-  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const { rowsOf, place, binding } = setUp({ intervalMs: 100 });
+  const web = rowsOf('web');
   for (const uid of ['a', 'b', 'c']) web.upsert(facts(uid));
   await until(() => place.writes.length === 1);
   place.poison = 'poison';
@@ -397,8 +354,8 @@ t.test('what a former leader may have written late is found by comparing once mo
   for (const refusesLateWrites of [false, true]) {
     const place = new MemoryPlace();
     const sink = new MemorySink(place, { installation: 'ours' });
-    const { store, binding } = setUp({ open: async () => ({ sink, ...memory, refusesLateWrites, fingerprint: 'here', queue: new SinkGate(2) }) });
-    const web = store.open('shop', 'web').resource('/v1/configmap');
+    const { rowsOf, binding } = setUp({ open: async () => ({ sink, ...memory, refusesLateWrites, fingerprint: 'here', queue: new SinkGate(2) }) });
+    const web = rowsOf('web');
     binding.compareAfterTakeover();
     web.upsert(facts('u1', 'new'));
     await until(() => binding.state.phase === 'Exported');
@@ -417,13 +374,13 @@ t.test('credentials that are others rebuild the connection, and nothing is compa
   let current = true;
   const queue = new SinkGate(2);
   const place = new MemoryPlace();
-  const { store, binding } = setUp({
+  const { rowsOf, binding } = setUp({
     open: async () => {
       opens++;
       return { sink: new MemorySink(place), ...memory, isCurrent: async () => current, fingerprint: 'here', queue };
     },
   });
-  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const web = rowsOf('web');
   web.upsert(facts('a'));
   await until(() => place.writes.length === 1);
   binding.reconnect();
@@ -445,8 +402,8 @@ t.test('credentials that are others rebuild the connection, and nothing is compa
 });
 
 t.test('what happens to a target during its first pass follows that pass', async (t) => {
-  const { store, place, binding, synced, turning, equal } = setUp();
-  const [web, jobs] = ['web', 'jobs'].map((name) => store.open('shop', name).resource('/v1/configmap')) as [ReturnType<typeof of>, ReturnType<typeof of>];
+  const { rowsOf, place, binding, synced, turning, equal } = setUp();
+  const [web, jobs] = [rowsOf('web'), rowsOf('jobs')];
   web.upsert(facts('w'));
   for (const uid of ['j', 'k']) jobs.upsert(facts(uid));
   await until(() => place.held().size === 1 && binding.state.phase === 'Exported');
@@ -482,8 +439,8 @@ t.test('what happens to a target during its first pass follows that pass', async
 });
 
 t.test('a destination that is found lost while only some targets are compared gets all of them', async (t) => {
-  const { store, sink, place, binding, synced, equal } = setUp();
-  const [web, jobs] = ['web', 'jobs'].map((name) => store.open('shop', name).resource('/v1/configmap')) as [ReturnType<typeof of>, ReturnType<typeof of>];
+  const { rowsOf, sink, place, binding, synced, equal } = setUp();
+  const [web, jobs] = [rowsOf('web'), rowsOf('jobs')];
   web.upsert(facts('w'));
   jobs.upsert(facts('j'));
   await until(() => place.held().size === 1 && binding.state.phase === 'Exported');
@@ -504,8 +461,8 @@ t.test('a destination that is found lost while only some targets are compared ge
 });
 
 t.test('refused rows are tried again after an edit during the pass that refused them', async (t) => {
-  const { store, place, binding, equal } = setUp();
-  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const { rowsOf, place, binding, equal } = setUp();
+  const web = rowsOf('web');
   const gate = Promise.withResolvers<void>();
   place.gate = gate.promise;
   place.poison = 'bad';
@@ -524,12 +481,12 @@ t.test('refused rows are tried again after an edit during the pass that refused 
 t.test('a sink of whole documents that waits for a target does nothing meanwhile', async (t) => {
   let looks = 0;
   const place = new MemoryPlace();
-  const { store, binding, synced } = setUp({
+  const { rowsOf, binding, synced } = setUp({
     intervalMs: 1,
     open: async () => ({ sink: new MemorySink(place), ...memory, granularity: 'document', fingerprint: 'here', queue: new SinkGate(2) }),
     onChange: () => looks++,
   });
-  store.open('shop', 'web').resource('/v1/configmap').upsert(facts('w'));
+  rowsOf('web').upsert(facts('w'));
   await until(() => place.writes.length === 1 && binding.state.phase === 'Exported');
   synced.delete('web');
   binding.reopen();

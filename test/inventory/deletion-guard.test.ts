@@ -1,43 +1,18 @@
 import t from 'tap';
-import { RowStore } from '../../controller/collect/row-store.ts';
-import { Binding } from '../../controller/inventory/binding.ts';
-import { InventoryView } from '../../controller/inventory/view.ts';
+import { DeletionHold } from '../../controller/inventory/deletion-hold.ts';
+import { planPass } from '../../controller/inventory/pass.ts';
+import type { CheckResult } from '../../controller/sinks/contract.ts';
 import { SinkGate } from '../../controller/sinks/runtime/sink-gate.ts';
-import { createLogger } from '../../shared/log.ts';
-import { eventually } from '../servers/eventually.ts';
 import { MemoryPlace, MemorySink } from '../sinks/memory.ts';
+import { facts, memory, startBinding, until } from './binding-fixture.ts';
 
-const facts = (uid: string, payload = uid) => ({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
-const until = (holds: () => boolean): Promise<unknown> => eventually(holds, { intervalMs: 5 });
+const identity = { namespace: 'shop', name: 'inventory', cluster: '', generation: 1 };
 
 /** A process of its own that exports a target `web` to a place. */
 function start(place: MemoryPlace, { intervalMs = 0, there = () => ({ place, fingerprint: 'here' }) } = {}) {
-  const queue = new SinkGate(2);
-  const store = new RowStore();
-  const synced = new Set<string>();
-  const view = new InventoryView('shop', () => binding.poke());
-  store.subscribe({
-    row: (target, before, after) => view.rowChanged(target, before, after),
-    left: (target, uid) => view.rowLeft(target, uid),
-    opened: (target) => view.addTarget(target),
-    closed: (target) => view.removeTarget(target),
-  });
-  const binding: Binding = new Binding({
-    family: 'database',
-    name: 'pg',
-    namespace: 'shop',
-    view,
-    inventory: { namespace: 'shop', name: 'inventory', generation: 1 },
-    isSynced: (target) => synced.has(target.name),
-    isTurning: () => false,
-    open: async () => ({ sink: new MemorySink(there().place), type: 'memory', cluster: '', granularity: 'row', refusesLateWrites: false, fingerprint: there().fingerprint, place: 'here', isCurrent: async () => true, queue }),
-    intervalMs,
-    previous: { fingerprint: 'here' },
-    logger: createLogger({ level: 'error', format: 'text', name: 'test' }),
-    observer: { passed: () => undefined, failed: () => undefined },
-    onChange: () => undefined,
-  });
-  const web = store.open('shop', 'web').resource('/v1/configmap');
+  const open = async () => ({ ...memory, sink: new MemorySink(there().place), fingerprint: there().fingerprint, queue: process.queue });
+  const process = startBinding({ place, intervalMs, previous: { fingerprint: 'here' }, open });
+  const web = process.rowsOf('web');
   const add = (from: number, to: number) => {
     for (let index = from; index < to; index++) web.upsert(facts(`u${index}`));
   };
@@ -47,11 +22,7 @@ function start(place: MemoryPlace, { intervalMs = 0, there = () => ({ place, fin
     add(0, count);
     await web.completeList(epoch);
   };
-  const sync = (): void => {
-    synced.add('web');
-    binding.poke();
-  };
-  return { store, view, binding, web, add, list, sync, synced };
+  return { ...process, web, add, list, sync: () => process.sync('web') };
 }
 
 /** A process that has exported rows. */
@@ -61,7 +32,7 @@ async function exported(count: number, options?: { intervalMs?: number }) {
   process.add(0, count);
   process.sync();
   await until(() => place.rows.size === count && process.binding.state.phase === 'Exported');
-  return { place, ...process };
+  return process;
 }
 
 t.test('a list that lacks most of the rows deletes nothing until it is allowed; changes go on', async (t) => {
@@ -213,4 +184,26 @@ t.test('consent lasts until everything was compared, and no longer than it is gi
   await until(() => third.binding.state.held !== undefined);
   t.equal(third.place.rows.size, 300);
   await third.binding.close();
+});
+
+t.test('where nothing is there nothing is somebody else\'s, whoever the destination knows of', async (t) => {
+  const { web, add, view, binding } = start(new MemoryPlace());
+  add(0, 3);
+  const plan = planPass({ view, identity, cursor: undefined, mayHoldRows: true, isSynced: () => true, granularity: 'row' })!;
+  t.strictSame(plan.change.completeTargets, [web.name]);
+  const limitOf = async (there: CheckResult) => {
+    const sink = new MemorySink(new MemoryPlace());
+    sink.check = async () => there;
+    const opened = { ...memory, sink, queue: new SinkGate(1) };
+    const hold = new DeletionHold();
+    await hold.limit(opened, plan, { identity, signal: new AbortController().signal, isKnown: false, isCompared: false, isOwn: false, held: undefined });
+    const held = hold.after(plan, { before: undefined, stale: 1, rows: there.rows });
+    return [plan.change.staleLimit?.rows, held?.reason];
+  };
+  t.strictSame(await limitOf({ rows: 0, owned: false, digest: undefined }), [100, 'guard']);
+  t.strictSame(await limitOf({ rows: 0, digest: undefined }), [100, 'guard']);
+  t.strictSame(await limitOf({ rows: 1, owned: false, digest: undefined }), [0, 'foreign']);
+  t.strictSame(await limitOf({ rows: 1, digest: undefined }), [0, 'foreign'], 'nothing says that we were there');
+  t.strictSame(await limitOf({ rows: 1, owned: true, digest: undefined }), [100, 'guard']);
+  await binding.close();
 });

@@ -1,54 +1,16 @@
 import t from 'tap';
-import { RowStore } from '../../controller/collect/row-store.ts';
-import { Binding, type BindingOptions } from '../../controller/inventory/binding.ts';
-import { InventoryView } from '../../controller/inventory/view.ts';
-import { SinkGate } from '../../controller/sinks/runtime/sink-gate.ts';
-import { createLogger } from '../../shared/log.ts';
-import { eventually } from '../servers/eventually.ts';
+import type { BindingOptions } from '../../controller/inventory/binding.ts';
 import { MemoryPlace, MemorySink } from '../sinks/memory.ts';
-
-const facts = (uid: string, payload = uid) => ({ namespace: 'shop', name: uid, uid, payload, resourceVersion: '1', failures: 0 });
-const until = (holds: () => boolean): Promise<unknown> => eventually(holds, { intervalMs: 5 });
+import { facts, startBinding, until } from './binding-fixture.ts';
 
 /** A process that exports the targets `web` and `jobs` to a place, and what it says in status. */
 function start(place: MemoryPlace, { keepsRecord = true, ...options }: Partial<BindingOptions> & { keepsRecord?: boolean } = {}) {
-  const queue = new SinkGate(2);
-  const store = new RowStore();
-  const synced = new Set<string>();
-  const view = new InventoryView('shop', () => binding.poke());
-  store.subscribe({
-    row: (target, before, after) => view.rowChanged(target, before, after),
-    opened: (target) => view.addTarget(target),
-    closed: (target) => view.removeTarget(target),
-  });
-  const sink = new MemorySink(place, { installation: keepsRecord ? 'ours' : undefined });
-  const binding: Binding = new Binding({
-    family: 'database',
-    name: 'pg',
-    namespace: 'shop',
-    view,
-    inventory: { namespace: 'shop', name: 'inventory', generation: 1 },
-    isSynced: (target) => synced.has(target.name),
-    isTurning: () => false,
-    open: async () => ({ sink, type: 'memory', cluster: '', granularity: 'row', place: 'memory', fingerprint: 'here', queue, refusesLateWrites: true, isCurrent: async () => true }),
-    intervalMs: 0,
-    quietMs: 50,
-    previous: undefined,
-    logger: createLogger({ level: 'error', format: 'text', name: 'test' }),
-    observer: { passed: () => undefined, failed: () => undefined },
-    onChange: () => undefined,
-    ...options,
-  });
-  const [web, jobs] = ['web', 'jobs'].map((name) => store.open('shop', name).resource('/v1/configmap')) as [ReturnType<typeof of>, ReturnType<typeof of>];
-  const sync = (name: string) => {
-    synced.add(name);
-    binding.poke();
-  };
+  const process = startBinding({ place, sink: new MemorySink(place, { installation: keepsRecord ? 'ours' : undefined }), quietMs: 50, ...options });
+  const { binding, rowsOf, sync } = process;
+  const [web, jobs] = [rowsOf('web'), rowsOf('jobs')];
   const status = () => ({ dirty: binding.dirty, ...binding.state });
-  return { binding, sink, web, jobs, sync, status };
+  return { binding, web, jobs, sync, status };
 }
-
-const of = (store: RowStore) => store.open('', '').resource('');
 
 /** A place that was left clean, and the status that says so. */
 async function left({ keepsRecord = true } = {}) {

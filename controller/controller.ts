@@ -319,6 +319,8 @@ export class Controller {
     this.#namespaces.onChange((key) => {
       for (const rows of this.#clusterInventories?.rows() ?? []) rows.namespaceChanged(key.slice(1));
     });
+    await Promise.all([this.#targets.markInitialLists(), this.#clusterTargets?.markInitialLists()]);
+    if (this.#stopping) return;
     // Targets first: an inventory must know all of its targets before it compares what a sink holds.
     this.#definitions.start();
     this.#targets.start();

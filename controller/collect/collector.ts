@@ -97,6 +97,8 @@ export interface ResourceState {
   resource: ApiResource;
   watch: ReflectorState;
   synced: boolean;
+  /** Lists of it are under way. */
+  listing: boolean;
   /** Namespaces that are not watched but listed now and then, because there are too many, and how often. */
   polled: { namespaces: number; everyMs: number };
 }
@@ -191,7 +193,14 @@ export class Collector {
     const [first] = running.parts.values();
     return {
       synced: isSynced(running),
-      resources: parts.map(([key, { subscription, scopes }]) => ({ key, resource: scopes.resource, watch: scopes.state(subscription), synced: scopes.isSynced(subscription), polled: scopes.polled(subscription) })),
+      resources: parts.map(([key, { subscription, scopes }]) => ({
+        key,
+        resource: scopes.resource,
+        watch: scopes.state(subscription),
+        synced: scopes.isSynced(subscription),
+        listing: scopes.frozen(subscription) === undefined,
+        polled: scopes.polled(subscription),
+      })),
       // The same for all resources: rules say nothing of it.
       matchedNamespaces: first?.subscription.matchedNamespaces ?? [],
       effectiveNamespaces: first?.subscription.effectiveNamespaces ?? [],

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { annotations } from '../../shared/api/annotations.ts';
 import type { KollectTargetStatus } from '../../shared/api/kollect-target.ts';
 import type { Reason } from '../../shared/api/conditions.ts';
@@ -17,6 +18,7 @@ import type { Verdict } from '../observe/conditions.ts';
 import { recordTransition } from '../observe/transitions.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
 import type { Collector } from './collector.ts';
+import { InitialLists, initialListStatus, isSuspended, progress, type InitialList } from './initial-lists.ts';
 import { lowestLimits } from './limits.ts';
 import type { CompiledProfiles } from './compiled-profiles.ts';
 import type { Definitions } from './definitions.ts';
@@ -25,10 +27,15 @@ import type { RowStore, TargetRows } from './row-store.ts';
 import type { ScopeJudge, ScopeVerdict } from './scope-judge.ts';
 import { selectionByKind } from './selection.ts';
 import type { TargetKind } from './target-kind.ts';
-import { targetStatus, type TargetOutcome } from './target-status.ts';
+import { startingStatus, targetStatus, type TargetOutcome } from './target-status.ts';
 
 /** Rows come and go without an event of the target, and a resource that the API server does not know may appear; both are followed at this pace. */
 const refreshMs = 10_000;
+/** From when a target is first seen: its list waits no longer than this for the mark that says that it begins. */
+const longestMarkMs = 5_000;
+/** Who is told to stop has not long. */
+const longestUnmarkMs = 2_000;
+const marksAtATime = 8;
 
 export interface TargetReconcilerOptions<Spec> {
   kind: TargetKind<Spec>;
@@ -57,6 +64,8 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
   readonly #planner: ResourcePlanner;
   /** Value of the annotation that asked for a list last. What it said at the start is answered by the first one. */
   readonly #asked = new Map<string, string | undefined>();
+  readonly #initialLists = new InitialLists();
+  readonly #stopping = new AbortController();
 
   constructor(options: TargetReconcilerOptions<Spec>) {
     this.#options = options;
@@ -68,6 +77,17 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
       onTransition: (object, before, after) => recordTransition(options.events, object, before, after),
     });
     this.#queue = new WorkQueue({ name: options.kind.kind.toLowerCase(), reconcile: (key) => this.#reconcile(key), logger: options.logger });
+  }
+
+  /** Marks all first lists that are expected, before any of them begins, so that targets that share a list still do. Later ones are marked one by one. */
+  async markInitialLists(): Promise<void> {
+    // All at once, because none of them waits for another.
+    const lists = Array.from(this.#options.targets.list(), (target) => ({ target, list: this.#initialLists.of(target) }));
+    await this.#eachInParallel(lists, async ({ target, list }) => {
+      if (isSuspended(list)) this.#options.logger.error('target suspended: its first list has ended the controller again and again', { target: keyOf(target), crashes: list.crashes });
+      // Those that were degraded will likely not be listed.
+      else if (!target.metadata.deletionTimestamp && !isDegraded(target)) await this.#mark(target, list);
+    });
   }
 
   start(): void {
@@ -118,7 +138,9 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
   }
 
   async stop(): Promise<void> {
+    this.#stopping.abort();
     await this.#queue.stop();
+    await Promise.race([this.#unmark(), sleep(longestUnmarkMs, undefined, { ref: false })]);
     this.#status.stop();
   }
 
@@ -129,6 +151,7 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     if (!raw || raw.metadata.deletionTimestamp) {
       collector.forget(namespace, name);
       this.#asked.delete(key);
+      this.#initialLists.forget(key);
       if (raw) this.#status.forget(raw.metadata.uid ?? '');
       if (raw) await removeFinalizer(client, kind.plural, raw, kind.finalizer);
       else this.#options.onProgress(namespace);
@@ -136,11 +159,48 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     }
     await addFinalizer(client, kind.plural, raw, kind.finalizer);
     const rows = store.open(namespace, name);
-    const outcome = await this.#arrange(raw, namespace, name);
+    const list = this.#initialLists.of(raw);
+    const outcome = await this.#arrange(raw, namespace, name, list);
     this.#relistWhenAsked(key, raw);
+    const now = new Date().toISOString();
+    if (outcome.kind === 'collecting') progress(list, outcome.state, now);
+    else list.startedAt = undefined;
     const previous = this.#status.latest(raw) as KollectTargetStatus | undefined;
-    this.#status.submit(raw, targetStatus(raw, previous, outcome, rows, new Date().toISOString(), this.#options.sinkReachable?.(namespace)));
+    this.#status.submit(raw, targetStatus(raw, previous, outcome, rows, now, this.#options.sinkReachable?.(namespace), initialListStatus(list)));
     this.#queue.addAfter(key, refreshMs);
+  }
+
+  /** Before the first list of a target begins; resolves when the API server knows, or soon without. */
+  async #mark(target: KubeObject, list: InitialList): Promise<void> {
+    if (list.begun || this.#stopping.signal.aborted) return;
+    list.begun = true;
+    const now = new Date().toISOString();
+    list.startedAt = now;
+    const patienceMs = list.since + longestMarkMs - performance.now();
+    // Then it goes with what status has to say anyway.
+    if (patienceMs <= 0) return;
+    this.#status.submit(target, startingStatus(target, this.#status.latest(target) as KollectTargetStatus | undefined, initialListStatus(list), now));
+    await Promise.race([this.#status.flush(target), sleep(patienceMs, undefined, { ref: false, signal: this.#stopping.signal }).catch(() => undefined)]);
+  }
+
+  /** Whoever is told to stop has not crashed. */
+  async #unmark(): Promise<void> {
+    await this.#eachInParallel([...this.#initialLists.marked()], async (key) => {
+      const target = this.#options.targets.get(key);
+      if (!target) return;
+      const list = this.#initialLists.of(target);
+      list.startedAt = undefined;
+      const status: KollectTargetStatus = { ...(this.#status.latest(target) as KollectTargetStatus | undefined), initialList: initialListStatus(list) };
+      this.#status.submit(target, status);
+      await this.#status.flush(target);
+    });
+  }
+
+  async #eachInParallel<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
+    const waiting = items.values();
+    await Promise.all(Array.from({ length: marksAtATime }, async () => {
+      for (const item of waiting) await work(item);
+    }));
   }
 
   #relistWhenAsked(key: string, { metadata }: KubeObject): void {
@@ -155,7 +215,7 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
   }
 
   /** Starts, changes or freezes the collection. */
-  async #arrange(raw: KubeObject, namespace: string, name: string): Promise<TargetOutcome> {
+  async #arrange(raw: KubeObject, namespace: string, name: string, list: InitialList): Promise<TargetOutcome> {
     const { kind, collector, profiles, scopes, store } = this.#options;
     const checked = checkObject<{ spec: Spec }>(kind.kind, raw);
     // Before all else: what a scope denies does not stay because the target is suspended, its profile is missing or its spec makes no sense.
@@ -181,7 +241,7 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     const problems: Problem[] = denials.flatMap((message) => (message === undefined ? [] : [{ reason: 'ScopeGVKDenied', message }]));
     const allowed = kinds.filter((_, index) => denials[index] === undefined);
 
-    const obstacle = this.#obstacle(spec, reference, profile);
+    const obstacle = this.#obstacle(spec, reference, profile) ?? crashLoop(list);
     if (obstacle && kinds.length === 0) return freeze(obstacle.reason, obstacle.message);
     const running = collector.state(namespace, name)?.resources;
     const planned = await Promise.all(
@@ -193,6 +253,7 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     problems.push(...planned.flatMap(({ problem }) => problem ?? []));
     if (obstacle && allowed.length > 0) problems.unshift(obstacle);
     const resources = planned.flatMap(({ plan }) => plan ?? []);
+    if (resources.some(({ collect }) => collect)) await this.#mark(raw, list);
     collector.collect(namespace, name, { resources, ceiling: verdict.ceiling, limits: lowestLimits([selection.limits, verdict.limits]) });
     if (resources.some(({ collect }) => collect)) return { kind: 'collecting', state: collector.state(namespace, name)!, problems };
     return { kind: resources.length === 0 ? 'denied' : 'degraded', problems };
@@ -205,6 +266,17 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     const compiled = this.#options.compiled.of(profile);
     return compiled instanceof KollectError ? { reason: 'InvalidProfile', message: `KollectProfile "${name}": ${compiled.message}` } : undefined;
   }
+}
+
+function crashLoop(list: InitialList): Problem | undefined {
+  if (!isSuspended(list)) return undefined;
+  const what = `the controller ended ${list.crashes} times in a row during the first list of this target, which is not collected any more; its rows stay as they are`;
+  const remedy = 'select or extract less, set spec.limits or give the controller more memory, then change the spec or give the annotation kollect.dev/reconcile a new value';
+  return { reason: 'CrashLoop', message: `${what}: ${remedy}` };
+}
+
+function isDegraded({ status }: KubeObject & { status?: unknown }): boolean {
+  return (status as KollectTargetStatus | undefined)?.conditions?.some(({ type, status: value }) => type === 'Degraded' && value === 'True') === true;
 }
 
 /** Removes what a scope denies of rows that stay while nothing is collected. */

@@ -1,3 +1,4 @@
+import type { InitialListStatus } from '../../shared/api/collection-filter.ts';
 import type { KollectTargetStatus } from '../../shared/api/kollect-target.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { maxRowBytes } from '../../shared/extract/step-budget.ts';
@@ -26,13 +27,16 @@ export function targetStatus(
   now: string,
   /** Whether the sinks that the rows go to can be reached; unset where nobody exports them. */
   sinkReachable?: Verdict,
+  initialList?: InitialListStatus,
 ): KollectTargetStatus {
   const { generation } = target.metadata;
   // A count that was never measured since the start does not overwrite the one that was.
-  const counted = outcome.kind === 'degraded' && rows.count === 0 ? previous?.collectedCount : rows.count;
+  const isMeasured = outcome.kind === 'collecting' ? outcome.state.synced : outcome.kind === 'denied';
+  const counted = !isMeasured && rows.count === 0 ? previous?.collectedCount : rows.count;
   const status: KollectTargetStatus = {
     conditions: conditionsOf([...verdicts(outcome, rows), ...(sinkReachable ? [sinkReachable] : [])], previous?.conditions, generation, now),
     ...(generation === undefined ? {} : { observedGeneration: generation }),
+    ...(initialList === undefined ? {} : { initialList }),
     ...(counted === undefined
       ? {}
       : {
@@ -51,6 +55,13 @@ export function targetStatus(
   return status;
 }
 
+/** The status of a target whose first list is about to begin. All else that it says is as old as before. */
+export function startingStatus({ metadata: { generation } }: KubeObject, previous: KollectTargetStatus | undefined, initialList: InitialListStatus | undefined, now: string): KollectTargetStatus {
+  const begun = conditionsOf(awaitingSync('the first list since the controller started is not complete'), previous?.conditions, generation, now);
+  const others = previous?.conditions?.filter(({ type }) => !begun.some((condition) => condition.type === type)) ?? [];
+  return { ...previous, conditions: [...begun, ...others], ...(generation === undefined ? {} : { observedGeneration: generation }), initialList };
+}
+
 function firstByName(names: readonly string[]): string[] {
   return [...names].sort().slice(0, listedNamespaces);
 }
@@ -63,12 +74,7 @@ function verdicts(outcome: TargetOutcome, rows: TargetRows): Verdict[] {
   const what = few(state.resources.map(({ resource }) => qualified(resource)), ', ');
   if (!state.synced) {
     const unlisted = state.resources.filter(({ synced }) => !synced).map(({ resource }) => qualified(resource));
-    const message = `the first list of ${few(unlisted, ', ')} is not complete`;
-    return [
-      { type: 'Ready', status: 'False', reason: 'AwaitingSync', message },
-      { type: 'Synced', status: 'False', reason: 'AwaitingSync', message },
-      { type: 'Degraded', status: 'False', reason: 'AwaitingSync', message },
-    ];
+    return awaitingSync(`the first list of ${few(unlisted, ', ')} is not complete`);
   }
   if (rows.shortage) return failed([{ reason: rows.shortage === 'maxRowBytes' ? 'PayloadTooLarge' : 'QuotaExceeded', message: quotaMessage(rows, rows.shortage) }]);
   const message = `collecting ${what}${state.resources.some(({ resource }) => resource.namespaced) ? places(state) : ''}${polling(state)}`;
@@ -106,6 +112,10 @@ function quotaMessage(rows: TargetRows, shortage: Shortage): string {
   if (shortage === 'memory') return `${left}, because this is the largest target and the controller is short of memory; select less, extract less, or give the controller more memory`;
   const held = shortage === 'maxRows' ? `${rows.count} of at most ${rows.limits.maxRows} rows` : `${rows.bytes} of at most ${rows.limits.maxBytes} bytes`;
   return `the target holds ${held}, and ${left}; select less, or raise ${shortage} in spec.limits of the target or its scope`;
+}
+
+function awaitingSync(message: string): Verdict[] {
+  return (['Ready', 'Synced', 'Degraded'] as const).map((type) => ({ type, status: 'False', reason: 'AwaitingSync', message }));
 }
 
 /** The first problem gives the reason, and all of them the message. */

@@ -31,6 +31,13 @@ export const Limits = z.object({
 });
 export type Limits = z.infer<typeof Limits>;
 
+const InitialListStatus = z.object({
+  startedAt: timestamp('When it began; absent while nothing is listed.'),
+  crashes: count('How often in a row the controller ended during it without having been told to. At three the target is not collected any more.'),
+  reconcile: z.string().optional().meta({ description: 'Value of the annotation kollect.dev/reconcile since which these are counted.' }),
+});
+export type InitialListStatus = z.infer<typeof InitialListStatus>;
+
 /** Status of both target kinds. */
 export const collectionStatusFields = {
   matchedNamespaces: namespaceNames('Namespaces that the spec selects, sorted, at most 100.'),
@@ -40,4 +47,5 @@ export const collectionStatusFields = {
   lastExtractionError: z.string().optional().meta({ description: 'What went wrong in the last of them.' }),
   collectedCount: z.number().int().nullish().meta({ description: 'Rows; null as long as they were never counted.', format: 'int64' }),
   collectedCountUpdatedAt: timestamp('When collectedCount last changed.'),
+  initialList: InitialListStatus.optional().meta({ description: 'The first list since the controller started, until it is complete.' }),
 };

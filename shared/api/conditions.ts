@@ -31,6 +31,8 @@ export const reasons = {
   ConnectionOK: 'ConnectionOK',
   /** The destination did not answer, refused, or lacks something. */
   ConnectionTestFailed: 'ConnectionTestFailed',
+  /** The controller ended three times in a row during the first list of the target, which needs a human. */
+  CrashLoop: 'CrashLoop',
   /** The sink is up to date and was not written to in this pass. */
   Debounced: 'Debounced',
   /** A pass would remove more than a safe share of the rows; it waits for consent. */
@@ -133,6 +135,7 @@ const testFailures = ['ConnectionTestFailed', 'InvalidSinkRef', 'InvalidSpec', '
 
 const collectionFailures = [
   'AccessCheckFailed',
+  'CrashLoop',
   'ExtractionFailed',
   'InformerRegistrationFailed',
   'InvalidProfile',

@@ -1,5 +1,6 @@
 import t from 'tap';
 import type { CollectionState, ResourceState } from '../../controller/collect/collector.ts';
+import { InitialLists, initialListStatus, isSuspended, progress, type InitialList } from '../../controller/collect/initial-lists.ts';
 import { RowStore } from '../../controller/collect/row-store.ts';
 import type { Problem } from '../../controller/collect/resource-planner.ts';
 import { targetStatus, type TargetOutcome } from '../../controller/collect/target-status.ts';
@@ -15,6 +16,7 @@ const deployments: ResourceState = {
   resource: { group: 'apps', version: 'v1', kind: 'Deployment', plural: 'deployments', namespaced: true, verbs: ['list'], path: () => '/apis/apps/v1/deployments' },
   watch: { phase: 'Synced', since: 0 },
   synced: true,
+  listing: false,
   polled: { namespaces: 0, everyMs: 300_000 },
 };
 const nodes: ResourceState = { ...deployments, key: '/v1/node', resource: { ...deployments.resource, group: '', kind: 'Node', plural: 'nodes', namespaced: false } };
@@ -45,7 +47,7 @@ const cases: Record<string, [outcome: TargetOutcome, wanted: string[], failing?:
     ['Ready=True Collecting', 'Synced=True ScopeForbidden', 'Degraded=False Collecting'],
   ],
   ...Object.fromEntries(
-    (['InvalidSpec', 'InvalidProfile', 'ProfileNotFound', 'Suspended', 'ScopeGVKDenied', 'ScopeNamespaceDenied', 'ScopeLookupFailed', 'InformerRegistrationFailed'] as const).map((reason) => [
+    (['CrashLoop', 'InvalidSpec', 'InvalidProfile', 'ProfileNotFound', 'Suspended', 'ScopeGVKDenied', 'ScopeNamespaceDenied', 'ScopeLookupFailed', 'InformerRegistrationFailed'] as const).map((reason) => [
       reason,
       [{ kind: 'degraded', problems: [{ reason, message: 'why' }] }, [`Ready=False ${reason}`, `Synced=False ${reason}`, `Degraded=True ${reason}`]] satisfies [TargetOutcome, string[]],
     ]),
@@ -116,6 +118,62 @@ t.test('counts and times', async (t) => {
   const frozen: TargetOutcome = { kind: 'degraded', problems: [{ reason: 'Suspended', message: 'why' }] };
   t.match(judged(frozen, { previous }), { collectedCount: 2, collectedCountUpdatedAt: early }, 'never counted since the start: the old number');
   t.match(judged({ ...frozen, kind: 'denied' }, { previous }), { collectedCount: 0, collectedCountUpdatedAt: now }, 'denied: there is none');
+  t.match(judged(collecting({ synced: false }), { previous }), { collectedCount: 2 }, 'nor does a list that has just begun count');
   t.match(judged(collecting(), { previous }), { collectedCount: 0, collectedCountUpdatedAt: now }, 'counted as none');
   t.notHas(judged(frozen, {}), { collectedCount: 0 });
+});
+
+t.test('ends of the controller during a first list are counted until the list ends otherwise, or somebody acts', async (t) => {
+  interface Left {
+    initialList?: { startedAt?: string; crashes?: number; reconcile?: string };
+    generation?: number;
+    request?: string;
+    uid?: string;
+  }
+  const objectOf = ({ initialList, generation = 1, request, uid = 'u' }: Left) => ({
+    ...target,
+    metadata: { ...target.metadata, uid, generation, ...(request === undefined ? {} : { annotations: { 'kollect.dev/reconcile': request } }) },
+    status: { observedGeneration: 1, ...(initialList && { initialList }) },
+  });
+  const listing = (synced: boolean, underWay: boolean): CollectionState => state({ synced, resources: [deployments, { ...nodes, synced, listing: underWay }] });
+  const ofFound = (left: Left, lists = new InitialLists()): InitialList => lists.of(objectOf(left));
+  const marked = { startedAt: early, crashes: 2 };
+
+  t.equal(ofFound({}).crashes, 0);
+  t.equal(ofFound({ initialList: { startedAt: early } }).crashes, 1, 'a mark without a count');
+  t.equal(ofFound({ initialList: marked }).crashes, 3);
+  t.equal(isSuspended(ofFound({ initialList: { crashes: 2 } })), false, 'without a mark nothing crashed');
+  t.equal(isSuspended(ofFound({ initialList: marked })), true);
+  t.equal(isSuspended(ofFound({ initialList: { crashes: 3 } })), true, 'at later starts, too');
+
+  t.equal(ofFound({ initialList: marked, generation: 2 }).crashes, 0, 'an edit while it was down');
+  t.equal(ofFound({ initialList: marked, request: 'a' }).crashes, 0, 'a request while it was down');
+  t.equal(ofFound({ initialList: { ...marked, reconcile: 'a' }, request: 'a' }).crashes, 3, 'one that was answered');
+  t.equal(ofFound({ initialList: { ...marked, reconcile: 'a' } }).crashes, 3, 'one that was taken back');
+  t.equal(ofFound({ initialList: { ...marked, reconcile: 'a' }, request: 'b' }).crashes, 0);
+
+  const lists = new InitialLists();
+  const list = ofFound({ initialList: { ...marked, reconcile: 'a' }, request: 'a' }, lists);
+  t.equal(ofFound({ request: 'a' }, lists), list, 'what status says later is our own');
+  t.strictSame(initialListStatus(list), { crashes: 3, reconcile: 'a' });
+  t.strictSame([...lists.marked()], []);
+  t.equal(isSuspended(ofFound({ request: 'b' }, lists)), false);
+  t.equal(initialListStatus(list), undefined);
+  progress(list, listing(false, true), early);
+  progress(list, listing(false, true), now);
+  t.strictSame(initialListStatus(list), { startedAt: early, crashes: 0, reconcile: 'b' }, 'when it began');
+  t.strictSame([...lists.marked()], ['shop/web']);
+
+  list.crashes = 2;
+  progress(list, listing(false, false), now);
+  t.equal(initialListStatus(list), undefined, 'what is refused did not crash');
+  progress(list, listing(false, true), now);
+  t.strictSame(initialListStatus(list), { startedAt: now, crashes: 0, reconcile: 'b' }, 'and is not complete');
+  progress(list, listing(true, false), now);
+  progress(list, listing(false, true), now);
+  t.equal(initialListStatus(list), undefined, 'later lists are not the first');
+  t.not(ofFound({ request: 'b', uid: 'another' }, lists), list, 'another target of that name');
+  lists.forget('shop/web');
+  t.equal(ofFound({ initialList: marked, request: 'b' }, lists).crashes, 0);
+  t.equal(ofFound({ request: 'x'.repeat(5_000) }).request?.length, 256);
 });

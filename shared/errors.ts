@@ -172,6 +172,12 @@ export const errorCatalogue = {
     summary: 'Another installation writes rows under the same cluster and inventory.',
     action: 'Give each cluster a name of its own in `spec.cluster` of its sinks.',
   },
+  KOL_SINK_REFUSED: {
+    class: 'terminal',
+    reason: 'ExportTerminal',
+    summary: 'The sink takes no such write: a rule or a hook of the server refuses it.',
+    action: 'Do what the message says, or ask who keeps the server.',
+  },
   KOL_SINK_ROW: {
     class: 'row',
     reason: 'PartialExport',

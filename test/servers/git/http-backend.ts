@@ -48,9 +48,8 @@ export function httpBackend(options: HttpBackendOptions): RequestListener {
     response.once('close', () => {
       if (child.exitCode === null && child.pid !== undefined) kill(child.pid);
     });
-    child.once('close', (code, signal) => {
-      if (code !== 0 || signal !== null) response.destroy();
-    });
+    // An answer without its end tells the client that this was not all.
+    child.once('close', (code) => (code === 0 ? response.end() : response.destroy()));
     passOn(child.stdout, response);
   };
 }
@@ -63,7 +62,7 @@ function kill(group: number): void {
   }
 }
 
-/** Headers as CGI has them, then the body. A program that ends too early leaves an answer without an end. */
+/** Headers as CGI has them, then the body. */
 function passOn(output: NodeJS.ReadableStream, response: ServerResponse): void {
   let head: Buffer | undefined = Buffer.alloc(0);
   output.on('data', (bytes: Buffer) => {
@@ -80,6 +79,4 @@ function passOn(output: NodeJS.ReadableStream, response: ServerResponse): void {
     else response.flushHeaders();
     head = undefined;
   });
-  // After the exit code, which decides whether this was all.
-  output.on('end', () => setImmediate(() => response.end()));
 }

@@ -187,11 +187,13 @@ rm -f waiting
 `,
   'post-receive': `#!/bin/sh
 { env | grep '^GIT_PUSH_OPTION_[0-9]' | cut -d= -f2-; } > push-options
+kind=
+if [ -e fault ]; then
+  read kind later < fault
+  if [ "$later" -gt 0 ]; then echo "$kind $((later - 1))" > fault; kind=; else rm fault; fi
+fi
 echo >> pushes
-[ -e fault ] || exit 0
-read kind later < fault
-if [ "$later" -gt 0 ]; then echo "$kind $((later - 1))" > fault; exit 0; fi
-rm fault
+[ -n "$kind" ] || exit 0
 if [ "$kind" = cut ]; then kill -9 "$PPID"; exit; fi
 while [ -e HEAD ] && kill -0 "$PPID"; do sleep 0.05; done
 `,

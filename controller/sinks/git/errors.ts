@@ -1,0 +1,50 @@
+import { KollectError, type ErrorCode } from '../../../shared/errors.ts';
+import type { GitSinkSettings } from './settings.ts';
+
+/** What a failed run of git over the network means. Only terms of git, ssh and curl decide; what the server says in its own words is quoted, and comes to the sanitizer. */
+export function remoteError(stderr: string, { title, branch }: GitSinkSettings): KollectError {
+  for (const [pattern, code, text] of meanings) {
+    if (!pattern.test(stderr)) continue;
+    const said = wordsOfServer(stderr);
+    return new KollectError(code, `${text.replace('{branch}', JSON.stringify(branch))} (${title})${said === '' ? '' : `: ${said}`}`);
+  }
+  return new KollectError('KOL_SINK_UNAVAILABLE', `git failed at ${title}: ${wordsOfServer(stderr) || lastLine(stderr)}`);
+}
+
+/** The branch holds something else than what the push was built upon. */
+export function lostRace(stderr: string): boolean {
+  return /\[rejected\]|non-fast-forward|fetch first|stale info|cannot lock ref|reference already exists|incorrect old value/.test(stderr);
+}
+
+export function branchMissing(stderr: string): boolean {
+  return /couldn't find remote ref/i.test(stderr);
+}
+
+/** The first that fits. */
+const meanings: readonly [RegExp, ErrorCode, string][] = [
+  [/protected branch|\[remote rejected\][^\n]*(?:protected|not allowed to push)|GH006|GL-HOOK-ERR[^\n]*protected/i, 'KOL_SINK_REFUSED', 'the branch {branch} is protected: let the user of the sink push to it, or name another branch'],
+  [/hook declined/, 'KOL_SINK_REFUSED', 'a hook of the server declined the push'],
+  [/deny updating a hidden ref|denied by|unpacker error|object (?:too large|exceeds)|\[remote rejected\]/i, 'KOL_SINK_REFUSED', 'the server refused the push'],
+  [/Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED|No \S+ host key is known/, 'KOL_SINK_CONFIG', 'the host key of the server is not among the known_hosts of the Secret: add the line that ssh-keyscan gives, once it is verified'],
+  [/Permission denied \(|could not read Username|could not read Password|terminal prompts disabled|Authentication failed|invalid credentials|access denied|returned error: 40[13]|HTTP 40[13]|Load key|error in libcrypto/i, 'KOL_SINK_AUTH', 'the server refused the login, or the user may not do this: correct the Secret, or grant the right to push'],
+  [/repository '[^']*' not found|returned error: 404|does not appear to be a git repository|Repository not found|not exported/i, 'KOL_SINK_AUTH', 'there is no such repository, or the user may not see it: correct spec.endpoint, or grant access'],
+  [/returned error: 30\d|unable to update url base from redirection|redirect/i, 'KOL_SINK_CONFIG', 'the server redirects to another address, which is not followed: write the final address into spec.endpoint'],
+  [/SSL certificate problem|server certificate verification failed|certificate verify failed|no alternative certificate subject name|does not match target host/i, 'KOL_SINK_CONFIG', 'the certificate of the server is not trusted, or is for another host: correct spec.tls or the certificate'],
+  [/error setting certificate|unable to set private key|could not load PEM client certificate/i, 'KOL_SINK_CONFIG', 'the certificate of spec.tls cannot be used'],
+  [/SSL|TLS|gnutls/, 'KOL_SINK_UNAVAILABLE', 'TLS could not be set up'],
+  [/mismatched algorithms/, 'KOL_SINK_CONFIG', 'the repository names its objects by SHA-256, which is not supported'],
+  [/option .*is not supported|does not support push options|receiving end does not support/, 'KOL_SINK_CONFIG', 'the server takes no push options: remove spec.options.pushOptions'],
+  [/returned error: 429/, 'KOL_SINK_UNAVAILABLE', 'the server limits how often it is asked'],
+  [/Connection refused/, 'KOL_SINK_UNAVAILABLE', 'nothing listens there'],
+  [/timed out|Operation too slow|No route to host|Network is unreachable|Failed to connect|Could not resolve/i, 'KOL_SINK_UNAVAILABLE', 'the server cannot be reached'],
+  [/hung up|early EOF|reset by peer|Broken pipe|unexpected disconnect|RPC failed|curl 18|Connection closed|returned error: 5\d\d/i, 'KOL_SINK_UNAVAILABLE', 'the connection to the server was lost'],
+];
+
+/** Lines that the server sent for people, such as why a hook declined. */
+function wordsOfServer(stderr: string): string {
+  return [...stderr.matchAll(/^remote: *(.*?)\s*$/gm)].flatMap(([, line = '']) => (line === '' ? [] : [line])).slice(-5).join(' ');
+}
+
+function lastLine(stderr: string): string {
+  return stderr.trim().split('\n').at(-1) ?? '';
+}

@@ -1,0 +1,98 @@
+import type { SnapshotState } from '../contract.ts';
+import type { FileChanges } from './branch.ts';
+import type { Commit } from './mirror.ts';
+
+/** What placeholders of the texts of a commit stand for. */
+export interface MessageValues {
+  cluster: string;
+  namespace: string;
+  name: string;
+  generation: number;
+  itemCount: number;
+  /** SHA-256 of the rows, in hex. */
+  checksum: string;
+  exportedAt: Date;
+  /** `<namespace>/<name>` of the sink. */
+  sink: string;
+  path: string;
+}
+
+export interface MessageTemplates {
+  subject: string | undefined;
+  body: string | undefined;
+  trailers: readonly string[];
+}
+
+/** What changed, by names that people know. */
+export interface NamedChanges {
+  added: readonly string[];
+  changed: readonly string[];
+  removed: readonly string[];
+}
+
+const defaultSubject = 'chore({cluster}/{namespace}/{name}): export {itemCount} items @ {checksumShort}';
+/** Names of a kind of change that are listed. */
+const maxNames = 10;
+
+const inventoryTrailer = 'Kollect-Inventory';
+const digestTrailer = 'Kollect-Digest';
+const rowsTrailer = 'Kollect-Rows';
+
+/** Subject and body; by default the body says what changed. Values cannot add lines. */
+export function commitText({ subject, body }: MessageTemplates, values: MessageValues, changes: NamedChanges): { subject: string; body: string } {
+  return { subject: filled(subject?.trim() || defaultSubject, values), body: body?.trim() ? filled(body.trim(), values) : changesText(changes) };
+}
+
+/** The whole message, of which the trailers tell what the branch holds from then on. */
+export function commitMessage(templates: MessageTemplates, values: MessageValues, changes: NamedChanges, key: string, after: SnapshotState | undefined): string {
+  const { subject, body } = commitText(templates, values, changes);
+  const trailers = [...templates.trailers.map((trailer) => filled(trailer.trim(), values)), `${inventoryTrailer}: ${key}`, ...(after ? [`${digestTrailer}: ${after.digest}`, `${rowsTrailer}: ${after.rows}`] : [])];
+  return `${[subject, body, trailers.join('\n')].filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+/** What commits, the latest first, say that the branch holds of an inventory. Nothing, once somebody else has committed since. */
+export function snapshotIn(commits: readonly Commit[], key: string): SnapshotState | undefined {
+  for (const { message } of commits) {
+    const trailers = new Map(message.trimEnd().slice(message.trimEnd().lastIndexOf('\n\n') + 2).split('\n').map((line) => [line.slice(0, line.indexOf(': ')), line.slice(line.indexOf(': ') + 2)]));
+    const inventory = trailers.get(inventoryTrailer);
+    if (inventory === undefined) return undefined;
+    if (inventory !== key) continue;
+    const [digest, rows] = [trailers.get(digestTrailer), Number(trailers.get(rowsTrailer))];
+    return digest === undefined || !Number.isSafeInteger(rows) ? undefined : { digest, rows };
+  }
+  return undefined;
+}
+
+/** Paths in place of names, where the rows of before are not known. */
+export function pathChanges({ added, changed, removed }: FileChanges): NamedChanges {
+  return { added, changed, removed };
+}
+
+function changesText(changes: NamedChanges): string {
+  const parts = Object.entries(changes).filter(([, names]: [string, readonly string[]]) => names.length > 0);
+  if (parts.length === 0) return '';
+  const counts = parts.map(([what, names]: [string, readonly string[]]) => `${names.length} ${what}`).join(', ');
+  const lists = parts.map(([what, names]: [string, readonly string[]]) => `${what}:\n${names.slice(0, maxNames).map((name) => `- ${oneLine(name)}\n`).join('')}${names.length > maxNames ? `- and ${names.length - maxNames} more\n` : ''}`);
+  return `${counts}\n\n${lists.join('\n')}`.trimEnd();
+}
+
+function filled(template: string, values: MessageValues): string {
+  const texts: Readonly<Record<string, string>> = {
+    cluster: values.cluster,
+    namespace: values.namespace,
+    name: values.name,
+    generation: String(values.generation),
+    exportGeneration: String(values.generation),
+    itemCount: String(values.itemCount),
+    checksum: values.checksum,
+    checksumShort: values.checksum.slice(0, 12),
+    exportedAt: values.exportedAt.toISOString(),
+    sink: values.sink,
+    path: values.path,
+  };
+  return template.replaceAll(/\{([A-Za-z]+)\}/g, (token, name: string) => (Object.hasOwn(texts, name) ? oneLine(texts[name]!) : token)).replaceAll('\0', '');
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
+}

@@ -1,0 +1,206 @@
+import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile, lstat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { KollectError } from '../../../shared/errors.ts';
+import { branchMissing, lostRace, remoteError } from './errors.ts';
+import { runGit, type GitResult, type GitRun } from './process.ts';
+import type { Remote, RemoteAccess } from './remote.ts';
+import type { GitSinkSettings } from './settings.ts';
+
+/** What a large repository takes over a slow line. */
+const networkTimeoutMs = 600_000;
+const localTimeoutMs = 300_000;
+/** Mirrors that nobody has used for this long are of processes that are gone. */
+const abandonedMs = 3_600_000;
+/** Writes after which what they left is tidied up. */
+const tidyAfter = 500;
+
+const tipRef = 'refs/kollect/tip';
+/** The branch that streams of commands write to. */
+export const nextRef = 'refs/kollect/next';
+
+/** A commit that a branch may point to, and its message. */
+export interface Commit {
+  id: string;
+  message: string;
+}
+
+/**
+ * A bare repository in a private folder, with the end of one branch: commits as far as the sink wants, and their folders. Files are fetched only from servers that
+ * cannot leave them out. Its content is worth nothing: it is thrown away whenever something about it fails.
+ */
+export class Mirror {
+  readonly #settings: GitSinkSettings;
+  readonly #remote: Remote;
+  readonly #root: string;
+  readonly #prefix: string;
+  #folder: string | undefined;
+  #writes = 0;
+
+  /**
+   * @param root private folder of all mirrors
+   * @param prefix of the mirror's own folder below it
+   */
+  constructor(settings: GitSinkSettings, remote: Remote, root: string, prefix: string) {
+    this.#settings = settings;
+    this.#remote = remote;
+    this.#root = root;
+    this.#prefix = prefix;
+  }
+
+  /** The commit that the branch of the server points to now; undefined when there is no branch. Nothing is fetched. */
+  async remoteTip(signal: AbortSignal): Promise<string | undefined> {
+    const { stdout } = await this.#network((access) => ['ls-remote', '--', access.url, this.#branchRef], signal);
+    return /^([0-9a-f]{40,64})\t/m.exec(stdout.toString('latin1'))?.[1];
+  }
+
+  /** Fetches the end of the branch; undefined when there is no branch. */
+  async fetch(signal: AbortSignal): Promise<string | undefined> {
+    const { depth } = this.#settings;
+    const result = await this.#network(
+      () => ['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules', '--force', `--depth=${depth}`, '--filter=blob:none', 'kollect', `+${this.#branchRef}:${tipRef}`],
+      signal,
+      branchMissing,
+    );
+    if (result.code !== 0) return undefined;
+    const { stdout } = await this.local({ args: ['rev-parse', '--verify', tipRef], signal });
+    return stdout.toString('latin1').trim();
+  }
+
+  /** The commits that were fetched, the latest first. */
+  async commits(tip: string, signal: AbortSignal): Promise<readonly Commit[]> {
+    const { stdout } = await this.local({ args: ['log', '-z', '--format=%H%n%B', `--max-count=${Math.max(this.#settings.depth, 50)}`, tip, '--'], signal });
+    return stdout.toString('utf8').split('\0').flatMap((text) => (text === '' ? [] : [{ id: text.slice(0, text.indexOf('\n')), message: text.slice(text.indexOf('\n') + 1) }]));
+  }
+
+  /** Paths of files in which two commits differ; undefined when the mirror does not hold the first, because it was made anew. */
+  async changedPaths(from: string, to: string, signal: AbortSignal): Promise<readonly string[] | undefined> {
+    const { stdout, code } = await this.local({ args: ['diff-tree', '-r', '-z', '--no-renames', '--name-only', from, to], signal }, () => true);
+    if (code !== 0) return undefined;
+    return stdout.toString('utf8').split('\0').filter((path) => path !== '');
+  }
+
+  /** Takes a stream of commands of git fast-import, and gives what those print that ask. */
+  async import(stream: GitRun['stdin'], signal: AbortSignal): Promise<string> {
+    const { stdout } = await this.local({ args: ['fast-import', '--quiet', '--done', '--force'], stdin: stream ?? [], signal });
+    return stdout.toString('latin1').trim();
+  }
+
+  /** The content of a file, which is fetched when it was left out so far. */
+  async content(id: string, signal: AbortSignal): Promise<Buffer> {
+    return (await this.#network(() => ['cat-file', 'blob', id], signal)).stdout;
+  }
+
+  /**
+   * Moves the branch of the server from one commit to another, or makes it when there is none. False when the branch was elsewhere: nothing is changed then.
+   * With `dryRun` the server is only asked.
+   */
+  async push(commit: string, from: string | undefined, signal: AbortSignal, dryRun = false): Promise<boolean> {
+    const { forces, pushOptions } = this.#settings;
+    const options = dryRun ? ['--dry-run'] : pushOptions.map((option) => `--push-option=${option}`);
+    const guard = forces || dryRun ? '--force' : `--force-with-lease=${this.#branchRef}:${from ?? ''}`;
+    const result = await this.#network((access) => ['push', '--porcelain', '--no-verify', ...options, guard, '--', access.url, `${commit}:${this.#branchRef}`], signal, (text) => !forces && !/\[remote rejected\](?!.*(?:cannot lock|already exists|incorrect old value))/.test(text) && lostRace(text));
+    if (result.code === 0 && !dryRun && ++this.#writes % tidyAfter === 0) await this.#tidy(commit, signal);
+    return result.code === 0;
+  }
+
+  /** Runs git in the mirror. A run that fails makes the mirror worth nothing, unless `tolerates` says otherwise. */
+  async local(run: Omit<GitRun, 'timeoutMs'>, tolerates: (result: GitResult) => boolean = () => false): Promise<GitResult> {
+    const folder = await this.#ready(run.signal);
+    let result: GitResult;
+    try {
+      result = await runGit(folder, { ...run, timeoutMs: localTimeoutMs });
+    } catch (error) {
+      // It may have been killed while it wrote.
+      await this.discard();
+      throw error;
+    }
+    if (result.code === 0 || tolerates(result)) return result;
+    await this.discard();
+    throw new KollectError('KOL_SINK_BUSY', `git ${run.args[0]} failed in the mirror, which is made anew: ${result.stderr.trim().slice(-500)}`);
+  }
+
+  /** Nothing of it is needed any more. */
+  async discard(): Promise<void> {
+    const folder = this.#folder;
+    this.#folder = undefined;
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  get #branchRef(): string {
+    return `refs/heads/${this.#settings.branch}`;
+  }
+
+  /** Tries one address after the other. A failure that `tolerates` knows by what git wrote is a result. */
+  async #network(args: (access: RemoteAccess) => readonly string[], signal: AbortSignal, tolerates: (text: string) => boolean = () => false): Promise<GitResult> {
+    const folder = await this.#ready(signal);
+    let failure: unknown;
+    for (const access of await this.#remote.accesses()) {
+      const settings = [['remote.kollect.url', access.url], ['remote.kollect.promisor', 'true'], ['remote.kollect.partialclonefilter', 'blob:none'], ...access.settings] as const;
+      let result: GitResult;
+      try {
+        result = await runGit(folder, { args: args(access), settings, environment: access.environment, signal, timeoutMs: networkTimeoutMs });
+      } catch (error) {
+        await this.discard();
+        throw error;
+      }
+      // Of a push, the reasons stand in its report.
+      const text = `${result.stderr}\n${result.stdout.toString('utf8')}`;
+      if (result.code === 0 || tolerates(text)) return result;
+      failure = remoteError(text, this.#settings);
+      if (!/Connection refused|timed out|No route to host|Network is unreachable/.test(text)) break;
+    }
+    throw failure;
+  }
+
+  async #ready(signal: AbortSignal): Promise<string> {
+    if (this.#folder !== undefined) {
+      const now = new Date();
+      // Somebody may have tidied up the folder of temporary files.
+      if (await utimes(this.#folder, now, now).then(() => true, () => false)) return this.#folder;
+    }
+    await prepareRoot(this.#root);
+    await removeAbandoned(this.#root, this.#prefix);
+    const folder = await mkdtemp(join(this.#root, this.#prefix));
+    const { code, stderr } = await runGit(folder, { args: ['init', '--quiet', '--bare', '--template=', '--initial-branch=main'], signal, timeoutMs: localTimeoutMs });
+    if (code !== 0) throw new KollectError('KOL_SINK_BUSY', `no mirror could be made below ${this.#root}: ${stderr.trim()}`);
+    // Files that were not fetched are promised, not missing.
+    await writeFile(join(folder, 'config'), '[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tpartialClone = kollect\n');
+    this.#folder = folder;
+    this.#writes = 0;
+    return folder;
+  }
+
+  /** Commits before the last are not needed, and single files become a pack. */
+  async #tidy(tip: string, signal: AbortSignal): Promise<void> {
+    if (this.#folder === undefined) return;
+    await writeFile(join(this.#folder, 'shallow'), `${tip}\n`);
+    await this.local({ args: ['update-ref', tipRef, tip], signal });
+    await this.local({ args: ['gc', '--quiet', '--prune=now'], signal });
+  }
+}
+
+/** The folder of all mirrors: of `KOLLECT_GIT_MIRROR_DIR`, else in that of temporary files. */
+export function mirrorRoot(environment: NodeJS.ProcessEnv = process.env): string {
+  return environment['KOLLECT_GIT_MIRROR_DIR'] || join(tmpdir(), 'kollect-git-mirrors');
+}
+
+/** Throws `KOL_SINK_CONFIG` for a folder that others may write to: they could plant a repository with hooks and filters of theirs. */
+async function prepareRoot(root: string): Promise<void> {
+  try {
+    await mkdir(root, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new KollectError('KOL_SINK_CONFIG', `the folder ${root} for mirrors cannot be made: mount a volume that can be written, and name it in KOLLECT_GIT_MIRROR_DIR`, { cause });
+  }
+  const facts = await lstat(root);
+  const uid = process.getuid?.() ?? facts.uid;
+  if (!facts.isDirectory() || facts.uid !== uid || (facts.mode & 0o022) !== 0) throw new KollectError('KOL_SINK_CONFIG', `the folder ${root} for mirrors must be a folder of this user that others cannot write to`);
+}
+
+async function removeAbandoned(root: string, prefix: string): Promise<void> {
+  for (const name of await readdir(root)) {
+    if (!name.startsWith(prefix)) continue;
+    const facts = await stat(join(root, name)).catch(() => undefined);
+    if (facts !== undefined && Date.now() - facts.mtimeMs > abandonedMs) await rm(join(root, name), { recursive: true, force: true });
+  }
+}

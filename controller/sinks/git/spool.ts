@@ -1,0 +1,45 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Content whose length and name are known. */
+export interface Blob {
+  /** As git names it. */
+  id: string;
+  bytes: number;
+  chunks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  dispose(): Promise<void>;
+}
+
+/** More than this is not kept in memory. */
+const maxMemoryBytes = 4 * 1024 * 1024;
+
+/** Takes a file's content, of which git wants to know the length first. What is large waits in `folder`. */
+export async function spool(content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, folder: string): Promise<Blob> {
+  const kept: Uint8Array[] = [];
+  let bytes = 0;
+  const path = join(folder, `content-${randomUUID()}`);
+  let file: Awaited<ReturnType<typeof open>> | undefined;
+  try {
+    for await (const chunk of content) {
+      bytes += chunk.length;
+      if (file === undefined && bytes > maxMemoryBytes) {
+        file = await open(path, 'wx', 0o600);
+        for (const earlier of kept.splice(0)) await file.writeFile(earlier);
+      }
+      if (file === undefined) kept.push(chunk);
+      else await file.writeFile(chunk);
+    }
+    const isSpilled = file !== undefined;
+    await file?.close();
+    const chunks = () => (isSpilled ? createReadStream(path) : kept);
+    const hash = createHash('sha1').update(`blob ${bytes}\0`);
+    for await (const chunk of chunks()) hash.update(chunk as Uint8Array);
+    return { id: hash.digest('hex'), bytes, chunks, dispose: () => rm(path, { force: true }) };
+  } catch (error) {
+    await file?.close().catch(() => undefined);
+    await rm(path, { force: true });
+    throw error;
+  }
+}

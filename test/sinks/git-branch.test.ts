@@ -1,0 +1,229 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import type { OpenContext } from '../../controller/sinks/contract.ts';
+import type { BranchWrite, FileChanges } from '../../controller/sinks/git/branch.ts';
+import { Connection } from '../../controller/sinks/git/connection.ts';
+import { commitMessage, snapshotIn } from '../../controller/sinks/git/message.ts';
+import { readSettings } from '../../controller/sinks/git/settings.ts';
+import { createDialer } from '../../controller/sinks/runtime/dialer.ts';
+import { resolveSecret } from '../../controller/sinks/runtime/secrets.ts';
+import type { KollectSnapshotSinkSpec } from '../../shared/api/kollect-snapshot-sink.ts';
+import { eventually } from '../servers/eventually.ts';
+import { startGit, type GitRepository } from '../servers/git/index.ts';
+import { canary, failure, signal } from './conformance.ts';
+
+const git = await startGit({ password: canary });
+const root = await mkdtemp(join(tmpdir(), 'kollect-mirrors-'));
+t.teardown(async () => {
+  await git.stop();
+  await rm(root, { recursive: true, force: true });
+});
+
+type Protocol = 'http' | 'https' | 'ssh';
+
+interface ConnectOptions {
+  spec?: Partial<KollectSnapshotSinkSpec>;
+  secret?: Record<string, string>;
+}
+
+async function connect(t: Tap, repository: GitRepository, protocol: Protocol, { spec = {}, secret = {} }: ConnectOptions = {}): Promise<Connection> {
+  const values = protocol === 'ssh' ? { 'ssh-privatekey': git.sshKey, known_hosts: git.knownHosts, ...secret } : { username: git.user, password: git.password, ...secret };
+  const data = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
+  const { values: secrets } = await resolveSecret({ name: 'git' }, 'team-a', async () => ({ data }));
+  const dialer = createDialer({ policy: { allowPrivate: true, allowLoopback: true } });
+  const settings = readSettings({
+    spec: { type: 'git', connectionTest: true, endpoint: repository[`${protocol}Url`], secretRef: { name: 'git' }, ...spec },
+    secrets,
+    ca: protocol === 'https' ? git.caPem : undefined,
+    dialer,
+  } as unknown as OpenContext<KollectSnapshotSinkSpec>);
+  const connection = new Connection(settings, dialer, root);
+  t.teardown(() => connection.close());
+  return connection;
+}
+type Tap = Pick<typeof t, 'teardown'>;
+
+/** An inventory with these files, by path. */
+function write(files: Record<string, string>, parts: Partial<BranchWrite> = {}): BranchWrite {
+  return {
+    key: 'default/team-a/shop',
+    files: Object.entries(files).map(([path, text]) => ({ path, version: text, content: () => [Buffer.from(text)] })),
+    formerPaths: async () => [],
+    message: ({ added, changed, removed }: FileChanges) => `+${added.join(' ')} ~${changed.join(' ')} -${removed.join(' ')}`,
+    author: { name: 'kollect', email: 'kollect@example.com' },
+    after: undefined,
+    fence: () => undefined,
+    ...parts,
+  };
+}
+
+const history = async ({ git }: GitRepository) => (await git('log', '--format=%s', 'main')).trim().split('\n');
+const tree = async ({ git }: GitRepository) => (await git('ls-tree', '-r', '--name-only', 'main')).trim().split('\n');
+
+for (const protocol of ['http', 'https', 'ssh'] as const) {
+  t.test(`over ${protocol}: a branch comes to hold what an inventory wants, and only changes are pushed`, async (t) => {
+    const repository = await git.createRepository({ filters: protocol === 'ssh' });
+    const one = await connect(t, repository, protocol);
+    t.match(await one.branch.write(write({ 'a/b/x': 'x', 'a/y': 'ü\n' }), signal), { added: ['a/b/x', 'a/y'], bytes: 4 });
+    t.equal(await repository.git('show', 'main:a/y'), 'ü\n');
+    t.match(await one.branch.write(write({ 'a/b/x': 'x', 'a/y': 'ü\n' }), signal), { added: [], changed: [], removed: [] });
+    t.match(await one.branch.write(write({ 'a/b/x': 'x2', 'a/z "q" \\': 'z' }), signal), { added: ['a/z "q" \\'], changed: ['a/b/x'], removed: ['a/y'] });
+    t.strictSame(await history(repository), ['+a/z "q" \\ ~a/b/x -a/y', '+a/b/x a/y ~ -']);
+    t.equal(await repository.git('log', '-1', '--format=%an <%ae> %cn', 'main'), 'kollect <kollect@example.com> kollect\n');
+    t.equal(repository.pushes(), 2);
+
+    const another = await connect(t, repository, protocol);
+    t.match(await another.branch.write(write({ 'a/b/x': 'x2', 'a/z "q" \\': 'z' }), signal), { added: [], changed: [] }, 'a process that starts finds it there');
+    t.match(await another.branch.write(write({ 'a/b/x': 'x2' }), signal), { removed: ['a/z "q" \\'] });
+    t.match(await one.branch.write(write({ 'a/b/x': 'x3' }), signal), { changed: ['a/b/x'] }, 'and one that was overtaken goes on from there');
+    t.strictSame(await tree(repository), ['a/b/x']);
+    t.equal((await history(repository)).length, 4, 'nobody lost a commit');
+    t.equal(await repository.git('fsck', '--strict'), '');
+  });
+}
+
+t.test('what others change is kept, and what they break of an inventory is mended', async (t) => {
+  const repository = await git.createRepository({ filters: true });
+  const { branch } = await connect(t, repository, 'http');
+  await branch.write(write({ 'a/x': 'x', 'a/y': 'y' }), signal);
+  const someone = await connect(t, repository, 'http');
+  await someone.branch.write(write({ README: 'hello' }, { key: 'other' }), signal);
+  t.match(await branch.write(write({ 'a/x': 'x', 'a/y': 'y2' }), signal), { changed: ['a/y'] });
+  await someone.branch.write(write({ README: 'hello', 'a/x': 'broken' }, { key: 'other' }), signal);
+  t.match(await branch.write(write({ 'a/x': 'x', 'a/y': 'y2' }), signal), { changed: ['a/x'] });
+  t.strictSame(await tree(repository), ['README', 'a/x', 'a/y']);
+  await repository.git('update-ref', '-d', 'refs/heads/main');
+  t.match(await branch.write(write({ 'a/x': 'x' }), signal), { added: ['a/x'] }, 'a branch that is gone is made again');
+});
+
+t.test('whoever waits for a branch shares one push, with a commit for each', async (t) => {
+  const repository = await git.createRepository();
+  const { branch } = await connect(t, repository, 'http');
+  await branch.write(write({ first: '1' }, { key: 'first' }), signal);
+  const many = Array.from({ length: 50 }, (_, index) => write({ [`many/${index}`]: String(index) }, { key: `many-${index}` }));
+  const outcomes = await Promise.all(many.map((one) => branch.write(one, signal)));
+  t.ok(outcomes.every(({ added }) => added.length === 1));
+  t.equal(repository.pushes(), 2);
+  t.equal((await history(repository)).length, 51);
+  t.equal((await tree(repository)).length, 51);
+
+  const bad = write({ 'first/below': '1' }, { key: 'bad' });
+  const results = await Promise.allSettled([branch.write(bad, signal), branch.write(write({ 'many/0': 'new' }, { key: 'many-0' }), signal), branch.write(write({ many: '' }, { key: 'worse' }), signal)]);
+  t.match(results, [
+    { status: 'rejected', reason: { code: 'KOL_SINK_CONFIG', message: /a file at "first", where the export needs a folder/ } },
+    { status: 'fulfilled' },
+    { status: 'rejected', reason: { code: 'KOL_SINK_CONFIG', message: /a folder at "many", where the export needs a file/ } },
+  ], 'what one cannot do holds up no other');
+});
+
+t.test('a push whose answer is lost is an error, and its repetition finds everything there', async (t) => {
+  for (const protocol of ['http', 'ssh'] as const) {
+    const repository = await git.createRepository();
+    const { branch } = await connect(t, repository, protocol);
+    await branch.write(write({ x: '1' }), signal);
+    repository.loseAnswer('cut');
+    t.match(await failure(branch.write(write({ x: '2' }), signal)), { class: 'transient', code: 'KOL_SINK_UNAVAILABLE' }, protocol);
+    t.match(await branch.write(write({ x: '2' }), signal), { changed: [], added: [] });
+    t.equal(await repository.git('show', 'main:x'), '2');
+    repository.loseAnswer('silence');
+    const patience = new AbortController();
+    const silent = failure(branch.write(write({ x: '3' }), patience.signal));
+    await eventually(() => repository.pushes() === 3, { what: 'the push' });
+    t.equal(await repository.git('show', 'main:x'), '3');
+    patience.abort();
+    t.match(await silent, { class: 'transient' });
+    await branch.write(write({ x: '4' }), signal);
+    t.strictSame(await history(repository), ['+ ~x -', '+ ~x -', '+ ~x -', '+x ~ -']);
+  }
+});
+
+t.test('a branch that moves while a push is under way is pushed to again, upon what it holds by then', async (t) => {
+  const repository = await git.createRepository();
+  const { branch } = await connect(t, repository, 'http');
+  await branch.write(write({ x: '1' }), signal);
+  const someone = await connect(t, repository, 'ssh');
+  // The fence is passed before the work and before the push: somebody else is faster then.
+  let asked = 0;
+  const contended = write({ x: '2' }, {
+    fence: () => {
+      asked++;
+    },
+  });
+  const [outcome] = await Promise.all([branch.write(contended, signal), someone.branch.write(write({ z: '1' }, { key: 'z' }), signal)]);
+  t.match(outcome, { changed: ['x'] });
+  t.ok(asked >= 2, 'the fence is passed before the work and before the push');
+  t.strictSame(await tree(repository), ['x', 'z']);
+});
+
+t.test('a server that declines says why', async (t) => {
+  const repository = await git.createRepository();
+  const { branch } = await connect(t, repository, 'http');
+  repository.decline('no exports on Fridays');
+  t.match(await failure(branch.write(write({ x: '1' }), signal)), { code: 'KOL_SINK_REFUSED', class: 'terminal', message: /a hook of the server declined the push \(http:\/\/127.0.0.1:\d+\/.*\): .*no exports on Fridays/ });
+  repository.decline(undefined);
+  t.match(await branch.write(write({ x: '1' }), signal), { added: ['x'] });
+});
+
+t.test('failures say what to do', async (t) => {
+  const repository = await git.createRepository();
+  const fails = async (protocol: Protocol, options: ConnectOptions) => await failure((await connect(t, repository, protocol, options)).branch.write(write({ x: '1' }), signal));
+  t.match(await fails('http', { secret: { password: 'wrong' } }), { code: 'KOL_SINK_AUTH', class: 'terminal' });
+  t.match(await fails('http', { spec: { endpoint: `${repository.httpUrl}/nothing` } }), { code: 'KOL_SINK_AUTH', message: /there is no such repository/ });
+  t.match(await fails('ssh', { secret: { 'ssh-privatekey': git.otherSshKey } }), { code: 'KOL_SINK_AUTH', class: 'terminal' });
+  t.match(await fails('ssh', { secret: { known_hosts: git.wrongKnownHosts } }), { code: 'KOL_SINK_CONFIG', message: /known_hosts/ });
+  t.match(await fails('https', { spec: { endpoint: repository.httpsUrl.replace('127.0.0.1', 'localhost') } }), { code: 'KOL_SINK_CONFIG', message: /certificate of the server/ });
+  t.match(await fails('http', { spec: { endpoint: 'http://127.0.0.1:1/r.git' } }), { code: 'KOL_SINK_UNAVAILABLE', message: /nothing listens there|cannot be reached/ });
+  t.match(await fails('http', { spec: { provisioning: { mode: 'existing' } } }), { code: 'KOL_SINK_SCHEMA', message: /branch "main" of .* does not exist/ });
+  git.intercept((_request, response) => {
+    response.writeHead(302, { location: `http://127.0.0.1:${git.ports.http}/elsewhere.git` }).end();
+    return true;
+  });
+  const redirected = await fails('http', {});
+  git.intercept(undefined);
+  t.match(redirected, { code: 'KOL_SINK_CONFIG', message: /redirects/ });
+});
+
+t.test('mirrors and keys lie in folders of their own, and nothing is left of them', async (t) => {
+  const repository = await git.createRepository();
+  const connection = await connect(t, repository, 'ssh');
+  await connection.branch.write(write({ x: '1' }), signal);
+  t.ok(readdirSync(root).length > 0);
+  const key = readdirSync(root).find((name) => name.startsWith('access-'));
+  t.match(await readFile(join(root, key ?? '', 'key'), 'utf8'), /BEGIN OPENSSH PRIVATE KEY/);
+  await connection.close();
+  t.notOk(existsSync(join(root, key ?? '', 'key')));
+});
+
+t.test('trailers tell what a branch holds, until somebody else commits', (t) => {
+  const values = { cluster: 'default', namespace: 'team-a', name: 'shop', generation: 3, itemCount: 2, checksum: 'abcdef0123456789', exportedAt: new Date(0), sink: 'team-a/git', path: 'inventory/team-a/shop.yaml' };
+  const templates = { subject: undefined, body: undefined, trailers: ['Signed-off-by: {sink} <k@example.com>'] };
+  const changes = { added: ['Pod a'], changed: Array.from({ length: 12 }, (_, index) => `Pod c${index}`), removed: [] };
+  const message = commitMessage(templates, values, changes, 'default/team-a/shop', { digest: 'd1', rows: 2 });
+  t.matchOnlyStrict(
+    message,
+    `chore(default/team-a/shop): export 2 items @ abcdef012345
+
+1 added, 12 changed
+
+added:
+- Pod a
+
+changed:
+${Array.from({ length: 10 }, (_, index) => `- Pod c${index}\n`).join('')}- and 2 more
+
+Signed-off-by: team-a/git <k@example.com>
+Kollect-Inventory: default/team-a/shop
+Kollect-Digest: d1
+Kollect-Rows: 2
+`,
+  );
+  const other = { id: '2', message: commitMessage(templates, values, changes, 'default/team-a/other', undefined) };
+  t.strictSame(snapshotIn([other, { id: '1', message }], 'default/team-a/shop'), { digest: 'd1', rows: 2 });
+  t.equal(snapshotIn([other], 'default/team-a/other'), undefined);
+  t.equal(snapshotIn([{ id: '3', message: 'fix typo\n' }, { id: '1', message }], 'default/team-a/shop'), undefined);
+  t.match(commitMessage({ subject: '{name} {path} {unknown}', body: 'at {exportedAt}', trailers: [] }, values, changes, 'k', undefined), 'shop inventory/team-a/shop.yaml {unknown}\n\nat 1970-01-01T00:00:00.000Z\n\nKollect-Inventory: k\n');
+  t.end();
+});

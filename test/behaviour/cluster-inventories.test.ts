@@ -237,14 +237,41 @@ t.test('sinks of other namespaces, as far as scopes allow', async (t) => {
   await until('kcinv', 'away', 'Ready', /^True Exported/);
 
   // The same holds in a namespace, for its own scope.
-  await kollect.apply(kollectObject('KollectInventory', 'team-a', 'local', { databaseSinkRefs: ['postgres'] }));
+  const local = (): Promise<unknown[]> => kollect.psql(`SELECT FROM inventory_items WHERE inventory_namespace = 'team-a'`);
+  await kollect.apply([
+    kollectObject('KollectProfile', 'team-a', 'maps', { targetGVK: { version: 'v1', kind: 'ConfigMap' }, attributes: [{ name: 'size', path: '$.data.size' }] }),
+    kollectObject('KollectTarget', 'team-a', 'maps', { profileRef: 'maps' }),
+    kollectObject('KollectInventory', 'team-a', 'local', { databaseSinkRefs: ['postgres'] }),
+  ]);
+  await kollect.eventually(async () => (await local()).length > 0);
   await until('kinv', 'local', 'Ready', /^True Exported/, 'team-a');
   await kollect.apply(kollectObject('KollectScope', 'team-a', 'own', { databaseSinkRefs: ['warehouse'] }));
   await until('kinv', 'local', 'Degraded', /^True ScopeSinkDenied/, 'team-a');
+  t.not((await local()).length, 0);
+  await remove('kinv', 'local', '-n', 'team-a');
+  t.equal((await local()).length, 0, 'it stands in the way of no removal');
   await remove('kollectscope', 'own', '-n', 'team-a');
-  await until('kinv', 'local', 'Ready', /^True Exported/, 'team-a');
   await remove('kcinv', 'away');
   t.strictSame(await stored('away'), []);
+});
+
+t.test('without sinks, and suspended', async (t) => {
+  await kollect.apply(clusterInventory('counted', { targetRefs: ['sound'], databaseSinkRefs: [] }));
+  const counted = await until('kcinv', 'counted', 'Ready', /^True RolledUp/);
+  t.match(counted, { targetCount: 1, sinkExports: [] });
+  t.match(Object.fromEntries(counted.conditions.map(({ type, status, reason }) => [type, `${status} ${reason}`])), { Synced: 'True RolledUp', Degraded: 'False RolledUp', SinkReachable: 'True NoSinksConfigured' });
+  await edit('kcinv counted', { databaseSinkRefs: ['postgres'] });
+  await until('kcinv', 'counted', 'Ready', /^True Exported/);
+  const before = await stored('counted');
+  await edit('kcinv counted', { suspend: true });
+  await until('kcinv', 'counted', 'Degraded', /^True Suspended/);
+  // Another inventory is worked on meanwhile.
+  await kollect.apply(configMap('team-c', 'unseen', { labels: { ready: 'yes' } }));
+  await kollect.eventually(async () => (await stored('mixed')).some(({ place }) => place === 'team-c/unseen'));
+  t.strictSame(await stored('counted'), before);
+  await remove('configmap', 'unseen', '-n', 'team-c');
+  await remove('kcinv', 'counted');
+  t.strictSame(await stored('counted'), [], 'it is removed all the same');
 });
 
 t.test('without targets', async (t) => {

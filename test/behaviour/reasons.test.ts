@@ -18,7 +18,7 @@ t.jobs = 6;
 interface InventoryStatus {
   observedGeneration: number;
   conditions: Condition[];
-  sinkExports: { name: string; lastError?: string; rejectedRows?: number; conditions?: Condition[] }[];
+  sinkExports: { name: string; lastExportTime?: string; lastError?: string; rejectedRows?: number; conditions?: Condition[] }[];
 }
 
 async function arranged(options: Partial<PipelineOptions> = {}, names: readonly string[] = ['web']): Promise<string> {
@@ -120,6 +120,22 @@ t.test('PartialExport: rows that the sink refuses are counted and named, and all
   t.equal(mended.sinkExports[0]?.rejectedRows, 0);
 });
 
+t.test('Progressing: a sink that answers, and does not take a write now', async (t) => {
+  const namespace = await arranged({ sinkSpec: 'postgres: {databaseRef: {name: dsn}, table: busy}' });
+  const before = await healthy(namespace);
+  await kollect.psql(`CREATE FUNCTION busy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE lock_not_available; END $$`);
+  await kollect.psql('CREATE TRIGGER busy BEFORE INSERT OR UPDATE ON busy FOR EACH ROW EXECUTE FUNCTION busy()');
+  await kollect.apply(deployment(namespace, 'late'));
+  const status = await degraded(namespace, 'Progressing', 'False ExportFailed');
+  t.match(messageOf(status), /^database\/pg: table "public"\."busy" is locked by another session/);
+  t.equal(status.sinkExports[0]?.lastExportTime, before.sinkExports[0]?.lastExportTime, 'what was exported before stays told');
+  t.match(outline(status.sinkExports[0]?.conditions ?? []), { Synced: 'False ExportFailed' });
+  await isTold(t, namespace, 'Warning', 'Progressing');
+  await kollect.psql('DROP FUNCTION busy CASCADE');
+  await healthy(namespace);
+  t.equal((await kollect.psql('SELECT FROM busy')).length, 2);
+});
+
 t.test('Suspended: nothing moves, and what the sinks hold stays in status', async (t) => {
   const namespace = await arranged();
   const before = await healthy(namespace);
@@ -144,7 +160,7 @@ t.test('NoExport: an inventory without sinks', async (t) => {
   t.strictSame(status.sinkExports, []);
 });
 
-t.test('SinkForbidden: a controller without the right to read a kind of sinks runs, and says so', async (t) => {
+t.test('SinkForbidden, SinkLookupFailed: a controller that cannot read a kind of sinks runs, and says why', async (t) => {
   const cluster = await startCluster({ users: [{ name: 'limited' }] });
   t.teardown(() => cluster.stop());
   await installCrds(cluster.kubectl);
@@ -160,16 +176,18 @@ t.test('SinkForbidden: a controller without the right to read a kind of sinks ru
     { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRoleBinding', metadata: { name }, roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name }, subjects: [{ kind: 'User', name: 'limited' }] },
   ];
   await cluster.kubectl(['apply', '-f', '-'], { stdin: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: role('most', rules) }) });
+  await cluster.kubectl(['delete', 'crd', 'kollectsnapshotsinks.kollect.dev']);
   const running = collecting(cluster, await startController(t, cluster, { kubeconfig: cluster.kubeconfigOf('limited') }));
   const home = await running.namespace();
-  await running.apply(kollectObject('KollectInventory', home, 'inventory', { eventSinkRefs: ['bus'] }));
-  const untilDegraded = (reason: string): Promise<string> =>
+  await running.apply(kollectObject('KollectInventory', home, 'inventory', { eventSinkRefs: ['bus'] }), kollectObject('KollectInventory', home, 'other', { snapshotSinkRefs: ['git'] }));
+  const untilDegraded = (reason: string, name = 'inventory'): Promise<string> =>
     kollect.eventually(async () => {
-      const { stdout } = await cluster.kubectl(['get', 'kinv/inventory', '-n', home, '-o', 'json']);
+      const { stdout } = await cluster.kubectl(['get', 'kinv', name, '-n', home, '-o', 'json']);
       const status = (JSON.parse(stdout) as { status?: InventoryStatus }).status;
       return outline(status?.conditions ?? [])['Degraded'] === `True ${reason}` && messageOf(status!);
     }, { what: reason, intervalMs: 300 });
   t.match(await untilDegraded('SinkForbidden'), /event\/bus: KollectEventSink "bus" in namespace "test-.*" cannot be read: .*forbidden/);
+  t.match(await untilDegraded('SinkLookupFailed', 'other'), /snapshot\/git: KollectSnapshotSink "git" in namespace "test-.*" cannot be read/);
   await running.apply(...role('rest', [{ apiGroups: ['kollect.dev'], resources: ['kollecteventsinks'], verbs: ['*'] }]));
   t.match(await untilDegraded('SinkNotFound'), /event\/bus: no KollectEventSink "bus" in namespace/);
 });

@@ -1,8 +1,9 @@
 import t from 'tap';
 import type { Condition } from '../../shared/api/meta.ts';
 import { TcpProxy } from '../faults/tcp-proxy.ts';
+import { kollectObject } from './collecting.ts';
 import { startKollect, type KubernetesObject } from './harness.ts';
-import { deployment, pipeline } from './objects.ts';
+import { deployment, pipeline, profile, secret, sink as sinkOf } from './objects.ts';
 
 /**
  * When a sink is written to, when it is only looked at, and when it is left alone. Each inventory has a way to the database of its own, where
@@ -14,6 +15,8 @@ t.jobs = 10;
 t.teardown(() => kollect.stop());
 
 interface Intervals {
+  /** A KollectClusterInventory. */
+  cluster?: boolean;
   ref?: string;
   sink?: string;
   inventory?: string;
@@ -21,6 +24,8 @@ interface Intervals {
 
 interface Place {
   namespace: string;
+  /** As kubectl names it. */
+  inventory: readonly string[];
   table: string;
   proxy: TcpProxy;
 }
@@ -38,7 +43,7 @@ const calm = { intervalMs: 400 };
 let places = 0;
 
 /** A namespace with one Deployment, exported, and nothing under way. */
-async function exported({ ref, sink, inventory }: Intervals): Promise<Place> {
+async function exported({ cluster = false, ref, sink, inventory }: Intervals): Promise<Place> {
   const namespace = await kollect.namespace();
   const table = `items_${++places}`;
   const proxy = await new TcpProxy(kollect.postgres.port, 'COMMIT\0').start();
@@ -47,11 +52,23 @@ async function exported({ ref, sink, inventory }: Intervals): Promise<Place> {
   dsn.port = String(proxy.port);
   const sinkSpec = `postgres: {databaseRef: {name: dsn}, table: ${table}}\n${sink === undefined ? '' : `exportMinInterval: ${sink}\n`}`;
   const inventorySpec = `databaseSinkRefs: [{name: pg${ref === undefined ? '' : `, exportMinInterval: ${ref}`}}]\n${inventory === undefined ? '' : `exportMinInterval: ${inventory}\n`}`;
-  await kollect.apply(`${deployment(namespace, 'web')}---\n${pipeline({ namespace, dsn: dsn.href, sinkSpec, inventorySpec })}`);
-  const place = { namespace, table, proxy };
+  const options = { namespace, dsn: dsn.href, sinkSpec, inventorySpec };
+  const objects = cluster ? [secret(options), profile(options), sinkOf(options), ...rollup(namespace, { ref, inventory })].join('---\n') : pipeline(options);
+  await kollect.apply(`${deployment(namespace, 'web')}---\n${objects}`);
+  const place = { namespace, inventory: cluster ? ['kcinv', namespace] : ['kinv', 'inventory', namespace], table, proxy };
   await kollect.eventually(async () => (await replicas(place)) === 1, { what: 'the first export' });
   await exportedStatus(place);
   return place;
+}
+
+/** A KollectClusterInventory of the namespace, with its name, that exports to the sink there. */
+function rollup(namespace: string, { ref, inventory }: { ref: string | undefined; inventory: string | undefined }): string[] {
+  const named = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } };
+  const sinks = { sinkNamespace: namespace, databaseSinkRefs: [{ name: 'pg', ...(ref === undefined ? {} : { exportMinInterval: ref }) }], ...(inventory === undefined ? {} : { exportMinInterval: inventory }) };
+  return [
+    kollectObject('KollectClusterTarget', '', namespace, { profileRef: { name: 'deployments', namespace }, ...named }),
+    kollectObject('KollectClusterInventory', '', namespace, { targetRefs: [namespace], ...named, ...sinks }),
+  ].map((object) => `${JSON.stringify(object)}\n`);
 }
 
 /** The row with the transaction that wrote it. */
@@ -65,9 +82,10 @@ async function row({ table }: Place): Promise<{ replicas: number; xmin: string; 
 const replicas = async (place: Place): Promise<number | undefined> => (await row(place))?.replicas;
 const scale = (namespace: string, count: number): Promise<unknown> => kollect.kubectl(['scale', 'deployment/web', '-n', namespace, `--replicas=${count}`]);
 const edit = (namespace: string, object: string, spec: object): Promise<unknown> => kollect.kubectl(['patch', object, '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec })]);
+const editInventory = ({ namespace, inventory: [kind, name] }: Place, spec: object): Promise<unknown> => edit(namespace, `${kind}/${name}`, spec);
 
-async function status({ namespace }: Place): Promise<InventoryStatus | undefined> {
-  return (await kollect.get<KubernetesObject & { status?: InventoryStatus }>('kinv', 'inventory', namespace))?.status;
+async function status({ inventory }: Place): Promise<InventoryStatus | undefined> {
+  return (await kollect.get<KubernetesObject & { status?: InventoryStatus }>(...(inventory as [string, string])))?.status;
 }
 
 /** Status once it says that everything is exported, of a generation or later. */
@@ -121,7 +139,7 @@ async function isCompared(place: Place, act: () => Promise<unknown>, generation?
 
 t.test('neither the first export nor a change waits for an interval', async (t) => {
   // No test waits for so long; and with 0s a time never comes.
-  const intervals = [{ ref: '24h' }, { sink: '24h' }, { inventory: '24h' }, { ref: '0s' }];
+  const intervals = [{ ref: '24h' }, { sink: '24h' }, { inventory: '24h' }, { ref: '0s' }, { cluster: true, ref: '24h' }, { cluster: true, inventory: '0s' }];
   const places = await Promise.all(intervals.map(exported));
   await Promise.all(places.map(({ namespace }) => scale(namespace, 2)));
   for (const [index, place] of places.entries()) await kollect.eventually(async () => (await replicas(place)) === 2, { what: `the change, under ${JSON.stringify(intervals[index])}` });
@@ -129,7 +147,7 @@ t.test('neither the first export nor a change waits for an interval', async (t) 
 });
 
 t.test('an unchanged destination is left alone before the interval is over, and with 0s for ever', async (t) => {
-  const intervals = [{ ref: '24h' }, { ref: '0s' }, { ref: '1h', inventory: '1s' }, { ref: '0s', sink: '1s' }];
+  const intervals = [{ ref: '24h' }, { ref: '0s' }, { ref: '1h', inventory: '1s' }, { ref: '0s', sink: '1s' }, { cluster: true, ref: '0s', inventory: '1s' }];
   const places = await Promise.all(intervals.map(exported));
   const told = async (): Promise<unknown> => (await Promise.all(places.map((place) => status(place)))).map((found) => [found?.conditions, found?.sinkExports[0]?.lastExportTime]);
   const before = await told();
@@ -138,9 +156,9 @@ t.test('an unchanged destination is left alone before the interval is over, and 
 });
 
 t.test('at the interval the destination is looked at, and written to only where it lacks something', async (t) => {
-  const intervals = [{ inventory: '1s' }, { sink: '1s', inventory: '24h' }, { ref: '1s', sink: '24h' }];
+  const intervals = [{ inventory: '1s' }, { sink: '1s', inventory: '24h' }, { ref: '1s', sink: '24h' }, { cluster: true, sink: '1s', inventory: '24h' }];
   const places = await Promise.all(intervals.map(exported));
-  t.strictSame(await Promise.all(places.map(isLookedAt)), [true, true, true], JSON.stringify(intervals));
+  t.strictSame(await Promise.all(places.map(isLookedAt)), places.map(() => true), JSON.stringify(intervals));
   const [place] = places as [Place];
   await kollect.psql(`DELETE FROM ${place.table}`);
   await kollect.eventually(async () => (await replicas(place)) === 1, { what: 'the row that somebody deleted' });
@@ -157,9 +175,9 @@ t.test('an interval below a second counts as one', async (t) => {
 });
 
 t.test('an edit of the inventory forces a comparison, with 0s too', async (t) => {
-  const places = await Promise.all([{ ref: '24h' }, { ref: '0s' }].map(exported));
-  const compared = await Promise.all(places.map((place) => isCompared(place, () => edit(place.namespace, 'kinv/inventory', { exportMinInterval: '23h' }), 2)));
-  for (const { observedGeneration, conditions } of compared) t.strictSame([observedGeneration, ...conditions.map((condition) => condition.observedGeneration)], Array(5).fill(2));
+  const places = await Promise.all([{ ref: '24h' }, { ref: '0s' }, { cluster: true, ref: '0s' }].map(exported));
+  const compared = await Promise.all(places.map((place) => isCompared(place, () => editInventory(place, { exportMinInterval: '23h' }), 2)));
+  for (const { observedGeneration, conditions } of compared) for (const condition of conditions) t.strictSame([observedGeneration, condition.observedGeneration], [2, 2], condition.type);
 });
 
 t.test('the annotation forces one comparison for each new value', async (t) => {
@@ -178,9 +196,10 @@ t.test('the annotation forces one comparison for each new value', async (t) => {
 t.test('a floor of the scope holds at once, also for 0s', async (t) => {
   const scope = (namespace: string, minExportInterval: string): Promise<unknown> =>
     kollect.apply({ apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectScope', metadata: { name: 'team', namespace }, spec: { minExportInterval } });
-  const [floored, raised] = await Promise.all([exported({ ref: '0s' }), exported({ ref: '1s' })]);
-  await Promise.all([scope(floored.namespace, '1s'), scope(raised.namespace, '1h')]);
-  t.strictSame(await Promise.all([isLookedAt(floored), isLeftAlone(raised)]), [true, true], '0s above a floor of 1s; 1s below a floor of 1h');
+  // Of a cluster inventory it is the scope of the namespace of its sinks.
+  const [floored, raised, rolledUp] = (await Promise.all([{ ref: '0s' }, { ref: '1s' }, { cluster: true, ref: '1s' }].map(exported))) as [Place, Place, Place];
+  await Promise.all([scope(floored.namespace, '1s'), scope(raised.namespace, '1h'), scope(rolledUp.namespace, '1h')]);
+  t.strictSame(await Promise.all([isLookedAt(floored), isLeftAlone(raised), isLeftAlone(rolledUp)]), [true, true, true], '0s above a floor of 1s; 1s below a floor of 1h');
   await Promise.all([floored, raised].map(({ namespace }) => kollect.kubectl(['delete', 'kscope/team', '-n', namespace])));
   t.strictSame(await Promise.all([isLeftAlone(floored), isLookedAt(raised)]), [true, true], 'and no longer than it is there');
 });

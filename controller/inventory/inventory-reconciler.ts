@@ -265,8 +265,6 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       if (!wanted.has(place) && !retainsRows(object)) continue;
       await removal.close();
       runtime.removals.delete(place);
-      // Another name may lead to the same destination.
-      if (removal.hasDeleted) for (const binding of runtime.bindings.values()) binding.reopen();
     }
     const generation = object.metadata.generation ?? 0;
     const request = reconcileRequest(object);

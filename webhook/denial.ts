@@ -43,6 +43,11 @@ export function badReview(why: string): DenialStatus {
   return { code: 400, reason: 'BadRequest', message: why };
 }
 
+/** Refuses an object that would keep the webhook from others. */
+export function oversizedObject(request: AdmissionRequest): DenialStatus {
+  return { code: 413, reason: 'RequestEntityTooLarge', message: `${subject(request)} has too many fields and items to be judged; no object of this kind needs as many, labels, annotations and managed fields included` };
+}
+
 /** Refuses because the webhook failed. The cause is in its log under the uid, not in the answer: it may quote the object. */
 export function internalFault(request: AdmissionRequest): DenialStatus {
   return { code: 500, reason: 'InternalError', message: `${subject(request)} could not be judged: internal error of the Kollect webhook, see its log for uid ${request.uid}` };

@@ -13,6 +13,7 @@ export interface BadRequest {
 export function readJsonText(request: IncomingMessage, limitBytes: number, done: (text: string | BadRequest) => void): void {
   const { headers } = request;
   if (!/^application\/json *(?:;|$)/i.test(headers['content-type'] ?? '')) return done({ code: 415, message: 'reviews are sent as application/json' });
+  if (!/^(?:identity)?$/i.test(headers['content-encoding'] ?? '')) return done({ code: 415, message: 'reviews are sent without an encoding' });
   const tooLarge = { code: 413, message: `a review has at most ${limitBytes} bytes` };
   if (Number(headers['content-length'] ?? 0) > limitBytes) return done(tooLarge);
   const chunks: Buffer[] = [];

@@ -1,7 +1,7 @@
 import { isObject, textOf } from '../shared/values.ts';
 
 /** `admission.k8s.io/v1`, as far as we read and write it. */
-export const admissionApiVersion = 'admission.k8s.io/v1';
+const admissionApiVersion = 'admission.k8s.io/v1';
 
 /** Who made the request, as the API server authenticated it. */
 export interface UserInfo {
@@ -25,6 +25,8 @@ export interface AdmissionRequest {
   object: unknown;
   /** Null for CREATE. */
   oldObject: unknown;
+  /** The object has too many values to be read: null stands for it. */
+  isObjectLeftOut?: boolean;
   /** Time of `performance.now()` by which the answer has to leave. */
   deadline: number;
 }
@@ -58,9 +60,10 @@ export interface AdmissionResponse {
  * Reads an AdmissionReview. A body without a request that has a uid is no review: nobody could be answered.
  *
  * @param deadline time of `performance.now()` by which the answer has to leave.
+ * @param isObjectLeftOut whether the object had too many values to be read.
  * @returns the request, or what is wrong with the body. Parts of the request that are missing or of another type read as empty.
  */
-export function readReview(body: unknown, deadline: number): AdmissionRequest | string {
+export function readReview(body: unknown, deadline: number, isObjectLeftOut = false): AdmissionRequest | string {
   if (!isObject(body) || body.kind !== 'AdmissionReview') return 'the body is not an AdmissionReview';
   if (body.apiVersion !== admissionApiVersion) return `the AdmissionReview is not of ${admissionApiVersion}`;
   const { request } = body;
@@ -78,6 +81,7 @@ export function readReview(body: unknown, deadline: number): AdmissionRequest | 
     dryRun: request.dryRun === true,
     object: request.object ?? null,
     oldObject: request.oldObject ?? null,
+    isObjectLeftOut,
     deadline,
   };
 }

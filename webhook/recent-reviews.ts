@@ -35,8 +35,9 @@ interface SplitReview {
 }
 
 /**
- * Remembers the last admitted reviews of a webhook, one of each object, word for word, with their answers. Tools that compare a cluster with a repository send the same
- * dry runs every few minutes, and people apply files that did not change: those are answered without being read.
+ * Remembers the last admitted reviews of a webhook, one of each object, word for word, with their answers. Tools that compare a cluster with a repository apply on the
+ * server what did not change, or try it, every few minutes: an update whose old and new object are those of the last time is answered without being read. A client-side
+ * apply gains nothing: it sends nothing where nothing changed, and each creation has a uid and a time of its own.
  *
  * An answer follows from the review and from what is known of other objects, so it holds as long as that stays as it is. What needed to ask the API
  * server is not remembered; neither is a denial, which is logged with its uid.

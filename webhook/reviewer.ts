@@ -8,13 +8,13 @@ import { mutate, needsFloor } from '../shared/admission/mutate.ts';
 import { policyFinding } from '../shared/admission/policy.ts';
 import type { InstallationPolicy } from '../shared/admission/policy.ts';
 import type { AccessQuestion } from '../shared/admission/state/access-questions.ts';
-import { GROUP } from '../shared/api/group.ts';
+import { GROUP, VERSION } from '../shared/api/group.ts';
 import { kindByName } from '../shared/api/kinds.ts';
 import { KollectError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import { isObject } from '../shared/values.ts';
 import type { Authorizer } from './authorizer.ts';
-import { badReview, internalFault, invalidObject, lookupFault, objectName } from './denial.ts';
+import { badReview, internalFault, invalidObject, lookupFault, objectName, oversizedObject } from './denial.ts';
 import type { Lookup } from './metrics.ts';
 import type { AdmissionRequest, AdmissionResponse, DenialStatus } from './protocol.ts';
 import { denied } from './protocol.ts';
@@ -73,7 +73,8 @@ type Judgement = ReviewerOptions & { expressions: ExpressionJudge };
 
 function fillIn(request: AdmissionRequest, judgement: Judgement): Answer {
   const { kind, object, namespace, operation } = request;
-  if (operation === 'DELETE' || isBeingDeleted(object)) return admitted(request);
+  if (!isStoring(operation) || isBeingDeleted(object)) return admitted(request);
+  if (request.isObjectLeftOut) return refuse(request, judgement, oversizedObject(request));
   // Filling in would need objects that may be out of sight where the kind is refused; judging says why it is.
   if (policyFinding(kind.kind, judgement.installation) !== undefined) return admitted(request);
   const fill = (lookups?: Lookups): AdmissionResponse => {
@@ -90,7 +91,11 @@ function judge(request: AdmissionRequest, judgement: Judgement): Answer {
   const { installation, expressions, state, authorize } = judgement;
   const { kind, operation, object, oldObject, namespace } = request;
   if (operation === 'DELETE') return admitted(request);
-  if (kind.group !== GROUP || kindByName(kind.kind) === undefined) return refuse(request, judgement, badReview(`kind ${JSON.stringify(`${kind.kind}.${kind.group}`.slice(0, 300))} is not one of ${GROUP}`));
+  if (!isStoring(operation)) return refuse(request, judgement, badReview(`operation ${JSON.stringify(operation.slice(0, 100))} is not one of CREATE, UPDATE and DELETE`));
+  if (kind.group !== GROUP || kind.version !== VERSION || kindByName(kind.kind) === undefined) {
+    return refuse(request, judgement, badReview(`kind ${JSON.stringify(`${kind.kind}.${kind.version}.${kind.group}`.slice(0, 300))} is not one of ${GROUP}/${VERSION}`));
+  }
+  if (request.isObjectLeftOut) return refuse(request, judgement, oversizedObject(request));
   if (!isObject(object)) return refuse(request, judgement, badReview('the request has no object'));
   const subject = { kind: kind.kind, object, namespace, old: operation === 'UPDATE' && isObject(oldObject) ? oldObject : undefined };
   const findings = judgeObject(subject, {
@@ -101,6 +106,10 @@ function judge(request: AdmissionRequest, judgement: Judgement): Answer {
     authorize: authorize && ((questions: readonly AccessQuestion[]) => failing('access', judgement, authorize(request.userInfo, questions, request.deadline))),
   });
   return findings instanceof Promise ? findings.then((found) => answer(request, judgement, found)) : answer(request, judgement, findings);
+}
+
+function isStoring(operation: string): boolean {
+  return operation === 'CREATE' || operation === 'UPDATE';
 }
 
 function known({ deadline }: AdmissionRequest, judgement: Judgement): Promise<Lookups> {

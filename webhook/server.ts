@@ -4,6 +4,7 @@ import { kinds } from '../shared/api/kinds.ts';
 import { internalFault, lateFault } from './denial.ts';
 import { answerJson, readJsonText } from './exchange.ts';
 import type { BadRequest } from './exchange.ts';
+import { readableReview } from './large-reviews.ts';
 import type { WebhookMetrics } from './metrics.ts';
 import { answerWithinMs, denied, readReview, writeReview } from './protocol.ts';
 import type { AdmissionRequest, AdmissionResponse } from './protocol.ts';
@@ -112,7 +113,8 @@ export function buildServer(options: ServerOptions) {
         const split = splitReview(text);
         const before = split && recent.recall(split);
         if (before !== undefined) return answer(before.operation, before.response, true);
-        const read = readReview(parse(request, text), started + answerWithinMs(request.raw.url ?? ''));
+        const readable = readableReview(text);
+        const read = readable === undefined ? 'the body has too many values' : readReview(parse(request, readable.text), started + answerWithinMs(request.raw.url ?? ''), readable.isObjectLeftOut);
         if (typeof read === 'string') return refuse({ code: 400, message: read });
         const response = review(phase, read);
         if (response instanceof Promise) return void inTime(response, read).then((late) => answer(read.operation, late));
@@ -131,11 +133,13 @@ export function buildServer(options: ServerOptions) {
   app.post('/mutate-kollect-dev-v1alpha1-:kind', reviews('mutate', 'unknown'));
   app.post('/validate-kollect-dev-v1alpha1-:kind', reviews('validate', 'unknown'));
 
-  app.setNotFoundHandler((request, reply) => {
+  // Before a body is read, which says nothing here.
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!request.is404) return done();
     const code = reviewPath.test(request.url) ? 405 : 404;
     metrics.badRequest(code);
     if (code === 405) reply.header('allow', 'POST');
-    return reply.code(code).send({ message: code === 405 ? 'reviews are sent by POST' : 'there is nothing here' });
+    void reply.code(code).send({ message: code === 405 ? 'reviews are sent by POST' : 'there is nothing here' });
   });
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const code = error.statusCode ?? 500;

@@ -4,7 +4,6 @@ import { rememberingJudge } from '../../shared/admission/expressions.ts';
 import { renderFinding } from '../../shared/admission/finding.ts';
 import { judgeObject } from '../../shared/admission/judge-object.ts';
 import type { KnownObject, KnownSink, Lookups } from '../../shared/admission/lookups.ts';
-import { mutate } from '../../shared/admission/mutate.ts';
 import { validate } from '../../shared/admission/validate.ts';
 import { kinds } from '../../shared/api/kinds.ts';
 import { KnownObjects } from '../../shared/admission/state/known-objects.ts';
@@ -13,13 +12,14 @@ import { pathKeys, writtenPaths } from '../../shared/admission/state/written-pat
 import { compilePath } from '../../shared/extract/compile-path.ts';
 import { cpuMs, parsingCpuMs } from '../extract/cpu-time.ts';
 import { eventually } from '../servers/eventually.ts';
+import { pathOf, reviewOf, testServer, timedReview } from '../webhook/harness.ts';
 import { objectOf, postgresSpec, profileSpec, secretGvk } from './objects.ts';
 import { allVectors } from './vectors/all.ts';
 
 // One call is one step of the process, and the event loop stands still for as long: at most 100 ms of CPU on an idle machine, which is four times what parsing four
 // megabytes takes there.
 const parsingMs = parsingCpuMs();
-const maxCpuMs = Math.max(100, 4 * parsingMs);
+const maxCpuMs = 4 * parsingMs;
 
 const times = <T>(length: number, item: (index: number) => T): T[] => Array.from({ length }, (_, index) => item(index));
 const nested = (depth: number, open: string, close: string, middle = ''): unknown => JSON.parse(`${open.repeat(depth)}${middle}${close.repeat(depth)}`);
@@ -80,8 +80,6 @@ const bombs: readonly [what: string, kind: string, spec: unknown][] = [
   ['selectors 60 levels deep', 'KollectTarget', { profileRef: 'p', namespaceSelector: nested(60, '{"matchLabels":', '}', '1') }],
 
   ['60 levels of lists', 'KollectInventory', { databaseSinkRefs: nested(60, '[', ']') }],
-  ['50,000 levels of lists', 'KollectInventory', { databaseSinkRefs: nested(50_000, '[', ']') }],
-  ['50,000 levels of objects', 'KollectInventory', nested(50_000, '{"a":', '}', '1')],
   ['64 references with 200 fields each', 'KollectInventory', { databaseSinkRefs: times(64, () => Object.fromEntries(times(200, (index) => [`nam${index}`, 1]))) }],
   ['20 references with 900 fields each', 'KollectInventory', { databaseSinkRefs: times(20, (ref) => ({ name: `s${ref}`, ...Object.fromEntries(times(900, (index) => [`exportMinInterva${index}`, 1])) })) }],
   ['19,000 references', 'KollectInventory', { databaseSinkRefs: times(19_000, (index) => `s${index}`) }],
@@ -101,23 +99,77 @@ const bombs: readonly [what: string, kind: string, spec: unknown][] = [
   ['4,000 brokers', 'KollectEventSink', { type: 'kafka', kafka: { brokers: times(4000, () => filled('a.', 100)), topic: filled('a.', 4000) } }],
 ];
 
+/** Reviews whose bytes are hard to read, up to the size that is read at all, as text in the place of a spec. */
+const hardToRead: readonly [what: string, spec: string][] = [
+  ['a million objects', `{"targetGVK":{},"attributes":[${'{},'.repeat(1_000_000)}{}]}`],
+  ['2,300,000 objects', `[${'{},'.repeat(2_300_000)}1]`],
+  ['3,400,000 numbers', `[${'1,'.repeat(3_400_000)}1]`],
+  ['1,700,000 texts', `[${'"",'.repeat(1_700_000)}""]`],
+  ['260,000 keys', `{${times(260_000, (index) => `"k${index}":1`).join()}}`],
+  ['400,000 keys', `{${times(400_000, (index) => `"k${index}":1`).join()}}`],
+  ['49,000 long keys', `{${times(49_000, (index) => `"${'k'.repeat(120)}${index}":1`).join()}}`],
+  ['20,000 levels of lists', `{"attributes":${'['.repeat(20_000)}${']'.repeat(20_000)}}`],
+  ['20,000 levels of objects', `${'{"attributes":'.repeat(20_000)}1${'}'.repeat(20_000)}`],
+  ['3,400,000 brackets', `${'['.repeat(3_400_000)}${']'.repeat(3_400_000)}`],
+  ['a million objects in objects', `${'{"a":'.repeat(1_000_000)}1${'}'.repeat(1_000_000)}`],
+  ['seven million quotes', `{"suspend":false,"cluster":"${'\\"'.repeat(3_400_000)}"}`],
+  ['seven million characters', `{"cluster":"${'a'.repeat(6_900_000)}"}`],
+  ['keys of prototypes', `{${times(45_000, (index) => `"__proto__":{"k${index}":1}`).join()}}`],
+];
+
+const server = testServer();
+t.teardown(() => server.app.close());
+
+/** A whole review and what it takes of the processor, from its bytes to its answer. */
+async function reviewing(phase: 'validate' | 'mutate', kind: string, payload: string): ReturnType<typeof timedReview> {
+  let outcome = await timedReview(server, pathOf(phase, kind), payload);
+  // Collecting the garbage of others is counted as well: what is slow is slow again, at a server that remembers nothing of it.
+  for (let again = 0; again < 2 && outcome.cpuMs >= maxCpuMs; again++) {
+    const fresh = testServer();
+    outcome = await timedReview(fresh, pathOf(phase, kind), payload);
+    await fresh.app.close();
+  }
+  return outcome;
+}
+
 t.test('no object keeps the process for long', async (t) => {
   t.comment(`at most ${Math.round(maxCpuMs)} ms where parsing takes ${Math.round(parsingMs)} ms`);
   for (const [what, kind, spec] of bombs) {
     const annotations = Object.fromEntries(times(1000, (index) => [`kollect.dev/pause-delete${index}`, 'yes']));
-    const object = objectOf(kind, spec, { annotations });
-    const spent = cpuMs(() => {
-      const findings = validate(kind, object);
-      // What the webhook shows of them.
-      findings.slice(0, 50).map(renderFinding);
-      mutate(kind, object);
-    }, maxCpuMs);
-    t.ok(spent < maxCpuMs, `${what}: ${Math.round(spent)} ms`);
+    const payload = JSON.stringify(reviewOf(objectOf(kind, spec, { annotations })));
+    for (const phase of ['validate', 'mutate'] as const) {
+      const { code, cpuMs: spent } = await reviewing(phase, kind, payload);
+      t.equal(code, 200, what);
+      t.ok(spent < maxCpuMs, `${what}, ${phase}: ${Math.round(spent)} ms`);
+    }
   }
 });
 
+t.test('no text of an object does, however hard it is to read', async (t) => {
+  const mark = 'the spec goes here';
+  const review = (more: Record<string, unknown>) => JSON.stringify(reviewOf(objectOf('KollectProfile', mark), more));
+  let worst = 0;
+  for (const [what, spec] of hardToRead) {
+    const bodies: readonly (readonly [how: string, body: string])[] = [
+      ['new', review({}).replace(`"${mark}"`, () => spec)],
+      ['stored', review({ operation: 'UPDATE', object: objectOf('KollectProfile', profileSpec(['$.metadata.name'])), oldObject: objectOf('KollectProfile', mark) }).replace(`"${mark}"`, () => spec)],
+      ['gone', review({ operation: 'DELETE', object: null, oldObject: objectOf('KollectProfile', mark) }).replace(`"${mark}"`, () => spec)],
+      ['cut off', review({}).replace(`"${mark}"`, () => spec).slice(0, -3)],
+    ];
+    for (const [how, body] of bodies) {
+      const { code, text, cpuMs: spent } = await reviewing('validate', 'KollectProfile', body);
+      worst = Math.max(worst, spent);
+      t.ok(spent < maxCpuMs, `${what}, ${how}: ${Math.round(spent)} ms`);
+      t.equal(code, how === 'cut off' ? 400 : 200, `${what}, ${how}`);
+      // What is stored must not hold on to what replaces it, nor to its end.
+      if (code === 200) t.match(JSON.parse(text), { response: { uid: '705ab4f5-6393-11e8-b7cc-42010a800002', allowed: how !== 'new' } }, `${what}, ${how}`);
+    }
+  }
+  t.comment(`the slowest took ${Math.round(worst)} ms`);
+});
+
 t.test('every bomb is called by its name', async (t) => {
-  for (const what of ['20,000 attributes', '6,000 attributes', 'expressions of brackets', 'a path of 500,000 characters', '50,000 levels of lists', '100,000 fields', '3 MiB of text', '100 long policies', '19,000 references']) {
+  for (const what of ['20,000 attributes', '6,000 attributes', 'expressions of brackets', 'a path of 500,000 characters', '100,000 fields', '3 MiB of text', '100 long policies', '19,000 references']) {
     const bomb = bombs.find(([name]) => name === what);
     const findings = bomb === undefined ? [] : validate(bomb[1], objectOf(bomb[1], bomb[2]));
     t.ok(findings.some(({ severity }) => severity === 'error'), what);

@@ -115,8 +115,11 @@ t.test('an update that leaves an old mistake alone passes with a warning', async
 t.test('what cannot be judged is denied, with the uid', async (t) => {
   const cases: [string, Record<string, unknown>, RegExp][] = [
     ['unknown kind', { kind: { group: 'kollect.dev', version: 'v1alpha1', kind: 'KollectHub' } }, /KollectHub/],
-    ['kind of another group', { kind: { group: 'apps', version: 'v1', kind: 'KollectInventory' } }, /KollectInventory\.apps/],
+    ['kind of another group', { kind: { group: 'apps', version: 'v1', kind: 'KollectInventory' } }, /KollectInventory\.v1\.apps/],
+    ['kind of another version', { kind: { group: 'kollect.dev', version: 'v1beta1', kind: 'KollectInventory' } }, /KollectInventory\.v1beta1\.kollect\.dev/],
     ['no kind', { kind: undefined }, /not one of/],
+    ['operation that stores nothing', { operation: 'CONNECT' }, /operation "CONNECT"/],
+    ['no operation', { operation: '' }, /operation ""/],
     ['no object', { object: null }, /no object/],
     ['object of another type', { object: 'x' }, /no object/],
     ['object without a spec', { object: {} }, /spec: Required value/],
@@ -152,13 +155,17 @@ t.test('a body that is no review is a bad request', async (t) => {
   ];
   for (const [what, body] of bodies) t.equal((await send(url, body)).status, 400, what);
   t.equal((await send(url, 'x', { 'content-type': 'text/xml' })).status, 415);
+  t.equal((await send(url, review, { 'content-type': 'application/json', 'content-encoding': 'gzip' })).status, 415);
+  t.equal((await send(url, review, { 'content-type': 'application/json', 'content-encoding': 'identity' })).status, 200);
 });
 
 t.test('only the paths of reviews answer, and only to POST', async (t) => {
   const url = pathOf('validate', 'KollectInventory');
   for (const method of ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const) {
-    const { statusCode, headers } = await app.inject({ method, url });
-    t.match({ statusCode, allow: headers.allow }, { statusCode: 405, allow: 'POST' }, method);
+    for (const payload of ['', '{}']) {
+      const { statusCode, headers } = await app.inject({ method, url, payload, headers: { 'content-type': 'application/json' } });
+      t.match({ statusCode, allow: headers.allow }, { statusCode: 405, allow: 'POST' }, method);
+    }
   }
   for (const path of ['/', '/validate', '/validate-apps-v1-deployment', `/x${url}`, `${url.split('?', 1)[0]}/x`, '/metrics', '/%', '//']) {
     t.match((await send(path, reviewOf(inventory({})))).status, path === '/%' ? 400 : 404, path);

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { gvkKey } from '../../shared/api/gvk.ts';
+import { controllerProcess } from '../kollect/installation.ts';
 import { configMap, kollectObject, startCollecting } from './collecting.ts';
 
 // What is selected follows what changes, and the status says so. What is selected at all is in examples.test.ts.
@@ -61,4 +62,16 @@ t.test('the annotation lists everything once more for each new value', async (t)
     await cluster.kubectl(['annotate', 'ktgt/all', '-n', home, '--overwrite', `kollect.dev/reconcile=${value}`]);
     await untilNames(home, 'all', [`${home}/x`]);
   }
+});
+
+t.test('flags say how many namespaces are watched, and how often the others are listed', async () => {
+  await controller.stop();
+  const places = [await namespace(), await namespace(), await namespace()];
+  const [home] = places as [string];
+  await apply(profile(home), kollectObject('KollectTarget', home, 'several', { profileRef: 'maps', includedNamespaces: places }));
+  const flags = [`--watch-namespaces=${places.join()}`, '--max-namespace-watches=1', '--namespace-poll-interval=1ms'];
+  const process = await controllerProcess(cluster.keeper, { kubeconfig: cluster.kubeconfig, flags });
+  await process.start();
+  await untilReady(home, 'several', 'True Collecting', /from 3 namespace\(s\); listed every 1 s instead of watched, as there are more than --max-namespace-watches: configmaps in 2$/);
+  await process.kill('SIGTERM');
 });

@@ -308,6 +308,27 @@ t.test('of many namespaces only some are watched, and the others listed now and 
   const watched = run.proxy.requests.filter(({ url }) => url.searchParams.has('watch')).map(({ url }) => url.pathname);
   t.equal(new Set(watched).size, 1);
   t.strictSame(run.state('web').resources.map(({ polled }) => polled), [{ namespaces: 2, everyMs: 500 }]);
+
+  const [first] = watched;
+  const others = all.filter((namespace) => !first?.includes(`/${namespace}/`));
+  await run.collect('web', { includedNamespaces: others });
+  await run.synced('web');
+  t.strictSame(run.state('web').resources.map(({ polled }) => polled), [{ namespaces: 2, everyMs: 500 }], 'those that are listed go on so');
+  await run.collect('web', { includedNamespaces: all });
+  await run.synced('web');
+  t.strictSame(run.state('web').resources.map(({ polled }) => polled), [{ namespaces: 2, everyMs: 500 }], 'a place that became free is taken');
+  const [listed] = others;
+  const isOfListed = (url: URL): boolean => url.pathname.includes(`/namespaces/${listed}/configmaps`);
+  await admin.delete(`/api/v1/namespaces/${listed}/configmaps/b`);
+  run.proxy.break({ match: isOfListed, fault: { kind: 'status', code: 500 }, times: Infinity });
+  await run.phase('web', 'Failed');
+  t.equal(run.collector.isSynced(run.north, 'web'), false);
+  t.match(run.collector.frozen(run.north, 'web'), [{ group: '', kind: 'configmap', namespace: listed }], 'nobody knows what became of it');
+  run.proxy.heal();
+  await run.synced('web');
+  t.equal(run.rows('web').split(' ').length, 2);
+  for (const namespace of all) await run.write(namespace, 'b', '1');
+  await run.shows('web', 'north/b=1 south/b=1 west/b=1');
   await run.revoke('read-configmaps');
   await run.phase('web', 'Failed');
   t.equal(run.rows('web'), 'north/b=1 south/b=1 west/b=1');

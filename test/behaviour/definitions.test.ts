@@ -1,5 +1,8 @@
 import t from 'tap';
+import { proxiedKubeconfig } from '../faults/proxied-kubeconfig.ts';
+import { isList, WatchProxy } from '../faults/watch-proxy.ts';
 import { postgresHost } from '../kollect/installation.ts';
+import { collecting, kollectObject, startController } from './collecting.ts';
 import { startKollect } from './harness.ts';
 import { pipeline } from './objects.ts';
 
@@ -78,4 +81,46 @@ t.test('a kind that appears is collected, one that is served under another name 
   ]);
   await storedIs('');
   await says(/InformerRegistrationFailed.*there is no CustomResourceDefinition of Gateway/);
+});
+
+t.test('a kind that is not served is gone only when it is known to have no definition', async (t) => {
+  await kollect.controller.kill();
+  const { cluster } = kollect;
+  const proxy = new WatchProxy({ url: cluster.url, ca: cluster.caPem });
+  t.teardown(() => proxy.stop());
+  const kubeconfig = proxiedKubeconfig(cluster, await proxy.start(), { token: cluster.adminToken });
+  const namespace = await kollect.namespace();
+  const kinds = { group: 'shop.example', kind: 'Gateway' };
+  const names = { kind: 'Gateway', listKind: 'GatewayList', plural: 'gateways', singular: 'gateway' };
+  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+  const versions = ['v1', 'v2'].map((name) => ({ name, served: name === 'v2', storage: name === 'v2', schema }));
+  const graceMs = 300;
+  const settings = { kubeconfig, denialGraceMs: graceMs, watchNamespaces: [namespace] };
+  const target = (name: string): object => kollectObject('KollectTarget', namespace, name, { profileRef: 'gateways' });
+  /** What a target says for which nothing but the next look is needed. */
+  const outcome = async (run: ReturnType<typeof collecting>, name: string): Promise<string> => {
+    await run.untilReady(namespace, name, 'False InformerRegistrationFailed');
+    await new Promise((resolve) => setTimeout(resolve, 2 * graceMs));
+    await kollect.kubectl(['patch', 'ktgt', name, '-n', namespace, '--type=merge', '-p', '{"spec":{"excludedNamespaces":["other"]}}']);
+    return run.untilReady(namespace, name, 'False InformerRegistrationFailed');
+  };
+  await kollect.apply([kollectObject('KollectProfile', namespace, 'gateways', { targetGVK: { ...kinds, version: 'v1' }, attributes: [{ name: 'a', path: '$.a' }] }), target('unreadable')]);
+
+  proxy.break({ match: (url) => isList(url) && url.pathname.endsWith('/customresourcedefinitions'), fault: { kind: 'status', code: 403 }, times: Infinity });
+  const blind = collecting(cluster, await startController(t, cluster, settings));
+  t.match(await outcome(blind, 'unreadable'), /knows no Gateway/, 'definitions that cannot be read prove nothing');
+  await blind.controller.stop();
+  proxy.heal();
+
+  await kollect.apply([{ ...definition('gateways'), spec: { group: kinds.group, scope: 'Namespaced', names, versions } }, target('other-version')]);
+  await kollect.kubectl(['wait', '--for=condition=Established', 'crd/gateways.shop.example', '--timeout=30s']);
+  const seeing = collecting(cluster, await startController(t, cluster, settings));
+  t.match(await outcome(seeing, 'other-version'), /knows no Gateway/, 'it is defined, in another version');
+  await seeing.controller.stop();
+
+  await kollect.kubectl(['delete', 'crd', 'gateways.shop.example', '--timeout=60s']);
+  await kollect.apply(target('undefined'));
+  const after = collecting(cluster, await startController(t, cluster, settings));
+  t.match(await outcome(after, 'undefined'), /there is no CustomResourceDefinition of Gateway/);
+  await after.controller.stop();
 });

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { compareUtf8 } from '../../../shared/extract/compare-utf8.ts';
 import { Turns } from '../../../shared/in-turns.ts';
+import { sortInTurns } from '../../../shared/sort-in-turns.ts';
 import type { ExportRow } from '../contract.ts';
 
 /** All rows of an inventory in canonical order. It holds references to the rows, and nothing of what they say. */
@@ -12,7 +13,7 @@ export interface Snapshot {
 
 /** Puts the rows of a pass in order, a few milliseconds at a time. */
 export async function snapshotOf(upserts: Iterable<readonly ExportRow[]>): Promise<Snapshot> {
-  const rows = await sorted(upserts);
+  const rows = await sortInTurns(upserts, compareRows);
   return { rows, checksum: await itemsChecksum(rows) };
 }
 
@@ -50,37 +51,4 @@ export function compareRows(a: ExportRow, b: ExportRow): number {
     compareUtf8(a.name, b.name) ||
     compareUtf8(a.uid, b.uid)
   );
-}
-
-/** Rows that are sorted at once: one to two milliseconds. */
-const runRows = 2_048;
-
-/** Sorts runs, then merges neighbours until one is left. */
-async function sorted(upserts: Iterable<readonly ExportRow[]>): Promise<readonly ExportRow[]> {
-  const turns = new Turns();
-  let runs: ExportRow[][] = [];
-  for (const slice of upserts) {
-    for (let start = 0; start < slice.length; start += runRows) {
-      runs.push(slice.slice(start, start + runRows).sort(compareRows));
-      if (turns.isOver) await turns.next();
-    }
-  }
-  while (runs.length > 1) {
-    const merged: ExportRow[][] = [];
-    for (let index = 0; index < runs.length; index += 2) merged.push(await merge(runs[index]!, runs[index + 1] ?? [], turns));
-    runs = merged;
-  }
-  return runs[0] ?? [];
-}
-
-async function merge(left: ExportRow[], right: ExportRow[], turns: Turns): Promise<ExportRow[]> {
-  if (right.length === 0) return left;
-  const merged = Array.from<ExportRow>({ length: left.length + right.length });
-  let [l, r] = [0, 0];
-  for (let at = 0; at < merged.length; at++) {
-    const isLeft = r === right.length || (l < left.length && compareRows(left[l]!, right[r]!) <= 0);
-    merged[at] = isLeft ? left[l++]! : right[r++]!;
-    if (at % runRows === 0 && turns.isOver) await turns.next();
-  }
-  return merged;
 }

@@ -1,0 +1,260 @@
+import { canonicalJson } from '../../../shared/extract/canonical-json.ts';
+import { Turns } from '../../../shared/in-turns.ts';
+import { clusterLabel, documentPath } from '../../../shared/layout/document-path.ts';
+import { effectiveLayout, layoutOf, type EffectiveLayout, type LaidOutSpec, type Layout } from '../../../shared/layout/layout.ts';
+import { sortInTurns } from '../../../shared/sort-in-turns.ts';
+import type { ExportRow, InventoryIdentity, RejectedRow, SinkChange } from '../contract.ts';
+import { countItems } from './count-items.ts';
+import type { FileStore } from './file-store.ts';
+import { writeDocument } from './formats.ts';
+import { envelopeStart, schemaVersion } from './json-document.ts';
+import { partition } from './parts.ts';
+import { layoutKey, manifestPath, readManifest, writeManifest, type SetManifest } from './set-manifest.ts';
+import { slicesOf, snapshotOf, type Snapshot } from './snapshot.ts';
+import { bytesOf, isManifest, treeFile } from './tree-file.ts';
+import type { TreeIndex } from './tree-index.ts';
+import { planTree, planTreeChange, type TreePlan } from './tree-plan.ts';
+import { yamlValue } from './yaml.ts';
+
+/** A file as it is to be. */
+export interface PlannedFile {
+  path: string;
+  /** The row that it is of; undefined for documents, indexes and manifests. */
+  row?: ExportRow | undefined;
+  /** Its bytes, in pieces. */
+  bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+}
+
+/** What a pass does to the files of an inventory, and to no others. */
+export interface FilesPlan {
+  mode: EffectiveLayout['mode'];
+  /** Files to be there as they are said here, most of which may be so already. To be read once; each file before the next one. */
+  files: AsyncIterable<PlannedFile>;
+  /** Files that are to be gone, and may be so already. Where not all happens at once, they go when `files` are there. */
+  removes: readonly string[];
+  /** Says whose the files are. Where not all happens at once, it comes last: what it does not list is never removed. */
+  manifest?: PlannedFile | undefined;
+  /** Rows that are written. */
+  confirmed: number;
+  /** Rows of which nothing is known to have changed are not among them: the others are as they were. */
+  isChangeOnly: boolean;
+  rejected: readonly RejectedRow[];
+  /** More rows would be gone than may: nothing is to be done. */
+  held: number;
+}
+
+export interface FilesInput {
+  change: SinkChange;
+  store: FileStore;
+  /** Rows of the inventory that the destination holds, when it knows. */
+  heldRows: number | undefined;
+  exportedAt: Date;
+}
+
+/**
+ * The files that the rows of inventories become, as a sink lays them out: what is shared by all destinations that have files. It remembers the trees that it
+ * planned, so that a change costs as much as what changed.
+ *
+ * @example
+ * const files = new InventoryFiles(spec, installation);
+ * await files.write({ change, store, heldRows, exportedAt: new Date() }, async (plan) => { for await (const { path, bytes } of plan.files) … });
+ */
+export class InventoryFiles {
+  readonly #layout: Layout;
+  readonly #installation: string | undefined;
+  readonly #trees = new Map<string, Tree>();
+
+  /** @param installation uid of this installation, which owns what it writes; undefined when it is not known */
+  constructor(spec: LaidOutSpec, installation: string | undefined) {
+    this.#layout = layoutOf(spec);
+    this.#installation = installation;
+  }
+
+  /** Plans a pass and hands it to `carryOut`. The plan counts as confirmed when that resolves. */
+  async write<T>(input: FilesInput, carryOut: (plan: FilesPlan) => Promise<T>): Promise<T> {
+    const key = JSON.stringify([input.change.identity.namespace, input.change.identity.name, input.change.identity.cluster]);
+    const former = this.#trees.get(key);
+    const { plan, tree, undo } = await this.#plan(input, former);
+    if (plan.held > 0) return await carryOut(plan);
+    try {
+      const result = await carryOut(plan);
+      if (tree) this.#trees.set(key, tree);
+      else this.#trees.delete(key);
+      return result;
+    } catch (error) {
+      undo?.();
+      throw error;
+    }
+  }
+
+  /**
+   * Paths of all files of an inventory that are there, for its removal. None when another installation wrote them, or nobody is known to have, unless `isOwn`.
+   */
+  async owned(identity: InventoryIdentity, store: FileStore, isOwn: boolean): Promise<readonly string[]> {
+    const manifest = await this.#manifest(identity, store);
+    const isOurs = manifest?.installation === undefined ? isOwn : manifest.installation === this.#installation;
+    if (!isOurs) return [];
+    const tree = manifest ? [...manifest.paths, manifestPath(this.#layout, identity), ...this.#indexPath(identity, effectiveLayout(this.#layout, true))] : [];
+    return [...new Set([...tree, ...(await this.#documents(identity, store))])];
+  }
+
+  /** Rows that the files of an inventory hold, as far as they tell. It reads them, and so costs as much as there is. */
+  async rows(identity: InventoryIdentity, store: FileStore): Promise<number> {
+    let rows = (await this.#manifest(identity, store))?.paths.length ?? 0;
+    for (const path of await this.#documents(identity, store)) rows += countItems((await store.read(path)) ?? new Uint8Array(), this.#layout);
+    return rows;
+  }
+
+  async #plan(input: FilesInput, former: Tree | undefined): Promise<Planned> {
+    const { change } = input;
+    const isLasting = former && (this.#layout.mode !== undefined || (change.since?.upserts.every(({ payload }) => isManifest(payload)) && former.index.size > 0));
+    if (change.since && isLasting && !former.effective.hasIndex) {
+      const tree = planTreeChange({ change, layout: this.#layout, content: former.effective.content, reserved: [], former });
+      return await this.#treePlan(input, tree, former.effective, undefined);
+    }
+    const snapshot = await snapshotOf(change.upserts);
+    const effective = effectiveLayout(this.#layout, this.#layout.mode === undefined && snapshot.rows.length > 0 && (await areManifests(snapshot.rows)));
+    if (effective.mode === 'document') return await this.#documentPlan(input, snapshot);
+    const { identity } = change;
+    const manifest = await this.#manifest(identity, input.store);
+    const reserved = [manifestPath(this.#layout, identity), ...this.#indexPath(identity, effective)];
+    const documents = this.#layout.mode === undefined ? await this.#documents(identity, input.store) : [];
+    const tree = await planTree({ change, layout: this.#layout, content: effective.content, reserved, former }, snapshot.rows, [...(manifest?.paths ?? []), ...documents]);
+    return await this.#treePlan(input, tree, effective, snapshot);
+  }
+
+  async #documentPlan({ change, store, heldRows, exportedAt }: FilesInput, snapshot: Snapshot): Promise<Planned> {
+    const { identity, staleLimit, since } = change;
+    const layout = this.#layout;
+    const gone = since ? since.deletes.filter(({ targetName }) => !staleLimit?.exempt.includes(targetName)).length : Math.max(0, (heldRows ?? 0) - snapshot.rows.length);
+    if (staleLimit && gone > staleLimit.rows) return { plan: { ...nothing, mode: 'document', held: gone } };
+    const { parts, rejected } = await partition(snapshot, { identity, exportedAt }, change.maxDocumentBytes);
+    const named = parts.map((part) => ({ ...part, path: documentPath(layout.document, layout.extension, identity, part.part) }));
+    const paths = new Set(named.map(({ path }) => path));
+    const manifest = layout.mode === undefined ? await this.#manifest(identity, store) : undefined;
+    const owned = [...(await this.#documents(identity, store)), ...(manifest ? [...manifest.paths, manifestPath(layout, identity)] : [])];
+    async function* files(): AsyncGenerator<PlannedFile> {
+      for (const { path, ...contents } of named) {
+        const whole = { identity, exportedAt, ...contents };
+        const former = layout.format === 'json' && layout.compression === 'none' ? await store.read(path, headBytes) : undefined;
+        // Equal rows make an equal document, of the time when it was first written.
+        const since = former && sameTime(former, (time) => envelopeStart({ ...whole, exportedAt: time }));
+        yield { path, bytes: writeDocument(layout, { ...whole, exportedAt: since ?? exportedAt }) };
+      }
+    }
+    const confirmed = snapshot.rows.length - rejected.length;
+    return { plan: { mode: 'document', files: files(), removes: owned.filter((path) => !paths.has(path)), confirmed, isChangeOnly: false, rejected, held: 0 } };
+  }
+
+  async #treePlan({ change, store, exportedAt }: FilesInput, tree: TreePlan & { undo?(): void }, effective: EffectiveLayout, snapshot: Snapshot | undefined): Promise<Planned> {
+    const { identity } = change;
+    const layout = this.#layout;
+    const { mode, content } = effective;
+    if (tree.held > 0) return { plan: { ...nothing, mode, held: tree.held } };
+    const index = tree.isOtherSet ? this.#index({ identity, after: change.after }, tree, effective, snapshot?.rows ?? []) : undefined;
+    const manifest = tree.isOtherSet ? await this.#setManifest(identity, tree) : undefined;
+    async function* listed({ path, render, compression }: List): AsyncGenerator<Uint8Array> {
+      const former = await store.read(path);
+      const time = former && compression === 'none' ? sameTime(former, render) : undefined;
+      yield bytesOf(render(time ?? exportedAt), compression);
+    }
+    async function* files(): AsyncGenerator<PlannedFile> {
+      if (index) yield { path: index.path, bytes: listed(index) };
+      const turns = new Turns();
+      for (const { path, row } of tree.writes) {
+        yield { path, row, bytes: [treeFile(row.payload, content, layout)!] };
+        if (turns.isOver) await turns.next();
+      }
+    }
+    const last = manifest && { path: manifest.path, bytes: listed(manifest) };
+    const plan: FilesPlan = { mode, files: files(), removes: tree.removes, manifest: last, confirmed: tree.writes.length, isChangeOnly: snapshot === undefined, rejected: tree.rejected, held: 0 };
+    return { plan, tree: { index: tree.index, unknown: tree.unknown, effective }, undo: tree.undo };
+  }
+
+  async #setManifest(identity: InventoryIdentity, { index, unknown }: TreePlan): Promise<List> {
+    const paths = await sortInTurns([[...new Set([...index.paths(), ...unknown])]], (a, b) => (a < b ? -1 : 1));
+    const manifest: SetManifest = { cluster: clusterLabel(identity), generation: identity.generation, layout: layoutKey(this.#layout), installation: this.#installation, paths };
+    return { path: manifestPath(this.#layout, identity), compression: 'none', render: (time) => writeManifest(manifest, identity, seconds(time)) };
+  }
+
+  /** @param rows in the order that the index has */
+  #index({ identity, after }: Pick<SinkChange, 'identity' | 'after'>, tree: TreePlan, effective: EffectiveLayout, rows: readonly ExportRow[]): List | undefined {
+    const { format, compression } = this.#layout;
+    const [path] = this.#indexPath(identity, effective);
+    if (path === undefined) return undefined;
+    const paths = rows.flatMap((row) => tree.index.pathOf(row) ?? []);
+    const facts = { schemaVersion, itemCount: paths.length, ...(after ? { checksum: after.digest } : {}) };
+    const render = (time: Date): string => {
+      const index = { ...facts, exportedAt: seconds(time), cluster: clusterLabel(identity), paths };
+      if (format === 'yaml') return yamlValue(canonicalJson(index));
+      return format === 'json' ? `${JSON.stringify(index, null, 2)}\n` : `${JSON.stringify(index)}\n`;
+    };
+    return { path, compression, render };
+  }
+
+  async #manifest(identity: InventoryIdentity, store: FileStore): Promise<SetManifest | undefined> {
+    if (this.#layout.mode === 'document') return undefined;
+    const path = manifestPath(this.#layout, identity);
+    return readManifest(await store.read(path), { layout: layoutKey(this.#layout), identity, installation: this.#installation, path });
+  }
+
+  /** Documents of the inventory that are there: the whole, and parts of any number. */
+  async #documents(identity: InventoryIdentity, store: FileStore): Promise<string[]> {
+    const { document, extension, mode } = this.#layout;
+    if (mode !== 'document' && mode !== undefined) return [];
+    const whole = documentPath(document, extension, identity);
+    const numbered = documentPath(document, extension, identity, { index: 1, total: 1 });
+    const at = whole.lastIndexOf('/') + 1;
+    const [before = '', after = ''] = numbered.slice(at).split('.part-0001-of-0001');
+    const names = await store.list(whole.slice(0, Math.max(0, at - 1)));
+    const isPart = (name: string): boolean => name.startsWith(before) && name.endsWith(after) && /^\.part-\d{4,}-of-\d{4,}$/.test(name.slice(before.length, name.length - after.length));
+    return names.filter((name) => name === whole.slice(at) || isPart(name)).map((name) => whole.slice(0, at) + name);
+  }
+
+  #indexPath(identity: InventoryIdentity, { hasIndex }: EffectiveLayout): string[] {
+    return hasIndex ? [documentPath(this.#layout.index, this.#layout.extension, identity)] : [];
+  }
+}
+
+interface Tree {
+  index: TreeIndex;
+  unknown: ReadonlySet<string>;
+  effective: EffectiveLayout;
+}
+
+interface Planned {
+  plan: FilesPlan;
+  tree?: Tree;
+  undo?: (() => void) | undefined;
+}
+
+interface List {
+  path: string;
+  compression: Layout['compression'];
+  render: (exportedAt: Date) => string;
+}
+
+/** More than stands before the rows in any envelope. */
+const headBytes = 1_024;
+
+const nothing: Omit<FilesPlan, 'mode' | 'held'> = { files: { async *[Symbol.asyncIterator]() {} }, removes: [], confirmed: 0, isChangeOnly: true, rejected: [] };
+
+async function areManifests(rows: readonly ExportRow[]): Promise<boolean> {
+  const turns = new Turns();
+  for (const slice of slicesOf(rows)) {
+    if (!slice.every(({ payload }) => isManifest(payload))) return false;
+    if (turns.isOver) await turns.next();
+  }
+  return true;
+}
+
+/** The time in a file that is otherwise what would be written now. */
+function sameTime(former: Uint8Array, render: (time: Date) => string): Date | undefined {
+  const text = Buffer.from(former).toString();
+  const time = new Date(/"?exportedAt"?: ?"?([0-9T:.-]+Z)/.exec(text)?.[1] ?? Number.NaN);
+  return !Number.isNaN(time.getTime()) && text.startsWith(render(time)) ? time : undefined;
+}
+
+function seconds(time: Date): string {
+  return time.toISOString().replace(/\.\d{3}Z$/, 'Z');
+}

@@ -1,5 +1,5 @@
 import { KollectError } from '../errors.ts';
-import { compareUtf8 } from './compare-utf8.ts';
+import { sortUtf8 } from './compare-utf8.ts';
 import type { Json, JsonObject } from './json.ts';
 import { maxRowBytes, tooLarge } from './step-budget.ts';
 
@@ -168,8 +168,9 @@ function write(value: Json, depth: number): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? refuseType(value);
   if (depth > maxDepth) refuseDepth();
   if (Array.isArray(value)) return `[${value.map((item) => write(item, depth + 1)).join(',')}]`;
-  const members = Object.entries(value).sort(([a], [b]) => compareUtf8(a, b));
-  return `{${members.map(([key, item]) => `${JSON.stringify(key)}:${write(item, depth + 1)}`).join(',')}}`;
+  let members = '';
+  for (const key of sortUtf8(Object.keys(value))) members += `${members === '' ? '' : ','}${JSON.stringify(key)}:${write(value[key] as Json, depth + 1)}`;
+  return `{${members}}`;
 }
 
 function writeRow(row: RowFields): string {

@@ -1,9 +1,9 @@
 import { Optional } from '@marcbachmann/cel-js';
 import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
-import type { StepBudget } from './step-budget.ts';
+import { maxOrderedKeys, type StepBudget } from './step-budget.ts';
 import { CelFault } from './cel-fault.ts';
 import { durationNanoseconds, timestampText } from './cel-timestamp.ts';
-import type { Json } from './json.ts';
+import { setMember, type Json } from './json.ts';
 
 /**
  * JSON as CEL sees it: integers are ints (bigint), other numbers doubles. Copies only lists and maps that hold an integer.
@@ -70,8 +70,9 @@ function exact(value: bigint): number | bigint {
   return Number.isSafeInteger(number) ? number : value;
 }
 
-/** Maps in which JavaScript has to look up every member take longer than others. */
 const stepsPerMember = 3;
+/** The same of maps of more than `maxOrderedKeys`, and again for a copy. */
+const stepsPerTableMember = 6;
 
 /** Maps the members of a list or map; the same list or map comes back when no member changed. Text passes `change` only when `texts` is set. */
 function mapMembers<T>(value: object, budget: StepBudget, change: (member: unknown, budget: StepBudget) => T, texts: boolean): object {
@@ -80,16 +81,16 @@ function mapMembers<T>(value: object, budget: StepBudget, change: (member: unkno
   let copy: Record<string, unknown> | undefined;
   let count = 0;
   for (const key in source) {
-    if ((++count & 255) === 0) budget.charge(256 * stepsPerMember);
+    if ((++count & 255) === 0) budget.charge(256 * (count > maxOrderedKeys ? stepsPerTableMember : stepsPerMember));
     const member = source[key];
     if (!texts && typeof member === 'string') continue;
     const changed = change(member, budget);
     if (changed === member) continue;
     copy ??= { ...source };
-    if (key === '__proto__') Object.defineProperty(copy, key, { value: changed, enumerable: true, configurable: true, writable: true });
-    else copy[key] = changed;
+    setMember(copy, key, changed);
   }
   budget.charge(4 + (count & 255) * stepsPerMember);
+  if (copy !== undefined && count > maxOrderedKeys) budget.charge(count * stepsPerTableMember);
   return copy ?? source;
 }
 

@@ -147,6 +147,8 @@ function compile({ environment, functions, variables: { subject } }: Scope, expr
     reads: uniqueReads(parsed.ast, subject),
     run: (values) => {
       if (shared === undefined) budget.reset();
+      // Even the first step, to put the keys of a large map in order, takes a millisecond.
+      if (budget.exhausted()) throw evaluationFailure(budget.fault);
       // Nobody sees the stack of an evaluation error, and taking it costs more than the evaluation.
       const { stackTraceLimit } = Error;
       Error.stackTraceLimit = 0;

@@ -1,4 +1,4 @@
-import { compareUtf8 } from './compare-utf8.ts';
+import { sortUtf8 } from './compare-utf8.ts';
 import { isJsonObject } from './json.ts';
 import type { Json, JsonObject } from './json.ts';
 import { compileFilter } from './jsonpath-filter.ts';
@@ -129,11 +129,10 @@ const stepsPerKey = 8;
 function members(value: Json, budget: StepBudget, guard: MemberGuard = unguarded): Json[] {
   if (Array.isArray(value)) return value;
   if (!isJsonObject(value) || isMarker(value)) return [];
+  budget.charge(1);
   const keys = Object.keys(value);
   budget.charge(stepsPerKey * keys.length);
-  return keys
-    .sort(compareUtf8)
-    .map((key) => guard(key, value[key] as Json, value));
+  return sortUtf8(keys).map((key) => guard(key, value[key] as Json, value));
 }
 
 function push(found: readonly Json[], into: Json[], budget: StepBudget): void {

@@ -21,13 +21,17 @@ export function pruneMembers(expressions: readonly string[], budget: StepBudget)
     if (typeof value !== 'object' || value === null || isMarker(value)) return value;
     if (depth > maxDepth) throw new KollectError('KOL_EXTRACT_EVALUATE', `the object is nested deeper than ${maxDepth} levels`);
     const changes = new Map<string | number, Json | undefined>();
+    const change = (key: string | number, before: Json, after: Json | undefined): void => {
+      if (after !== before) changes.set(key, after);
+    };
     if (Array.isArray(value)) {
       budget.charge(value.length);
-      for (const [index, item] of value.entries()) changes.set(index, without(item, `${path}/${index}`, depth + 1));
+      for (const [index, item] of value.entries()) change(index, item, without(item, `${path}/${index}`, depth + 1));
     } else {
-      for (const [key, member] of Object.entries(value)) {
+      for (const key of Object.keys(value)) {
+        const member = value[key] as Json;
         const at = `${path}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-        changes.set(key, conditions.some(({ holds }) => holds(at, key, member)) ? undefined : without(member, at, depth + 1));
+        change(key, member, conditions.some(({ holds }) => holds(at, key, member)) ? undefined : without(member, at, depth + 1));
       }
     }
     return replaceMembers(value, changes, budget);

@@ -1,6 +1,6 @@
 import { KollectError } from '../errors.ts';
-import { isJsonObject } from './json.ts';
-import type { Json } from './json.ts';
+import { isJsonObject, setMember } from './json.ts';
+import type { Json, JsonObject } from './json.ts';
 import { compileFilter } from './jsonpath-filter.ts';
 import { sliceIndices } from './jsonpath.ts';
 import { parseJsonPath } from './jsonpath-parse.ts';
@@ -58,7 +58,7 @@ interface Step {
 }
 
 /** Keys of a map, or indices of a list, that a selector names. */
-type Choose = (value: Json[] | { [key: string]: Json }, budget: StepBudget) => readonly (string | number)[];
+type Choose = (value: Json[] | JsonObject, budget: StepBudget) => readonly (string | number)[];
 
 function compile(segments: readonly Segment[]): Prune {
   const steps = segments.map(({ descendant, selectors }): Step => ({ descendant, selectors: selectors.map(compileSelector) }));
@@ -74,23 +74,25 @@ function without(value: Json, steps: readonly Step[], at: number, depth: number,
   const changes = new Map<string | number, Json | undefined>();
   for (const key of step.selectors.flatMap((choose) => choose(value, budget))) {
     const child = (value as Record<string | number, Json>)[key] as Json;
-    changes.set(key, isLast ? undefined : without(child, steps, at + 1, depth + 1, budget));
+    const changed = isLast ? undefined : without(child, steps, at + 1, depth + 1, budget);
+    if (changed !== child) changes.set(key, changed);
   }
   if (step.descendant) {
     const keys = keysOf(value);
     budget.charge(stepsPerCopiedKey * keys.length);
     for (const key of keys) {
       const child = changes.has(key) ? changes.get(key) : ((value as Record<string | number, Json>)[key] as Json);
-      if (child !== undefined) changes.set(key, without(child, steps, at, depth + 1, budget));
+      if (typeof child !== 'object' || child === null) continue;
+      const changed = without(child, steps, at, depth + 1, budget);
+      if (changed !== child) changes.set(key, changed);
     }
   }
   return replaceMembers(value, changes, budget);
 }
 
-/** A value with other members: undefined takes one out. The same value where nothing is another one. */
-export function replaceMembers(value: Json[] | { [key: string]: Json }, changes: ReadonlyMap<string | number, Json | undefined>, budget: StepBudget): Json {
-  const changed = changes.entries().some(([key, child]) => (value as Record<string | number, Json>)[key] !== child);
-  if (!changed) return value;
+/** A value with other members: undefined takes one out. The same value where there are none. */
+export function replaceMembers(value: Json[] | JsonObject, changes: ReadonlyMap<string | number, Json | undefined>, budget: StepBudget): Json {
+  if (changes.size === 0) return value;
   if (Array.isArray(value)) {
     budget.charge(value.length >> 3);
     const copy = value.slice();
@@ -99,12 +101,12 @@ export function replaceMembers(value: Json[] | { [key: string]: Json }, changes:
   }
   const keys = Object.keys(value);
   budget.charge(stepsPerCopiedKey * keys.length);
-  const kept = keys.flatMap((key): [string, Json][] => {
+  const copy: JsonObject = {};
+  for (const key of keys) {
     const child = changes.has(key) ? changes.get(key) : value[key];
-    return child === undefined ? [] : [[key, child]];
-  });
-  // fromEntries makes own members of all keys, also of __proto__.
-  return Object.fromEntries(kept);
+    if (child !== undefined) setMember(copy, key, child);
+  }
+  return copy;
 }
 
 function compileSelector(selector: Selector): Choose {
@@ -134,7 +136,7 @@ function compileSelector(selector: Selector): Choose {
   }
 }
 
-function keysOf(value: Json[] | { [key: string]: Json }): (string | number)[] {
+function keysOf(value: Json[] | JsonObject): (string | number)[] {
   return Array.isArray(value) ? [...value.keys()] : Object.keys(value);
 }
 

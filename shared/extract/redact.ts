@@ -1,10 +1,10 @@
 import { KollectError } from '../errors.ts';
-import { isJsonObject } from './json.ts';
+import { isJsonObject, setMember } from './json.ts';
 import type { Json, JsonObject } from './json.ts';
 import type { MemberGuard } from './jsonpath.ts';
 import { lastAppliedAnnotation } from './secret-guard.ts';
 import { isSecretText } from './secret-text.ts';
-import type { StepBudget } from './step-budget.ts';
+import { maxOrderedKeys, type StepBudget } from './step-budget.ts';
 
 /** Names of members whose values are never collected. Installations and profiles may add to them, not take away. */
 export const builtInScrubKeys = [
@@ -104,9 +104,10 @@ export function createRedactor(scrubKeys: readonly string[] = []): Redactor {
     return copy ?? list;
   };
   const redactMap = (map: JsonObject, depth: number, budget: StepBudget): Json => {
+    // Before looking at the keys, for which a budget that is spent has nothing left.
+    budget.charge(1);
     const keys = Object.keys(map);
-    // Testing a key against all scrub keys takes about two steps.
-    budget.charge(2 * keys.length + 1);
+    budget.charge((keys.length > maxOrderedKeys ? stepsPerTableKey : stepsPerKey) * keys.length);
     let changed: Map<string, Json> | undefined;
     for (const key of keys) {
       budget.collect(key.length);
@@ -115,8 +116,9 @@ export function createRedactor(scrubKeys: readonly string[] = []): Redactor {
       if (redacted !== value) (changed ??= new Map()).set(key, redacted);
     }
     if (changed === undefined) return map;
-    // fromEntries makes own members of all keys, also of __proto__.
-    return Object.fromEntries(keys.map((key) => [key, changed.get(key) ?? (map[key] as Json)]));
+    const copy: JsonObject = {};
+    for (const key of keys) setMember(copy, key, changed.get(key) ?? map[key]);
+    return copy;
   };
   const hides = (key: string, value: Json, parent: JsonObject): boolean => isReference(key, value) || hidesBelow(key, value, parent);
   const hidesBelow = (key: string, value: Json, parent: JsonObject): boolean =>
@@ -127,8 +129,9 @@ export function createRedactor(scrubKeys: readonly string[] = []): Redactor {
     if (!isList && !isJsonObject(value)) return redactedKey;
     if (isMarker(value) || veiled.has(value)) return value;
     refuseDepth(depth);
+    budget.charge(stepsPerVeiled);
     const members = Object.entries(value);
-    budget.charge(stepsPerVeiled * members.length + stepsPerVeiled);
+    budget.charge(stepsPerVeiled * members.length);
     const copies = members.map(([key, member]): [string, Json] => [key, veil(member, depth + 1, budget)]);
     // fromEntries makes own members of all keys, also of __proto__.
     const copy = isList ? copies.map(([, member]) => member) : Object.fromEntries(copies);
@@ -144,6 +147,10 @@ export function createRedactor(scrubKeys: readonly string[] = []): Redactor {
   };
 }
 
+/** Testing a key against all scrub keys, and writing the member later on. */
+const stepsPerKey = 2;
+/** The same of maps of more than `maxOrderedKeys`. */
+const stepsPerTableKey = 12;
 const maxKnownKeys = 1000;
 const maxKnownLength = 64;
 const maxDepth = 256;

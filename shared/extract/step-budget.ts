@@ -69,6 +69,9 @@ export function weight(value: unknown): number {
   return Array.isArray(value) ? value.length >> 2 : 0;
 }
 
+/** JavaScript keeps maps of more keys as hash tables, and puts the keys in order whenever somebody asks for them. */
+export const maxOrderedKeys = 1000;
+
 /** Counting further would take longer than what is counted for: each value costs four steps at least. */
 const countLimit = stepsPerObject / 4 + 1;
 

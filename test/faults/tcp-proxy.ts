@@ -36,8 +36,8 @@ export class TcpProxy {
   sent = 0;
   /** Commits among them. */
   commits = 0;
-  /** Answers of the server pass through this, one instance a connection. */
-  filter: ((upstream: Socket) => (bytes: Buffer) => Buffer) | undefined;
+  /** Answers of the server pass through this. */
+  filter = (bytes: Buffer): Buffer => bytes;
 
   /** `commit`: a text that is in every message that commits and in no other. */
   constructor(target: number, commit: string) {
@@ -108,7 +108,6 @@ export class TcpProxy {
     this.#clients.add(client);
     client.once('close', () => this.#clients.delete(client));
     const upstream = connect(this.#target, '127.0.0.1');
-    const filter = this.filter?.(upstream) ?? ((bytes: Buffer) => bytes);
     const [toServer, toClient] = [upstream, client].map((socket) => writerOf(socket, () => this.drips)) as [Write, Write];
     let fault: CommitFault | undefined;
     let key: string | undefined;
@@ -139,7 +138,7 @@ export class TcpProxy {
     upstream.on('data', (bytes) => {
       if (key === undefined && (key = keyOf(bytes)) !== undefined) this.#keys.add(key);
       if (fault === 'cut') client.destroy();
-      else if (fault === undefined && !this.#frozen) toClient(filter(bytes));
+      else if (fault === undefined && !this.#frozen) toClient(this.filter(bytes));
     });
   }
 }
@@ -171,34 +170,4 @@ const cancelCode = 80_877_102;
 function keyOf(bytes: Buffer): string | undefined {
   const at = bytes.indexOf('K\0\0\0\x0c', 'latin1');
   return at < 0 ? undefined : bytes.toString('latin1', at + 5, at + 13);
-}
-
-/**
- * Makes a PostgreSQL session forget everything after each transaction, as a pooler that gives every transaction another session does:
- * for `TcpProxy.filter`.
- */
-export function forgetfulSessions(upstream: Socket): (bytes: Buffer) => Buffer {
-  const text = 'DISCARD ALL\0';
-  const discard = Buffer.concat([Buffer.from('Q'), Buffer.alloc(4), Buffer.from(text)]);
-  discard.writeInt32BE(4 + text.length, 1);
-  let rest = Buffer.alloc(0);
-  let discarding = false;
-  return (bytes) => {
-    rest = Buffer.concat([rest, bytes]);
-    const passed: Buffer[] = [];
-    while (rest.length >= 5 && rest.length >= rest.readInt32BE(1) + 1) {
-      const message = rest.subarray(0, rest.readInt32BE(1) + 1);
-      rest = rest.subarray(message.length);
-      const ready = message[0] === 0x5a;
-      if (discarding) {
-        if (!ready) continue;
-        discarding = false;
-        passed.push(message);
-      } else if (ready && message[5] === 0x49) {
-        discarding = true;
-        upstream.write(discard);
-      } else passed.push(message);
-    }
-    return Buffer.concat(passed);
-  };
 }

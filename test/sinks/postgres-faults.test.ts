@@ -1,6 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
-import { forgetfulSessions } from '../faults/tcp-proxy.ts';
 import { eventually } from '../servers/eventually.ts';
 import { startPostgres } from '../servers/postgres/index.ts';
 import { change, failure, identity, row, rows, signal, whole } from './conformance.ts';
@@ -39,21 +38,6 @@ t.test('a removal waits for a commit that is still on its way, and leaves nothin
     t.strictSame(await place.contents(), []);
     await sink.close();
   }
-});
-
-t.test('a pooler may give every transaction another session', async (t) => {
-  const place = await newPlace();
-  place.proxy.filter = forgetfulSessions;
-  const { sink } = await place.opened({ options: { statement_timeout: '60000' } }, { installation: 'ours' });
-  t.teardown(() => sink.close());
-  await place.sql('SELECT 1');
-  t.match(await sink.write(whole(rows(11_000, { v: 1 }), { after: { rows: 11_000, digest: 'd' } }), signal), { written: 11_000 });
-  for (let pass = 2; pass < 5; pass++) t.match(await sink.write(change(rows(2, { v: pass }), { deletes: [`u00900${pass}`] }), signal), { written: 2, deleted: 1 });
-  t.match(await sink.write(whole(rows(6_000, { v: 1 })), signal), { written: 2, deleted: 4_997 });
-  await place.refuse('poison');
-  t.match(await sink.write(change([row('a', { v: 'poison' }), row('b')]), signal), { written: 1, rejected: [{ key: { uid: 'a' } }] });
-  t.match(await sink.probe(signal), { message: /login succeeded/ });
-  t.match(await sink.remove(identity(), true, signal), { deleted: 6_001 });
 });
 
 t.test('an interrupted full pass does not send again what was confirmed', async (t) => {

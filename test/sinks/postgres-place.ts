@@ -50,13 +50,13 @@ export interface PostgresPlace extends Destination {
   opened(spec?: Partial<SinkSpec>, options?: Partial<OpenOptions>): Promise<OpenedSink>;
 }
 
-/** A database of its own behind a proxy that can lose answers. */
-export async function postgresPlace(server: Postgres, onEnd: (end: () => Promise<void> | void) => void): Promise<PostgresPlace> {
+/** A database of its own behind a proxy that can lose answers, which leads to the server or to a pooler at `port`. */
+export async function postgresPlace(server: Postgres, onEnd: (end: () => Promise<void> | void) => void, port = server.port): Promise<PostgresPlace> {
   const database = await server.createDatabase();
   const user = `user_${database}`;
   const sql: PostgresPlace['sql'] = (text) => server.query(text, [], database);
   await server.query(`CREATE ROLE ${user} LOGIN PASSWORD '${canary}'; ALTER DATABASE ${database} OWNER TO ${user}`);
-  const proxy = await new TcpProxy(server.port, 'COMMIT\0').start();
+  const proxy = await new TcpProxy(port, 'COMMIT\0').start();
   onEnd(() => proxy.stop());
   const dsn = `postgres://${user}:${canary}@127.0.0.1:${proxy.port}/${database}?sslmode=disable`;
   const opened: PostgresPlace['opened'] = (spec = {}, options = {}) => open({ dsn, spec, ...options });

@@ -220,7 +220,7 @@ t.test('a full disk, a locked table and too many connections are transient, and 
 
 t.test('a server that is too old is named, and nothing is asked of it', async (t) => {
   const place = await newPlace();
-  place.proxy.filter = () => (bytes) => Buffer.from(bytes.toString('latin1').replace(/(?<=server_version\0)\d\d(?=\.)/, '11'), 'latin1');
+  place.proxy.filter = (bytes) => Buffer.from(bytes.toString('latin1').replace(/(?<=server_version\0)\d\d(?=\.)/, '11'), 'latin1');
   const sink = await withSink(t, place);
   const [{ version }] = (await place.sql<{ version: string }>('SHOW server_version').then((rows) => rows.map((row) => ({ version: Object.values(row)[0] as string })))) as [{ version: string }];
   const tooOld = { code: 'KOL_SINK_SCHEMA', class: 'terminal', message: `the server is PostgreSQL ${version.replace(/^\d\d/, '11')}, and exports need PostgreSQL 12 or later: upgrade it, or export to another one` };

@@ -87,6 +87,9 @@ export function postgresError(error: unknown, table: TableName): KollectError {
   if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) {
     return new KollectError('KOL_INTERNAL', `${error.name}: ${error.message}`, { cause: error });
   }
+  if (sqlState(error) === '08P01' && /unsupported startup parameter/i.test((error as DatabaseError).message)) {
+    return new KollectError('KOL_SINK_CONFIG', 'a pooler in front of the database does not pass on the options of the connection string: remove them, or let it ignore or track them', { cause: error });
+  }
   const state = poolerState(error) ?? sqlState(error);
   if (state !== undefined) {
     for (const [pattern, code, text, details] of states) if (pattern.test(state)) return new KollectError(code, `${text(table)} (SQLSTATE ${state})`, { ...details, cause: error });

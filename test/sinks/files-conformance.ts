@@ -246,8 +246,9 @@ export function filesConform({ name, place }: FilesConformance): void {
     t.strictSame([first['west/shop/deployment/a.json'], first['west/shop/deployment/b.json']], ['{}\n', '{\n  "v": 1\n}\n']);
     const index = JSON.parse(first['inventory/team-a/api.json']!) as Record<string, unknown>;
     t.match(index, { schemaVersion: 'kollect.dev/v1alpha1', itemCount: 2, checksum: 'd', exportedAt: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, cluster: 'west', paths: ['west/shop/deployment/a.json', 'west/shop/deployment/b.json'] });
-    await sink.write(all([row('b', { v: 1 }), row('0', { v: 1 })], { ...of, ...since([row('0', { v: 1 })], [row('a')]) }), signal);
-    t.match(JSON.parse((await files())['inventory/team-a/api.json']!), { paths: ['west/shop/deployment/0.json', 'west/shop/deployment/b.json'] });
+    const next = all([row('b', { v: 1 }), row('0', { v: 1 })], { ...of, ...since([row('0', { v: 1 })], [row('a')]), after: { rows: 2, digest: 'e' } });
+    t.match(await sink.write(next, signal), { confirmed: 1, written: 1, deleted: 1 });
+    t.match(JSON.parse((await files())['inventory/team-a/api.json']!), { checksum: 'e', paths: ['west/shop/deployment/0.json', 'west/shop/deployment/b.json'] });
     await sink.close();
   });
 

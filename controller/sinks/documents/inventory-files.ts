@@ -10,7 +10,7 @@ import { writeDocument } from './formats.ts';
 import { envelopeStart, schemaVersion } from './json-document.ts';
 import { partition } from './parts.ts';
 import { layoutKey, manifestPath, readManifest, writeManifest, type SetManifest } from './set-manifest.ts';
-import { slicesOf, snapshotOf, type Snapshot } from './snapshot.ts';
+import { compareRows, slicesOf, snapshotOf, type Snapshot } from './snapshot.ts';
 import { bytesOf, isManifest, treeFile } from './tree-file.ts';
 import type { TreeIndex } from './tree-index.ts';
 import { planTree, planTreeChange, type TreePlan } from './tree-plan.ts';
@@ -108,9 +108,10 @@ export class InventoryFiles {
   async #plan(input: FilesInput, former: Tree | undefined): Promise<Planned> {
     const { change } = input;
     const isLasting = former && (this.#layout.mode !== undefined || (change.since?.upserts.every(({ payload }) => isManifest(payload)) && former.index.size > 0));
-    if (change.since && isLasting && !former.effective.hasIndex) {
-      const tree = planTreeChange({ change, layout: this.#layout, content: former.effective.content, reserved: [], former });
-      return await this.#treePlan(input, tree, former.effective, undefined);
+    if (change.since && isLasting) {
+      const rows = former.effective.hasIndex ? await sortInTurns(change.upserts, compareRows) : [];
+      const tree = planTreeChange({ change, layout: this.#layout, content: former.effective.content, former });
+      return await this.#treePlan(input, tree, former.effective, { rows, isChangeOnly: true });
     }
     const snapshot = await snapshotOf(change.upserts);
     const effective = effectiveLayout(this.#layout, this.#layout.mode === undefined && snapshot.rows.length > 0 && (await areManifests(snapshot.rows)));
@@ -120,7 +121,7 @@ export class InventoryFiles {
     const reserved = [manifestPath(this.#layout, identity), ...this.#indexPath(identity, effective)];
     const documents = this.#layout.mode === undefined ? await this.#documents(identity, input.store) : [];
     const tree = await planTree({ change, layout: this.#layout, content: effective.content, reserved, former }, snapshot.rows, [...(manifest?.paths ?? []), ...documents]);
-    return await this.#treePlan(input, tree, effective, snapshot);
+    return await this.#treePlan(input, tree, effective, { rows: snapshot.rows, isChangeOnly: false });
   }
 
   async #documentPlan({ change, store, heldRows, exportedAt }: FilesInput, snapshot: Snapshot): Promise<Planned> {
@@ -146,12 +147,13 @@ export class InventoryFiles {
     return { plan: { mode: 'document', files: files(), removes: owned.filter((path) => !paths.has(path)), confirmed, isChangeOnly: false, rejected, held: 0 } };
   }
 
-  async #treePlan({ change, store, exportedAt }: FilesInput, tree: TreePlan & { undo?(): void }, effective: EffectiveLayout, snapshot: Snapshot | undefined): Promise<Planned> {
+  async #treePlan({ change, store, exportedAt }: FilesInput, tree: TreePlan & { undo?(): void }, effective: EffectiveLayout, { rows, isChangeOnly }: { rows: readonly ExportRow[]; isChangeOnly: boolean }): Promise<Planned> {
     const { identity } = change;
     const layout = this.#layout;
     const { mode, content } = effective;
     if (tree.held > 0) return { plan: { ...nothing, mode, held: tree.held } };
-    const index = tree.isOtherSet ? this.#index({ identity, after: change.after }, tree, effective, snapshot?.rows ?? []) : undefined;
+    // It holds the checksum of all rows.
+    const index = this.#index(change, tree, effective, rows);
     const manifest = tree.isOtherSet ? await this.#setManifest(identity, tree) : undefined;
     async function* listed({ path, render, compression }: List): AsyncGenerator<Uint8Array> {
       const former = await store.read(path);
@@ -167,7 +169,7 @@ export class InventoryFiles {
       }
     }
     const last = manifest && { path: manifest.path, bytes: listed(manifest) };
-    const plan: FilesPlan = { mode, files: files(), removes: tree.removes, manifest: last, confirmed: tree.writes.length, isChangeOnly: snapshot === undefined, rejected: tree.rejected, held: 0 };
+    const plan: FilesPlan = { mode, files: files(), removes: tree.removes, manifest: last, confirmed: tree.writes.length, isChangeOnly, rejected: tree.rejected, held: 0 };
     return { plan, tree: { index: tree.index, unknown: tree.unknown, effective }, undo: tree.undo };
   }
 

@@ -74,7 +74,7 @@ export async function planTree({ change, layout, content, reserved, former }: Tr
 }
 
 /** Plans what changed since the last plan, whose index it changes at once: `undo` is for a plan that was not carried out. */
-export function planTreeChange({ change, layout, content, former }: TreeInput & { former: NonNullable<TreeInput['former']> }): TreePlan & { undo(): void } {
+export function planTreeChange({ change, layout, content, former }: Omit<TreeInput, 'reserved'> & { former: NonNullable<TreeInput['former']> }): TreePlan & { undo(): void } {
   const { upserts, deletes } = change.since!;
   const { index, unknown } = former;
   const place = placement(layout, content, change);

@@ -236,6 +236,7 @@ export class Controller {
       collector: this.#collector,
       discovery,
       definitions: this.#definitions,
+      observer: this.metrics,
       onProgress: (namespace: string) => (namespace === '' ? this.#clusterInventories : this.#inventories)?.targetsChanged(namespace),
     };
     this.#targets = new TargetReconciler({ ...common, kind: namespacedTargets, targets, sinkReachable: (namespace) => this.#inventories.sinkReachable(namespace) });

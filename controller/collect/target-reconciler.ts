@@ -15,6 +15,7 @@ import { WorkQueue } from '../../shared/kube/work-queue.ts';
 import type { Logger } from '../../shared/log.ts';
 import { checkObject } from '../object-check.ts';
 import type { Verdict } from '../observe/conditions.ts';
+import type { ReferenceObserver } from '../observe/references.ts';
 import { recordTransition } from '../observe/transitions.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
 import type { Collector } from './collector.ts';
@@ -50,6 +51,7 @@ export interface TargetReconcilerOptions<Spec> {
   store: RowStore;
   events: EventRecorder;
   logger: Logger;
+  observer: ReferenceObserver;
   /** See `targetStatus`. */
   sinkReachable?: ((namespace: string) => Verdict) | undefined;
   /** A target appeared, went, or changed its progress. */
@@ -230,11 +232,13 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     const { spec } = checked.object;
     if (verdict.kind === 'unknown') return freeze('ScopeLookupFailed', verdict.message);
     if (verdict.kind === 'denied') {
+      this.#options.observer.resolved(kind.kind, 'profile', 'forbidden');
       collector.collect(namespace, name, { resources: [] });
       return { kind: 'denied', problems: [verdict] };
     }
     const reference = kind.profileOf(raw);
     const profile = profiles.get(`${reference.namespace}/${reference.name}`);
+    this.#options.observer.resolved(kind.kind, 'profile', profile ? 'ok' : 'not_found');
     const selection = kind.selectionOf(spec);
     const kinds = selectionByKind(selection, profile && targetGvkOf(profile));
     const denials = kinds.map(({ gvk }) => verdict.denies(gvk));

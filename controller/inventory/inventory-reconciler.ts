@@ -16,6 +16,7 @@ import type { ScopeJudge } from '../collect/scope-judge.ts';
 import { checkObject } from '../object-check.ts';
 import type { Verdict } from '../observe/conditions.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
+import { referenceResult, type ReferenceObserver, type ReferenceResult } from '../observe/references.ts';
 import { recordTransition } from '../observe/transitions.ts';
 import { Binding, placeOf, type BindingObserver, type BindingOptions } from './binding.ts';
 import { allExportedSinks, boundSink, cleanupStatus, exportedSink, keptDestinations, retainsRows, type ExportedSink } from './cleanup.ts';
@@ -54,7 +55,7 @@ export interface InventoryReconcilerOptions<Rows extends InventoryRows> {
   verifyIntervalMs?: number | undefined;
   events: EventRecorder;
   logger: Logger;
-  observer: BindingObserver;
+  observer: BindingObserver & ReferenceObserver;
 }
 
 /** What runs for one inventory. */
@@ -351,9 +352,17 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       frozen: (target) => (rows.takesPart(target) ? frozen?.(target) : undefined),
       isTurning,
       open: async () => {
-        const denial = denials.get(place);
-        if (denial) throw denial;
-        return await sinks.open(ref.family, namespace, ref.name, () => binding.reconnect());
+        const resolved = (result: ReferenceResult | undefined): void => void (result && observer.resolved(kind.kind, ref.family, result));
+        try {
+          const denial = denials.get(place);
+          if (denial) throw denial;
+          const sink = await sinks.open(ref.family, namespace, ref.name, () => binding.reconnect());
+          resolved('ok');
+          return sink;
+        } catch (error) {
+          resolved(referenceResult(error));
+          throw error;
+        }
       },
       ...settings,
       verifyIntervalMs,

@@ -4,6 +4,7 @@ import type { ApiResource } from '../../shared/kube/discovery.ts';
 import type { AuditObserver, Drift } from '../collect/audit.ts';
 import type { BindingObserver } from '../inventory/binding.ts';
 import type { SinkProbeObserver } from '../probe/sink-reconciler.ts';
+import type { ReferenceObserver, ReferenceResult } from './references.ts';
 
 const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
@@ -18,7 +19,7 @@ export interface MetricsSource {
 }
 
 /** The controller's own metrics, and Node's. Labels are names of the configuration, never of collected objects. */
-export class ControllerMetrics implements BindingObserver, SinkProbeObserver, AuditObserver {
+export class ControllerMetrics implements BindingObserver, SinkProbeObserver, AuditObserver, ReferenceObserver {
   readonly registry = new Registry();
   readonly #exportSeconds: Histogram<'sink_type' | 'mode'>;
   readonly #exportBytes: Counter<'sink_type'>;
@@ -29,6 +30,7 @@ export class ControllerMetrics implements BindingObserver, SinkProbeObserver, Au
   readonly #kube: Counter<'event'>;
   readonly #audits: Counter<'group' | 'resource' | 'result'>;
   readonly #drift: Counter<'group' | 'resource' | 'drift'>;
+  readonly #references: Counter<'kind' | 'ref_type' | 'result'>;
 
   constructor(source: MetricsSource) {
     const registers = [this.registry];
@@ -81,6 +83,12 @@ export class ControllerMetrics implements BindingObserver, SinkProbeObserver, Au
       name: 'kollect_collect_drift_total',
       help: 'Differences that audits found and watches had not told of: objects without a row (missing), older rows (stale), rows without an object (gone). They are mended by a list.',
       labelNames: ['group', 'resource', 'drift'],
+      registers,
+    });
+    this.#references = new Counter({
+      name: 'kollect_static_ref_resolution_total',
+      help: 'Look-ups of profiles by targets and of sinks by inventories: ok, not_found, or forbidden by a scope or a missing right.',
+      labelNames: ['kind', 'ref_type', 'result'],
       registers,
     });
     new Gauge({ name: 'kollect_collect_items_total', help: 'Rows in memory.', registers, collect() { this.set(source.rows()); } });
@@ -158,6 +166,10 @@ export class ControllerMetrics implements BindingObserver, SinkProbeObserver, Au
 
   drifted({ group, plural }: ApiResource, drift: Drift, count: number): void {
     this.#drift.inc({ group, resource: plural, drift }, count);
+  }
+
+  resolved(kind: string, refType: string, result: ReferenceResult): void {
+    this.#references.inc({ kind, ref_type: refType, result });
   }
 
   kube(event: string, count = 1): void {

@@ -33,6 +33,8 @@ t.test('rows of many namespaces, in a key space of their own', async (t) => {
   await untilNames('', 'audit', [`${shop}/cfg`]);
   await apply(clusterScope({ allowedStaticRefNamespaces: ['platform'] }));
   t.match(await untilReady('', 'audit', 'False ScopeNamespaceDenied'), /is not among the allowedStaticRefNamespaces of KollectClusterScope "ceiling": "platform"/);
+  const metrics = await running.controller.metrics.registry.metrics();
+  for (const result of ['ok', 'forbidden']) t.match(metrics, new RegExp(`kollect_static_ref_resolution_total\\{kind="KollectClusterTarget",ref_type="profile",result="${result}"\\} [1-9]`));
   await untilNames('', 'audit', []);
   await untilNames(home, 'audit', [`${home}/cfg`]);
   await apply(clusterScope({ allowedGVKs: [{ version: 'v1', kind: 'Node' }] }));
@@ -66,7 +68,7 @@ t.test('cluster-scoped kinds, for both kinds of targets, whatever namespaces say
   await untilNames('', 'nodes', ['/a', '/b', '/d']);
   t.equal(await untilReady('', 'nodes', 'True Collecting'), 'collecting nodes');
   t.strictSame(
-    payloads('', 'nodes').map(({ attributes, namespace, group }) => ({ attributes, namespace, group })),
+    payloads('', 'nodes').map(({ attributes, namespace, group }) => ({ attributes, namespace, group })).toSorted((a, b) => String(a.attributes['pool']).localeCompare(String(b.attributes['pool']))),
     ['blue', 'red', 'red'].map((pool) => ({ attributes: { pool }, namespace: '', group: undefined })),
   );
 });

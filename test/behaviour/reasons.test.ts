@@ -91,6 +91,9 @@ t.test('PartiallySynced: one sink holds everything, another is missing', async (
   t.match(outline(target), { Ready: 'True Collecting', Degraded: 'False Collecting' }, 'which is collected all the same');
   t.equal(target.find(({ type }) => type === 'SinkReachable')?.message, `KollectInventory "inventory", database/absent: no KollectDatabaseSink "absent" in namespace "${namespace}"`);
 
+  const metrics = await (await fetch(kollect.controller.metricsUrl)).text();
+  for (const labels of ['ref_type="database",result="ok"', 'ref_type="database",result="not_found"']) t.match(metrics, new RegExp(`^kollect_static_ref_resolution_total\\{kind="KollectInventory",${labels}\\} [1-9]`, 'm'));
+
   await isTold(t, namespace, 'Warning', 'SinkNotFound');
   await kollect.kubectl(['delete', 'kdb/pg', '-n', namespace]);
   t.match(await isTold(t, namespace, 'Warning', 'ExportFailed'), /^database\/pg in namespace .*: no KollectDatabaseSink "pg"/, 'a second one that fails for the same reason');

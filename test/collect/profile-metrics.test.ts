@@ -1,4 +1,6 @@
 import t from 'tap';
+import { referenceResult } from '../../controller/observe/references.ts';
+import { KollectError } from '../../shared/errors.ts';
 import { Registry } from 'prom-client';
 import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
 import { ControllerMetrics } from '../../controller/observe/metrics.ts';
@@ -173,4 +175,10 @@ t.test('watches are counted by phase and reason, audits by what they found', asy
   t.match(text, 'kollect_watch_state{group="apps",version="v1",resource="deployments",phase="Failed",reason="Forbidden"} 1\n');
   t.match(text, 'kollect_collect_audits_total{group="apps",resource="deployments",result="drifted"} 1\n');
   t.match(text, 'kollect_collect_drift_total{group="apps",resource="deployments",drift="gone"} 3\n');
+});
+
+t.test('an error of opening a sink tells whether its name leads anywhere', async (t) => {
+  const results = (['KOL_SINK_NOT_FOUND', 'KOL_SINK_FORBIDDEN', 'KOL_SCOPE_SINK', 'KOL_SCOPE_SINK_NAMESPACE', 'KOL_SINK_LOOKUP', 'KOL_SCOPE_LOOKUP', 'KOL_SINK_CONFIG'] as const).map((code) => referenceResult(new KollectError(code, 'why')));
+  t.strictSame(results, ['not_found', 'forbidden', 'forbidden', 'forbidden', undefined, undefined, 'ok']);
+  t.equal(referenceResult(new Error('of the sink')), 'ok');
 });

@@ -74,7 +74,7 @@ async function setUp(spec: Spec, { takesStatus = true, marks = {} as Record<stri
     isTurning: () => false,
     events: new EventRecorder({ client, component: 'test', instance: 'test', logger }),
     logger,
-    observer: { passed: () => undefined, failed: () => undefined },
+    observer: { passed: () => undefined, failed: () => undefined, resolved: () => undefined },
   });
   inventories.start();
   await inventories.synced;

@@ -15,11 +15,34 @@ export function unknownCall(root: ASTNode, functions: readonly CelSignature[]): 
   const open: ASTNode[] = [root];
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     const name = node.op === 'call' || node.op === 'rcall' ? node.args[0] : undefined;
-    if (name !== undefined && !names.has(name)) return { node, name, near: nearestName(name, names) };
+    if (name !== undefined && !names.has(name)) return { node, name, near: elsewhere.get(name.toLowerCase()) ?? nearestName(name, names) };
     open.push(...children(node).reverse());
   }
   return undefined;
 }
+
+/** What other languages call functions and methods of CEL, in lower case. */
+const elsewhere: ReadonlyMap<string, string> = new Map([
+  ...['len', 'length', 'count'].map((name) => [name, 'size'] as const),
+  ...['lower', 'tolower', 'tolowercase', 'downcase'].map((name) => [name, 'lowerAscii'] as const),
+  ...['upper', 'toupper', 'touppercase', 'upcase'].map((name) => [name, 'upperAscii'] as const),
+  ...['includes', 'include', 'hasvalue'].map((name) => [name, 'contains'] as const),
+  ...['match', 'regex', 'search', 'test'].map((name) => [name, 'matches'] as const),
+  ...['substr', 'slice'].map((name) => [name, 'substring'] as const),
+  ...['str', 'tostring'].map((name) => [name, 'string'] as const),
+  ...['number', 'parseint', 'toint', 'integer'].map((name) => [name, 'int'] as const),
+  ...['float', 'parsefloat', 'todouble'].map((name) => [name, 'double'] as const),
+  ...['strip', 'trimspace'].map((name) => [name, 'trim'] as const),
+  ...['any', 'some'].map((name) => [name, 'exists'] as const),
+  ...['every'].map((name) => [name, 'all'] as const),
+  ['hasprefix', 'startsWith'],
+  ['hassuffix', 'endsWith'],
+  ['indexof', 'indexOf'],
+  ['replaceall', 'replace'],
+]);
+
+/** What other places of Kubernetes, and other languages, call the object. */
+const otherSubjects: ReadonlySet<string> = new Set(['self', 'this', 'obj', 'resource', 'item', 'root']);
 
 /** More ways to call one function than these help nobody. */
 const maxSignatures = 4;
@@ -32,7 +55,8 @@ const maxSignatures = 4;
 export function celHint(code: string | undefined, cause: string, expression: string, { functions, variables }: { functions: readonly CelSignature[]; variables: CelVariables }): string {
   if (code === 'unknown_variable') {
     const names = [...variables.texts, variables.subject];
-    const near = nearestName(cause.split(': ').at(-1) ?? '', names);
+    const written = cause.split(': ').at(-1) ?? '';
+    const near = otherSubjects.has(written) ? variables.subject : nearestName(written, names);
     if (near !== undefined) return `; did you mean ${near}?`;
     return names.length === 1 ? `; the only variable is ${names[0]}` : `; the variables are ${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
   }

@@ -8,6 +8,7 @@ import type { MemberGuard } from './jsonpath.ts';
 import { parseJsonPath } from './jsonpath-parse.ts';
 import type { Segment } from './jsonpath-parse.ts';
 import { maxPathLength } from './jsonpath-spelling.ts';
+import { correcting, PathMistake } from './path-corrections.ts';
 import type { ReadPath } from './read-path.ts';
 import { discreetly } from './shown.ts';
 import { createBudget, stepsPerEvaluation } from './step-budget.ts';
@@ -53,8 +54,13 @@ export function compilePath(path: string, options: CompilePathOptions = {}): Com
   if (text.length > maxPathLength) {
     throw new KollectError('KOL_EXTRACT_PATH', `the path has ${text.length} characters, at most ${maxPathLength} are allowed`);
   }
+  return discreetly(text, () => correcting(text, (written) => compileIn(written, options)));
+}
+
+function compileIn(text: string, options: CompilePathOptions): CompiledPath {
+  if (/^cel:\s*\$/.test(text)) throw new PathMistake('CEL has no "$", which begins a JSONPath', 'write for example cel:object.metadata.name');
   if (text.startsWith('cel:')) return celPath(text.slice('cel:'.length), options);
-  return discreetly(text, () => (text.startsWith('helm:') ? helmPath(text, options) : jsonPath(text, options)));
+  return text.startsWith('helm:') ? helmPath(text, options) : jsonPath(text, options);
 }
 
 function celPath(expression: string, options: CompilePathOptions): CompiledPath {

@@ -13,7 +13,7 @@ import { shown } from './shown.ts';
 export function parseHelmPath(path: string): string[] {
   if (!path.startsWith(helmPrefix)) {
     const field = path.slice('helm:'.length);
-    const example = /^[\w.]+$/.test(field) && !field.startsWith('release') ? `helm:release.${field}` : 'helm:release.chartVersion';
+    const example = isExportable(field) ? `helm:release.${field}` : 'helm:release.chartVersion';
     throw new KollectError('KOL_EXTRACT_PATH', `${shown(path)} is not a Helm path; write helm:release.<field>, such as ${example}`);
   }
   const field = path.slice(helmPrefix.length);
@@ -29,6 +29,13 @@ export function parseHelmPath(path: string): string[] {
     if (isPrefix(keys, denied)) throw refusal(path, `${keys.join('.')} includes ${denied.join('.')}, which is not exportable`);
   }
   return keys;
+}
+
+/** Whether a field can be named, or what lies below it. */
+function isExportable(field: string): boolean {
+  const [head = '', ...rest] = field.split('.');
+  const keys = [...(aliases.get(head) ?? [head]), ...rest];
+  return keys.every((key) => /^[\w-]+$/.test(key)) && unknownField(head, keys) === undefined && !deniedFields.some((denied) => isPrefix(denied, keys) || isPrefix(keys, denied));
 }
 
 const helmPrefix = 'helm:release.';
@@ -59,9 +66,9 @@ function unknownField(head: string, keys: readonly string[]): string | undefined
     if (known === undefined) return undefined;
     if (known.includes(key)) continue;
     const written = index === 0 ? head : key;
-    const near = nearestName(written, index === 0 ? [...aliases.keys(), ...known] : known);
+    const near = nearestName(written, (index === 0 ? [...aliases.keys(), ...known] : known).filter((name) => isExportable([...keys.slice(0, index), name].join('.'))));
     const what = `${parent === '' ? 'a release' : parent} has no field ${JSON.stringify(written.slice(0, 64))}`;
-    return near === undefined ? `${what}; known are ${(index === 0 ? [...aliases.keys(), 'config', 'info', 'chart.metadata'] : known).join(', ')}` : `${what}; did you mean ${JSON.stringify(near)}?`;
+    return near === undefined ? `${what}; known are ${(index === 0 ? [...aliases.keys(), 'config', 'info', 'chart.metadata'] : known).join(', ')}` : `${what}; did you mean ${shown(helmPrefix + [...keys.slice(0, index), near].join('.'))}?`;
   }
   return undefined;
 }

@@ -1,5 +1,6 @@
 import { KollectError } from '../errors.ts';
 import { findPath } from './jsonpath-spelling.ts';
+import { PathMistake } from './path-corrections.ts';
 import { shown } from './shown.ts';
 
 /** One step of a selector list. `filter` holds the RFC 9535 text of a filter, without its leading `?`. */
@@ -51,7 +52,7 @@ class Reader {
       if (segments.length > maxSegments) throw this.error(`more than ${maxSegments} steps`);
     }
     if (segments.length === 0) {
-      throw new KollectError('KOL_EXTRACT_PATH', 'the path selects the whole object; name a field, such as $.metadata.name');
+      throw new PathMistake('the path selects the whole object', 'name a field, such as $.metadata.name');
     }
     if (segments.filter((segment) => segment.descendant).length > maxDescendants) {
       throw new KollectError('KOL_EXTRACT_PATH', `".." appears more than ${maxDescendants} times; name the fields between`);
@@ -77,8 +78,6 @@ class Reader {
   }
 
   private separatorFix(): string {
-    const before = this.path.slice(0, this.at);
-    if (/^(\$|\{ *\$?)$/.test(before)) return `write ${shown(`${before}.${this.path.slice(this.at)}`)}`;
     return this.computingFix() ?? 'write "." or "[" between names';
   }
 
@@ -104,7 +103,7 @@ class Reader {
         throw this.error(`unexpected ${shown(char)} in a name`, this.computingFix() ?? `quote such a name: ['a name']`);
       }
     }
-    if (name === '') throw this.error('a name is missing after "."');
+    if (name === '') throw this.error('a name is missing after "."', 'write a name, such as $.metadata.name, or remove the "."');
     return name;
   }
 
@@ -212,7 +211,7 @@ class Reader {
 
   private error(what: string, fix?: string): KollectError {
     const where = `at character ${this.at + 1} of ${shown(this.path)}`;
-    return new KollectError('KOL_EXTRACT_PATH', fix === undefined ? `${what} ${where}` : `${what} ${where}; ${fix}`);
+    return new PathMistake(`${what} ${where}`, fix);
   }
 }
 

@@ -1,5 +1,5 @@
 import { KollectError } from '../errors.ts';
-import { nearestName } from '../nearest.ts';
+import { PathMistake } from './path-corrections.ts';
 import { shown } from './shown.ts';
 
 /** A path is typed by a person; longer ones are a mistake or an attack. */
@@ -14,29 +14,26 @@ export function findPath(path: string): { start: number; end: number } {
   if (path.length > maxPathLength) {
     throw new KollectError('KOL_EXTRACT_PATH', `the path has ${path.length} characters, at most ${maxPathLength} are allowed`);
   }
-  if (path.startsWith('{{')) throw new KollectError('KOL_EXTRACT_PATH', `Go templates are not supported; write ${shown(`{${path.replaceAll(/[{}]/g, '').trim()}}`)}`);
+  if (path.startsWith('{{')) throw new PathMistake('Go templates are not supported', 'write a path such as {.metadata.name}');
   if (path.startsWith('{')) return braced(path);
   if (path.startsWith('${')) throw textBefore(path, 1);
   if (path.startsWith('$')) return { start: 1, end: path.length };
-  if (/^object\s*[.[]/.test(path)) {
-    throw new KollectError('KOL_EXTRACT_PATH', `CEL needs the cel: prefix; write ${shown(`cel:${path}`)}`);
-  }
+  if (/^(?:cel\s+)?(?:object|self)\s*[.[]/.test(path)) throw new PathMistake('CEL needs the cel: prefix', 'write for example cel:object.metadata.name');
   const brace = path.indexOf('{');
   if (brace >= 0) throw textBefore(path, brace);
   const prefix = /^(\w+)\s*:/.exec(path)?.[1];
-  if (prefix !== undefined) throw unknownPrefix(path, prefix);
-  const rest = path.startsWith('.') || path.startsWith('[') ? path : `.${path}`;
-  throw new KollectError('KOL_EXTRACT_PATH', `${shown(path)} is plain text, not a path; write ${shown(`$${rest}`)}`);
+  if (prefix !== undefined) throw new PathMistake(`${shown(`${prefix}:`)} is not a prefix of paths`, 'known are cel: and helm:, and JSONPath needs none');
+  throw new PathMistake(`${shown(path)} is plain text, not a path`, 'write a path such as $.metadata.name, or cel: and an expression');
 }
 
 function braced(path: string): { start: number; end: number } {
   let start = 1;
   while (path[start] === ' ') start++;
   if (/^range\b/.test(path.slice(start))) {
-    throw new KollectError('KOL_EXTRACT_PATH', 'range is not supported; write a wildcard, such as $.items[*].name');
+    throw new PathMistake('range is not supported', 'write a wildcard, such as $.items[*].name');
   }
   const close = closingBrace(path);
-  if (close < 0) throw new KollectError('KOL_EXTRACT_PATH', `"{" is not closed in ${shown(path)}; add "}" at the end`);
+  if (close < 0) throw new PathMistake(`"{" is not closed in ${shown(path)}`, 'add "}" at its end');
   if (close < path.length - 1) throw multipart(path.slice(close + 1));
   if (path[start] === '$') start++;
   let end = close;
@@ -60,19 +57,9 @@ function closingBrace(path: string): number {
 function textBefore(path: string, brace: number): KollectError {
   const before = path.slice(0, brace);
   if (!/^(\$|.*\bjsonpath=["']?)$/.test(before)) return multipart(before);
-  return new KollectError('KOL_EXTRACT_PATH', `a path begins with "{" or "$", not ${shown(before)}; write ${shown(path.slice(brace).replace(/["']$/, ''))}`);
-}
-
-function unknownPrefix(path: string, prefix: string): KollectError {
-  const known = nearestName(prefix, ['cel', 'helm']);
-  const rest = path.slice(path.indexOf(':') + 1).trim();
-  if (known !== undefined) return new KollectError('KOL_EXTRACT_PATH', `${shown(`${prefix}:`)} is not a prefix of paths; write ${shown(`${known}:${rest}`)}`);
-  return new KollectError('KOL_EXTRACT_PATH', `${shown(`${prefix}:`)} is not a prefix of paths; known are cel: and helm:, and JSONPath needs none`);
+  return new PathMistake(`a path begins with "{" or "$", not ${shown(before)}`);
 }
 
 function multipart(text: string): KollectError {
-  return new KollectError(
-    'KOL_EXTRACT_PATH',
-    `text outside the braces (${shown(text)}) is not supported; write one path, or build text in CEL, such as cel:object.metadata.name + "-x"`,
-  );
+  return new KollectError('KOL_EXTRACT_PATH', `text outside the braces (${shown(text)}) is not supported; write one path, or build text in CEL, such as cel:object.metadata.name + "-x"`);
 }

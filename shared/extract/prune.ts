@@ -6,6 +6,7 @@ import { sliceIndices } from './jsonpath.ts';
 import { parseJsonPath } from './jsonpath-parse.ts';
 import type { Segment, Selector } from './jsonpath-parse.ts';
 import { maxPathLength } from './jsonpath-spelling.ts';
+import { correcting } from './path-corrections.ts';
 import { isMarker } from './redact.ts';
 import { discreetly } from './shown.ts';
 import { treeSize } from './step-budget.ts';
@@ -38,7 +39,7 @@ export function prunePointer(pointer: string): Prune {
 export function prunePath(path: string): Prune {
   const text = path.trim();
   if (text.length > maxPathLength) throw new KollectError('KOL_EXTRACT_PATH', `the path has ${text.length} characters, at most ${maxPathLength} are allowed`);
-  return discreetly(text, () => compile(parseJsonPath(/^[\w"'-]/.test(text) ? `$.${text}` : /^[.[]/.test(text) ? `$${text}` : text)));
+  return discreetly(text, () => correcting(text, (written) => compile(parseJsonPath(/^[\w"'-]/.test(written) ? `$.${written}` : /^[.[]/.test(written) ? `$${written}` : written))));
 }
 
 /** A number is an index where a list is, and a key where a map is. */

@@ -106,6 +106,33 @@ t.test('nor does any that speaks of a text in the wrong place', async (t) => {
   t.ok(said > 5_000, `${said} findings`);
 });
 
+t.test('what a message writes instead passes in its place', async (t) => {
+  let followed = 0;
+  for (const vector of allVectors) {
+    for (const { severity, field, detail, rule } of judgeVector(vector).findings) {
+      const [, written] = /(?:write|write for example|did you mean|such as) ("(?:[^"\\]|\\.)+")/.exec(detail) ?? [];
+      // What is quoted there is a part of the value, or may be written beside it.
+      if (severity !== 'error' || written === undefined || !/\w/.test(written) || detail.includes('annotation')) continue;
+      const object = structuredClone(vector.object);
+      if (!place(object, field, JSON.parse(written))) continue;
+      followed++;
+      const again = judgeVector({ ...vector, object }).findings.filter((finding) => finding.field === field && finding.rule === rule && finding.severity === 'error');
+      t.strictSame(again.map(renderFinding), [], `${vector.name}: ${field}: ${detail}`);
+    }
+  }
+  t.ok(followed > 100, `${followed} hints`);
+});
+
+/** Puts a value in the place of a field; false where there is none. */
+function place(object: object, field: string, value: unknown): boolean {
+  const keys = field.split(/[.[\]]+/).filter((key) => key !== '');
+  const last = keys.pop() ?? '';
+  const parent = keys.reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], object);
+  if (typeof parent !== 'object' || parent === null || !Object.hasOwn(parent, last)) return false;
+  (parent as Record<string, unknown>)[last] = value;
+  return true;
+}
+
 t.test('credentials are among what vectors write, so that a test can miss them in what is said', async (t) => {
   t.ok(allVectors.filter((vector) => JSON.stringify(vector).includes(secretWord)).length > 20);
   for (const vector of allVectors) {

@@ -119,7 +119,7 @@ t.test('an expression that does not compile is explained', async (t) => {
     ['', /^the expression is empty/],
     ['1 +', /^the CEL expression is not complete: something is missing at character 4 of "1 \+"$/],
     ['object..x', /at character 8 of/],
-    ['self.name', /^the CEL expression does not compile: Unknown variable: self at character 1 of .*; the only variable is object$/],
+    ['self.name', /^the CEL expression does not compile: Unknown variable: self at character 1 of .*; did you mean object\?$/],
     ['object.name.reverse2()', /^the CEL expression does not compile: unknown function reverse2\(\) at character 13/],
     ['now()', /^the CEL expression does not compile: unknown function now\(\) at character 1/],
     ['object.items.exist(x, x > 1)', /unknown function exist\(\) at character 14 .*; did you mean exists\(\)\?/],

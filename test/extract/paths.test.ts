@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import t from 'tap';
 import { compilePath } from '../../shared/extract/compile-path.ts';
+import { prunePath } from '../../shared/extract/prune.ts';
 import { readsSecretData } from '../../shared/extract/secret-guard.ts';
 
 const deployment = {
@@ -109,13 +111,28 @@ t.test('what is wrong with a path, where, and what to write instead', async (t) 
     ["object['x']", 'CEL needs the cel: prefix; write "cel:object[\'x\']"'],
     ['$', 'the path selects the whole object; name a field, such as $.metadata.name'],
     ['{}', 'the path selects the whole object; name a field, such as $.metadata.name'],
-    ['{.metadata.name', '"{" is not closed in "{.metadata.name"; add "}" at the end'],
+    ['{.metadata.name', '"{" is not closed in "{.metadata.name"; write "{.metadata.name}"'],
     ['{.a}-{.b}', /^text outside the braces \("-\{\.b\}"\) is not supported; write one path/],
     ['x={.a}', /^text outside the braces \("x="\) is not supported/],
     ['{range .items[*]}{.a}{end}', 'range is not supported; write a wildcard, such as $.items[*].name'],
     ['$.a..', 'a name is missing after "." at character 6 of "$.a.."'],
     ['$.a b', /^unexpected " " in a name at character 4 of "\$\.a b"; quote such a name/],
-    ['$.a[b]', /^"b" in brackets is not quoted at character 5 of .*; write \['b'\]/],
+    ['$.a[b]', /^"b" in brackets is not quoted at character 5 of .*; write "\$\.a\['b'\]"/],
+    ['$.a[b].c d', /^"b" in brackets is not quoted at character 5 of .*; write \['b'\]$/],
+    ['@.a', /write "\$\.a"$/],
+    ['metadata.labels[app]', /write "\$\.metadata\.labels\['app'\]"$/],
+    ['metadata.name}', /write "\$\.metadata\.name"$/],
+    ['.a}', /write "\$\.a"$/],
+    ['cel object.x', /write "cel:object\.x"$/],
+    ['self.metadata.name', /write "cel:object\.metadata\.name"$/],
+    ['cel:$.metadata.name', /write "\$\.metadata\.name"$/],
+    ['clel: object.x', /write "cel:object\.x"$/],
+    ['{{ .metadata.name }}', /write "\{\.metadata\.name\}"$/],
+    ["jsonpath='{.metadata.name}'", /write "\{\.metadata\.name\}"$/],
+    ['$..', /^a name is missing after "\." .*; write a name/],
+    ['$.a..', /; write "\$\.a"$/],
+    ['not a path at all', /^"not a path at all" is plain text, not a path; write a path such as/],
+    ['helm:release.manifst', /has no field "manifst"; known are/],
     ['$.a[^]', /^unexpected "\^" in brackets at character 5 of .*; quote a key, as in \['key'\]/],
     ["$.a['b", "the quote ' is not closed at character 5 of \"$.a['b\""],
     ['$.a[0', /^"\[" is not closed at character 4 of .*; add "\]"/],
@@ -137,9 +154,41 @@ t.test('what is wrong with a path, where, and what to write instead', async (t) 
     ['cel:', /^the expression is empty/],
     ['cel:  ', /^the expression is empty/],
   ] as const) {
-    t.throws(() => compilePath(path), { code: path.startsWith('cel:') ? 'KOL_EXTRACT_CEL' : 'KOL_EXTRACT_PATH', message }, path.slice(0, 40));
+    t.throws(() => compilePath(path), { code: /^cel:(?!\$)/.test(path) ? 'KOL_EXTRACT_CEL' : 'KOL_EXTRACT_PATH', message }, path.slice(0, 40));
   }
 });
+
+t.test('a path that a message writes instead compiles, whatever the slip', async (t) => {
+  const good = ['$.metadata.name', '{.metadata.name}', '$.metadata.labels["app"]', "{.items[*].a['b']}", '$..image', 'cel:object.metadata.name', 'cel:size(object.spec.a) > 2', 'helm:release.chartVersion', '$.a[?(@.b=="c")].d'];
+  const slip = fc.oneof(
+    fc.record({ at: fc.nat(), drop: fc.constantFrom(0, 1, 2), add: fc.constantFrom('', '.', '..', '{', '}', '[', ']', "'", '"', '$', '@', ' ', ':', 'x', '*', '(') }),
+    fc.record({ at: fc.constant(0), drop: fc.constantFrom(0, 1, 2, 4), add: fc.constantFrom('', '@', 'cel ', 'cel:', 'self.', '${', '{{', 'jsonpath=', 'helm:', 'spec.') }),
+  );
+  let mended = 0;
+  fc.assert(
+    fc.property(fc.constantFrom(...good), fc.array(slip, { minLength: 1, maxLength: 2 }), (path, slips) => {
+      const text = slips.reduce((whole, { at, drop, add }) => whole.slice(0, at % (whole.length + 1)) + add + whole.slice((at % (whole.length + 1)) + drop), path);
+      for (const compile of [compilePath, prunePath]) {
+        const message = messageOf(() => compile(text));
+        const [, written] = /; write ("(?:[^"\\]|\\.)*")$/.exec(message) ?? /, such as (helm:\S+)$/.exec(message) ?? [];
+        if (written === undefined) continue;
+        mended++;
+        if (messageOf(() => compile(written.startsWith('"') ? (JSON.parse(written) as string) : written)) !== '') throw new Error(`${text}: ${message}`);
+      }
+    }),
+    { numRuns: 3000, seed: 1 },
+  );
+  t.ok(mended > 500, `${mended} mended`);
+});
+
+function messageOf(compile: () => unknown): string {
+  try {
+    compile();
+    return '';
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
 
 t.test('a filter that matches nothing does not mistake quoted names for functions', async (t) => {
   t.doesNotThrow(() => compilePath('$.a[?(@.x=="match(a)")]'));

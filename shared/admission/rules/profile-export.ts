@@ -67,7 +67,7 @@ function prunePaths(input: Input, report: Report): void {
   if (expressionLengthOfAll(paths) > maxExpressionLength) return;
   for (const [index, path] of paths.entries()) {
     if (path === undefined) continue;
-    const { problem } = input.expressions.prune(path);
+    const problem = path.trim() === '' ? 'must not be empty; remove the item' : input.expressions.prune(path).problem;
     if (problem !== undefined) report(invalid(`spec.export.prune.jsonPaths[${index}]`, path, problem));
   }
 }
@@ -84,7 +84,7 @@ function pruneCel(input: Input, report: Report): void {
   for (const [index, condition] of conditions.entries()) {
     if (condition === undefined) continue;
     const field = `spec.export.prune.cel[${index}]`;
-    const { problem, resultType } = input.expressions.pruneCondition(condition);
+    const { problem, resultType } = condition.trim() === '' ? { problem: 'must not be empty; remove the item' } : input.expressions.pruneCondition(condition);
     if (problem !== undefined) report(invalid(field, condition, problem));
     else if (resultType !== 'bool' && resultType !== 'dyn') report(invalid(field, condition, `gives ${resultType}, but a condition must give true or false; compare it with something`));
   }

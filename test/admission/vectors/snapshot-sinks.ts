@@ -20,7 +20,7 @@ export const snapshotSinkVectors: readonly Vector[] = [
   // Branches.
   ...each('git', 'the branch', ['main', 'feature/x-1.2', 'a', 'v1.0_x', 'Release/2026', ''], (branch) => git({ branch })),
   ...each('git', 'the branch', ['-evil', 'branch.lock', 'x.lock/y', 'x.LOCK/y', 'branch.', 'a@{b}', '@', 'HEAD', 'refs/heads/x', 'a..b', '.hid', 'a/.b', 'a./b', 'a b', 'a//b', '/a', 'a/', 'a~1', 'a^', 'a:b', 'a?', 'a*', 'a[b', String.raw`a\b`, 'ä', 'a'.repeat(251)], (branch) => git({ branch }), errors('spec.git.branch')),
-  sinkVector('git', 'the branch as a full reference', git({ branch: 'refs/heads/main' }), { errors: ['spec.git.branch'], says: ['without refs/heads/'] }),
+  sinkVector('git', 'the branch as a full reference', git({ branch: 'refs/heads/team/x' }), { errors: ['spec.git.branch'], says: ['without refs/heads/; write "team/x"'] }),
   sinkVector('git', 'the branch in the endpoint', { endpoint: 'https://git.example.com/r.git#branch=inventory' }),
   sinkVector('git', 'two branches', { endpoint: 'https://git.example.com/r.git#branch=inventory', git: { branch: 'main' } }, { warnings: ['spec.endpoint'], says: ['spec.git.branch names the branch'] }),
   ...each('git', 'the branch behind the endpoint', ['a..b', '-x', '', 'x.lock'], (branch) => ({ endpoint: `https://git.example.com/r.git#branch=${branch}` }), errors('spec.endpoint')),

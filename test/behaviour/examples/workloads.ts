@@ -82,7 +82,7 @@ export const workloads: World = {
     'a name without braces or dollar is no path': refusedPath('metadata.name', /is plain text, not a path; write "\$\.metadata\.name"/),
     'CEL needs its prefix': refusedPath('object.metadata.name', /write "cel:object\.metadata\.name"/),
     'a template of several parts': refusedPath('{.metadata.name}-{.metadata.uid}', /text outside the braces/),
-    'an unknown variable': refusedPath('cel:self.metadata.name', /the only variable is object/),
+    'an unknown variable': refusedPath('cel:self.metadata.name', /did you mean object/),
     'an unknown type': { ...ofPod({ path: '$.metadata.name', type: 'date' }, null), refused: { profile: /use one of|supported values/ } },
     'a type that a list cannot have': { ...ofPod({ path: '$.spec.containers[*].name', type: 'int' }, null), refused: { profile: /gives a list/ } },
     'two attributes of one name': { profile: { targetGVK: deployments, attributes: [{ name: 'a', path: '$.kind' }, { name: 'a', path: '$.kind' }] }, refused: { profile: /[Dd]uplicate/ } },

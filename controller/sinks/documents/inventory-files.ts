@@ -19,16 +19,16 @@ import { yamlValue } from './yaml.ts';
 /** A file as it is to be. */
 export interface PlannedFile {
   path: string;
-  /** The row that it is of; undefined for documents, indexes and manifests. */
+  /** The row that it is of, whose hash tells whether it is another than before; undefined for documents, indexes and manifests. */
   row?: ExportRow | undefined;
-  /** Its bytes, in pieces. */
+  /** Its bytes, in pieces; made when they are asked for, once. */
   bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
 /** What a pass does to the files of an inventory, and to no others. */
 export interface FilesPlan {
   mode: EffectiveLayout['mode'];
-  /** Files to be there as they are said here, most of which may be so already. To be read once; each file before the next one. */
+  /** Files to be there as they are said here, most of which may be so already. Can be read again. */
   files: AsyncIterable<PlannedFile>;
   /** Files that are to be gone, and may be so already. Where not all happens at once, they go when `files` are there. */
   removes: readonly string[];
@@ -144,7 +144,7 @@ export class InventoryFiles {
       }
     }
     const confirmed = snapshot.rows.length - rejected.length;
-    return { plan: { mode: 'document', files: files(), removes: owned.filter((path) => !paths.has(path)), confirmed, isChangeOnly: false, rejected, held: 0 } };
+    return { plan: { mode: 'document', files: { [Symbol.asyncIterator]: files }, removes: owned.filter((path) => !paths.has(path)), confirmed, isChangeOnly: false, rejected, held: 0 } };
   }
 
   async #treePlan({ change, store, exportedAt }: FilesInput, tree: TreePlan & { undo?(): void }, effective: EffectiveLayout, { rows, isChangeOnly }: { rows: readonly ExportRow[]; isChangeOnly: boolean }): Promise<Planned> {
@@ -160,16 +160,19 @@ export class InventoryFiles {
       const time = former && compression === 'none' ? sameTime(former, render) : undefined;
       yield bytesOf(render(time ?? exportedAt), compression);
     }
+    function* fileOf({ payload }: ExportRow): Generator<Uint8Array> {
+      yield treeFile(payload, content, layout)!;
+    }
     async function* files(): AsyncGenerator<PlannedFile> {
       if (index) yield { path: index.path, bytes: listed(index) };
       const turns = new Turns();
       for (const { path, row } of tree.writes) {
-        yield { path, row, bytes: [treeFile(row.payload, content, layout)!] };
+        yield { path, row, bytes: fileOf(row) };
         if (turns.isOver) await turns.next();
       }
     }
     const last = manifest && { path: manifest.path, bytes: listed(manifest) };
-    const plan: FilesPlan = { mode, files: files(), removes: tree.removes, manifest: last, confirmed: tree.writes.length, isChangeOnly, rejected: tree.rejected, held: 0 };
+    const plan: FilesPlan = { mode, files: { [Symbol.asyncIterator]: files }, removes: tree.removes, manifest: last, confirmed: tree.writes.length, isChangeOnly, rejected: tree.rejected, held: 0 };
     return { plan, tree: { index: tree.index, unknown: tree.unknown, effective }, undo: tree.undo };
   }
 

@@ -19,8 +19,11 @@ export interface TableLayout {
 }
 
 const keyColumns = ['inventory_namespace', 'inventory_name', 'target_name', 'source_uid'] as const;
-/** A uid is unique in its cluster only, so the cluster belongs to the key. Tables of older installations lack it there. */
-const fullKey = [...keyColumns, 'cluster'] as const;
+/**
+ * A uid is unique in its cluster only, so the cluster belongs to the key: in front of what differs within an inventory, so that one of many clusters finds its
+ * rows without reading those of the others. Tables of older installations lack it there.
+ */
+const fullKey = ['inventory_namespace', 'inventory_name', 'cluster', 'target_name', 'source_uid'] as const;
 
 const textTypes = ['text', 'character varying'];
 const columnTypes: Readonly<Record<string, readonly string[]>> = {

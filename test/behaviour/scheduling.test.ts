@@ -222,12 +222,16 @@ t.test('a sink that is edited, or made anew, is exported to at once', async (t) 
 });
 
 t.test('a failed export waits for no interval, and what is taken back meanwhile is written too', async (t) => {
-  const torn = await exported({ ref: '24h' });
-  torn.proxy.breakCommit('cut');
-  await scale(torn.namespace, 3);
-  await kollect.eventually(async () => (await replicas(torn)) === 3, { what: 'the commit whose answer was lost' });
-  await scale(torn.namespace, 1);
-  await kollect.eventually(async () => (await replicas(torn)) === 1, { what: 'the change that was taken back' });
-  await exportedStatus(torn);
+  const places = await Promise.all([{ ref: '24h' }, { ref: '0s' }, { cluster: true, ref: '0s' }].map(exported));
+  await Promise.all(
+    places.map(async (torn) => {
+      torn.proxy.breakCommit('cut');
+      await scale(torn.namespace, 3);
+      await kollect.eventually(async () => (await replicas(torn)) === 3, { what: 'the commit whose answer was lost' });
+      await scale(torn.namespace, 1);
+      await kollect.eventually(async () => (await replicas(torn)) === 1, { what: 'the change that was taken back' });
+      await exportedStatus(torn);
+    }),
+  );
   t.pass();
 });

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { parquetMetadata, parquetReadObjects } from 'hyparquet';
@@ -7,8 +9,11 @@ import { parse } from 'yaml';
 import type { ExportRow, InventoryIdentity } from '../../controller/sinks/contract.ts';
 import type { Contents } from '../../controller/sinks/documents/document.ts';
 import { documentType, writeDocument, type DocumentSettings } from '../../controller/sinks/documents/formats.ts';
+import { eventMessages, type EventMessage } from '../../controller/sinks/documents/event-messages.ts';
 import { indentedJson } from '../../controller/sinks/documents/indented-json.ts';
+import { InventoryFiles } from '../../controller/sinks/documents/inventory-files.ts';
 import { compareRows, snapshotOf } from '../../controller/sinks/documents/snapshot.ts';
+import { tableOf } from '../../controller/sinks/documents/table.ts';
 import { yamlRow, yamlValue } from '../../controller/sinks/documents/yaml.ts';
 import { canonicalJson, canonicalRow, type RowFields } from '../../shared/extract/canonical-json.ts';
 import type { Json } from '../../shared/extract/json.ts';
@@ -166,7 +171,7 @@ twice: |-
 
 t.test('what yaml and indented json say is what was collected', (t) => {
   // Strings that a parser may take for something else, and pieces that make such strings.
-  const pieces = fc.constantFrom('no', 'Null', 'y', '~', '0x1F', '1_000', '12:30:45', '2026-01-15', '1e5', '.5', '-', '- ', ': ', ' #', '#', '"', "'", '\\', '\n', '\n\n', '  ', '\t', '\r', '\0', '\u0085', '\u2028', '\ufeff', '\u{1f600}', '|', '>', '%', '@', '`', '&a', '*a', '!t', '{', '[', ',', '?', '=', '<<', '---', '...', 'é', '中');
+  const pieces = fc.constantFrom('no', 'Null', 'y', '~', 'E0', 'e', '+1', '_', '0x1F', '1_000', '12:30:45', '2026-01-15', '1e5', '.5', '-', '- ', ': ', ' #', '#', '"', "'", '\\', '\n', '\n\n', '  ', '\t', '\r', '\0', '\u0085', '\u2028', '\ufeff', '\u{1f600}', '|', '>', '%', '@', '`', '&a', '*a', '!t', '{', '[', ',', '?', '=', '<<', '---', '...', 'é', '中');
   const text = fc.oneof(fc.string({ unit: 'binary' }), fc.array(fc.oneof(pieces, fc.string({ maxLength: 3 })), { maxLength: 6 }).map((parts) => parts.join('')));
   const json = fc.letrec<{ value: Json }>((tie) => ({
     value: fc.oneof(
@@ -278,4 +283,31 @@ t.test('an error while a document is written reaches its reader, compressed or n
     t.ok(piece.length > 0);
     break;
   }
+});
+
+t.test('the page about formats says what is written', async (t) => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/formats.md'), 'utf8');
+  const blocks = Array.from(page.matchAll(/```json\n([^]*?)```/g), ([, text = '']) => text);
+  const contents = await contentsOf([rowOf(r1), rowOf(r2)]);
+  const files = new InventoryFiles({ type: 'git', layout: { mode: 'perResource' } }, undefined);
+  const [api, web] = [rowOf(r1), rowOf({ ...r1, name: 'web', uid: 'web' })];
+  const change = { identity: { ...identity, generation: 7 }, upserts: [[web, api]], upsertCount: 2, deletes: [], completeTargets: ['deployments'], keep: [] };
+  const store = { read: async () => undefined, list: async () => [] };
+  const manifest = await files.write({ change, store, heldRows: undefined, exportedAt: new Date('2026-01-15T12:00:00Z') }, async (plan) => {
+    let text = '';
+    for await (const piece of plan.manifest!.bytes) text += Buffer.from(piece).toString();
+    return text;
+  });
+  const { messages } = await eventMessages({ identity, timestamp: new Date('2026-01-15T12:00:00.310Z'), rows: [] });
+  const [message] = await messages[Symbol.asyncIterator]().next().then(({ value }) => [value as EventMessage]);
+  t.strictSame(blocks, [
+    `${canonicalRow(r1)}\n`,
+    `${(await textOf('json', contents)).replace(/"items":.*/, '"items":[]}')}\n`,
+    manifest,
+    `${Buffer.from(message!.body).toString()}\n`,
+  ]);
+  t.match(page, message!.id);
+  t.match(page, (await contentsOf([])).checksum);
+  const { columns } = tableOf(contents, []);
+  for (const { name } of columns) t.match(page, `\`${name}\``);
 });

@@ -19,8 +19,8 @@ function isPlain(text: string): boolean {
 /** Letters of common scripts and what identifiers, images and paths are made of. */
 const plain = /^[A-Za-z0-9_/\u00c0-\u024f\u0370-\u1fff\u3040-\ud7ff][\x20-\x7e\u00c0-\u024f\u0370-\u1fff\u3040-\ud7ff]*$/;
 const otherWords = /^(?:null|true|false|yes|no|on|off|y|n)$/i;
-/** Numbers of any base, with or without a fraction, numbers to the base of sixty, and times. */
-const numberLike = /^[0-9][0-9_.,:eE+-]*$|^0[xobXOB][0-9a-fA-F_]*$|^[0-9]{4}-[0-9]/;
+/** Numbers of any base, with or without a fraction, numbers to the base of sixty, exponents that some parsers take for numbers, and times. */
+const numberLike = /^[0-9][0-9_.,:eE+-]*$|^[eE][-+]?[0-9]+$|^0[xobXOB][0-9a-fA-F_]*$|^[0-9]{4}-[0-9]/;
 
 /** JSON but for characters that YAML does not take as they are, or takes for the end of a line. */
 function quoted(text: string): string {

@@ -18,7 +18,9 @@ import type { Verdict } from '../observe/conditions.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
 import { referenceResult, type ReferenceObserver, type ReferenceResult } from '../observe/references.ts';
 import { recordTransition } from '../observe/transitions.ts';
-import { Binding, placeOf, type BindingObserver, type BindingOptions } from './binding.ts';
+import { Binding } from './binding.ts';
+import type { BindingObserver, BindingOptions } from './binding-options.ts';
+import { placeOf } from './binding-state.ts';
 import { allExportedSinks, boundSink, cleanupStatus, exportedSink, keptDestinations, retainsRows, type ExportedSink } from './cleanup.ts';
 import { exportNamespace, sinkNamespace, type InventoryKind } from './inventory-kind.ts';
 import type { InventoryRows } from './inventory-rows.ts';
@@ -375,8 +377,8 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       logger: logger.child({ controller: kind.kind.toLowerCase(), namespace: inventory.namespace, name }),
       observer,
       onChange: () => this.#submitStatus(runtime),
-      onMoved: ({ key }, { place = 'its former destination', rows = 0 }, to) => {
-        const text = `${key} exports to ${to} now; the ${rows} row(s) that it exported to ${place} stay there, because an edit removes nothing`;
+      onMoved: ({ place = 'its former destination', rows = 0 }, to) => {
+        const text = `${binding.key} exports to ${to} now; the ${rows} row(s) that it exported to ${place} stay there, because an edit removes nothing`;
         this.#options.events.event(runtime.object, 'Normal', 'DestinationChanged', text);
       },
     });

@@ -2,7 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { KollectError } from '../../shared/errors.ts';
 import type { ApiResource } from '../../shared/kube/discovery.ts';
 import type { AuditObserver, Drift } from '../collect/audit.ts';
-import type { BindingObserver } from '../inventory/binding.ts';
+import type { BindingObserver } from '../inventory/binding-options.ts';
 import type { SinkProbeObserver } from '../probe/sink-reconciler.ts';
 import type { ReferenceObserver, ReferenceResult } from './references.ts';
 

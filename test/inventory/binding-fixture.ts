@@ -1,6 +1,7 @@
 import { RowStore } from '../../controller/collect/row-store.ts';
 import type { ResourceRows } from '../../controller/collect/resource-rows.ts';
-import { Binding, type BindingOptions } from '../../controller/inventory/binding.ts';
+import { Binding } from '../../controller/inventory/binding.ts';
+import type { BindingOptions } from '../../controller/inventory/binding-options.ts';
 import { InventoryView } from '../../controller/inventory/view.ts';
 import { SinkGate } from '../../controller/sinks/runtime/sink-gate.ts';
 import { createLogger } from '../../shared/log.ts';

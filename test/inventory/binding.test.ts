@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { BindingOptions } from '../../controller/inventory/binding.ts';
+import type { BindingOptions } from '../../controller/inventory/binding-options.ts';
 import { inventoryStatus } from '../../controller/inventory/inventory-status.ts';
 import type { KollectInventory } from '../../shared/api/kollect-inventory.ts';
 import { KollectError } from '../../shared/errors.ts';

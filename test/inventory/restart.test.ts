@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { BindingOptions } from '../../controller/inventory/binding.ts';
+import type { BindingOptions } from '../../controller/inventory/binding-options.ts';
 import { MemoryPlace, MemorySink } from '../sinks/memory.ts';
 import { facts, startBinding, until } from './binding-fixture.ts';
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { BindingState } from '../../controller/inventory/binding.ts';
+import type { BindingState } from '../../controller/inventory/binding-state.ts';
 import { inventoryVerdicts, sinkVerdict, targetSinkVerdict, type ExportFacts } from '../../controller/inventory/inventory-verdicts.ts';
 import { pastTime } from '../../controller/inventory/past-time.ts';
 import type { SinkObstacle } from '../../controller/inventory/sink-directory.ts';

@@ -1,0 +1,123 @@
+import type { InventoryIdentity } from '../sinks/contract.ts';
+import type { BindingOptions } from './binding-options.ts';
+import { firstState, type BindingState } from './binding-state.ts';
+import { DeletionHold } from './deletion-hold.ts';
+import { DirtyMark } from './dirty-mark.ts';
+import { planPass, type Cursor, type PassPlan } from './pass.ts';
+import { Quarantine } from './quarantine.ts';
+import type { OpenSink } from './sink-connection.ts';
+import { Verification } from './verification.ts';
+import type { ViewTarget } from './view.ts';
+
+/** After a start, targets are waited for no longer than this in order to write nothing at all. */
+const longestStartMs = 20_000;
+
+/** How far a binding has come: what is known of its destination, and what is to be done there. */
+export class Progress {
+  readonly options: BindingOptions;
+  /** Names the sink. */
+  readonly key: string;
+  /** Ends what is in flight. */
+  readonly signal: AbortSignal;
+  state: BindingState;
+  cursor: Cursor | undefined;
+  /** The last cursor beside which the destination held nothing stale. */
+  known: Cursor | undefined;
+  /** Counts dropped cursors: a pass that was under way then must not bring its own back. */
+  drops = 0;
+  /** A write was tried, so the sink may hold rows even if it was not confirmed. */
+  tried = false;
+  /** Where the last export went. */
+  place: string | undefined;
+  /** Until then, in monotonic milliseconds, all targets are waited for: the destination may hold all that there is. 0: not any more. */
+  freshUntil = 0;
+  readonly verification: Verification;
+  readonly quarantine = new Quarantine();
+  readonly mark: DirtyMark;
+  readonly hold = new DeletionHold();
+  /** When the last cursor was dropped, in monotonic milliseconds. */
+  #uncomparedSince = performance.now();
+
+  /** @param onMarked status says that the destination is written to */
+  constructor(options: BindingOptions, { key, signal, onMarked }: { key: string; signal: AbortSignal; onMarked: () => void }) {
+    const { inventory, previous, verifyIntervalMs = 0, markDirty, onChange, quietMs, markMs } = options;
+    this.options = options;
+    this.key = key;
+    this.signal = signal;
+    this.state = firstState(inventory.generation, previous);
+    this.verification = new Verification(verifyIntervalMs);
+    const dirty = previous?.dirty !== false;
+    if (!dirty) this.freshUntil = performance.now() + longestStartMs;
+    const mark = async (): Promise<void> => {
+      await markDirty?.();
+      onMarked();
+    };
+    this.mark = new DirtyMark({ dirty, mark, onQuiet: onChange, quietMs, markMs });
+  }
+
+  /** Rows and age of what the destination lacks. One that fails before it was compared may lack all rows, and has since it was to be. */
+  get lag(): { rows: number; ms: number } {
+    const { view } = this.options;
+    if (this.cursor) return view.lag(this.cursor.reader);
+    return this.state.phase === 'Failed' && view.count > 0 ? { rows: view.count, ms: performance.now() - this.#uncomparedSince } : { rows: 0, ms: 0 };
+  }
+
+  /** What is to be exported. `opened` is where to, as far as that is known. */
+  plan(opened: OpenSink | undefined): PassPlan | undefined {
+    const { view, isSynced, frozen } = this.options;
+    return planPass({
+      view,
+      isSynced,
+      isTurning: (target) => this.isTurning(target),
+      frozen,
+      granularity: opened?.granularity ?? 'row',
+      identity: this.identity(''),
+      cursor: this.cursor,
+      known: this.known?.fingerprint === opened?.fingerprint ? this.known : undefined,
+      deletions: this.hold.deletions,
+      quarantine: this.quarantine,
+      mayHoldRows: this.tried || this.options.previous?.fingerprint !== undefined,
+    });
+  }
+
+  /** The destination was left in peace, as status says, and may hold all that there is: that can be told when all targets are listed. */
+  awaitsTargets(): boolean {
+    const { view, isSynced } = this.options;
+    return performance.now() < this.freshUntil && !view.targets.values().every((target) => isSynced(target));
+  }
+
+  /** A list that is being evaluated counts as a whole, so that its deletions can be doubted. */
+  isTurning(target: ViewTarget): boolean {
+    return target.isSwept || this.options.isTurning(target);
+  }
+
+  /** The destination was compared with all that there is. */
+  isComplete(cursor: Cursor): boolean {
+    return cursor.uncompared.size === 0 && !cursor.isHeld && [...this.options.view.targets].every((target) => cursor.targets.has(target));
+  }
+
+  /** Compares everything the next time. */
+  compareAll(): void {
+    this.drop();
+    this.freshUntil = 0;
+  }
+
+  drop(): void {
+    this.verification.restart();
+    this.drops++;
+    if (this.cursor) {
+      this.options.view.release(this.cursor.reader);
+      this.#uncomparedSince = performance.now();
+    }
+    this.cursor = undefined;
+  }
+
+  identity(cluster: string): InventoryIdentity {
+    return { ...this.options.inventory, cluster };
+  }
+
+  /** Whether a destination tells by itself what was written to it last. */
+  async keepsRecord({ sink, cluster }: OpenSink): Promise<boolean> {
+    return (await sink.check(this.identity(cluster), this.signal)).owned !== undefined;
+  }
+}

@@ -1,86 +1,43 @@
 import { annotations } from '../../shared/api/annotations.ts';
-import { parseDuration } from '../../shared/api/duration.ts';
 import type { KollectInventory } from '../../shared/api/kollect-inventory.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { sinkBindings, type SinkBinding } from '../../shared/api/sink-ref.ts';
-import type { KollectError } from '../../shared/errors.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
-import type { EventRecorder } from '../../shared/kube/events.ts';
 import { addFinalizer, removeFinalizer } from '../../shared/kube/finalizers.ts';
 import { kollectPath } from '../../shared/kube/paths.ts';
 import type { ObjectCache } from '../../shared/kube/object-cache.ts';
 import { WorkQueue } from '../../shared/kube/work-queue.ts';
-import type { Logger } from '../../shared/log.ts';
 import type { RowStore, TargetRows } from '../collect/row-store.ts';
 import type { ScopeJudge } from '../collect/scope-judge.ts';
 import { checkObject } from '../object-check.ts';
 import type { Verdict } from '../observe/conditions.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
-import { referenceResult, type ReferenceObserver, type ReferenceResult } from '../observe/references.ts';
 import { recordTransition } from '../observe/transitions.ts';
-import { Binding } from './binding.ts';
-import type { BindingObserver, BindingOptions } from './binding-options.ts';
+import type { Binding } from './binding.ts';
 import { placeOf } from './binding-state.ts';
-import { allExportedSinks, boundSink, cleanupStatus, exportedSink, keptDestinations, retainsRows, type ExportedSink } from './cleanup.ts';
-import { exportNamespace, sinkNamespace, type InventoryKind } from './inventory-kind.ts';
+import { allExportedSinks, boundSink, exportedSink, retainsRows } from './cleanup.ts';
+import { InventoryExports, type ExportOptions } from './inventory-exports.ts';
+import { exportNamespace, sinkNamespace } from './inventory-kind.ts';
 import type { InventoryRows } from './inventory-rows.ts';
-import { inventoryStatus } from './inventory-status.ts';
+import { isSet, type InventoryRuntime } from './inventory-runtime.ts';
 import { targetSinkVerdict, type SinkState } from './inventory-verdicts.ts';
-import { Removal } from './removal.ts';
-import type { SinkDirectory, SinkObstacle } from './sink-directory.ts';
+import { runtimeStatus } from './runtime-status.ts';
 import { recordSinkTrouble } from './sink-events.ts';
-import type { ViewTarget } from './view.ts';
 
-const defaultIntervalMs = 30_000;
 /** Status that only counts is looked at this often while rows change. */
 const progressDelayMs = 1_000;
 /** Characters of a request that status repeats. */
 const longestRequest = 256;
 
-export interface InventoryReconcilerOptions<Rows extends InventoryRows> {
-  kind: InventoryKind;
+export interface InventoryReconcilerOptions<Rows extends InventoryRows> extends ExportOptions {
   /** Makes what belongs to an inventory; `onChange` is called at every change of its view. */
   rowsOf: (inventory: KubeObject, onChange: () => void) => Rows;
   /** How long an inventory without targets waits for some after it was created, in milliseconds, before anything is said or done. */
   targetsGraceMs: number;
   client: KubeClient;
   inventories: ObjectCache<KubeObject>;
-  sinks: SinkDirectory;
   scopes: Pick<ScopeJudge, 'exportFloorMs' | 'onChange' | 'sinkDenial'>;
   store: RowStore;
-  isSynced: (target: ViewTarget) => boolean;
-  /** See `BindingOptions`. */
-  frozen?: BindingOptions['frozen'];
-  /** See `BindingOptions`. */
-  isTurning: (target: ViewTarget) => boolean;
-  /** See `BindingOptions`. */
-  verifyIntervalMs?: number | undefined;
-  events: EventRecorder;
-  logger: Logger;
-  observer: BindingObserver & ReferenceObserver;
-}
-
-/** What runs for one inventory. */
-interface Runtime<Rows> {
-  object: KubeObject;
-  rows: Rows;
-  /** By place. */
-  bindings: Map<string, Binding>;
-  removals: Map<string, Removal>;
-  /** Why sinks may not be used, by place. */
-  denials: Map<string, KollectError>;
-  /** For targets, for a while after its creation. */
-  waiting: boolean;
-  /** The inventory is being deleted: nothing is exported any more, and all removals were begun. */
-  cleaning: boolean;
-  blocked: { reason: string; message: string } | undefined;
-  /** Generation that the bindings were built for. */
-  generation: number;
-  /** Value of the annotation that asked for a comparison last. */
-  asked: string | undefined;
-  /** What became of the consent to delete that the object carries. */
-  consent: 'none' | 'given' | 'used';
-  statusTimer: NodeJS.Timeout | undefined;
 }
 
 /** Runs a view and its bindings for every inventory of a kind, and keeps status true. */
@@ -88,9 +45,10 @@ export class InventoryReconciler<Rows extends InventoryRows> {
   readonly #options: InventoryReconcilerOptions<Rows>;
   readonly #queue: WorkQueue<string>;
   readonly #status: StatusWriter;
-  readonly #runtimes = new Map<string, Runtime<Rows>>();
+  readonly #exports: InventoryExports;
+  readonly #runtimes = new Map<string, InventoryRuntime<Rows>>();
   /** By namespace of their targets. */
-  readonly #byNamespace = new Map<string, Set<Runtime<Rows>>>();
+  readonly #byNamespace = new Map<string, Set<InventoryRuntime<Rows>>>();
 
   constructor(options: InventoryReconcilerOptions<Rows>) {
     this.#options = options;
@@ -101,6 +59,12 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       onTransition: (object, before, after) => recordTransition(options.events, object, before, after),
     });
     this.#queue = new WorkQueue({ name: options.kind.kind.toLowerCase(), reconcile: (key) => this.#reconcile(key), logger: options.logger });
+    this.#exports = new InventoryExports(options, {
+      submitStatus: (runtime) => this.#submitStatus(runtime),
+      flushStatus: ({ object }) => this.#status.flush(object),
+      latestStatus: ({ object }) => this.#status.latest(object) as KollectInventory['status'],
+      again: ({ object }) => this.#queue.add(keyOf(object)),
+    });
   }
 
   start(): void {
@@ -203,7 +167,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     this.#submitStatus(runtime);
   }
 
-  #runtime(key: string, raw: KubeObject): Runtime<Rows> {
+  #runtime(key: string, raw: KubeObject): InventoryRuntime<Rows> {
     const known = this.#runtimes.get(key);
     if (known) return known;
     const rows = this.#options.rowsOf(raw, () => {
@@ -211,7 +175,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       if (runtime.waiting) this.#queue.add(key);
       else runtime.statusTimer ??= setTimeout(() => this.#submitStatus(runtime), progressDelayMs);
     });
-    const runtime: Runtime<Rows> = {
+    const runtime: InventoryRuntime<Rows> = {
       object: raw,
       rows,
       bindings: new Map(),
@@ -234,7 +198,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
   }
 
   /** Makes the bindings what the spec says. */
-  async #arrange(key: string, runtime: Runtime<Rows>): Promise<void> {
+  async #arrange(key: string, runtime: InventoryRuntime<Rows>): Promise<void> {
     const { object } = runtime;
     const checked = checkObject<KollectInventory>(this.#options.kind.kind, object);
     const spec = checked.object?.spec;
@@ -256,13 +220,13 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       await binding.close();
       runtime.bindings.delete(place);
       runtime.denials.delete(place);
-      if (!runtime.blocked && !retainsRows(object)) this.#remove(key, runtime, boundSink(binding));
+      if (!runtime.blocked && !retainsRows(object)) this.#exports.remove(runtime, boundSink(binding));
     }
     if (runtime.blocked) return;
     // Not those of the object, which may lag behind: what was removed is not removed again.
     for (const entry of (this.#status.latest(object) as KollectInventory['status'])?.sinkExports ?? []) {
       const sink = exportedSink(entry);
-      if (!wanted.has(placeOf(sink)) && !retainsRows(object)) this.#remove(key, runtime, sink);
+      if (!wanted.has(placeOf(sink)) && !retainsRows(object)) this.#exports.remove(runtime, sink);
     }
     for (const [place, removal] of runtime.removals) {
       if (!wanted.has(place) && !retainsRows(object)) continue;
@@ -273,12 +237,12 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     const request = reconcileRequest(object);
     const asked = request !== undefined && request !== runtime.asked;
     for (const [place, ref] of wanted) {
-      const intervalMs = this.#intervalMs(runtime, ref, spec?.exportMinInterval);
+      const intervalMs = this.#exports.intervalMs(runtime, ref, spec?.exportMinInterval);
       const maxDocumentBytes = ref.maxExportBytes ?? (spec && 'maxExportBytes' in spec ? spec.maxExportBytes : undefined);
       const running = runtime.bindings.get(place);
-      const judged = this.#judge(runtime, place, ref);
+      const judged = this.#exports.judge(runtime, place, ref);
       if (!running) {
-        const binding = this.#bind(runtime, ref, { intervalMs, maxDocumentBytes });
+        const binding = this.#exports.bind(runtime, ref, { intervalMs, maxDocumentBytes });
         runtime.bindings.set(place, binding);
         if (asked) binding.reopen();
         continue;
@@ -293,7 +257,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
   }
 
   /** Follows the annotations that pause deletions, or allow them once. */
-  async #steerDeletions(key: string, runtime: Runtime<Rows>): Promise<void> {
+  async #steerDeletions(key: string, runtime: InventoryRuntime<Rows>): Promise<void> {
     const { object, bindings } = runtime;
     for (const binding of bindings.values()) binding.pauseDeletions(isSet(object, annotations.pauseDeletes));
     this.#pauseRemovals(runtime);
@@ -314,110 +278,17 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     }
   }
 
-  #pauseRemovals({ object, removals }: Runtime<Rows>): void {
+  #pauseRemovals({ object, removals }: InventoryRuntime<Rows>): void {
     for (const removal of removals.values()) removal.pause(isSet(object, annotations.pauseDeletes));
   }
 
   /** There are no targets yet: they may be applied after the inventory, and what a sink holds of an earlier life is not to go before. */
-  #waits(key: string, { object, rows, bindings }: Runtime<Rows>): boolean {
+  #waits(key: string, { object, rows, bindings }: InventoryRuntime<Rows>): boolean {
     if (rows.view.targets.size > 0 || bindings.size > 0) return false;
     const remainingMs = Date.parse(object.metadata.creationTimestamp ?? '') + this.#options.targetsGraceMs - Date.now();
     if (!(remainingMs > 0)) return false;
     this.#queue.addAfter(key, remainingMs);
     return true;
-  }
-
-  /** Asks whether the scope allows a sink. True when the answer is another than before. */
-  #judge({ object, denials }: Runtime<Rows>, place: string, ref: SinkBinding): boolean {
-    const { kind, scopes } = this.#options;
-    const before = denials.get(place);
-    const denial = scopes.sinkDenial(kind.kind, object, ref);
-    if (denial) denials.set(place, denial);
-    else denials.delete(place);
-    return before?.message !== denial?.message;
-  }
-
-  #bind(runtime: Runtime<Rows>, ref: SinkBinding, settings: Pick<BindingOptions, 'intervalMs' | 'maxDocumentBytes'>): Binding {
-    const { kind, sinks, isSynced, frozen, isTurning, verifyIntervalMs, logger, observer } = this.#options;
-    const { object, rows, denials } = runtime;
-    const { name, generation = 0 } = object.metadata;
-    const namespace = sinkNamespace(object, ref);
-    const place = placeOf({ key: `${ref.family}/${ref.name}`, namespace });
-    const inventory = { namespace: exportNamespace(object), name, generation };
-    const binding: Binding = new Binding({
-      family: ref.family,
-      name: ref.name,
-      namespace,
-      view: rows.view,
-      inventory,
-      isSynced: (target) => rows.takesPart(target) && isSynced(target),
-      frozen: (target) => (rows.takesPart(target) ? frozen?.(target) : undefined),
-      isTurning,
-      open: async () => {
-        const resolved = (result: ReferenceResult | undefined): void => void (result && observer.resolved(kind.kind, ref.family, result));
-        try {
-          const denial = denials.get(place);
-          if (denial) throw denial;
-          const sink = await sinks.open(ref.family, namespace, ref.name, () => binding.reconnect());
-          resolved('ok');
-          return sink;
-        } catch (error) {
-          resolved(referenceResult(error));
-          throw error;
-        }
-      },
-      ...settings,
-      verifyIntervalMs,
-      markDirty: async () => {
-        this.#submitStatus(runtime);
-        await this.#status.flush(runtime.object);
-      },
-      // Not what the object says, which may lag behind.
-      previous: (this.#status.latest(object) as KollectInventory['status'])?.sinkExports?.find((entry) => placeOf(exportedSink(entry)) === place),
-      logger: logger.child({ controller: kind.kind.toLowerCase(), namespace: inventory.namespace, name }),
-      observer,
-      onChange: () => this.#submitStatus(runtime),
-      onMoved: ({ place = 'its former destination', rows = 0 }, to) => {
-        const text = `${binding.key} exports to ${to} now; the ${rows} row(s) that it exported to ${place} stay there, because an edit removes nothing`;
-        this.#options.events.event(runtime.object, 'Normal', 'DestinationChanged', text);
-      },
-    });
-    binding.pauseDeletions(isSet(runtime.object, annotations.pauseDeletes));
-    binding.poke();
-    return binding;
-  }
-
-  #intervalMs({ object }: Runtime<Rows>, ref: SinkBinding, own: string | undefined): number {
-    const { kind, scopes, sinks } = this.#options;
-    const text = ref.exportMinInterval ?? sinks.intervalOf(ref.family, sinkNamespace(object, ref), ref.name) ?? own;
-    const chosenMs = text === undefined ? defaultIntervalMs : parseDuration(text);
-    return Math.max(chosenMs, scopes.exportFloorMs(kind.kind, object));
-  }
-
-  /** Begins to remove what was exported through a sink; the entry stays in status until that is confirmed. */
-  #remove(key: string, runtime: Runtime<Rows>, sink: ExportedSink): void {
-    const place = placeOf(sink);
-    if (runtime.removals.has(place)) return;
-    const { kind, sinks, logger } = this.#options;
-    const { name, generation = 0 } = runtime.object.metadata;
-    const namespace = exportNamespace(runtime.object);
-    const removal: Removal = new Removal({
-      sink,
-      isPaused: isSet(runtime.object, annotations.pauseDeletes),
-      inventory: { namespace, name, generation },
-      directory: sinks,
-      kept: async () => (runtime.cleaning ? new Set() : await keptDestinations(runtime.object, sinks)),
-      logger: logger.child({ controller: kind.kind.toLowerCase(), namespace, name }),
-      onFailure: () => this.#submitStatus(runtime),
-      onDone: () => {
-        runtime.removals.delete(place);
-        this.#submitStatus(runtime);
-        // Another name may lead to the same destination.
-        if (removal.hasDeleted) for (const binding of runtime.bindings.values()) binding.reopen();
-        this.#queue.add(key);
-      },
-    });
-    runtime.removals.set(place, removal);
   }
 
   /** The inventory is being deleted: stop, remove what it exported, let it go. */
@@ -435,7 +306,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       runtime.bindings.clear();
       runtime.cleaning = true;
       const sinks = [...running.map(boundSink), ...allExportedSinks({ ...raw, status: this.#status.latest(raw) })];
-      if (!retainsRows(raw)) for (const sink of sinks) this.#remove(key, runtime, sink);
+      if (!retainsRows(raw)) for (const sink of sinks) this.#exports.remove(runtime, sink);
     }
     this.#pauseRemovals(runtime);
     if (runtime.removals.size > 0 && !retainsRows(raw)) return this.#submitStatus(runtime);
@@ -462,61 +333,20 @@ export class InventoryReconciler<Rows extends InventoryRows> {
   }
 
   /** Those that may have rows of a target. */
-  #of(target: TargetRows): Iterable<Runtime<Rows>> {
+  #of(target: TargetRows): Iterable<InventoryRuntime<Rows>> {
     return this.#byNamespace.get(target.namespace) ?? [];
   }
 
-  #submitStatus(runtime: Runtime<Rows>): void {
+  #submitStatus(runtime: InventoryRuntime): void {
     clearTimeout(runtime.statusTimer);
     runtime.statusTimer = undefined;
-    if (runtime.cleaning) {
-      const removals = [...runtime.removals.values()];
-      const previous = this.#status.latest(runtime.object) as KollectInventory['status'];
-      const wasPaused = previous?.conditions?.some(({ type, reason }) => type === 'Degraded' && reason === 'DeletionHeld');
-      if (wasPaused || removals.some(({ error, isPaused }) => error || isPaused)) {
-        this.#status.submit(runtime.object, cleanupStatus(runtime.object, previous, removals, new Date().toISOString()));
-      }
-      return;
-    }
-    if (runtime.waiting) return;
-    const { view, rollup } = runtime.rows;
-    const troubled = new Set(rollup?.problems().map(({ name }) => name));
-    const awaiting = [...view.targets].filter((target) => !this.#options.isSynced(target) && !troubled.has(target.name)).map((target) => target.name);
-    const bindings = [...runtime.bindings.values()];
+    const { sinks, isSynced, events } = this.#options;
     const previous = this.#status.latest(runtime.object) as KollectInventory['status'];
-    const status = inventoryStatus(
-      {
-        inventory: runtime.object as unknown as KollectInventory,
-        previous,
-        view,
-        rollup,
-        bindings,
-        obstacles: this.#obstacles(bindings),
-        removals: [...runtime.removals.values()],
-        awaiting: awaiting.sort(),
-        incomplete: [...view.targets].filter((target) => target.refused.any).map((target) => target.name).sort(),
-        blocked: runtime.blocked,
-        asked: runtime.asked,
-      },
-      new Date().toISOString(),
-    );
-    recordSinkTrouble(this.#options.events, runtime.object, previous, status);
+    const status = runtimeStatus(runtime, { previous, isSynced, sinks }, new Date().toISOString());
+    if (!status) return;
+    if (!runtime.cleaning) recordSinkTrouble(events, runtime.object, previous, status);
     this.#status.submit(runtime.object, status);
   }
-
-  /** What is known of sinks that were not tried yet. */
-  #obstacles(bindings: readonly Binding[]): Map<string, SinkObstacle> {
-    const obstacles = new Map<string, SinkObstacle>();
-    for (const { place, state, options } of bindings) {
-      const obstacle = state.phase === 'Waiting' ? this.#options.sinks.obstacle(options.family, options.namespace, options.name) : undefined;
-      if (obstacle) obstacles.set(place, obstacle);
-    }
-    return obstacles;
-  }
-}
-
-function isSet({ metadata }: KubeObject, annotation: string): boolean {
-  return metadata.annotations?.[annotation] === 'true';
 }
 
 /** Value of the annotation that asks for one comparison. */

@@ -35,6 +35,8 @@ export function startBinding({ place = new MemoryPlace(), sink = new MemorySink(
   });
   const synced = new Set(firstSynced);
   const turning = new Set<string>();
+  /** What the lag was at each failure: the next attempt may follow at once. */
+  const failures: Binding['lag'][] = [];
   const binding: Binding = new Binding({
     family: 'database',
     name: 'pg',
@@ -47,7 +49,7 @@ export function startBinding({ place = new MemoryPlace(), sink = new MemorySink(
     intervalMs: 0,
     previous: undefined,
     logger: createLogger({ level: 'error', format: 'text', name: 'test' }),
-    observer: { passed: () => undefined, failed: () => undefined },
+    observer: { passed: () => undefined, failed: () => void failures.push(binding.lag) },
     onChange: () => undefined,
     ...options,
   });
@@ -60,5 +62,5 @@ export function startBinding({ place = new MemoryPlace(), sink = new MemorySink(
     const expected = [...view.targets].flatMap((target) => target.pieces().flat().map((row) => `${row.targetName}/${row.uid}=${row.payload}`));
     return [...place.held()].map(([key, payload]) => `${key}=${payload}`).sort().join() === expected.sort().join();
   };
-  return { store, view, sink, place, binding, synced, turning, queue, rowsOf, sync, equal };
+  return { store, view, sink, place, binding, synced, turning, failures, queue, rowsOf, sync, equal };
 }

@@ -1,6 +1,6 @@
 import type { Row, TargetRows } from '../collect/row-store.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
-import type { NamespaceShard } from './rollup.ts';
+import type { NamespaceShard } from './namespace-shards.ts';
 import type { InventoryView, ViewTarget } from './view.ts';
 
 /** A target that an inventory is to have, and why it is not ready. */

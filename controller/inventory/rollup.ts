@@ -1,7 +1,7 @@
 import { inTurns } from '../../shared/in-turns.ts';
-import { SnapshotDigest } from '../collect/digest.ts';
 import type { Row, TargetRows } from '../collect/row-store.ts';
 import { EarlierRows } from './earlier-rows.ts';
+import { NamespaceShards, type NamespaceShard } from './namespace-shards.ts';
 import { SelectedRows } from './selected-rows.ts';
 import type { InventoryView, ViewTarget } from './view.ts';
 
@@ -26,15 +26,6 @@ export interface RollupOptions {
   pace?: typeof inTurns | undefined;
 }
 
-/** The rows of one namespace, of all targets. */
-export interface NamespaceShard {
-  namespace: string;
-  itemCount: number;
-  /** Targets that have some of them. */
-  targetCount: number;
-  checksum: string;
-}
-
 /**
  * Feeds a view with a part of the rows of its targets: those of some namespaces, and, where one row stands for each object, without those that stand
  * behind. What comes and goes by a label of a namespace, or because the row in front left, is a change of the view like any other.
@@ -56,10 +47,7 @@ export class Rollup {
   #end: NodeJS.Timeout | undefined;
   /** What was said of each namespace that has rows. */
   readonly #included = new Map<string, boolean>();
-  /** In the order of their names, until another one has rows. */
-  #namespaces: readonly string[] | undefined;
-  /** Until their rows change. */
-  readonly #shards = new Map<string, NamespaceShard>();
+  readonly #shards = new NamespaceShards(() => this.#ranked);
   /** What is to be done; the first of it is under way. */
   readonly #work: (() => Iterable<void>)[] = [];
   readonly #earlier = new EarlierRows();
@@ -73,16 +61,12 @@ export class Rollup {
 
   /** Namespaces with rows. */
   get shardCount(): number {
-    return this.#sorted().length;
+    return this.#shards.count;
   }
 
-  /** The first namespaces by name. Costs what changed since the last call. */
+  /** The first namespaces by name. */
   shards(limit: number): NamespaceShard[] {
-    return this.#sorted().slice(0, limit).map((namespace) => {
-      let shard = this.#shards.get(namespace);
-      if (!shard) this.#shards.set(namespace, (shard = shardOf(namespace, this.#ranked)));
-      return shard;
-    });
+    return this.#shards.first(limit);
   }
 
   /** Whether the view has the rows of a target. */
@@ -168,8 +152,7 @@ export class Rollup {
     if (!member) return;
     this.#members.delete(target);
     this.#ranked = this.#ranked.filter((other) => other !== member);
-    for (const namespace of member.shards.keys()) this.#forget(namespace);
-    this.#namespaces = undefined;
+    for (const namespace of member.shards.keys()) this.#shards.changed(namespace, true);
     this.#options.view.removeTarget(member);
     if (!this.#selection.dedupe || this.#ranked.length === 0) return;
     for (const rows of member.pieces()) for (const row of rows) yield this.#standIn(this.#rival(member, row));
@@ -204,9 +187,10 @@ export class Rollup {
     this.#members.clear();
     this.#ranked = [];
     this.#included.clear();
-    this.#shards.clear();
-    this.#namespaces = undefined;
-    for (const member of members) this.#options.view.removeTarget(member);
+    for (const member of members) {
+      for (const namespace of member.shards.keys()) this.#shards.changed(namespace, true);
+      this.#options.view.removeTarget(member);
+    }
     yield* this.#add(members.map(({ target }) => target));
   }
 
@@ -309,12 +293,7 @@ export class Rollup {
   }
 
   #account(member: SelectedRows, before: Row | undefined, after: Row | undefined): void {
-    this.#forget((after ?? before)!.namespace);
-    if (member.account(before, after)) this.#namespaces = undefined;
-  }
-
-  #forget(namespace: string): void {
-    if (this.#shards.size > 0) this.#shards.delete(namespace);
+    this.#shards.changed((after ?? before)!.namespace, member.account(before, after));
   }
 
   #includes(namespace: string): boolean {
@@ -322,28 +301,10 @@ export class Rollup {
     if (included === undefined) this.#included.set(namespace, (included = this.#selection.includes(namespace)));
     return included;
   }
-
-  #sorted(): readonly string[] {
-    return (this.#namespaces ??= [...new Set(this.#ranked.flatMap(({ shards }) => [...shards.keys()]))].sort());
-  }
 }
 
 /** A row that a target has of an object. */
 interface Standing {
   member: SelectedRows;
   row: Row;
-}
-
-function shardOf(namespace: string, members: readonly SelectedRows[]): NamespaceShard {
-  const digest = new SnapshotDigest();
-  let itemCount = 0;
-  let targetCount = 0;
-  for (const { shards } of members) {
-    const shard = shards.get(namespace);
-    if (!shard) continue;
-    digest.addAll(shard.digest);
-    itemCount += shard.count;
-    targetCount++;
-  }
-  return { namespace, itemCount, targetCount, checksum: digest.toString() };
 }

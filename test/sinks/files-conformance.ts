@@ -152,12 +152,16 @@ export function filesConform({ name, place }: FilesConformance): void {
     const before = await files();
     const theirs = await open(tree, { installation: 'theirs' });
     t.match(await failure(theirs.write(all([row('z')]), signal)), { code: 'KOL_SINK_OWNER', class: 'terminal' });
-    t.match(await failure(ours.write(all([row('z')], { identity: identity('api', 'west') }), signal)), { code: 'KOL_SINK_OWNER', message: /\{cluster\}/ });
+    const nobody = await open(tree);
+    t.match(await failure(nobody.write(all([row('z')], { identity: identity('api', 'west') }), signal)), { code: 'KOL_SINK_OWNER', message: /\{cluster\}/ });
     t.strictSame(await files(), before);
     const elsewhere = await open({ layout: { mode: 'perResource', pathTemplate: 'elsewhere/{uid}{extension}' } }, { installation: 'ours' });
     await elsewhere.write(all([row('b')]), signal);
     t.strictSame(pathsOf(await files()), [fileOf('a'), 'elsewhere/uid-b.yaml', manifest].sort(), 'an edit removes nothing');
-    await Promise.all([ours.close(), theirs.close(), elsewhere.close()]);
+    const renamed = await open({ ...tree, cluster: 'west' }, { installation: 'ours' });
+    await renamed.write(all([row('b')], { identity: identity('api', 'west') }), signal);
+    t.strictSame(pathsOf(await files()), [fileOf('a'), 'elsewhere/uid-b.yaml', manifest, 'west/shop/deployment/b.yaml'].sort(), 'nor does another name of the cluster');
+    await Promise.all([ours, theirs, nobody, elsewhere, renamed].map((sink) => sink.close()));
   });
 
   t.test(`${name}: where too much would go nothing is done, until it is allowed`, async (t) => {

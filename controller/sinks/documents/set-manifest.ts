@@ -27,19 +27,21 @@ export function layoutKey({ mode, row, extension, groupInPath, lowercaseKind, ma
 }
 
 /**
- * Reads a manifest. Undefined for what is none, or is that of a tree that was laid out otherwise. Throws `KOL_SINK_OWNER` for one of another cluster or installation.
+ * Reads a manifest. Undefined for what is none, or is that of a tree of ours from before its sink was edited. Throws `KOL_SINK_OWNER` for one of another
+ * installation, or of another cluster where installations are not known.
  */
 export function readManifest(bytes: Uint8Array | undefined, own: { layout: string; identity: InventoryIdentity; installation: string | undefined; path: string }): SetManifest | undefined {
   const found = parsed(bytes);
   if (!found) return undefined;
   const cluster = clusterLabel(own.identity);
-  if (found.cluster !== cluster) {
+  const isOurs = own.installation !== undefined && found.installation === own.installation;
+  if (found.cluster !== cluster && !isOurs) {
     throw new KollectError('KOL_SINK_OWNER', `${own.path} lists the files of cluster ${JSON.stringify(found.cluster)}, and this is ${JSON.stringify(cluster)}: put {cluster} into spec.layout.index.pathTemplate`);
   }
   if (own.installation !== undefined && found.installation !== undefined && found.installation !== own.installation) {
     throw new KollectError('KOL_SINK_OWNER', `${own.path} lists the files of another installation: give each cluster a name of its own in spec.cluster, and put {cluster} into spec.layout.index.pathTemplate`);
   }
-  return found.layout === own.layout ? found : undefined;
+  return found.layout === own.layout && found.cluster === cluster ? found : undefined;
 }
 
 /** @param exportedAt when the set became what it is */

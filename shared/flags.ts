@@ -118,11 +118,16 @@ function* readTokens(definitions: FlagDefinitions, argv: readonly string[]): Gen
     if (token.kind === 'positional') yield { name: undefined, value: token.value };
     if (token.kind === 'option') {
       const isShort = !token.rawName.startsWith('--');
-      if (isShort && token.name === token.rawName.slice(1)) throw new KollectError('KOL_CONFIG_FLAG', `unknown flag ${token.rawName}: flags begin with --`);
+      if (isShort && token.name === token.rawName.slice(1)) throw new KollectError('KOL_CONFIG_FLAG', `unknown flag ${token.rawName}: ${shortFlags(definitions)}`);
       // Also `-o=json`, as kubectl takes it.
       yield { name: token.name, value: isShort ? token.value?.replace(/^=/, '') : token.value };
     }
   }
+}
+
+function shortFlags(definitions: FlagDefinitions): string {
+  const letters = Object.values(definitions).flatMap(({ short }) => (short === undefined ? [] : [`-${short}`]));
+  return letters.length === 0 ? 'flags begin with --' : `known are ${[...letters, '-h'].join(', ')}, and those that --help lists`;
 }
 
 function readValue(name: string, definition: Exclude<FlagDefinition, ListFlag>, value: string | undefined): unknown {

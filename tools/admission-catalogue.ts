@@ -1,7 +1,7 @@
 import { rulesOf } from '../shared/admission/rules/registry.ts';
 import { stateRulesOf } from '../shared/admission/state/registry.ts';
 import { kinds } from '../shared/api/kinds.ts';
-import { enforcedByApiServer } from '../shared/crd/validations.ts';
+import { enforcedByApiServer, heldInPart } from '../shared/crd/validations.ts';
 
 interface CataloguedRule {
   id: string;
@@ -20,8 +20,8 @@ What Kollect asks of its objects, by kind. What breaks a rule that *refuses* is 
 and what to write instead; what breaks one that *warns* is stored, and the warning comes with the answer. \`kollect lint\` judges files by the same rules, and the
 controller by those that need no other object: what was stored without the webhook and breaks one is named in the status, and nothing is exported for it.
 
-The first rule of each kind is its schema: types, required fields, enumerations and lengths. The column *API server* says where a rule, or the part of it that CEL
-can say, is held as well while the webhook is away: in the validation rules of the CRD, or in a ValidatingAdmissionPolicy of \`manifests/admission-policy\`.
+The first rule of each kind is its schema: types, required fields, enumerations and lengths. The column *API server* says where a rule, or *in part* what CEL
+can say of it, is held as well while the webhook is away: in the validation rules of the CRD, or in a ValidatingAdmissionPolicy of \`manifests/admission-policy\`.
 
 Rules that look at other objects follow in a table of their own. They are asked once nothing is wrong with the object itself, and know what the webhook watches, or what
 \`kollect lint\` is given. Last, the webhook asks the API server whether the user may do what the object makes Kollect do: read Secrets of another namespace, write to
@@ -43,7 +43,12 @@ function section(kind: string): string {
   return `## ${kind}\n\n${own}${state.length === 0 ? '' : `\n\nWith a look at other objects:\n\n${table(kind, state)}`}`;
 }
 
+function heldBy(kind: string, rule: string): string {
+  const where = enforcedByApiServer(kind, rule);
+  return where === undefined ? '' : heldInPart.has(rule) ? `${where}, in part` : where;
+}
+
 function table(kind: string, rules: readonly CataloguedRule[]): string {
-  const rows = rules.map(({ id, field, asks, advises }) => `| \`${id}\` | \`${field}\` | ${asks.replaceAll('|', '\\|')} | ${advises === true ? 'warns' : 'refuses'} | ${enforcedByApiServer(kind, id) ?? ''} |`);
+  const rows = rules.map(({ id, field, asks, advises }) => `| \`${id}\` | \`${field}\` | ${asks.replaceAll('|', '\\|')} | ${advises === true ? 'warns' : 'refuses'} | ${heldBy(kind, id)} |`);
   return ['| Rule | Field | What it asks | When broken | API server |', '|---|---|---|---|---|', ...rows].join('\n');
 }

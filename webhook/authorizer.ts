@@ -28,7 +28,7 @@ export interface AuthorizerOptions {
 export type Authorizer = (user: UserInfo, questions: readonly AccessQuestion[], deadline: number) => Promise<Finding[]>;
 
 /** The rule by which an object is refused for what its writer may not do. */
-export const rightsRule = 'writer-rights';
+const rightsRule = 'writer-rights';
 
 /** No answer of the API server is waited for longer. */
 const longestAnswerMs = 3_000;

@@ -23,7 +23,7 @@ export interface VerifiedCertificate extends ServingCertificate {
 }
 
 /** Reads the pair and verifies it. Throws an `Error` that names the file and what is wrong; never quotes the key. */
-export async function readCertificate(files: CertificateFiles): Promise<VerifiedCertificate> {
+async function readCertificate(files: CertificateFiles): Promise<VerifiedCertificate> {
   const { clientCa } = files;
   const [cert, key, ca] = await Promise.all([
     readFile(join(files.directory, files.certificateName), 'utf8'),

@@ -4,8 +4,9 @@ import { sinkTypeFacts } from '../api/sink-types.ts';
 import { parseQuantity } from '../extract/cel-library/quantity.ts';
 import { shown } from '../extract/shown.ts';
 import { isObject, textOf } from '../values.ts';
-import { redact } from './credentials.ts';
+import { redact, unlessCredential } from './credentials.ts';
 import { sinkKinds } from './lookups.ts';
+import { isDnsSubdomain } from './rules/names.ts';
 
 /**
  * What to write instead of a value of another type, as the end of a message; `""` where only the reader knows.
@@ -18,6 +19,8 @@ export function howToWrite(field: string, expected: string, value: unknown): str
   if (typeof value === 'string' && redact(value) !== value) return '';
   switch (expected) {
     case 'string':
+      // A reference as other fields have it, where the name is all there is.
+      if (isObject(value) && field.endsWith('Ref') && isDnsSubdomain(textOf(value.name))) return unlessCredential(textOf(value.name), `; write ${JSON.stringify(value.name)}`);
       if (typeof value !== 'number' && typeof value !== 'boolean') return '';
       return field.endsWith('Interval') ? '; write a duration such as "30s"' : `; write it in quotes: "${value}"`;
     case 'int':

@@ -2,8 +2,10 @@ import type { z } from 'zod';
 import { invalid, notSupported, required, shownKey, tooMany } from './finding.ts';
 import type { Finding } from './finding.ts';
 import { durationRule, parseDuration } from '../api/duration.ts';
+import { namespaceRule } from '../api/text.ts';
 import { belongsTo, describer, durationMeant, howToWrite, narrowed } from './how-to-write.ts';
 import { maxIntervalMs } from './rules/durations.ts';
+import { instead, isDnsLabel } from './rules/names.ts';
 
 type Issue = z.core.$ZodIssue;
 type Path = readonly PropertyKey[];
@@ -94,7 +96,8 @@ function translate(issue: Issue, root: unknown, at: string, describe: Describe):
       if (value === '') return [required(field, oneOf(issue.values))];
       return [withMore(notSupported(field, value, narrowed(field, issue.values.map(String), root)), belongsTo(field, value))];
     case 'too_small':
-      if (value === '' && issue.minimum === 1) return [required(field, 'must not be empty')];
+      if (value === '' && issue.minimum === 1) return [required(field, describe(issue.path) ?? 'must not be empty')];
+      if (Array.isArray(value) && value.length === 0) return [required(field, `must have at least ${issue.minimum}${unit(issue.origin, issue.minimum)}${itemOf(describe(issue.path))}`)];
       return [invalid(field, shown(value), `must ${bound(issue.origin)} ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${unit(issue.origin, issue.minimum)}`)];
     case 'too_big':
       if (Array.isArray(value)) return [tooMany(field, value.length, `must have at most ${issue.maximum} items`)];
@@ -104,6 +107,7 @@ function translate(issue: Issue, root: unknown, at: string, describe: Describe):
     case 'invalid_union':
       return translateUnion(issue, { root, at, field, value, describe });
     default:
+      if (issue.message === namespaceRule.message && typeof value === 'string') return [value.trim() === '' ? required(field, 'write the name of a namespace, or remove the item') : invalid(field, value, `${issue.message}${instead(value, isDnsLabel)}`)];
       if (issue.message === durationRule.message && typeof value === 'string') return [invalid(field, value, `${issue.message}${writeInstead(durationMeant(value))}`)];
       // What our own schemas say is written for users; what the library says of a pattern is not.
       return [invalid(field, shown(value), issue.message.startsWith('Invalid string') && 'pattern' in issue ? `must match ${String(issue.pattern)}` : issue.message)];
@@ -131,7 +135,7 @@ function translateUnion(issue: Union, { root, at, field, value, describe }: { ro
   const meant = meantBy(issue);
   if (meant !== undefined) return meant.flatMap((inner) => translate(inner, root, at, describe));
   const expected = issue.errors.flatMap((issues) => issues.flatMap((inner) => (inner.code === 'invalid_type' && inner.path.length === 0 ? [article(inner.expected)] : [])));
-  return [invalid(field, shown(value), expected.length === 0 ? issue.message : `must be ${[...new Set(expected)].join(' or ')}`)];
+  return [invalid(field, shown(value), expected.length === 0 ? issue.message : `must be ${[...new Set(expected)].join(' or ')}${/SinkRefs\[\d+\]$/.test(field) ? ', such as "warehouse" or {"name":"warehouse"}' : ''}`)];
 }
 
 function fieldPath(at: string, path: Path): string {
@@ -161,6 +165,11 @@ function typeName(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'list';
   return typeof value === 'bigint' ? 'number' : typeof value;
+}
+
+/** What an item is, by what the schema says of its list. */
+function itemOf(description: string | undefined): string {
+  return description === undefined ? '' : `: ${description}`;
 }
 
 function article(type: string): string {

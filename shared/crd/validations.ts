@@ -9,6 +9,30 @@ import { targetValidations } from './validations/targets.ts';
 /** Every CEL rule of the CRDs. */
 export const crdValidations: readonly CrdValidation[] = [...inventoryValidations, ...otherValidations, ...profileValidations, ...sinkValidations, ...targetValidations];
 
+/** Rules of which CEL can hold a part only: the rest needs a parser, a table or more time than the API server gives. */
+export const heldInPart: ReadonlySet<string> = new Set([
+  'attribute-path',
+  'attribute-path-of-secrets',
+  'endpoint-credentials',
+  'endpoint-host',
+  'http-signature-header',
+  'kafka-broker-form',
+  'kafka-broker-host',
+  'label-selector',
+  'match-policy',
+  'namespace-exclude-selector',
+  'namespace-selector',
+  'nats-server-credentials',
+  'nats-server-host',
+  'option-keys',
+  'option-values',
+  'rule-labels',
+  'rule-namespace-selector',
+  'sink-ref-bytes',
+  'target-refs',
+  'target-selector',
+]);
+
 /**
  * Where the API server itself holds a rule, or the part of it that CEL can say, while the webhook is away.
  *

@@ -6,12 +6,12 @@ import { isKustomization, patchFiles } from './kustomization.ts';
 import type { Source } from './source.ts';
 
 /** Some seconds to read. An API server takes objects of 3 MiB at most; whole installations are one or two. */
-export const maxFileBytes = 8 * 1024 * 1024;
+const maxFileBytes = 8 * 1024 * 1024;
 /** In folders. Whoever names more means something else, such as the root of a disk. */
 const maxFiles = 10_000;
 
 /** What stands for standard input among arguments. */
-export const standardInput = '-';
+const standardInput = '-';
 
 export interface ReadFiles {
   sources: readonly Source[];
@@ -53,7 +53,7 @@ async function readFolder(folder: string, skipped: { name: string; why: string }
       for (const entry of entries.toReversed()) {
         const path = join(next, entry.name);
         if (isKustomization(entry.name)) for (const patch of patchFiles((await readOne(path, false)).text)) patches.add(join(next, patch));
-        const why = leftOut(entry);
+        const why = await leftOut(entry, path);
         if (why !== undefined) skipped.push({ name: path, why });
         else if (entry.isDirectory()) folders.push(path);
         else if (/\.(?:ya?ml|json)$/i.test(entry.name)) files.push(path);
@@ -71,9 +71,12 @@ async function readFolder(folder: string, skipped: { name: string; why: string }
   return sources;
 }
 
-function leftOut(entry: Dirent): string | undefined {
+async function leftOut(entry: Dirent, path: string): Promise<string | undefined> {
   if (isKustomization(entry.name)) return 'a kustomization is no object; to lint what it builds: kubectl kustomize <folder> | kollect lint -';
-  if (entry.name === 'node_modules' || entry.name.startsWith('.')) return 'hidden';
+  if (entry.name === 'node_modules') return 'holds packages, not manifests';
+  if (entry.name.startsWith('.')) return 'hidden';
+  // A link to a file is read; one to a folder could lead anywhere, and around in circles.
+  if (entry.isSymbolicLink() && (await isFolder(path))) return 'a link to a folder; name the folder itself to lint it';
   return undefined;
 }
 

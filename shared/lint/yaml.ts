@@ -104,7 +104,7 @@ function readDocument(document: Document, text: string, offset: number): YamlDoc
   const [error] = document.errors;
   if (error !== undefined) {
     const [start, end] = error.pos;
-    return unreadable({ start: start + offset, end: end + offset }, `${messages.get(error.code) ?? `is not YAML: ${error.message}`}${templateHint(document, text)}`);
+    return unreadable({ start: start + offset, end: end + offset }, `${messages.get(error.code) ?? `is not YAML: ${withoutText(error.message)}`}${templateHint(document, text)}`);
   }
   const problems: YamlProblem[] = [];
   try {
@@ -115,6 +115,14 @@ function readDocument(document: Document, text: string, offset: number): YamlDoc
     if (error instanceof Unreadable) return unreadable(error.range, `${error.message}${templateHint(document, text)}`);
     throw error;
   }
+}
+
+const maxMessageLength = 120;
+
+/** What the parser says, but for what it quotes of the file: that may be long, or a credential. */
+function withoutText(message: string): string {
+  const plain = message.replaceAll(/:?\s*"(?:[^"\\]|\\.){2,}(?:"|$)/gs, '').replace(/\s+/g, ' ');
+  return plain.length > maxMessageLength ? `${plain.slice(0, maxMessageLength)}…` : plain;
 }
 
 /** Templates are the files that people lint and that cannot be read. */

@@ -147,6 +147,8 @@ t.test('what cannot be read is an error with its place, and the other documents 
     ['a: [1\n', '2:1', /is not YAML: /],
     ['a: 1\n b: 2\n', '1:4', /is not YAML: /],
     ['a:\n\tb: 1\n', '2:1', /is not YAML: Tabs are not allowed as indentation/],
+    ['a: b\n"password: canary\n and more', '2:1', /is not YAML: (?!.*canary)/],
+    [`a: b\n\`\`\`canary ${'canary '.repeat(300)}\n`, '2:1', /^(?!.*canary).*is not YAML: .{1,150}$/],
     ['a: *x\n', '1:4', /the alias \*x has no anchor &x before it/],
     ['a: &x [*x]\n', '1:8', /the alias \*x contains itself/],
     ['? [a]\n: 1\n', '1:3', /a key must be a string/],

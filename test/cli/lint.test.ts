@@ -109,6 +109,7 @@ t.test('folders are read to the bottom, without what is no object', async (t) =>
     'notes.txt': 'text: [',
     'values.yaml': 'replicas: 3\n',
     '.hidden': { 'c.yaml': 'a: [' },
+    node_modules: { 'p.yaml': 'a: [' },
     deep: { 'kustomization.yaml': 'resources: [d.yaml]\npatches: [{path: patch.yaml}, {patch: "- op: remove\\n"}]\n', 'd.yaml': target('d'), 'patch.yaml': 'apiVersion: kollect.dev/v1alpha1\nkind: KollectTarget\nmetadata: {name: d}\nspec: {suspend: true}\n' },
   });
   symlinkSync('.', join(folder, 'loop'));
@@ -116,7 +117,8 @@ t.test('folders are read to the bottom, without what is no object', async (t) =>
   t.strictSame(plain, { code: 0, stdout: '3 objects, 0 errors, 0 warnings\n', stderr: '' });
   t.strictSame(await kollect(['lint', 'deep/../a.yml', '.', 'a.yml'], { folder }), plain, 'a file that is named several times is one');
   const { stderr } = await kollect(['lint', '-v', '.'], { folder });
-  t.strictSame(stderr.trim().split('\n').map((line) => line.split(': left out: ')[0]), ['.hidden', 'deep/kustomization.yaml', 'deep/patch.yaml']);
+  t.strictSame(stderr.trim().split('\n').map((line) => line.split(': left out: ')[0]), ['node_modules', 'loop', '.hidden', 'deep/kustomization.yaml', 'deep/patch.yaml']);
+  t.match(stderr, /^node_modules: left out: holds packages.*\nloop: left out: a link to a folder/);
   t.match(await kollect(['lint', 'values.yaml', 'deep/kustomization.yaml'], { folder }), { code: 2, stdout: /values\.yaml:1:1 +error +is no Kubernetes object; .*\n[^]*kubectl kustomize \. \| kollect lint -/ });
 });
 

@@ -70,7 +70,7 @@ t.test('a command may take arguments, flags of one letter, and say what it is ab
   t.match(run('a.yaml', '-n', 'team-a', '-', '-q', 'b.yaml'), { arguments: ['a.yaml', '-', 'b.yaml'], namespace: 'team-a', quiet: true });
   t.match(run('-nteam-a', '--', '--quiet'), { arguments: ['--quiet'], namespace: 'team-a', quiet: false });
   t.match(run('-n=team-a', '--namespace=team-b'), { arguments: [], namespace: 'team-b' });
-  t.throws(() => run('-x'), new KollectError('KOL_CONFIG_FLAG', 'unknown flag -x: flags begin with --'));
+  t.throws(() => run('-x'), new KollectError('KOL_CONFIG_FLAG', 'unknown flag -x: known are -n, -q, -h, and those that --help lists'));
   t.equal(run('-h').help, 'Usage: kollect lint [flags] <file>...\n\nJudges files.\n\nFlags:\n  -n, --namespace <string>  Namespace. (default default)\n  -q, --quiet               Say less.\n      --port <number>       Port to serve on. (default 9443)\n  -h, --help                Show this help.\n');
 });
 

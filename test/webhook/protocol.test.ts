@@ -35,13 +35,13 @@ t.test('a denial tells field, rule and fix, once for people and once for program
     status: 'Failure',
     code: 422,
     reason: 'Invalid',
-    message: 'KollectDatabaseSink.kollect.dev "sample" is invalid: spec.exportMinInterval: Invalid value: "-1s": must not be negative; spec.options[password]: Forbidden: options are stored in plain text; put credentials into a Secret and name it in secretRef or databaseRef',
+    message: 'KollectDatabaseSink.kollect.dev "sample" is invalid: spec.exportMinInterval: Invalid value: "-1s": must not be negative; write 0s for no delay, or a duration such as 30s; spec.options[password]: Forbidden: options are stored in plain text; put credentials into a Secret and name it in secretRef or databaseRef',
     details: {
       name: 'sample',
       group: 'kollect.dev',
       kind: 'KollectDatabaseSink',
       causes: [
-        { field: 'spec.exportMinInterval', reason: 'FieldValueInvalid', message: 'Invalid value: "-1s": must not be negative' },
+        { field: 'spec.exportMinInterval', reason: 'FieldValueInvalid', message: 'Invalid value: "-1s": must not be negative; write 0s for no delay, or a duration such as 30s' },
         { field: 'spec.options[password]', reason: 'FieldValueForbidden', message: /^Forbidden: / },
       ],
     },

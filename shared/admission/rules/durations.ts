@@ -11,8 +11,8 @@ export function interval(field: string, text: string | undefined, report: Report
   if (text === undefined) return;
   try {
     const ms = parseDuration(text);
-    if (ms < 0) report(invalid(field, text, 'must not be negative'));
-    else if (ms > maxIntervalMs) report(invalid(field, text, 'must be at most 24h'));
+    if (ms < 0) report(invalid(field, text, 'must not be negative; write 0s for no delay, or a duration such as 30s'));
+    else if (ms > maxIntervalMs) report(invalid(field, text, 'must be at most 24h; write 24h or less'));
   } catch (error) {
     if (!(error instanceof KollectError)) throw error;
     report(invalid(field, text, error.message));

@@ -8,7 +8,7 @@ export const maxExpressionLength = 16_384;
 const maxRepetitions = 1000;
 
 /** Characters of an expression, and instructions of the regular expression that its repetitions may unfold to, such as `[a-z]{200}`. */
-export function expressionLength(expression: string | undefined): number {
+function expressionLength(expression: string | undefined): number {
   if (expression === undefined) return 0;
   if (!/matches|find/.test(expression)) return expression.length;
   let repetitions = 1;

@@ -55,10 +55,10 @@ export function namespaceName(field: string, namespace: string | undefined, repo
   else if (!isDnsLabel(namespace)) report(invalid(field, namespace, `${dnsLabel.message}${instead(namespace, isDnsLabel)}`));
 }
 
-/** What a name becomes by the letters that are allowed, or a word about patterns, which are none. */
-function instead(name: string, isValid: (name: string) => boolean): string {
+/** What to write in place of a name: what it becomes by the letters that are allowed, or a word about patterns, which are none. */
+export function instead(name: string, isValid: (name: string) => boolean): string {
   if (name.includes('*')) return '; patterns are not supported, write whole names';
-  const near = name.trim().toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-');
+  const near = name.trim().toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-').replaceAll(/^-+|-+$/g, '');
   return isValid(near) ? unlessCredential(name, `; write for example ${JSON.stringify(near)}`) : '';
 }
 

@@ -38,8 +38,14 @@ const maxIdentifierBytes = 63;
 function identifier(field: string, name: string, report: Report): void {
   if (/[\p{Cc}\p{Cf}]/u.test(name)) report(invalid(field, name, 'must not contain control or invisible characters'));
   else if (name.trim() !== name) report(invalid(field, name, 'must not begin or end with a blank'));
-  else if (name.includes('"')) report(invalid(field, name, 'is quoted by Kollect; write it without quotes'));
+  else if (name.includes('"')) report(invalid(field, name, `must not contain quotes, which Kollect adds itself${unquoted(name)}`));
   else if (Buffer.byteLength(name) > maxIdentifierBytes) report(invalid(field, name, `must have at most ${maxIdentifierBytes} bytes`));
+}
+
+/** For a name that somebody has put in quotes. */
+function unquoted(name: string): string {
+  const [, plain = ''] = /^"([A-Za-z_][\w$]*)"$/.exec(name) ?? [];
+  return plain === '' ? '; write only letters, digits and "_", such as inventory_items' : `; write ${plain}, without quotes`;
 }
 
 function plainNames(input: Input, report: Report): void {

@@ -29,14 +29,19 @@ function bundle({ spec: { tls } }: Input, report: Report): void {
   if (base64 === undefined) return;
   // The API server takes no empty bytes.
   if (base64 === '') return report(required(field, 'write the base64 of PEM certificates, or remove the field'));
-  if (base64.length > Math.ceil(maxBundleBytes / 3) * 4) return report(invalid(field, `${base64.length} characters`, 'must be at most 64 KiB; put a larger bundle into a Secret and name it in caSecretRef'));
+  if (base64.length > Math.ceil(maxBundleBytes / 3) * 4) return report(invalid(field, ofLength(base64), 'must be at most 64 KiB; put a larger bundle into a Secret and name it in caSecretRef'));
   const pem = Buffer.from(base64, 'base64').toString('latin1');
   if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem + base64)) return report(forbidden(field, 'holds a private key, which is now known to all who can read this object: replace it, and write certificates only'));
-  if (base64.includes('-----BEGIN ')) return report(invalid(field, `${base64.length} characters`, 'is PEM as it is; write it in base64, as `base64 -w0 ca.crt` does'));
+  if (base64.includes('-----BEGIN ')) return report(invalid(field, ofLength(base64), 'is PEM as it is; write it in base64, as `base64 -w0 ca.crt` does'));
   const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  if (certificates.length === 0) return report(invalid(field, `${base64.length} characters`, 'must be the base64 of PEM certificates, as of `base64 -w0 ca.crt`'));
+  if (certificates.length === 0) return report(invalid(field, ofLength(base64), 'holds no PEM certificate; write the base64 of one, as of `base64 -w0 ca.crt`'));
   const unreadable = certificates.findIndex((certificate) => !isCertificate(certificate));
-  if (unreadable >= 0) report(invalid(field, `${base64.length} characters`, `certificate ${unreadable + 1} of ${certificates.length} cannot be read; write the base64 of the whole file, as of \`base64 -w0 ca.crt\``));
+  if (unreadable >= 0) report(invalid(field, ofLength(base64), `certificate ${unreadable + 1} of ${certificates.length} cannot be read; write the base64 of the whole file, as of \`base64 -w0 ca.crt\``));
+}
+
+/** Nobody reads base64. */
+function ofLength(base64: string): string {
+  return `(${base64.length} characters)`;
 }
 
 function isCertificate(pem: string): boolean {

@@ -42,8 +42,8 @@ export function intervalBounds(text: string): { notNegative: string; atMostADay:
 export function interval(at: string): CelCheck[] {
   const { notNegative, atMostADay } = intervalBounds('self');
   return [
-    { at, expression: notNegative, message: 'must not be negative' },
-    { at, expression: atMostADay, message: 'must be at most 24h' },
+    { at, expression: notNegative, message: 'must not be negative; write 0s for no delay, or a duration such as 30s' },
+    { at, expression: atMostADay, message: 'must be at most 24h; write 24h or less' },
   ];
 }
 
@@ -94,6 +94,14 @@ export function requiredNamespace(at: string): CelCheck[] {
 export function notBlank(at: string, message: string): CelCheck {
   return { at, expression: `self.trim() != ''`, message, reason: 'FieldValueRequired' };
 }
+
+/**
+ * Hosts that every installation refuses, by their names and usual spellings, as a pattern without regard to case. What else means the same takes a parser, and what
+ * is private or loopback is up to the installation.
+ */
+export const refusedHosts = String.raw`(metadata(\.goog(le\.internal)?)?|instance-data(\.ec2\.internal)?|(\[::ffff:)?(169\.254\.[0-9.]+|100\.100\.100\.200|168\.63\.129\.16|0\.0\.0\.0)\]?|\[(::|::ffff:a9fe:.+|fd00:ec2::.+|fd20:ce::254)\])\.?`;
+
+export const refusedHostMessage = 'points to the metadata of a cloud, or to no host at all; write a server that is reached over the network';
 
 /** A label selector: which operators have values. */
 export function labelSelector(at: string): CelCheck[] {

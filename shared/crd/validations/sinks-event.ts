@@ -1,9 +1,13 @@
 import type { CelCheck } from '../crd-validation.ts';
-import { isBlank, notBlank, secretReference } from './common.ts';
+import { isBlank, notBlank, refusedHostMessage, refusedHosts, secretReference } from './common.ts';
+
+const holdsUser = 'holds a user, password or token before the "@"; put it into a Secret and name that in secretRef';
 
 /** Settings of streams. */
 export const eventBackends: Readonly<Record<string, readonly CelCheck[]>> = {
   'kafka-broker-form': [notBlank('spec.kafka.brokers[]', 'write <host>:<port>, such as kafka.example.com:9092, or remove the item')],
+  'kafka-broker-credentials': [{ at: 'spec.kafka.brokers[]', expression: `!self.contains('@')`, message: holdsUser, reason: 'FieldValueForbidden' }],
+  'kafka-broker-host': [{ at: 'spec.kafka.brokers[]', expression: `!self.matches(r'^(?i)\\s*([a-z]+://)?${refusedHosts}(:[0-9]+)?\\s*$')`, message: refusedHostMessage, reason: 'FieldValueForbidden' }],
   'kafka-topic': [
     notBlank('spec.kafka.topic', 'write the name of a topic'),
     {
@@ -31,7 +35,8 @@ export const eventBackends: Readonly<Record<string, readonly CelCheck[]>> = {
       reason: 'FieldValueRequired',
     },
   ],
-  'nats-server-credentials': [{ at: 'spec.nats.url', expression: `!self.contains('@')`, message: 'holds a user, password or token before the "@"; put it into a Secret and name that in secretRef', reason: 'FieldValueForbidden' }],
+  'nats-server-credentials': [{ at: 'spec.nats.url', expression: `!self.contains('@')`, message: holdsUser, reason: 'FieldValueForbidden' }],
+  'nats-server-host': [{ at: 'spec.nats.url', expression: `!self.matches(r'(?i)(^|[,\\s]|//)${refusedHosts}([:/?#,\\s]|$)')`, message: refusedHostMessage, reason: 'FieldValueForbidden' }],
   'nats-subject': [
     notBlank('spec.nats.subject', 'write the subject to publish to, such as inventory.events'),
     { at: 'spec.nats.subject', expression: String.raw`${isBlank} || !self.matches(r'[\s\p{Cc}\p{Cf}]')`, message: 'must not contain blanks or control characters; write for example inventory.events' },

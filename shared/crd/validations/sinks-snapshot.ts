@@ -1,6 +1,6 @@
 import { rowPlaceholders } from '../../admission/rules/layout.ts';
 import type { CelCheck } from '../crd-validation.ts';
-import { isBlank, knownPlaceholders, pathTemplate, relativePath, secretReference } from './common.ts';
+import { isBlank, knownPlaceholders, pathTemplate, refusedHostMessage, refusedHosts, relativePath, secretReference } from './common.ts';
 
 /** What git would take for something else than a branch. */
 const noBranch = ['^refs/', '[.][.]', '^HEAD$', '//', '/$', '(^|/)[.]', '[.](/|$)', '[.][lL][oO][cC][kK](/|$)'].join('|');
@@ -24,8 +24,8 @@ export const snapshotBackends: Readonly<Record<string, readonly CelCheck[]>> = {
   'endpoint-host': [
     {
       at: 'spec.endpoint',
-      expression: String.raw`!self.lowerAscii().matches(r'^\s*(https?|ssh|git)://([^/?#@]*@)?(metadata[.]google[.]internal|metadata|169[.]254[.][0-9]+[.][0-9]+)[.]?([:/?#]|$)')`,
-      message: 'points to the metadata of a cloud; write a host that serves others, by its name',
+      expression: `!self.matches(r'^(?i)\\s*(https?|ssh|git)://([^/?#@]*@)?${refusedHosts}([:/?#]|$)')`,
+      message: refusedHostMessage,
       reason: 'FieldValueForbidden',
     },
   ],

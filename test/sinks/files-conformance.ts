@@ -155,12 +155,12 @@ export function filesConform({ name, place }: FilesConformance): void {
     const nobody = await open(tree);
     t.match(await failure(nobody.write(all([row('z')], { identity: identity('api', 'west') }), signal)), { code: 'KOL_SINK_OWNER', message: /\{cluster\}/ });
     t.strictSame(await files(), before);
-    const elsewhere = await open({ layout: { mode: 'perResource', pathTemplate: 'elsewhere/{uid}{extension}' } }, { installation: 'ours' });
-    await elsewhere.write(all([row('b')]), signal);
-    t.strictSame(pathsOf(await files()), [fileOf('a'), 'elsewhere/uid-b.yaml', manifest].sort(), 'an edit removes nothing');
     const renamed = await open({ ...tree, cluster: 'west' }, { installation: 'ours' });
     await renamed.write(all([row('b')], { identity: identity('api', 'west') }), signal);
-    t.strictSame(pathsOf(await files()), [fileOf('a'), 'elsewhere/uid-b.yaml', manifest, 'west/shop/deployment/b.yaml'].sort(), 'nor does another name of the cluster');
+    t.strictSame(pathsOf(await files()), [fileOf('a'), manifest, 'west/shop/deployment/b.yaml'].sort(), 'another name of the cluster removes nothing');
+    const elsewhere = await open({ layout: { mode: 'perResource', pathTemplate: 'elsewhere/{uid}{extension}' } }, { installation: 'ours' });
+    await elsewhere.write(all([row('b')]), signal);
+    t.strictSame(pathsOf(await files()), [fileOf('a'), 'elsewhere/uid-b.yaml', manifest, 'west/shop/deployment/b.yaml'].sort(), 'nor do other paths');
     await Promise.all([ours, theirs, nobody, elsewhere, renamed].map((sink) => sink.close()));
   });
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { annotations } from '../shared/api/annotations.ts';
 import type { KollectClusterTargetSpec } from '../shared/api/kollect-cluster-target.ts';
 import type { KollectTargetSpec } from '../shared/api/kollect-target.ts';
 import type { KnownObject } from '../shared/admission/lookups.ts';
@@ -38,6 +39,7 @@ import { installationUid } from './installation.ts';
 import { CachedSinkDirectory } from './sink-directory.ts';
 import { enabledBackends } from './sinks/registry.ts';
 import { SecretPoll } from './sinks/runtime/secret-poll.ts';
+import { withGrant, type SecretObject } from './sinks/runtime/secrets.ts';
 import { CountedResources } from './sinks/runtime/shared-resources.ts';
 
 export interface ControllerSettings {
@@ -244,7 +246,8 @@ export class Controller {
     this.#clusterTargets = this.#clusterTargetCache && new TargetReconciler({ ...common, kind: clusterTargets, targets: this.#clusterTargetCache });
     const readSecret = async (namespace: string, name: string): Promise<SecretObject | undefined> => {
       try {
-        return await client.get<SecretObject>(`/api/v1/namespaces/${namespace}/secrets/${name}`);
+        const secret = await client.get<SecretObject>(`/api/v1/namespaces/${namespace}/secrets/${name}`);
+        return withGrant(secret, namespaces.get(`/${namespace}`)?.annotations?.[annotations.grantTo]);
       } catch (error) {
         if (error instanceof KubeApiError && error.status === 404) return undefined;
         throw error;
@@ -377,9 +380,3 @@ export class Controller {
     return [profiles, targets, inventories, this.#namespaces, ...[this.#clusterTargetCache, this.#clusterInventoryCache].filter((cache) => cache !== undefined)] as ObjectCache<unknown>[];
   }
 }
-
-interface SecretObject {
-  metadata: { resourceVersion?: string };
-  data?: Record<string, string>;
-}
-

@@ -196,6 +196,12 @@ export const errorCatalogue = {
     summary: 'The Secret of the sink is missing.',
     action: 'Create the Secret that the message names, or correct the reference.',
   },
+  KOL_SINK_SECRET_GRANT: {
+    class: 'transient',
+    reason: 'SecretResolveFailed',
+    summary: 'The Secret of the sink lies in another namespace, and is granted to others only.',
+    action: 'Add the namespace of the sink to the annotation kollect.dev/grant-to that the message names, or use a Secret of its own namespace.',
+  },
   KOL_SINK_SECRET_KEY: {
     class: 'transient',
     reason: 'SecretResolveFailed',

@@ -18,7 +18,7 @@ export const annotations = {
   pauseDeletes: 'kollect.dev/pause-deletes',
   /** On an inventory: `"true"` lets one pass delete what was held back. */
   allowDeletes: 'kollect.dev/allow-deletes',
-  /** On a Secret or namespace: namespaces whose sinks may use it. */
+  /** On a Secret, or on a namespace for all in it that have none of their own: further namespaces whose sinks may use it, with commas between them. Without it admission alone decides. */
   grantTo: 'kollect.dev/grant-to',
 } as const;
 

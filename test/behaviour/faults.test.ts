@@ -83,6 +83,18 @@ t.test('a Secret that does not exist', async (t) => {
   await healthy(namespace);
 });
 
+t.test('a Secret of another namespace that is granted to others', async (t) => {
+  const platform = await kollect.namespace();
+  const annotate = (object: string, grant: string): Promise<unknown> => kollect.kubectl(['annotate', object, '-n', platform, '--overwrite', `kollect.dev/grant-to=${grant}`]);
+  await kollect.apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'shared', namespace: platform }, stringData: { dsn: kollect.dsn } });
+  await annotate(`namespace/${platform}`, 'somebody');
+  const namespace = await broken({ sinkSpec: `postgres: {databaseRef: {name: shared, namespace: ${platform}}, table: inventory_items}` });
+  await degraded(t, namespace, 'SecretResolveFailed', /secret "shared" in namespace "test-.*" is not granted to sinks of namespace "test-/);
+  await annotate('secret/shared', `somebody,${namespace}`);
+  await exported(namespace);
+  await healthy(namespace);
+});
+
 t.test('a Secret without a usable key', async (t) => {
   const namespace = await broken({ secret: { connection: kollect.dsn } });
   await degraded(t, namespace, 'SecretResolveFailed', /dsn.*url.*connectionString.*DATABASE_URL/);

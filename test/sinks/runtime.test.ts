@@ -7,7 +7,7 @@ import { createDialer } from '../../controller/sinks/runtime/dialer.ts';
 import { networkFault, sanitizedError, tlsFault } from '../../controller/sinks/runtime/errors.ts';
 import { openSink } from '../../controller/sinks/runtime/open-sink.ts';
 import { createSanitizer } from '../../controller/sinks/runtime/sanitize.ts';
-import { resolveSecret, type ReadSecret } from '../../controller/sinks/runtime/secrets.ts';
+import { resolveSecret, withGrant, type ReadSecret } from '../../controller/sinks/runtime/secrets.ts';
 import { databaseSinkTypes } from '../../shared/api/kollect-database-sink.ts';
 import { eventSinkTypes } from '../../shared/api/kollect-event-sink.ts';
 import { snapshotSinkTypes } from '../../shared/api/kollect-snapshot-sink.ts';
@@ -49,6 +49,22 @@ t.test('a missing Secret or key is named, with the keys that would do', async (t
     throw new Error('secrets "dsn" is forbidden');
   };
   t.match(await failure(resolveSecret({ name: 'dsn' }, 'team-a', denied)), { code: 'KOL_SINK_SECRET', message: /could not be read: secrets "dsn" is forbidden/ });
+});
+
+t.test('a Secret of another namespace may be granted to some, by itself or by its namespace', async (t) => {
+  const grant = (text: string | undefined): ReadSecret => async () => ({ metadata: { resourceVersion: '7', ...(text === undefined ? {} : { annotations: { 'kollect.dev/grant-to': text } }) }, data: {} });
+  const resolve = (read: ReadSecret, from = 'team-a') => resolveSecret({ name: 'dsn', namespace: 'platform' }, from, read);
+  for (const text of [undefined, 'team-a', 'other, team-a']) t.match(await resolve(grant(text)), { key: 'platform/dsn' });
+  t.match(await resolve(grant(''), 'platform'), { key: 'platform/dsn' }, 'those of its own namespace need none');
+  for (const text of ['', 'other', 'team-ab', '*']) {
+    t.match(await failure(resolve(grant(text))), { code: 'KOL_SINK_SECRET_GRANT', reason: 'SecretResolveFailed', message: /^secret "dsn" in namespace "platform" is not granted to sinks of namespace "team-a": add "team-a" to the annotation kollect\.dev\/grant-to/ });
+  }
+  const plain = { metadata: { resourceVersion: '7' }, data: {} };
+  t.equal(withGrant(plain, undefined), plain);
+  t.match(await failure(resolve(async () => withGrant(plain, 'other'))), { code: 'KOL_SINK_SECRET_GRANT' });
+  t.match(await resolve(async () => withGrant((await grant('team-a')('', ''))!, 'other')), { resourceVersion: '7' }, 'its own grant counts');
+  const versions = await Promise.all(['team-a', 'team-a,other'].map(async (text) => (await resolve(async () => withGrant(plain, text))).resourceVersion));
+  t.not(versions[0], versions[1], 'who used it hears that the grant is another');
 });
 
 t.test('authorities come from the bundle or from the first key that holds some', async (t) => {

@@ -1,10 +1,11 @@
 import { inspect } from 'node:util';
+import { annotations } from '../../../shared/api/annotations.ts';
 import { KollectError } from '../../../shared/errors.ts';
 import type { SecretValues } from '../contract.ts';
 
 /** The parts of a Secret that are read. Values are base64, as the API server gives them. */
 export interface SecretObject {
-  metadata?: { resourceVersion?: string | undefined };
+  metadata?: { resourceVersion?: string | undefined; annotations?: Readonly<Record<string, string>> | undefined };
   data?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -23,9 +24,16 @@ export interface ResolvedSecret {
   values: SecretValues;
 }
 
+/** The Secret with the grant of its namespace, unless it has one of its own. Its version tells of that too. */
+export function withGrant(secret: SecretObject, ofNamespace: string | undefined): SecretObject {
+  const { resourceVersion = '', annotations: own } = secret.metadata ?? {};
+  if (ofNamespace === undefined || own?.[annotations.grantTo] !== undefined) return secret;
+  return { ...secret, metadata: { resourceVersion: `${resourceVersion} ${ofNamespace}`, annotations: { ...own, [annotations.grantTo]: ofNamespace } } };
+}
+
 /**
- * Reads the Secret that a sink names. A reference without a namespace means the sink's own. Throws `KOL_SINK_SECRET` when it is missing
- * and `KOL_SINK_SECRET_UNREADABLE` when the API server does not give it.
+ * Reads the Secret that a sink names. A reference without a namespace means the sink's own. Throws `KOL_SINK_SECRET` when it is missing,
+ * `KOL_SINK_SECRET_GRANT` when its owner grants it to others only, and `KOL_SINK_SECRET_UNREADABLE` when the API server does not give it.
  */
 export async function resolveSecret(ref: SecretRef, sinkNamespace: string, readSecret: ReadSecret): Promise<ResolvedSecret> {
   const namespace = ref.namespace?.trim() || sinkNamespace;
@@ -37,6 +45,11 @@ export async function resolveSecret(ref: SecretRef, sinkNamespace: string, readS
     throw new KollectError('KOL_SINK_SECRET_UNREADABLE', `${title} could not be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
   if (secret === undefined) throw new KollectError('KOL_SINK_SECRET', `${title} not found: create it, or correct the reference of the sink`);
+  const grant = secret.metadata?.annotations?.[annotations.grantTo];
+  if (grant !== undefined && namespace !== sinkNamespace && !grant.split(',').some((granted) => granted.trim() === sinkNamespace)) {
+    const wish = `add "${sinkNamespace}" to the annotation ${annotations.grantTo} of the Secret or its namespace`;
+    throw new KollectError('KOL_SINK_SECRET_GRANT', `${title} is not granted to sinks of namespace "${sinkNamespace}": ${wish}, or use a Secret of that namespace`);
+  }
   const data = new Map(Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]));
   return { key: `${namespace}/${ref.name}`, resourceVersion: secret.metadata?.resourceVersion ?? '', values: secretValues(title, data) };
 }

@@ -160,12 +160,12 @@ export class Controller {
       observe: { request: (method, status) => this.metrics.kube(`request ${method} ${status}`), bytes: (count) => this.metrics.kube('list bytes', count) },
     });
     this.#client = client;
-    const watched = settings.watchNamespaces.length === 0 ? undefined : new Set(settings.watchNamespaces);
-    const takes = ({ metadata: { namespace } }: KubeObject): boolean => watched === undefined || namespace === undefined || watched.has(namespace);
-    const cache = (plural: string): ObjectCache<KubeObject> =>
-      new ObjectCache({ client, path: `/apis/${API_VERSION}/${plural}`, name: plural, logger, observe, takes, ...pace?.watch });
-    const scopeCache = (plural: string): ObjectCache<KnownObject> =>
-      new ObjectCache({ client, path: `/apis/${API_VERSION}/${plural}`, name: plural, logger, observe, takes, ...pace?.watch, keep: (object) => knownObject(object)! });
+    const watched = settings.watchNamespaces.length === 0 ? undefined : [...new Set(settings.watchNamespaces)];
+    const caching = { client, logger, observe, ...pace?.watch };
+    const clusterWide = (plural: string) => ({ ...caching, path: `/apis/${API_VERSION}/${plural}`, name: plural });
+    const namespaced = (plural: string) => ({ ...clusterWide(plural), parts: watched?.map((namespace) => ({ path: `/apis/${API_VERSION}/namespaces/${namespace}/${plural}` })) });
+    const cache = (plural: string): ObjectCache<KubeObject> => new ObjectCache(namespaced(plural));
+    const keepScope = (object: KubeObject): KnownObject => knownObject(object)!;
     this.#caches = {
       profiles: cache('kollectprofiles'),
       targets: cache('kollecttargets'),
@@ -175,13 +175,10 @@ export class Controller {
       event: cache('kollecteventsinks'),
     };
     this.#namespaces = new ObjectCache<NamespaceFacts>({
-      client,
+      ...caching,
       path: '/api/v1/namespaces',
+      parts: watched?.map((name) => ({ path: '/api/v1/namespaces', fieldSelector: `metadata.name=${name}` })),
       name: 'namespaces',
-      logger,
-      observe,
-      ...pace?.watch,
-      takes: ({ metadata: { name } }) => watched === undefined || watched.has(name),
       keep: ({ metadata: { name, labels, annotations } }) => ({ name, labels, annotations }),
     });
     this.#events = new EventRecorder({ client, component: 'kollect-controller', instance: settings.identity, logger });
@@ -208,8 +205,8 @@ export class Controller {
       namespaceDefaults: settings.namespaceDefaults,
       onProgress: (namespace, name) => (namespace === '' ? this.#clusterTargets : this.#targets)?.progressed(namespace, name),
     });
-    const scopes = scopeCache('kollectscopes');
-    const clusterScopes = settings.tenantMode ? undefined : scopeCache('kollectclusterscopes');
+    const scopes = new ObjectCache({ ...namespaced('kollectscopes'), keep: keepScope });
+    const clusterScopes = settings.tenantMode ? undefined : new ObjectCache({ ...clusterWide('kollectclusterscopes'), keep: keepScope });
     this.#scopes = [scopes, ...(clusterScopes ? [clusterScopes] : [])];
     const discovery = new Discovery(client);
     this.#definitions = new Definitions({
@@ -242,7 +239,7 @@ export class Controller {
       onProgress: (namespace: string) => (namespace === '' ? this.#clusterInventories : this.#inventories)?.targetsChanged(namespace),
     };
     this.#targets = new TargetReconciler({ ...common, kind: namespacedTargets, targets, sinkReachable: (namespace) => this.#inventories.sinkReachable(namespace) });
-    this.#clusterTargetCache = settings.tenantMode ? undefined : cache(clusterTargets.plural);
+    this.#clusterTargetCache = settings.tenantMode ? undefined : new ObjectCache<KubeObject>(clusterWide(clusterTargets.plural));
     this.#clusterTargets = this.#clusterTargetCache && new TargetReconciler({ ...common, kind: clusterTargets, targets: this.#clusterTargetCache });
     const readSecret = async (namespace: string, name: string): Promise<SecretObject | undefined> => {
       try {
@@ -288,7 +285,7 @@ export class Controller {
       store,
       isListed: (target) => exporting.isSynced(target) || exporting.frozen(target) !== undefined,
     };
-    this.#clusterInventoryCache = settings.tenantMode ? undefined : cache(clusterInventories.plural);
+    this.#clusterInventoryCache = settings.tenantMode ? undefined : new ObjectCache<KubeObject>(clusterWide(clusterInventories.plural));
     this.#clusterInventories =
       sources &&
       this.#clusterInventoryCache &&

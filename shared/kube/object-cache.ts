@@ -5,54 +5,69 @@ import { Reflector, type ReflectorHandler, type ReflectorObserver, type Reflecto
 
 export interface ObjectCacheOptions<T> extends ReflectorPace {
   client: KubeClient;
+  /** Where all objects are listed. */
   path: string;
+  /** Only these parts of them, each watched by itself, so that rights to more are not needed; all when unset. */
+  parts?: readonly ObjectPart[] | undefined;
   name: string;
   logger: Logger;
   observe?: ReflectorObserver | undefined;
-  /** Objects for which this is false do not exist for the cache. */
-  takes?: ((object: KubeObject) => boolean) | undefined;
   /** What is kept of an object; the object itself when unset. */
   keep?: (object: KubeObject) => T;
 }
 
+export interface ObjectPart {
+  path: string;
+  fieldSelector?: string | undefined;
+}
+
 type Listener<T> = (key: string, object: T | undefined) => void;
 
+interface Entry<T> {
+  object: T;
+  uid: string | undefined;
+  part: number;
+  epoch: number;
+}
+
 /** The few objects that steer us, held in memory by `<namespace>/<name>` and kept up to date by a watch. */
-export class ObjectCache<T = KubeObject> implements ReflectorHandler {
-  readonly #reflector: Reflector;
+export class ObjectCache<T = KubeObject> {
+  readonly #reflectors: readonly Reflector[];
   readonly #keep: (object: KubeObject) => T;
-  readonly #takes: (object: KubeObject) => boolean;
-  readonly #objects = new Map<string, { object: T; uid: string | undefined; epoch: number }>();
+  readonly #objects = new Map<string, Entry<T>>();
   readonly #listeners = new Set<Listener<T>>();
-  readonly #synced = Promise.withResolvers<void>();
-  #epoch = 0;
+  readonly #synced: Promise<unknown>;
 
   constructor(options: ObjectCacheOptions<T>) {
+    const { path, parts = [{ path }] } = options;
     this.#keep = options.keep ?? ((object) => object as T);
-    this.#takes = options.takes ?? (() => true);
-    this.#reflector = new Reflector({ ...options, handler: this });
+    const firstLists = parts.map(() => Promise.withResolvers<void>());
+    this.#synced = Promise.all(firstLists.map(({ promise }) => promise));
+    this.#reflectors = parts.map((part, index) => new Reflector({ ...options, ...part, handler: this.#handler(index, firstLists[index]!.resolve) }));
   }
 
   /** Resolves when the first list is complete. */
-  get synced(): Promise<void> {
-    return this.#synced.promise;
+  get synced(): Promise<unknown> {
+    return this.#synced;
   }
 
+  /** That of the part that is worst off. */
   get state(): ReflectorState {
-    return this.#reflector.state;
+    const states = this.#reflectors.map(({ state }) => state);
+    return states.find(({ phase }) => phase === 'Failed') ?? states.find(({ phase }) => phase !== 'Synced') ?? states[0] ?? { phase: 'Synced', since: 0 };
   }
 
   start(): void {
-    this.#reflector.start();
+    for (const reflector of this.#reflectors) reflector.start();
   }
 
   /** Somebody waits: for so many milliseconds what failed is soon tried again. */
   hurry(ms: number): void {
-    this.#reflector.hurry(ms);
+    for (const reflector of this.#reflectors) reflector.hurry(ms);
   }
 
-  stop(): Promise<void> {
-    return this.#reflector.stop();
+  async stop(): Promise<void> {
+    await Promise.all(this.#reflectors.map((reflector) => reflector.stop()));
   }
 
   get(key: string): T | undefined {
@@ -74,34 +89,31 @@ export class ObjectCache<T = KubeObject> implements ReflectorHandler {
     return () => this.#listeners.delete(listener);
   }
 
-  listStarted(epoch: number): void {
-    this.#epoch = epoch;
+  #handler(part: number, complete: () => void): ReflectorHandler {
+    let current = 0;
+    const changed = (object: KubeObject): void => this.#set(object, part, current);
+    return {
+      listStarted: (epoch) => void (current = epoch),
+      listed: changed,
+      listCompleted: (epoch, _resourceVersion, untaken) => {
+        for (const [key, entry] of this.#objects) if (entry.part === part && entry.epoch !== epoch && !untaken.has(entry.uid ?? '')) this.#drop(key);
+        complete();
+      },
+      changed,
+      deleted: (object) => {
+        const key = keyOf(object);
+        if (this.#objects.get(key)?.uid === object.metadata.uid) this.#drop(key);
+      },
+      // The cache serves what it has; who must know asks for `state`.
+      stateChanged: () => undefined,
+    };
   }
 
-  listed(object: KubeObject): void {
-    this.changed(object);
-  }
-
-  listCompleted(epoch: number, _resourceVersion: string, untaken: ReadonlySet<string>): void {
-    for (const [key, entry] of this.#objects) if (entry.epoch !== epoch && !untaken.has(entry.uid ?? '')) this.#drop(key);
-    this.#synced.resolve();
-  }
-
-  changed(object: KubeObject): void {
-    if (!this.#takes(object)) return;
+  #set(object: KubeObject, part: number, epoch: number): void {
     const key = keyOf(object);
     const kept = this.#keep(object);
-    this.#objects.set(key, { object: kept, uid: object.metadata.uid, epoch: this.#epoch });
+    this.#objects.set(key, { object: kept, uid: object.metadata.uid, part, epoch });
     for (const listener of this.#listeners) listener(key, kept);
-  }
-
-  deleted(object: KubeObject): void {
-    const key = keyOf(object);
-    if (this.#objects.get(key)?.uid === object.metadata.uid) this.#drop(key);
-  }
-
-  stateChanged(): void {
-    // The cache serves what it has; who must know asks for `state`.
   }
 
   #drop(key: string): void {

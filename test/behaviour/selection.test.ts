@@ -1,7 +1,10 @@
 import t from 'tap';
+import { parse } from 'yaml';
 import { gvkKey } from '../../shared/api/gvk.ts';
 import { controllerProcess } from '../kollect/installation.ts';
+import { kubeconfigOf, untilGranted } from '../kollect/service-account.ts';
 import { configMap, kollectObject, startCollecting } from './collecting.ts';
+import { blocks } from './document-blocks.ts';
 
 // What is selected follows what changes, and the status says so. What is selected at all is in examples.test.ts.
 
@@ -64,14 +67,37 @@ t.test('the annotation lists everything once more for each new value', async (t)
   }
 });
 
-t.test('flags say how many namespaces are watched, and how often the others are listed', async () => {
+t.test('an installation for some namespaces needs no rights to others, and its flags say how many of them it watches', async () => {
   await controller.stop();
-  const places = [await namespace(), await namespace(), await namespace()];
-  const [home] = places as [string];
-  await apply(profile(home), kollectObject('KollectTarget', home, 'several', { profileRef: 'maps', includedNamespaces: places }));
-  const flags = [`--watch-namespaces=${places.join()}`, '--max-namespace-watches=1', '--namespace-poll-interval=1ms'];
-  const process = await controllerProcess(cluster.keeper, { kubeconfig: cluster.kubeconfig, flags });
+  const places = ['team-a', 'team-b'];
+  const [role = '', , namespacesRole = ''] = blocks('docs/operations.md', 'yaml');
+  const subjects = [{ kind: 'ServiceAccount', name: 'kollect-controller', namespace: 'team-a' }];
+  const binding = (kind: string, namespace?: string, name = 'kollect-controller'): object => ({
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind,
+    metadata: { name, namespace },
+    subjects,
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name },
+  });
+  await apply(...places.map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })));
+  await apply(
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'kollect-controller', namespace: 'team-a' } },
+    ...[role, namespacesRole].map((text) => parse(text) as object),
+    ...places.map((place) => binding('RoleBinding', place)),
+    binding('ClusterRoleBinding', undefined, 'kollect-controller-namespaces'),
+    kollectObject('KollectProfile', 'team-a', 'names', { targetGVK: { group: 'apps', version: 'v1', kind: 'Deployment' }, attributes: [{ name: 'name', path: '$.metadata.name' }] }),
+    kollectObject('KollectTarget', 'team-a', 'several', { profileRef: 'names', namespaceSelector: {} }),
+  );
+  const kubeconfig = await kubeconfigOf(cluster, { namespace: 'team-a', serviceAccount: 'kollect-controller' });
+  for (const place of places) await untilGranted(cluster, kubeconfig, { verb: 'list', resource: 'deployments.apps', namespace: place });
+  const flags = ['--tenant-mode', `--watch-namespaces=${places.join()}`, '--max-namespace-watches=1', '--namespace-poll-interval=1ms'];
+  const process = await controllerProcess(cluster.keeper, { kubeconfig, flags });
   await process.start();
-  await untilReady(home, 'several', 'True Collecting', /from 3 namespace\(s\); listed every 1 s instead of watched, as there are more than --max-namespace-watches: configmaps in 2$/);
+  await untilReady('team-a', 'several', 'True Collecting', /from 2 namespace\(s\); listed every 1 s instead of watched, as there are more than --max-namespace-watches: deployments.apps in 1$/);
+  // What is in a namespace and what is said of it are followed.
+  await apply(kollectObject('KollectTarget', 'team-b', 'late', { profileRef: 'names' }), { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'team-b', labels: { late: 'yes' } } });
+  await untilReady('team-b', 'late', 'False ProfileNotFound');
+  await apply(kollectObject('KollectTarget', 'team-a', 'several', { profileRef: 'names', namespaceSelector: { matchLabels: { late: 'yes' } } }));
+  await untilReady('team-a', 'several', 'True Collecting', /from 1 namespace\(s\)/);
   await process.kill('SIGTERM');
 });

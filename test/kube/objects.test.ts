@@ -11,7 +11,7 @@ import { addFinalizer, removeFinalizer } from '../../shared/kube/finalizers.ts';
 import { ObjectCache } from '../../shared/kube/object-cache.ts';
 import { patchStatus } from '../../shared/kube/status.ts';
 import { createLogger } from '../../shared/log.ts';
-import { WatchProxy } from '../faults/watch-proxy.ts';
+import { isWatch, WatchProxy } from '../faults/watch-proxy.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 
@@ -253,6 +253,40 @@ t.test('a cache follows the few objects that steer us', async (t) => {
   t.equal(cache.get('default/cached'), undefined);
   t.ok([...cache.byNamespace('default')].length >= 1);
   t.strictSame([...cache.byNamespace('defaul')], []);
+});
+
+t.test('a cache of some namespaces asks for no others, and a list of one says nothing of the rest', async (t) => {
+  const proxy = new WatchProxy({ url: cluster.url, ca: cluster.caPem });
+  const proxied = new KubeClient({ ...client.connection, server: await proxy.start() });
+  const paths = ['one', 'two', 'three'].map((namespace) => `/apis/kollect.dev/v1alpha1/namespaces/${namespace}/kollectprofiles`);
+  for (const [index, namespace] of ['one', 'two', 'three'].entries()) {
+    await client.create('/api/v1/namespaces', { metadata: { name: namespace } });
+    await client.create(paths[index]!, body('profile'));
+  }
+  const parts = paths.slice(0, 2).map((part) => ({ path: part }));
+  const cache = new ObjectCache<KubeObject>({ client: proxied, path: '/apis/kollect.dev/v1alpha1/kollectprofiles', parts, name: 'profiles', logger, longestBackoffMs: 100 });
+  t.teardown(async () => {
+    await cache.stop();
+    await proxied.close();
+    await proxy.stop();
+  });
+  const ofTwo = (url: URL): boolean => url.pathname === paths[1];
+  proxy.break({ match: ofTwo, fault: { kind: 'status', code: 403 }, times: 10 });
+  cache.start();
+  await eventually(() => cache.state.phase === 'Failed', { intervalMs: 1 });
+  await cache.synced;
+  await eventually(() => cache.state.phase === 'Synced');
+  const gone: string[] = [];
+  cache.onChange((key, object) => void (object ?? gone.push(key)));
+  const lists = (): number => proxy.requests.filter(({ url, code }) => ofTwo(url) && !isWatch(url) && code === 200).length;
+  proxy.break({ match: (url) => ofTwo(url) && isWatch(url), fault: { kind: 'status', code: 410 } });
+  proxy.cut();
+  await eventually(() => lists() === 2);
+  await client.delete(`${paths[1]}/profile`);
+  await eventually(() => gone.length > 0);
+  t.strictSame(gone, ['two/profile']);
+  t.strictSame([...cache.list()].map(({ metadata }) => metadata.namespace), ['one']);
+  t.equal(proxy.requests.some(({ url }) => url.pathname.includes('/three/') || url.pathname.endsWith('/v1alpha1/kollectprofiles')), false);
 });
 
 t.test('events are seen by kubectl, and the same one is counted', async (t) => {

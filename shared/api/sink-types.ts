@@ -40,7 +40,7 @@ const events = { family: 'event', isBlockRequired: true, formats: ['json'], comp
 
 /** One line a type. */
 export const sinkTypes: Readonly<Record<SinkType, SinkTypeFacts>> = {
-  git: { ...git, block: 'git' },
+  git: { ...git, block: 'git', isBuilt: true },
   gitlab: { ...git, block: 'gitlab' },
   s3: { ...objectStore, options: s3Options },
   gcs: { ...objectStore, options: gcsOptions },

@@ -46,15 +46,17 @@ async function connect(t: Tap, repository: GitRepository, protocol: Protocol, { 
 }
 type Tap = Pick<typeof t, 'teardown'>;
 
-/** An inventory with these files, by path. */
-function write(files: Record<string, string>, parts: Partial<BranchWrite> = {}): BranchWrite {
+/** An inventory with these files by path, and without those that are undefined. */
+function write(files: Record<string, string | undefined>, parts: Partial<BranchWrite> = {}): BranchWrite {
+  const entries = Object.entries(files);
   return {
     key: 'default/team-a/shop',
-    files: Object.entries(files).map(([path, text]) => ({ path, version: text, content: () => [Buffer.from(text)] })),
-    formerPaths: async () => [],
+    files: entries.flatMap(([path, text]) => (text === undefined ? [] : { path, bytes: [Buffer.from(text)] })),
+    isWhole: true,
+    removes: entries.flatMap(([path, text]) => (text === undefined ? path : [])),
     message: ({ added, changed, removed }: FileChanges) => `+${added.join(' ')} ~${changed.join(' ')} -${removed.join(' ')}`,
     author: { name: 'kollect', email: 'kollect@example.com' },
-    after: undefined,
+    state: { after: undefined, installation: undefined },
     fence: () => undefined,
     ...parts,
   };
@@ -70,14 +72,14 @@ for (const protocol of ['http', 'https', 'ssh'] as const) {
     t.match(await one.branch.write(write({ 'a/b/x': 'x', 'a/y': 'ü\n' }), signal), { added: ['a/b/x', 'a/y'], bytes: 4 });
     t.equal(await repository.git('show', 'main:a/y'), 'ü\n');
     t.match(await one.branch.write(write({ 'a/b/x': 'x', 'a/y': 'ü\n' }), signal), { added: [], changed: [], removed: [] });
-    t.match(await one.branch.write(write({ 'a/b/x': 'x2', 'a/z "q" \\': 'z' }), signal), { added: ['a/z "q" \\'], changed: ['a/b/x'], removed: ['a/y'] });
+    t.match(await one.branch.write(write({ 'a/b/x': 'x2', 'a/y': undefined, 'a/never': undefined, 'a/z "q" \\': 'z' }), signal), { added: ['a/z "q" \\'], changed: ['a/b/x'], removed: ['a/y'] });
     t.strictSame(await history(repository), ['+a/z "q" \\ ~a/b/x -a/y', '+a/b/x a/y ~ -']);
     t.equal(await repository.git('log', '-1', '--format=%an <%ae> %cn', 'main'), 'kollect <kollect@example.com> kollect\n');
     t.equal(repository.pushes(), 2);
 
     const another = await connect(t, repository, protocol);
     t.match(await another.branch.write(write({ 'a/b/x': 'x2', 'a/z "q" \\': 'z' }), signal), { added: [], changed: [] }, 'a process that starts finds it there');
-    t.match(await another.branch.write(write({ 'a/b/x': 'x2' }), signal), { removed: ['a/z "q" \\'] });
+    t.match(await another.branch.write(write({ 'a/b/x': 'x2', 'a/z "q" \\': undefined }), signal), { removed: ['a/z "q" \\'] });
     t.match(await one.branch.write(write({ 'a/b/x': 'x3' }), signal), { changed: ['a/b/x'] }, 'and one that was overtaken goes on from there');
     t.strictSame(await tree(repository), ['a/b/x']);
     t.equal((await history(repository)).length, 4, 'nobody lost a commit');
@@ -200,8 +202,9 @@ t.test('mirrors and keys lie in folders of their own, and nothing is left of the
 t.test('trailers tell what a branch holds, until somebody else commits', (t) => {
   const values = { cluster: 'default', namespace: 'team-a', name: 'shop', generation: 3, itemCount: 2, checksum: 'abcdef0123456789', exportedAt: new Date(0), sink: 'team-a/git', path: 'inventory/team-a/shop.yaml' };
   const templates = { subject: undefined, body: undefined, trailers: ['Signed-off-by: {sink} <k@example.com>'] };
-  const changes = { added: ['Pod a'], changed: Array.from({ length: 12 }, (_, index) => `Pod c${index}`), removed: [] };
-  const message = commitMessage(templates, values, changes, 'default/team-a/shop', { digest: 'd1', rows: 2 });
+  const named = (...names: string[]) => ({ count: names.length, names });
+  const changes = { added: named('Pod a'), changed: named(...Array.from({ length: 12 }, (_, index) => `Pod c${index}`)), removed: named() };
+  const message = commitMessage(templates, values, changes, 'default/team-a/shop', { after: { digest: 'd1', rows: 2 }, installation: 'ours' });
   t.matchOnlyStrict(
     message,
     `chore(default/team-a/shop): export 2 items @ abcdef012345
@@ -216,14 +219,15 @@ ${Array.from({ length: 10 }, (_, index) => `- Pod c${index}\n`).join('')}- and 2
 
 Signed-off-by: team-a/git <k@example.com>
 Kollect-Inventory: default/team-a/shop
+Kollect-Installation: ours
 Kollect-Digest: d1
 Kollect-Rows: 2
 `,
   );
-  const other = { id: '2', message: commitMessage(templates, values, changes, 'default/team-a/other', undefined) };
-  t.strictSame(snapshotIn([other, { id: '1', message }], 'default/team-a/shop'), { digest: 'd1', rows: 2 });
-  t.equal(snapshotIn([other], 'default/team-a/other'), undefined);
+  const other = { id: '2', message: commitMessage(templates, values, changes, 'default/team-a/other', { after: undefined, installation: undefined }) };
+  t.strictSame(snapshotIn([other, { id: '1', message }], 'default/team-a/shop'), { after: { digest: 'd1', rows: 2 }, installation: 'ours' });
+  t.strictSame(snapshotIn([other], 'default/team-a/other'), { after: undefined, installation: undefined });
   t.equal(snapshotIn([{ id: '3', message: 'fix typo\n' }, { id: '1', message }], 'default/team-a/shop'), undefined);
-  t.match(commitMessage({ subject: '{name} {path} {unknown}', body: 'at {exportedAt}', trailers: [] }, values, changes, 'k', undefined), 'shop inventory/team-a/shop.yaml {unknown}\n\nat 1970-01-01T00:00:00.000Z\n\nKollect-Inventory: k\n');
+  t.match(commitMessage({ subject: '{name} {path} {unknown}', body: 'at {exportedAt}', trailers: [] }, values, changes, 'k', { after: undefined, installation: undefined }), 'shop inventory/team-a/shop.yaml {unknown}\n\nat 1970-01-01T00:00:00.000Z\n\nKollect-Inventory: k\n');
   t.end();
 });

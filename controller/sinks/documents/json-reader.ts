@@ -47,23 +47,6 @@ export class JsonReader {
     return this.#text.slice(start, this.#at);
   }
 
-  /** Any value, as it is written. */
-  value(): string {
-    const start = this.#at;
-    let depth = 0;
-    do {
-      const { next } = this;
-      if (next === '"') this.quoted();
-      else if (/[^[\]{},:]/.test(next)) this.word();
-      else {
-        if (next === '{' || next === '[') depth++;
-        if (next === '}' || next === ']') depth--;
-        this.#at++;
-      }
-    } while (depth > 0);
-    return this.#text.slice(start, this.#at);
-  }
-
   /** An odd number of backslashes stands before it. */
   #isEscaped(at: number): boolean {
     let first = at;

@@ -1,17 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { KollectError } from '../../../shared/errors.ts';
-import type { SnapshotState } from '../contract.ts';
-import { snapshotIn } from './message.ts';
+import { snapshotIn, type CommittedState } from './message.ts';
 import { nextRef, type Mirror } from './mirror.ts';
 import { spool } from './spool.ts';
-import { filesAt } from './tree.ts';
+import { filesAt, TipStore } from './tree.ts';
+import type { FileStore } from '../documents/file-store.ts';
 
 /** A file as an inventory wants it. */
 export interface WantedFile {
   path: string;
-  /** Differs when the content does. */
-  version: string;
-  content(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  /** In pieces, read once, and before the next file. */
+  bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
 export interface FileChanges {
@@ -20,19 +19,20 @@ export interface FileChanges {
   removed: readonly string[];
 }
 
-/** What an inventory is to look like on the branch. */
+/** What an inventory wants of a branch. Files that are so already are no change. */
 export interface BranchWrite {
   /** Of the inventory, in its cluster. */
   key: string;
-  /** All of its files, each path once. */
-  files: readonly WantedFile[];
-  /** Paths that it had, as far as the branch tells; those that it does not want any more go. Asked when nothing is remembered of it. */
-  formerPaths(read: (path: string) => Promise<Buffer | undefined>): Promise<readonly string[]>;
+  /** Read once. */
+  files: AsyncIterable<WantedFile> | Iterable<WantedFile>;
+  removes: readonly string[];
+  /** All files of the inventory are among them. */
+  isWhole: boolean;
   /** Of the commit, which is made only when there are changes. */
   message(changes: FileChanges): string;
   author: { name: string; email: string };
-  /** What is there afterwards. */
-  after: SnapshotState | undefined;
+  /** What the message says of what is there afterwards. */
+  state: CommittedState;
   /** Throws unless this process may write. */
   fence(): void;
 }
@@ -41,13 +41,17 @@ export interface BranchOutcome extends FileChanges {
   bytes: number;
 }
 
+/** What an inventory has on the branch. */
 interface Remembered {
-  files: ReadonlyMap<string, { version: string | undefined; id: string }>;
-  after: SnapshotState | undefined;
+  /** What git calls the content of files, by path; not of all files. */
+  ids: ReadonlyMap<string, string>;
+  state: CommittedState;
 }
 
 interface Waiter {
   write: BranchWrite;
+  /** What git calls the contents that are wanted, by path, once they were read; the mirror holds them. */
+  wanted: Map<string, string> | undefined;
   signal: AbortSignal;
   resolve(outcome: BranchOutcome): void;
   reject(error: unknown): void;
@@ -74,6 +78,8 @@ export class Branch {
   /** Nothing has happened since that could have moved it without our knowledge. */
   #isCertain = false;
   readonly #remembered = new Map<string, Remembered>();
+  /** Inventories of which somebody else has changed files since they were written as a whole. */
+  readonly #touched = new Set<string>();
   readonly #closing = new AbortController();
 
   constructor(mirror: Mirror, options: { spoolFolder: () => string; title: string; mustExist: boolean }) {
@@ -92,6 +98,7 @@ export class Branch {
       };
       const waiter: Waiter = {
         write,
+        wanted: undefined,
         signal,
         resolve: (outcome) => {
           signal.removeEventListener('abort', give);
@@ -105,41 +112,52 @@ export class Branch {
       if (signal.aborted) return reject(cancelled());
       signal.addEventListener('abort', give, { once: true });
       this.#waiting.push(waiter);
-      if (this.#waiting.length === 1) void this.#inTurn(() => this.#flush()).catch(() => undefined);
+      if (this.#waiting.length === 1) void this.exclusively(() => this.#flush()).catch(() => undefined);
     });
   }
 
-  /** What the branch says that it holds of an inventory; undefined when it cannot tell. One question to the server while nobody else writes. */
-  async snapshot(key: string, signal: AbortSignal): Promise<SnapshotState | undefined> {
-    return await this.#inTurn(async () => {
-      const remote = await this.#mirror.remoteTip(signal);
-      if (remote !== this.#tip) await this.#refresh(signal);
-      this.#isCertain = true;
+  /** What the last commit for an inventory says, unless somebody else has committed since. One question to the server while nobody else writes. */
+  async committed(key: string, signal: AbortSignal): Promise<{ state: CommittedState | undefined; isTouched: boolean }> {
+    return await this.inspect(signal, async (tip) => {
       const remembered = this.#remembered.get(key);
-      if (remembered !== undefined) return remembered.after;
-      if (this.#tip === undefined) return undefined;
-      return snapshotIn(await this.#mirror.commits(this.#tip, signal), key);
+      const state = remembered?.state ?? (tip === undefined ? undefined : snapshotIn(await this.#mirror.commits(tip, signal), key));
+      return { state, isTouched: this.#touched.has(key) };
     });
   }
 
-  /** Runs `work` with where the branch is now, while nobody writes. */
+  /** The files of the branch as we know it. */
+  async store(signal: AbortSignal): Promise<FileStore> {
+    return await this.exclusively(async () => {
+      if (!this.#isSure) await this.#refresh(signal);
+      return new TipStore(this.#mirror, this.#tip, signal);
+    });
+  }
+
+  /** Runs `work` with the commit that the branch points to now, while nobody writes. */
   async inspect<T>(signal: AbortSignal, work: (tip: string | undefined) => Promise<T>): Promise<T> {
-    return await this.#inTurn(async () => {
-      if ((await this.#mirror.remoteTip(signal)) !== this.#tip || this.#tip === undefined) await this.#refresh(signal);
+    return await this.exclusively(async () => {
+      const remote = await this.#mirror.remoteTip(signal);
+      if (remote !== this.#tip || !this.#isSure) await this.#refresh(signal);
       return await work(this.#tip);
     });
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.#last.catch(() => undefined);
+    await this.#last;
     await this.#mirror.discard();
   }
 
+  /** What is known of the branch was true at the last look, and the mirror holds it. */
+  get #isSure(): boolean {
+    return this.#isCertain && !this.#mirror.isEmpty;
+  }
+
   /** One after the other: they share the mirror. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.#last.then(work, work);
-    this.#last = mine;
+    // What failed may have taken the mirror with it, or have arrived all the same.
+    this.#last = mine.catch(() => (this.#isCertain = false));
     return mine;
   }
 
@@ -155,9 +173,8 @@ export class Branch {
     try {
       if (group.length > 0) await this.#push(group, signal);
     } catch (error) {
-      // Whether the push arrived is not known.
-      this.#isCertain = false;
       for (const waiter of group) waiter.reject(error);
+      throw error;
     } finally {
       for (const waiter of group) waiter.signal.removeEventListener('abort', leave);
     }
@@ -166,7 +183,7 @@ export class Branch {
   async #push(group: readonly Waiter[], signal: AbortSignal): Promise<void> {
     for (let attempt = 1; attempt <= maxAttempts; attempt++) {
       // What was remembered is good for a try even if it may be outdated: the server compares.
-      if (!this.#isCertain) await this.#refresh(signal);
+      if (!this.#isSure) await this.#refresh(signal);
       const plans: Plan[] = [];
       const able = group.filter(({ signal: given }) => !given.aborted).filter(passesFence);
       if (able.length === 0) return;
@@ -191,8 +208,10 @@ export class Branch {
         this.#tip = commit;
       }
       this.#isCertain = true;
-      for (const { waiter, outcome, files } of planned) {
-        this.#remembered.set(waiter.write.key, { files, after: waiter.write.after });
+      for (const { waiter, outcome, ids } of planned) {
+        const { key, state, isWhole } = waiter.write;
+        this.#remembered.set(key, { ids, state });
+        if (isWhole) this.#touched.delete(key);
         waiter.resolve(outcome);
       }
       return;
@@ -207,7 +226,11 @@ export class Branch {
     if (tip === undefined && this.#mustExist) throw new KollectError('KOL_SINK_SCHEMA', `${this.#title} does not exist: create the branch, or set spec.provisioning.mode to ensure`);
     if (tip !== before) {
       const changed = before === undefined || tip === undefined ? undefined : await this.#mirror.changedPaths(before, tip, signal);
-      for (const [key, { files }] of this.#remembered) if (changed === undefined || changed.some((path) => files.has(path))) this.#remembered.delete(key);
+      for (const [key, { ids }] of this.#remembered) {
+        if (changed !== undefined && !changed.some((path) => ids.has(path))) continue;
+        this.#remembered.delete(key);
+        this.#touched.add(key);
+      }
     }
     this.#tip = tip;
     this.#isCertain = true;
@@ -231,34 +254,41 @@ export class Branch {
         plans.push(plan);
       } catch (error) {
         if (signal.aborted) throw error;
-        plans.push({ waiter, error, outcome: nothing, files: new Map(), contents: new Map() });
+        plans.push({ waiter, error, outcome: nothing, ids: new Map() });
       }
     }
     if (commits > 0) yield `get-mark :${commits}\n`;
     yield 'done\n';
   }
 
-  /** Compares what an inventory wants with what is there, and sends the contents that are new. */
+  /** Compares what an inventory wants with what is there. */
   async *#plan(waiter: Waiter, tip: string | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array | string, Plan> {
-    const { write } = waiter;
-    const before = this.#remembered.get(write.key)?.files ?? (await this.#held(write, tip, signal));
-    const files = new Map<string, { version: string; id: string }>();
-    const contents = new Map<string, string>();
-    const outcome = { added: [] as string[], changed: [] as string[], removed: [] as string[], bytes: 0 };
-    await this.#verifyPlaces(write.files.filter(({ path }) => !before.has(path)).map(({ path }) => path), before, tip, signal);
-    for (const { path, version, content } of write.files) {
-      const there = before.get(path);
-      if (there?.version === version) {
-        files.set(path, { version, id: there.id });
-        continue;
-      }
-      const blob = await spool(content(), this.#spoolFolder());
+    const { key, removes } = waiter.write;
+    let bytes = 0;
+    const ids = new Map(this.#remembered.get(key)?.ids);
+    waiter.wanted ??= yield* this.#contents(waiter.write, ids, (count) => (bytes += count));
+    const { wanted } = waiter;
+    const unknown = [...wanted.keys(), ...removes].filter((path) => !ids.has(path));
+    if (tip !== undefined && unknown.length > 0) for (const [path, id] of await filesAt(this.#mirror, tip, unknown, signal)) ids.set(path, id);
+    const changes = { added: [] as string[], changed: [] as string[], removed: [] as string[] };
+    for (const [path, id] of wanted) {
+      if (ids.get(path) === id) continue;
+      (ids.has(path) ? changes.changed : changes.added).push(path);
+      ids.set(path, id);
+    }
+    for (const path of removes) if (ids.delete(path)) changes.removed.push(path);
+    return { waiter, outcome: { ...changes, bytes }, ids, error: undefined };
+  }
+
+  /** Sends the contents that are new, and gives what git calls all of them. */
+  async *#contents(write: BranchWrite, known: ReadonlyMap<string, string>, sent: (bytes: number) => void): AsyncGenerator<Uint8Array | string, Map<string, string>> {
+    const wanted = new Map<string, string>();
+    for await (const { path, bytes } of write.files) {
+      const blob = await spool(bytes, this.#spoolFolder());
       try {
-        files.set(path, { version, id: blob.id });
-        if (there?.id === blob.id) continue;
-        (there === undefined ? outcome.added : outcome.changed).push(path);
-        contents.set(path, blob.id);
-        outcome.bytes += blob.bytes;
+        wanted.set(path, blob.id);
+        if (known.get(path) === blob.id) continue;
+        sent(blob.bytes);
         yield `blob\ndata ${blob.bytes}\n`;
         yield* blob.chunks();
         yield '\n';
@@ -266,36 +296,15 @@ export class Branch {
         await blob.dispose();
       }
     }
-    for (const path of before.keys()) if (!files.has(path)) outcome.removed.push(path);
-    return { waiter, outcome, files, contents, error: undefined };
-  }
-
-  /** What a branch holds of an inventory of which nothing is remembered. */
-  async #held(write: BranchWrite, tip: string | undefined, signal: AbortSignal): Promise<Map<string, { version: undefined; id: string }>> {
-    if (tip === undefined) return new Map();
-    const former = await write.formerPaths(async (path) => {
-      const id = (await filesAt(this.#mirror, tip, [path], signal)).get(path);
-      return id ? await this.#mirror.content(id, signal) : undefined;
-    });
-    const paths = new Set([...former, ...write.files.map(({ path }) => path)]);
-    const found = await filesAt(this.#mirror, tip, paths, signal);
-    return new Map([...found].map(([path, id]) => [path, { version: undefined, id }]));
-  }
-
-  /** New files must not replace folders of others, nor folders files. */
-  async #verifyPlaces(added: readonly string[], before: ReadonlyMap<string, unknown>, tip: string | undefined, signal: AbortSignal): Promise<void> {
-    // A branch that was just read has been verified with it.
-    if (added.length === 0 || tip === undefined || before.size === 0) return;
-    await filesAt(this.#mirror, tip, added, signal);
+    return wanted;
   }
 }
 
 interface Plan {
   waiter: Waiter;
   outcome: BranchOutcome;
-  files: ReadonlyMap<string, { version: string; id: string }>;
-  /** New contents by path. */
-  contents: ReadonlyMap<string, string>;
+  /** What git calls the content of files afterwards. */
+  ids: ReadonlyMap<string, string>;
   error: unknown;
 }
 
@@ -311,12 +320,12 @@ function passesFence({ write, reject }: Waiter): boolean {
   }
 }
 
-function* commitCommand(mark: number, { author, message }: BranchWrite, { outcome, contents }: Plan, parent: string | undefined): Generator<string> {
+function* commitCommand(mark: number, { author, message }: BranchWrite, { outcome, ids }: Plan, parent: string | undefined): Generator<string> {
   const text = message(outcome);
   const who = `${author.name} <${author.email}> ${Math.floor(Date.now() / 1_000)} +0000`;
   yield `commit ${nextRef}\nmark :${mark}\nauthor ${who}\ncommitter ${who}\ndata ${Buffer.byteLength(text)}\n${text}\n${parent === undefined ? '' : `from ${parent}\n`}`;
   for (const path of outcome.removed) yield `D ${quoted(path)}\n`;
-  for (const [path, id] of contents) yield `M 100644 ${id} ${quoted(path)}\n`;
+  for (const path of [...outcome.added, ...outcome.changed]) yield `M 100644 ${ids.get(path)} ${quoted(path)}\n`;
   yield '\n';
 }
 

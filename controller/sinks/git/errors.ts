@@ -5,7 +5,7 @@ import type { GitSinkSettings } from './settings.ts';
 export function remoteError(stderr: string, { title, branch }: GitSinkSettings): KollectError {
   for (const [pattern, code, text] of meanings) {
     if (!pattern.test(stderr)) continue;
-    const said = wordsOfServer(stderr);
+    const said = wordsOfServer(stderr) || (/\[remote rejected\][^(\n]*\(([^)\n]*)\)/.exec(stderr)?.[1] ?? '');
     return new KollectError(code, `${text.replace('{branch}', JSON.stringify(branch))} (${title})${said === '' ? '' : `: ${said}`}`);
   }
   return new KollectError('KOL_SINK_UNAVAILABLE', `git failed at ${title}: ${wordsOfServer(stderr) || lastLine(stderr)}`);

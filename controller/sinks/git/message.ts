@@ -23,11 +23,16 @@ export interface MessageTemplates {
   trailers: readonly string[];
 }
 
-/** What changed, by names that people know. */
+/** How much changed, and the first names of it. */
 export interface NamedChanges {
-  added: readonly string[];
-  changed: readonly string[];
-  removed: readonly string[];
+  added: Named;
+  changed: Named;
+  removed: Named;
+}
+
+export interface Named {
+  count: number;
+  names: readonly string[];
 }
 
 const defaultSubject = 'chore({cluster}/{namespace}/{name}): export {itemCount} items @ {checksumShort}';
@@ -37,6 +42,15 @@ const maxNames = 10;
 const inventoryTrailer = 'Kollect-Inventory';
 const digestTrailer = 'Kollect-Digest';
 const rowsTrailer = 'Kollect-Rows';
+const installationTrailer = 'Kollect-Installation';
+
+/** What a commit says of an inventory. */
+export interface CommittedState {
+  /** Undefined when it could not be told then. */
+  after: SnapshotState | undefined;
+  /** Uid of the installation that committed; undefined when it was not known. */
+  installation: string | undefined;
+}
 
 /** Subject and body; by default the body says what changed. Values cannot add lines. */
 export function commitText({ subject, body }: MessageTemplates, values: MessageValues, changes: NamedChanges): { subject: string; body: string } {
@@ -44,36 +58,39 @@ export function commitText({ subject, body }: MessageTemplates, values: MessageV
 }
 
 /** The whole message, of which the trailers tell what the branch holds from then on. */
-export function commitMessage(templates: MessageTemplates, values: MessageValues, changes: NamedChanges, key: string, after: SnapshotState | undefined): string {
+export function commitMessage(templates: MessageTemplates, values: MessageValues, changes: NamedChanges, key: string, { after, installation }: CommittedState): string {
   const { subject, body } = commitText(templates, values, changes);
-  const trailers = [...templates.trailers.map((trailer) => filled(trailer.trim(), values)), `${inventoryTrailer}: ${key}`, ...(after ? [`${digestTrailer}: ${after.digest}`, `${rowsTrailer}: ${after.rows}`] : [])];
+  const trailers = [...templates.trailers.map((trailer) => filled(trailer.trim(), values)), `${inventoryTrailer}: ${key}`, ...(installation === undefined ? [] : [`${installationTrailer}: ${installation}`]), ...(after ? [`${digestTrailer}: ${after.digest}`, `${rowsTrailer}: ${after.rows}`] : [])];
   return `${[subject, body, trailers.join('\n')].filter((part) => part !== '').join('\n\n')}\n`;
 }
 
 /** What commits, the latest first, say that the branch holds of an inventory. Nothing, once somebody else has committed since. */
-export function snapshotIn(commits: readonly Commit[], key: string): SnapshotState | undefined {
+export function snapshotIn(commits: readonly Commit[], key: string): CommittedState | undefined {
   for (const { message } of commits) {
     const trailers = new Map(message.trimEnd().slice(message.trimEnd().lastIndexOf('\n\n') + 2).split('\n').map((line) => [line.slice(0, line.indexOf(': ')), line.slice(line.indexOf(': ') + 2)]));
     const inventory = trailers.get(inventoryTrailer);
     if (inventory === undefined) return undefined;
     if (inventory !== key) continue;
     const [digest, rows] = [trailers.get(digestTrailer), Number(trailers.get(rowsTrailer))];
-    return digest === undefined || !Number.isSafeInteger(rows) ? undefined : { digest, rows };
+    return { after: digest === undefined || !Number.isSafeInteger(rows) ? undefined : { digest, rows }, installation: trailers.get(installationTrailer) };
   }
   return undefined;
 }
 
 /** Paths in place of names, where the rows of before are not known. */
 export function pathChanges({ added, changed, removed }: FileChanges): NamedChanges {
-  return { added, changed, removed };
+  const named = (paths: readonly string[]): Named => ({ count: paths.length, names: paths });
+  return { added: named(added), changed: named(changed), removed: named(removed) };
 }
 
 function changesText(changes: NamedChanges): string {
-  const parts = Object.entries(changes).filter(([, names]: [string, readonly string[]]) => names.length > 0);
+  const parts = (['added', 'changed', 'removed'] as const).flatMap((what) => (changes[what].count > 0 ? { what, ...changes[what] } : []));
   if (parts.length === 0) return '';
-  const counts = parts.map(([what, names]: [string, readonly string[]]) => `${names.length} ${what}`).join(', ');
-  const lists = parts.map(([what, names]: [string, readonly string[]]) => `${what}:\n${names.slice(0, maxNames).map((name) => `- ${oneLine(name)}\n`).join('')}${names.length > maxNames ? `- and ${names.length - maxNames} more\n` : ''}`);
-  return `${counts}\n\n${lists.join('\n')}`.trimEnd();
+  const lists = parts.map(({ what, count, names }) => {
+    const shown = names.slice(0, maxNames);
+    return `${what}:\n${shown.map((name) => `- ${oneLine(name)}\n`).join('')}${count > shown.length ? `- and ${count - shown.length} more\n` : ''}`;
+  });
+  return `${parts.map(({ what, count }) => `${count} ${what}`).join(', ')}\n\n${lists.join('\n')}`.trimEnd();
 }
 
 function filled(template: string, values: MessageValues): string {

@@ -36,6 +36,9 @@ export class Mirror {
   readonly #prefix: string;
   #folder: string | undefined;
   #writes = 0;
+  #isEmpty = true;
+  /** The server can leave out files, and give them later one by one. */
+  #filters = true;
 
   /**
    * @param root private folder of all mirrors
@@ -48,6 +51,11 @@ export class Mirror {
     this.#prefix = prefix;
   }
 
+  /** It was made anew, and holds nothing of what was fetched before. */
+  get isEmpty(): boolean {
+    return this.#isEmpty;
+  }
+
   /** The commit that the branch of the server points to now; undefined when there is no branch. Nothing is fetched. */
   async remoteTip(signal: AbortSignal): Promise<string | undefined> {
     const { stdout } = await this.#network((access) => ['ls-remote', '--', access.url, this.#branchRef], signal);
@@ -56,15 +64,17 @@ export class Mirror {
 
   /** Fetches the end of the branch; undefined when there is no branch. */
   async fetch(signal: AbortSignal): Promise<string | undefined> {
-    const { depth } = this.#settings;
-    const result = await this.#network(
-      () => ['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules', '--force', `--depth=${depth}`, '--filter=blob:none', 'kollect', `+${this.#branchRef}:${tipRef}`],
-      signal,
-      branchMissing,
-    );
+    const result = await this.#fetch(signal);
+    this.#isEmpty = false;
     if (result.code !== 0) return undefined;
     const { stdout } = await this.local({ args: ['rev-parse', '--verify', tipRef], signal });
     return stdout.toString('latin1').trim();
+  }
+
+  async #fetch(signal: AbortSignal, ...more: readonly string[]): Promise<GitResult> {
+    const filter = this.#filters ? '--filter=blob:none' : '--no-filter';
+    const options = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules', '--force', `--depth=${this.#settings.depth}`, filter, ...more];
+    return await this.#network(() => ['fetch', ...options, 'kollect', `+${this.#branchRef}:${tipRef}`], signal, branchMissing);
   }
 
   /** The commits that were fetched, the latest first. */
@@ -88,7 +98,13 @@ export class Mirror {
 
   /** The content of a file, which is fetched when it was left out so far. */
   async content(id: string, signal: AbortSignal): Promise<Buffer> {
-    return (await this.#network(() => ['cat-file', 'blob', id], signal)).stdout;
+    const read = async (tolerates?: (text: string) => boolean): Promise<GitResult> => await this.#network(() => ['cat-file', 'blob', id], signal, tolerates);
+    const { code, stdout } = await read((text) => this.#filters && /could not fetch/.test(text));
+    if (code === 0) return stdout;
+    // Some servers leave files out and do not give single ones, above all in the older protocol.
+    this.#filters = false;
+    await this.#fetch(signal, '--refetch');
+    return (await read()).stdout;
   }
 
   /**
@@ -106,6 +122,7 @@ export class Mirror {
 
   /** Runs git in the mirror. A run that fails makes the mirror worth nothing, unless `tolerates` says otherwise. */
   async local(run: Omit<GitRun, 'timeoutMs'>, tolerates: (result: GitResult) => boolean = () => false): Promise<GitResult> {
+    if (run.signal.aborted) throw new KollectError('KOL_SINK_UNAVAILABLE', 'the work was cancelled');
     const folder = await this.#ready(run.signal);
     let result: GitResult;
     try {
@@ -124,6 +141,7 @@ export class Mirror {
   async discard(): Promise<void> {
     const folder = this.#folder;
     this.#folder = undefined;
+    this.#isEmpty = true;
     if (folder !== undefined) await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
@@ -133,6 +151,7 @@ export class Mirror {
 
   /** Tries one address after the other. A failure that `tolerates` knows by what git wrote is a result. */
   async #network(args: (access: RemoteAccess) => readonly string[], signal: AbortSignal, tolerates: (text: string) => boolean = () => false): Promise<GitResult> {
+    if (signal.aborted) throw new KollectError('KOL_SINK_UNAVAILABLE', 'the work was cancelled');
     const folder = await this.#ready(signal);
     let failure: unknown;
     for (const access of await this.#remote.accesses()) {

@@ -98,10 +98,14 @@ export async function runGit(folder: string, { args, settings = [], environment 
 /** Git may end without reading all of it, which its exit code tells. What fails on our side ends git. */
 async function feed(stream: NodeJS.WritableStream & { destroyed?: boolean }, input: GitRun['stdin'], end: (reason: KollectError) => void): Promise<void> {
   stream.on('error', () => undefined);
+  const ended = finished(stream).catch(() => undefined);
+  let wake: () => void = () => undefined;
+  stream.on('drain', () => wake());
   try {
     for await (const chunk of input ?? []) {
       if (stream.destroyed) return;
-      if (!stream.write(chunk)) await Promise.race([new Promise((resolve) => stream.once('drain', resolve)), finished(stream).catch(() => undefined)]);
+      if (stream.write(chunk)) continue;
+      await Promise.race([new Promise<void>((resolve) => (wake = resolve)), ended]);
     }
     stream.end();
   } catch (error) {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { KollectSnapshotSinkSpec } from '../../../shared/api/kollect-snapshot-sink.ts';
+import type { gitOptions } from '../../../shared/api/sinks/git.ts';
 import { parseGitEndpoint, type GitEndpoint } from '../../../shared/api/sinks/git-endpoint.ts';
 import { branchProblem } from '../../../shared/admission/rules/git-branch.ts';
 import { KollectError } from '../../../shared/errors.ts';
@@ -50,7 +51,7 @@ export function readSettings(context: OpenContext<KollectSnapshotSinkSpec>): Git
     forces: spec.git?.pushPolicy === 'ForcePush',
     mustExist: spec.provisioning?.mode === 'existing',
     depth: spec.git?.cloneDepth ?? 1,
-    pushOptions: (spec.options?.['pushOptions'] ?? '').split(',').flatMap((option) => option.trim() || []),
+    pushOptions: (spec.options?.['pushOptions' satisfies (typeof gitOptions)[number]] ?? '').split(',').flatMap((option) => option.trim() || []),
     author: { name: spec.git?.author?.name?.trim() || 'kollect', email: spec.git?.author?.email?.trim() || 'kollect@kollect.dev' },
     login: scheme === 'ssh' ? sshLogin(context, endpoint, verifies) : httpLogin(context),
     tls: { ca, verifies, client: clientCertificate },

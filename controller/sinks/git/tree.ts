@@ -1,5 +1,39 @@
 import { KollectError } from '../../../shared/errors.ts';
+import type { FileStore } from '../documents/file-store.ts';
 import type { Mirror } from './mirror.ts';
+
+/** The files of a commit; none at all when there is no commit yet. */
+export class TipStore implements FileStore {
+  readonly #mirror: Mirror;
+  readonly #commit: string | undefined;
+  readonly #signal: AbortSignal;
+
+  constructor(mirror: Mirror, commit: string | undefined, signal: AbortSignal) {
+    this.#mirror = mirror;
+    this.#commit = commit;
+    this.#signal = signal;
+  }
+
+  async read(path: string, maxBytes?: number): Promise<Uint8Array | undefined> {
+    if (this.#commit === undefined) return undefined;
+    const id = (await filesAt(this.#mirror, this.#commit, [path], this.#signal)).get(path);
+    if (!id) return undefined;
+    const content = await this.#mirror.content(id, this.#signal);
+    return maxBytes === undefined ? content : content.subarray(0, maxBytes);
+  }
+
+  async list(folder: string): Promise<readonly string[]> {
+    if (this.#commit === undefined) return [];
+    let id = `${this.#commit}^{tree}`;
+    for (const name of folder === '' ? [] : folder.split('/')) {
+      const entry = (await readFolders(this.#mirror, [id], this.#signal))[0]?.get(name);
+      if (!entry?.isFolder) return [];
+      id = entry.id;
+    }
+    const [entries] = await readFolders(this.#mirror, [id], this.#signal);
+    return [...(entries ?? [])].flatMap(([name, { isFolder }]) => (isFolder ? [] : [name]));
+  }
+}
 
 interface Entry {
   isFolder: boolean;

@@ -47,4 +47,5 @@ export const GitLabSettings = z.object({
 });
 export type GitLabSettings = z.infer<typeof GitLabSettings>;
 
-export const gitOptions = [] as const;
+/** `pushOptions` is a list with commas, such as `ci.skip`, that the server is sent with each push. */
+export const gitOptions = ['pushOptions'] as const;

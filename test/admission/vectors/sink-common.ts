@@ -121,9 +121,9 @@ export const sinkCommonVectors: readonly Vector[] = [
   { ...sinkVector('postgres', 'an annotation with a slip', {}), object: { metadata: { annotations: { 'kollect.dev/test-conection': 'true' } }, spec: sinkVector('postgres', '', {}).object.spec }, warnings: ['metadata.annotations[kollect.dev/test-conection]'], says: ['did you mean kollect.dev/test-connection?'] },
 
   // Updates.
-  { name: 'git: an update that leaves a bad endpoint as it is', kind: 'KollectSnapshotSink', old: { spec: localGit }, object: { metadata: { labels: { a: 'b' } }, spec: localGit }, warnings: ['spec.endpoint', 'spec.type'], says: ['path on the machine'] },
-  { name: 'git: an update that leaves a bad endpoint and edits the rest', kind: 'KollectSnapshotSink', old: { spec: localGit }, object: { spec: { ...localGit, cluster: 'a' } }, errors: ['spec.endpoint'], warnings: ['spec.type'] },
-  { name: 'git: an update that brings a bad endpoint', kind: 'KollectSnapshotSink', old: { spec: { ...localGit, endpoint: 'https://git.example.com/r.git' } }, object: { spec: localGit }, errors: ['spec.endpoint'], warnings: ['spec.type'] },
+  { name: 'git: an update that leaves a bad endpoint as it is', kind: 'KollectSnapshotSink', old: { spec: localGit }, object: { metadata: { labels: { a: 'b' } }, spec: localGit }, warnings: ['spec.endpoint'], says: ['path on the machine'] },
+  { name: 'git: an update that leaves a bad endpoint and edits the rest', kind: 'KollectSnapshotSink', old: { spec: localGit }, object: { spec: { ...localGit, cluster: 'a' } }, errors: ['spec.endpoint'] },
+  { name: 'git: an update that brings a bad endpoint', kind: 'KollectSnapshotSink', old: { spec: { ...localGit, endpoint: 'https://git.example.com/r.git' } }, object: { spec: localGit }, errors: ['spec.endpoint'] },
   { name: 'nats: an update that brings the metadata of a cloud', kind: 'KollectEventSink', old: { spec: { type: 'nats', nats: { url: 'nats://a.example', subject: 's' } } }, object: { spec: { type: 'nats', nats: { url: 'nats://a.example,nats://metadata.goog:4222', subject: 's' } } }, errors: ['spec.nats.url'], warnings: ['spec.type'] },
   { name: 'git: a bad endpoint that is being deleted', kind: 'KollectSnapshotSink', old: { spec: { ...localGit, endpoint: 'https://git.example.com/r.git' } }, object: { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: ['example.com/x'] }, spec: localGit } },
 ];

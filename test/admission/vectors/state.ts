@@ -22,7 +22,7 @@ const minutely = [stored('KollectScope', 'team', { minExportInterval: '1m' })];
 const interval = 'spec.exportMinInterval';
 
 const floors: Vector[] = [
-  vector('KollectSnapshotSink', 'floor: a snapshot sink below that of its scope', git({ exportMinInterval: '1s' }), { cluster: hourly, errors: [interval], warnings: notBuilt, says: ['at least 1h, the minExportInterval of KollectScope "team"'] }),
+  vector('KollectSnapshotSink', 'floor: a snapshot sink below that of its scope', git({ exportMinInterval: '1s' }), { cluster: hourly, errors: [interval], says: ['at least 1h, the minExportInterval of KollectScope "team"'] }),
   vector('KollectDatabaseSink', 'floor: a database sink below that of its scope', { ...postgres, exportMinInterval: '59m59s' }, { cluster: hourly, errors: [interval] }),
   vector('KollectEventSink', 'floor: an event sink at that of its scope', { ...nats, exportMinInterval: '60m' }, { cluster: hourly, warnings: notBuilt }),
   vector('KollectEventSink', 'floor: an event sink below that of its scope', { ...nats, exportMinInterval: '59m' }, { cluster: hourly, errors: [interval], warnings: notBuilt, says: ['at least 1h'] }),

@@ -30,6 +30,8 @@ export interface GitRepository {
   sshUrl: string;
   /** Runs git in it and gives what it says. */
   git(...args: string[]): Promise<string>;
+  /** As `git`, with something to read. */
+  feed(stdin: string, ...args: string[]): Promise<string>;
   /** Pushes that arrived so far. */
   pushes(): number;
   /** What a push is refused with from now on; nothing for `undefined`. */
@@ -145,11 +147,12 @@ export async function startGit(options: GitOptions = {}): Promise<Git> {
 async function createRepository(root: string, owner: typeof unprivileged | undefined, ports: Git['ports'], filters: boolean): Promise<GitRepository> {
   const name = `r${randomUUID().slice(0, 8)}.git`;
   const folder = join(root, name);
-  const git: GitRepository['git'] = async (...args) => {
-    const { code, stdout, stderr } = await runCommand('git', args, { cwd: existsSync(folder) ? folder : root, ...owner, env: { ...plainEnvironment(), LC_ALL: 'C', GIT_CONFIG_GLOBAL: '/dev/null', HOME: root } });
+  const feed: GitRepository['feed'] = async (stdin, ...args) => {
+    const { code, stdout, stderr } = await runCommand('git', args, { stdin, cwd: existsSync(folder) ? folder : root, ...owner, env: { ...plainEnvironment(), LC_ALL: 'C', GIT_CONFIG_GLOBAL: '/dev/null', HOME: root } });
     if (code !== 0) throw new Error(`git ${args.join(' ')} ended with ${code}: ${stderr}`);
     return stdout;
   };
+  const git: GitRepository['git'] = (...args) => feed('', ...args);
   await git('init', '--quiet', '--bare', '--initial-branch=main', folder);
   const settings = { 'http.receivepack': 'true', 'receive.advertisePushOptions': 'true', 'uploadpack.allowFilter': String(filters), 'gc.auto': '0' };
   for (const [key, value] of Object.entries(settings)) await git('config', key, value);
@@ -162,6 +165,7 @@ async function createRepository(root: string, owner: typeof unprivileged | undef
     httpsUrl: `https://127.0.0.1:${ports.https}/${name}`,
     sshUrl: `ssh://git@127.0.0.1:${ports.ssh}${folder}`,
     git,
+    feed,
     pushes: () => (existsSync(file('pushes')) ? readFileSync(file('pushes'), 'utf8').split('\n').length - 1 : 0),
     decline: (message) => (message === undefined ? rmSync(file('declined')) : writeFileSync(file('declined'), message)),
     loseAnswer: (kind, later = 0) => {
@@ -186,7 +190,7 @@ rm -f waiting
 [ ! -e declined ] || { cat declined; exit 1; }
 `,
   'post-receive': `#!/bin/sh
-{ env | grep '^GIT_PUSH_OPTION_[0-9]' | cut -d= -f2-; } > push-options
+printf '%s\\n' "$GIT_PUSH_OPTION_0" "$GIT_PUSH_OPTION_1" > push-options
 kind=
 if [ -e fault ]; then
   read kind later < fault
@@ -241,6 +245,8 @@ function sshdConfig(folder: string, port: number, hostKey: string, clientKey: st
     KbdInteractiveAuthentication: 'no',
     UsePAM: 'no',
     StrictModes: 'no',
+    // As most servers do: the newer protocol gives single files.
+    AcceptEnv: 'GIT_PROTOCOL',
     PidFile: 'none',
     MaxStartups: 100,
   };

@@ -1,0 +1,191 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import type { SinkChange } from '../../controller/sinks/contract.ts';
+import { CountedResources } from '../../controller/sinks/runtime/shared-resources.ts';
+import { KollectError } from '../../shared/errors.ts';
+import { startGit } from '../servers/git/index.ts';
+import { canary, failure, identity, row, signal, whole } from './conformance.ts';
+import { commitFile, filesOf, openGit } from './git-place.ts';
+
+const mirrors = mkdtempSync(join(tmpdir(), 'kollect-mirrors-'));
+process.env['KOLLECT_GIT_MIRROR_DIR'] = mirrors;
+const git = await startGit({ password: canary });
+t.teardown(async () => {
+  await git.stop();
+  rmSync(mirrors, { recursive: true, force: true });
+});
+
+const rows = [row('a', { v: 1 }), row('b', { v: 1 })];
+const after = (digest: string, count = 2) => ({ after: { rows: count, digest } });
+const since = (upserts: SinkChange['upserts'] extends Iterable<infer Slice> ? Slice : never, deletes: readonly string[] = []): Pick<SinkChange, 'since'> => ({ since: { upserts, deletes: deletes.map((uid) => ({ targetName: 'web', uid })) } });
+
+t.test('the history of the branch reads as that of the inventory', async (t) => {
+  const repository = await git.createRepository();
+  const { sink } = await openGit(git, repository, 'http', { installation: 'ours', spec: { cluster: 'west', git: { commitTrailers: ['Signed-off-by: {sink} <kollect@example.com>'], author: { name: 'Jane' } } } });
+  const of = { identity: identity('shop', 'west') };
+  const message = () => repository.git('log', '-1', '--format=%an%n%B', 'main');
+  await sink.write(whole(rows, { ...of, ...after('0123456789abcdef') }), signal);
+  t.equal(
+    (await message()).trim(),
+    'Jane\nchore(west/team-a/shop): export 2 items @ 0123456789ab\n\nSigned-off-by: team-a/git <kollect@example.com>\nKollect-Inventory: west/team-a/shop\nKollect-Installation: ours\nKollect-Digest: 0123456789abcdef\nKollect-Rows: 2',
+  );
+  await sink.write({ ...whole([row('a', { v: 2 }), row('c')], { ...of, ...after('next') }), ...since([row('a', { v: 2 }), row('c')], ['b']) }, signal);
+  t.match(await message(), /^Jane\nchore[^\n]+ @ next\n\n1 added, 1 changed, 1 removed\n\nadded:\n- Pod ns\/c\n\nchanged:\n- Pod ns\/a\n\nremoved:\n- Pod ns\/b\n\nSigned-off-by/);
+  await sink.write(whole([row('a', { v: 2 })], { ...of, ...after('last', 1) }), signal);
+  t.match(await message(), /\n1 removed\n\nremoved:\n- Pod ns\/c\n\n/);
+  t.match(await sink.remove(of.identity, true, signal), { deleted: 1 });
+  t.match(await message(), /export 0 items @ removed\n\n1 removed\n\nremoved:\n- inventory\/team-a\/shop.yaml\n/);
+  t.strictSame(await filesOf(repository), {});
+  await sink.close();
+});
+
+t.test('a check tells what the branch holds by its last commits, and whether somebody else was there', async (t) => {
+  const repository = await git.createRepository({ filters: true });
+  const spec = { git: { cloneDepth: 3 } };
+  const { sink } = await openGit(git, repository, 'http', { installation: 'ours', spec });
+  t.strictSame(await sink.check(identity(), signal), { rows: 0, digest: undefined, owned: false });
+  await sink.write(whole(rows, after('first')), signal);
+  await sink.write(whole(rows, { identity: identity('stock'), ...after('stock') }), signal);
+  const pushes = repository.pushes();
+  const restarted = await openGit(git, repository, 'http', { installation: 'ours', spec });
+  for (const at of [sink, restarted.sink]) {
+    t.strictSame(await at.check(identity(), signal), { rows: 2, digest: 'first', owned: true });
+    t.strictSame(await at.check(identity('stock'), signal), { rows: 2, digest: 'stock', owned: true });
+  }
+  t.equal((await restarted.sink.check(identity(), signal, true)).rows, 2, 'counted');
+  await commitFile(repository, 'README', 'hello');
+  t.strictSame(await sink.check(identity(), signal), { rows: 2, digest: 'first', owned: true }, 'who watched knows that it is still there');
+  t.match((await (await openGit(git, repository, 'http', { installation: 'ours', spec })).sink.check(identity(), signal)).digest, undefined, 'who comes later does not');
+  const theirs = await openGit(git, repository, 'http', { installation: 'theirs', spec: { git: { cloneDepth: 1 } } });
+  await theirs.sink.write(whole([row('x')], { identity: identity('theirs'), ...after('theirs', 1) }), signal);
+  const ours = await openGit(git, repository, 'http', { installation: 'ours', spec: { git: { cloneDepth: 1 } } });
+  t.match(await failure(ours.sink.check(identity('theirs'), signal)), { code: 'KOL_SINK_OWNER', class: 'terminal', message: /push an empty commit/ });
+  t.strictSame(await ours.sink.remove(identity('theirs'), true, signal), { deleted: 0 });
+  await commitFile(repository, 'inventory/team-a/shop.yaml', 'broken');
+  t.equal((await sink.check(identity(), signal)).isTouched, true);
+  t.match(await sink.write(whole(rows, after('first')), signal), { written: 2 });
+  t.notOk((await sink.check(identity(), signal)).isTouched);
+  t.ok(repository.pushes() > pushes);
+  await Promise.all([sink, restarted.sink, theirs.sink, ours.sink].map((one) => one.close()));
+});
+
+t.test('sinks of one branch share a mirror, and what waits goes with one push', async (t) => {
+  const repository = await git.createRepository();
+  const shared = new CountedResources();
+  const { sink } = await openGit(git, repository, 'http', { shared, spec: { options: { pushOptions: 'ci.skip, topic=x' } } });
+  const other = await openGit(git, repository, 'http', { shared, spec: { options: { pushOptions: 'ci.skip, topic=x' }, layout: { mode: 'perResource' } } });
+  t.equal(shared.size, 1);
+  await sink.write(whole([], { identity: identity('first') }), signal);
+  const before = repository.pushes();
+  const names = Array.from({ length: 50 }, (_, index) => `i${index}`);
+  await Promise.all(names.map((name, index) => (index === 0 ? other : { sink }).sink.write(whole(rows, { identity: identity(name) }), signal)));
+  t.ok(repository.pushes() - before <= 2, `${repository.pushes() - before} pushes`);
+  t.equal(Object.keys(await filesOf(repository)).length, 1 + 49 + 3);
+  t.equal(readFileSync(join(repository.folder, 'push-options'), 'utf8'), 'ci.skip\ntopic=x\n');
+  await sink.close();
+  t.match(await other.sink.write(whole(rows, { identity: identity('i0') }), signal), { written: 0 }, 'the other goes on');
+  await other.sink.close();
+  t.equal(shared.size, 0);
+});
+
+t.test('credentials are in no argument of a process, no file of the mirror, no commit and no message', async (t) => {
+  const repository = await git.createRepository();
+  const seen = new Set<string>();
+  let isWatching = true;
+  const watch = async () => {
+    while (isWatching) {
+      for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+        try {
+          seen.add(readFileSync(`/proc/${pid}/cmdline`, 'latin1'));
+        } catch {
+          // Gone since.
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  };
+  const watching = watch();
+  const encoded = Buffer.from(`${git.user}:${canary}`).toString('base64');
+  for (const protocol of ['http', 'ssh'] as const) {
+    const { sink } = await openGit(git, repository, protocol);
+    await sink.probe(signal);
+    await sink.write(whole([row(protocol)]), signal);
+    const files = readdirSync(mirrors, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile() && !entry.parentPath.includes('access-'));
+    for (const { parentPath, name } of files) t.notOk(readFileSync(join(parentPath, name), 'latin1').includes(canary) || readFileSync(join(parentPath, name), 'latin1').includes(encoded), name);
+    await sink.close();
+  }
+  isWatching = false;
+  await watching;
+  const all = [...seen].join('\n');
+  t.ok(all.includes('git\0push'), 'the processes were seen');
+  for (const secret of [canary, encoded, 'PRIVATE KEY']) t.notOk(all.includes(secret));
+  t.notMatch(await repository.git('log', '--format=%B', 'main'), canary);
+  const wrong = await openGit(git, repository, 'http', { secret: { password: `${canary}-wrong` } });
+  t.match(await failure(wrong.sink.write(whole(rows), signal)), { code: 'KOL_SINK_AUTH' });
+  const echo = await openGit(git, repository, 'http');
+  repository.decline(`you are ${canary}`);
+  t.match(await failure(echo.sink.write(whole(rows), signal)), { code: 'KOL_SINK_REFUSED', message: /you are \*\*\*/ });
+  await Promise.all([wrong.sink.close(), echo.sink.close()]);
+});
+
+t.test('git connects to the address that was judged, whatever the name resolves to by then', async (t) => {
+  const repository = await git.createRepository();
+  const named = (url: string) => url.replace('127.0.0.1', 'git.example.com');
+  const lookupAll = async () => ['127.0.0.1'];
+  const https = await openGit(git, repository, 'https', { lookupAll, spec: { endpoint: named(repository.httpsUrl) } });
+  t.match(await https.sink.write(whole(rows), signal), { written: 2 });
+  const ssh = await openGit(git, repository, 'ssh', { lookupAll, spec: { endpoint: named(repository.sshUrl) }, secret: { known_hosts: named(git.knownHosts) } });
+  t.match(await ssh.sink.write(whole(rows), signal), { written: 0 });
+  const refused = await openGit(git, repository, 'http', { policy: { allowPrivate: true, allowLoopback: false } });
+  t.match(await failure(refused.sink.write(whole(rows), signal)), { code: 'KOL_SINK_ADDRESS', class: 'terminal' });
+  const untrusted = await openGit(git, repository, 'https', { spec: { tls: {} } });
+  t.match(await failure(untrusted.sink.probe(signal)), { code: 'KOL_SINK_CONFIG', message: /certificate of the server/ });
+  const insecure = await openGit(git, repository, 'https', { spec: { tls: { insecureSkipVerify: true } } });
+  t.match(await insecure.sink.probe(signal), { message: /git remote reachability verified/ });
+  await Promise.all([https, ssh, refused, untrusted, insecure].map(({ sink }) => sink.close()));
+});
+
+t.test('a probe says what an export would meet, and writes nothing', async (t) => {
+  const repository = await git.createRepository();
+  const probe = async (options: Parameters<typeof openGit>[3], protocol: 'http' | 'https' | 'ssh' = 'http') => {
+    const { sink } = await openGit(git, repository, protocol, options);
+    return await sink.probe(signal).finally(() => sink.close());
+  };
+  t.match(await probe({}), { message: /the first export will create the branch "main"/ });
+  t.match(await failure(probe({ spec: { provisioning: { mode: 'existing' } } })), { code: 'KOL_SINK_SCHEMA' });
+  t.match(await failure(probe({ secret: { password: 'wrong' } })), { code: 'KOL_SINK_AUTH' });
+  t.match(await failure(probe({ secret: { known_hosts: git.wrongKnownHosts } }, 'ssh')), { code: 'KOL_SINK_CONFIG', message: /known_hosts/ });
+  await commitFile(repository, 'README', 'hello');
+  t.match(await probe({}, 'https'), { message: /^TLS and git remote reachability verified: login succeeded, the user may push, the branch "main" is there/ });
+  await repository.git('config', 'http.receivepack', 'false');
+  t.match(await failure(probe({})), { code: 'KOL_SINK_AUTH', message: /grant the right to push/ });
+  t.match(await probe({}, 'ssh'), { message: /^SSH and git/ });
+  t.equal(repository.pushes(), 0);
+  t.equal(await repository.git('log', '--format=%s', 'main'), 'by hand\n');
+});
+
+t.test('nothing is pushed by a process that does not lead any more, and a server that holds a push holds nobody up', async (t) => {
+  const repository = await git.createRepository();
+  const former = await openGit(git, repository, 'http', {
+    fence: () => {
+      throw new KollectError('KOL_LEADER_LOST', 'the lease is lost');
+    },
+  });
+  t.match(await failure(former.sink.write(whole(rows), signal)), { code: 'KOL_LEADER_LOST' });
+  t.equal(repository.pushes(), 0);
+  const { sink } = await openGit(git, repository, 'http');
+  const hold = repository.hold();
+  const abort = new AbortController();
+  const cancelled = failure(sink.write(whole(rows), abort.signal));
+  const waits = async (): Promise<void> => {
+    while (!hold.waits()) await new Promise((resolve) => setTimeout(resolve, 10));
+  };
+  await waits();
+  abort.abort();
+  t.match(await cancelled, { code: 'KOL_SINK_UNAVAILABLE' });
+  hold.release();
+  t.match(await sink.write(whole(rows), signal), { written: 2 });
+  await Promise.all([former.sink.close(), sink.close()]);
+});

@@ -1,7 +1,8 @@
 // Sends reviews over and over on keep-alive TLS connections, in a process of its own, and prints throughput and latency. It writes bytes made once,
 // but for some digits, and looks only for the end of each answer: a client of Node's own costs more than the servers that it is to load.
 //
-// Each review has a uid of its own. Each connection has an object of its own, which it applies again and again; or, with `fresh`, a new one each time.
+// Each review has a uid of its own. Each connection has an object of its own, which it applies again and again; or, with `fresh`, a new one each time; or, with `unlike`,
+// a new one with paths and CEL that no other has.
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:tls';
 import { counterMarks } from './review.ts';
@@ -14,6 +15,7 @@ const request = Buffer.concat([Buffer.from(head), body]);
 const uidPlaces = [request.indexOf(counterMarks.uid)];
 // In the request and in the object.
 const objectPlaces = [request.indexOf(counterMarks.object), request.lastIndexOf(counterMarks.object)];
+const expressionPlaces = [...request.toString('latin1').matchAll(new RegExp(counterMarks.expressions, 'g'))].map(({ index }) => index);
 const digits = counterMarks.object.length;
 let counter = 0;
 const ca = readFileSync(caFile);
@@ -36,7 +38,8 @@ function converse(until: number, object: number): Promise<void> {
     let text = '';
     function next(): void {
       uid = count(uidPlaces, counter++);
-      if (which === 'fresh') count(objectPlaces, 1_000_000 + counter);
+      if (which !== 'again') count(objectPlaces, 1_000_000 + counter);
+      if (which === 'unlike') count(expressionPlaces, 1_000_000 + counter);
       sent = performance.now();
       socket.write(mine);
     }

@@ -65,7 +65,7 @@ export async function benchAdmission(wanted: ReadonlySet<Measure>, scale: Scale,
     const pinned = [webhook, bare].every(({ pid }) => pin(pid!, 0));
     if (!pinned) report('P1 without taskset or a second core: servers and load share the cores');
     /** A round of load on one server, and what it cost that server's process. */
-    const load = async ({ pid }: ChildProcess, url: string, which: 'again' | 'fresh' = 'again'): Promise<Round> => {
+    const load = async ({ pid }: ChildProcess, url: string, which: Load = 'again'): Promise<Round> => {
       const program = [process.execPath, join(import.meta.dirname, 'admission-load-process.ts'), url, files.ca, files.body, String(scale.secondsARound), '50', which];
       const [command = '', ...args] = pinned ? ['taskset', '-c', '1', ...program] : program;
       const before = processFigures(pid!).cpuSeconds;
@@ -73,17 +73,18 @@ export async function benchAdmission(wanted: ReadonlySet<Measure>, scale: Scale,
       return { perSecond, p99Ms, cpuMicroseconds: ((processFigures(pid!).cpuSeconds - before) / reviews) * 1e6 };
     };
     const path = '/validate-kollect-dev-v1alpha1-kollectprofile?timeout=5s';
-    const rounds: Record<'again' | 'fresh' | 'bare', Round>[] = [];
+    const rounds: Record<Load | 'bare', Round>[] = [];
     for (let round = 0; round <= scale.rounds; round++) {
       const again = await load(webhook, `https://127.0.0.1:${port}${path}`);
       const beside = await load(bare, `https://127.0.0.1:${barePort}${path}`);
       const fresh = await load(webhook, `https://127.0.0.1:${port}${path}`, 'fresh');
-      report(`P1 round ${round === 0 ? '(warm-up)' : round}: ${again.perSecond.toFixed(0)}/s, of new objects ${fresh.perSecond.toFixed(0)}/s, beside ${beside.perSecond.toFixed(0)}/s`);
-      if (round > 0) rounds.push({ again, fresh, bare: beside });
+      const unlike = await load(webhook, `https://127.0.0.1:${port}${path}`, 'unlike');
+      report(`P1 round ${round === 0 ? '(warm-up)' : round}: ${again.perSecond.toFixed(0)}/s, ${beyond.fresh} ${fresh.perSecond.toFixed(0)}/s, ${beyond.unlike} ${unlike.perSecond.toFixed(0)}/s, beside ${beside.perSecond.toFixed(0)}/s`);
+      if (round > 0) rounds.push({ again, fresh, unlike, bare: beside });
     }
     const rss = { ours: processFigures(webhook.pid!).rssMb, bare: processFigures(bare.pid!).rssMb };
     return [
-      ...(wanted.has('P1') ? [...loadFigures('', rounds.map(({ again, bare }) => [again, bare])), ...loadFigures(' of new objects', rounds.map(({ fresh, bare }) => [fresh, bare]))] : []),
+      ...(wanted.has('P1') ? [...loadFigures('', rounds.map(({ again, bare }) => [again, bare])), ...(['fresh', 'unlike'] as const).flatMap((which) => loadFigures(` ${beyond[which]}`, rounds.map((round) => [round[which], round.bare])))] : []),
       ...(wanted.has('P2') ? startFigures(median(coldStarts), atRest, rss) : []),
     ];
   } finally {
@@ -99,17 +100,23 @@ function pin(pid: number, core: number): boolean {
   return spawnSync('taskset', ['-a', '-c', '-p', String(core), String(pid)], { stdio: 'ignore' }).status === 0;
 }
 
-/** P1 speaks of one review that comes again and again. Reviews of objects that were never seen before cost more, so they are shown beside it, `beyond` the goal. */
-function loadFigures(beyond: string, rounds: readonly (readonly [Round, Round])[]): Figure[] {
+/** What reviews have in common: all but the uid, all but uid and name, or all but uid, name and expressions. */
+type Load = 'again' | keyof typeof beyond;
+
+/** P1 speaks of one review that comes again and again. Others cost more, so they are shown beside it, beyond the goal. */
+const beyond = { fresh: 'of new objects', unlike: 'of new objects with new paths and CEL' } as const;
+
+/** @param of what is measured, `""` for what has a goal */
+function loadFigures(of: string, rounds: readonly (readonly [Round, Round])[]): Figure[] {
   const compare = (key: keyof Round): { ours: number; other: number; ratio: number; rounds: number[] } => {
     const [a, b] = [rounds.map(([ours]) => ours[key]), rounds.map(([, others]) => others[key])];
     return { ours: median(a), other: median(b), ...ratioOf(a, b) };
   };
-  const judged = (goal: string, met: boolean) => (beyond === '' ? { goal, met } : { goal: '' });
+  const judged = (goal: string, met: boolean) => (of === '' ? { goal, met } : { goal: '' });
   const [throughput, p99, cpu] = [compare('perSecond'), compare('p99Ms'), compare('cpuMicroseconds')];
   return [
     {
-      measure: `P1 admission${beyond}, throughput on 50 connections`,
+      measure: `P1 admission${of}, throughput on 50 connections`,
       ours: `${throughput.ours.toFixed(0)}/s`,
       beside: `${throughput.other.toFixed(0)}/s bare`,
       ratio: throughput.ratio,
@@ -117,7 +124,7 @@ function loadFigures(beyond: string, rounds: readonly (readonly [Round, Round])[
       ...judged('≥ 0.85', throughput.ratio >= 0.85),
     },
     {
-      measure: `P1 admission${beyond}, 99th percentile`,
+      measure: `P1 admission${of}, 99th percentile`,
       ours: `${p99.ours.toFixed(1)} ms`,
       beside: `${p99.other.toFixed(1)} ms bare`,
       ratio: p99.ratio,
@@ -126,7 +133,7 @@ function loadFigures(beyond: string, rounds: readonly (readonly [Round, Round])[
     },
     // The same as a cost, which other load on the machine disturbs less.
     {
-      measure: `P1 admission${beyond}, CPU of a review`,
+      measure: `P1 admission${of}, CPU of a review`,
       ours: `${cpu.ours.toFixed(0)} µs`,
       beside: `${cpu.other.toFixed(0)} µs bare`,
       ratio: cpu.ratio,

@@ -1,5 +1,7 @@
-/** Digits in the uid of the review and in the name of its object, for a client that counts them up. */
-export const counterMarks = { uid: '11111111', object: '22222222' } as const;
+/** Digits in the uid of the review, in the name of its object and in all of its expressions, for a client that counts them up. */
+export const counterMarks = { uid: '11111111', object: '22222222', expressions: '33333333' } as const;
+
+const vary = counterMarks.expressions;
 
 /** A review of a profile, some 2 KB as the API server sends it. */
 export function review(): object {
@@ -10,11 +12,11 @@ export function review(): object {
     spec: {
       targetGVK: { group: 'apps', version: 'v1', kind: 'Deployment' },
       attributes: [
-        { name: 'image', path: '$.spec.template.spec.containers[0].image' },
-        { name: 'images', path: '$.spec.template.spec.containers[*].image' },
-        { name: 'replicas', path: '$.spec.replicas', type: 'int' },
-        { name: 'tier', path: '$.metadata.labels.tier', optional: true },
-        { name: 'available', path: 'cel:has(object.status.availableReplicas) ? object.status.availableReplicas : 0' },
+        { name: 'image', path: `$.spec.template.spec.containers[0].image${vary}` },
+        { name: 'images', path: `$.spec.template.spec.containers[*].image${vary}` },
+        { name: 'replicas', path: `$.spec.replicas${vary}`, type: 'int' },
+        { name: 'tier', path: `$.metadata.labels.tier${vary}`, optional: true },
+        { name: 'available', path: `cel:has(object.status.replicas${vary}) ? object.status.replicas${vary} : 0` },
       ],
     },
   };

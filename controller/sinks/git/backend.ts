@@ -3,6 +3,7 @@ import { KollectError } from '../../../shared/errors.ts';
 import { clusterLabel, documentPath } from '../../../shared/layout/document-path.ts';
 import { layoutOf, type Layout } from '../../../shared/layout/layout.ts';
 import type { Backend, CheckResult, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
+import type { FileStore } from '../documents/file-store.ts';
 import { InventoryFiles, type FilesPlan, type PlannedFile } from '../documents/inventory-files.ts';
 import { commitMs } from '../runtime/deadline.ts';
 import type { FileChanges } from './branch.ts';
@@ -66,10 +67,20 @@ class GitSink implements Sink {
   }
 
   async write(change: SinkChange, signal: AbortSignal): Promise<WriteResult> {
-    const { identity, upsertCount, completeTargets, knownTargets } = change;
+    const { upsertCount, completeTargets, knownTargets } = change;
     if (upsertCount + completeTargets.length === 0 && knownTargets === undefined) return { confirmed: 0, written: 0, deleted: 0, bytes: 0, rejected: [] };
     const { branch } = this.#connection;
     const store = await branch.store(signal);
+    const arrive = branch.announce();
+    try {
+      return await this.#writeTo(store, arrive, change, signal);
+    } finally {
+      arrive();
+    }
+  }
+
+  async #writeTo(store: FileStore, arrive: () => void, change: SinkChange, signal: AbortSignal): Promise<WriteResult> {
+    const { identity } = change;
     const exportedAt = new Date();
     // Read once by whoever wants the rows.
     const upserts = [...change.upserts];
@@ -77,7 +88,11 @@ class GitSink implements Sink {
     const key = keyOf(identity);
     const rows = this.#written.get(key) ?? new WrittenRows();
     const { changes, confirm } = rows.compare(upserts, change.since);
-    const result = await this.#files.write({ change: { ...change, upserts }, store, heldRows, exportedAt }, (plan) => this.#carryOut(plan, change, { changes, exportedAt }, signal));
+    const result = await this.#files.write({ change: { ...change, upserts }, store, heldRows, exportedAt }, (plan) => {
+      const done = this.#carryOut(plan, change, { changes, exportedAt }, signal);
+      arrive();
+      return done;
+    });
     if ((result.held ?? 0) > 0) return result;
     confirm();
     this.#written.set(key, rows);

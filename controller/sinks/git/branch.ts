@@ -57,8 +57,10 @@ interface Waiter {
   reject(error: unknown): void;
 }
 
-/** How long the first waits for others that come at the same time. */
+/** How long the first waits for others that come at the same time, */
 const gatherMs = 20;
+/** and for those that were announced. */
+const maxGatherMs = 1_000;
 /** How often the branch may move between reading and pushing. */
 const maxAttempts = 6;
 
@@ -80,6 +82,8 @@ export class Branch {
   readonly #remembered = new Map<string, Remembered>();
   /** Inventories of which somebody else has changed files since they were written as a whole. */
   readonly #touched = new Set<string>();
+  /** Writes that are being prepared. */
+  #announced = 0;
   readonly #closing = new AbortController();
 
   constructor(mirror: Mirror, options: { spoolFolder: () => string; title: string; mustExist: boolean }) {
@@ -87,6 +91,16 @@ export class Branch {
     this.#spoolFolder = options.spoolFolder;
     this.#title = options.title;
     this.#mustExist = options.mustExist;
+  }
+
+  /** Says that a write is being prepared: a push that is due waits for it, but not for long. To be ended by what this gives. */
+  announce(): () => void {
+    let isOver = false;
+    this.#announced++;
+    return () => {
+      if (!isOver) this.#announced--;
+      isOver = true;
+    };
   }
 
   /** Resolves once the server has it. When the caller gives up, the outcome is unknown. */
@@ -162,7 +176,9 @@ export class Branch {
   }
 
   async #flush(): Promise<void> {
-    await pause(gatherMs);
+    const since = performance.now();
+    do await pause(gatherMs);
+    while (this.#announced > 0 && performance.now() - since < maxGatherMs);
     const group = this.#waiting.splice(0);
     const abort = new AbortController();
     const signal = AbortSignal.any([abort.signal, this.#closing.signal]);

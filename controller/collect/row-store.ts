@@ -220,6 +220,11 @@ export class TargetRows {
     return Math.max(0, Math.min(maxRows - this.#count, Math.floor((maxBytes - this.#bytes) / bytesOfRow)));
   }
 
+  /** Namespaces of which there are rows. */
+  namespaces(): ReadonlySet<string> {
+    return new Set([...this.#resources.values()].flatMap((resource) => [...resource.namespaces()]));
+  }
+
   /** One row of each object. */
   *rows(): Generator<Row> {
     for (const resource of this.#resources.values()) yield* this.#rowsOf(resource);

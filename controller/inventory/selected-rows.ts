@@ -54,8 +54,13 @@ export class SelectedRows implements ViewTarget {
     return this.target.refusedUids(this.#selects);
   }
 
-  pieces(): (readonly Row[])[] {
-    const pieces = [...this.shards.keys()].flatMap((namespace) => this.target.pieces(namespace));
+  namespaces(): Iterable<string> {
+    return this.shards.keys();
+  }
+
+  pieces(namespace?: string): (readonly Row[])[] {
+    const places = namespace === undefined ? [...this.shards.keys()] : this.shards.has(namespace) ? [namespace] : [];
+    const pieces = places.flatMap((place) => this.target.pieces(place));
     return this.behind.size === 0 ? pieces : pieces.map((rows) => rows.filter((row) => !this.behind.has(row)));
   }
 

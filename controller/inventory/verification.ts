@@ -17,7 +17,8 @@ export class Verification {
   dueAt = Infinity;
   /** Still to be looked at in this round. */
   #targets: ViewTarget[] | undefined;
-  #rows: { target: ViewTarget; left: (readonly Row[])[] } | undefined;
+  /** The rest of the target that is being looked at. Uids and no rows: a round takes long, and would keep all that are replaced meanwhile. */
+  #rest: { target: ViewTarget; namespaces: string[]; namespace: string; uids: string[] } | undefined;
 
   /** @param intervalMs mean time between the end of one round and the next; 0: never */
   constructor(intervalMs: number) {
@@ -27,14 +28,14 @@ export class Verification {
 
   /** Everything is as good as looked at: the next round comes after the interval. */
   restart(): void {
-    this.#targets = this.#rows = undefined;
+    this.#targets = this.#rest = undefined;
     // Inventories that began together do not ask together for ever.
     this.dueAt = this.#intervalMs > 0 ? performance.now() + this.#intervalMs * (0.5 + Math.random()) : Infinity;
   }
 
   /**
-   * Looks at the next rows of `targets`, all of which the destination has confirmed; of a target whose rows were taken up in an earlier step, those that are
-   * still there. Gives the rows that it does not hold as they are, and whether they were the last of this round.
+   * Looks at the next rows of `targets`, all of which the destination has confirmed as they are now. Gives those that it does not hold, and whether they
+   * were the last of this round.
    *
    * @param ask which of these rows the destination does not hold
    */
@@ -44,7 +45,7 @@ export class Verification {
     this.#targets ??= [...current];
     const next = this.#next(current);
     const asked = next === undefined || next.rows.length === 0 ? [] : await ask(next.rows);
-    // What changed while it was being asked, and since the target was taken up, is exported by itself.
+    // What changed while it was being asked is exported by itself.
     const differing = (asked as readonly Row[]).filter((row) => next?.target.holds(row));
     const isLast = next === undefined;
     if (isLast) this.restart();
@@ -53,24 +54,25 @@ export class Verification {
   }
 
   #next(current: ReadonlySet<ViewTarget>): { target: ViewTarget; rows: Row[] } | undefined {
-    while (this.#rows === undefined || this.#rows.left.length === 0 || !current.has(this.#rows.target)) {
+    let rest = this.#rest;
+    while (rest === undefined || (rest.uids.length === 0 && rest.namespaces.length === 0) || !current.has(rest.target)) {
       const target = this.#targets?.pop();
       if (target === undefined) return undefined;
-      this.#rows = { target, left: [...target.pieces()].reverse() };
+      this.#rest = rest = { target, namespaces: [...target.namespaces()], namespace: '', uids: [] };
     }
-    const { target, left } = this.#rows;
     const rows: Row[] = [];
-    for (let characters = 0, piece = left.pop(); piece !== undefined; piece = left.pop()) {
-      let end = 0;
-      while (end < piece.length && rows.length < question.rows && characters < question.characters) {
-        const row = piece[end++]!;
-        if (target.holds(row)) rows.push(row);
-        characters += row.payload.length;
+    for (let looked = 0, characters = 0; looked < question.rows && characters < question.characters; looked++) {
+      while (rest.uids.length === 0 && rest.namespaces.length > 0) {
+        rest.namespace = rest.namespaces.pop()!;
+        rest.uids = rest.target.pieces(rest.namespace).flatMap((piece) => piece.map(({ uid }) => uid));
       }
-      if (end === piece.length) continue;
-      left.push(piece.slice(end));
-      break;
+      const uid = rest.uids.pop();
+      if (uid === undefined) break;
+      const row = rest.target.get(rest.namespace, uid);
+      if (row === undefined) continue;
+      rows.push(row);
+      characters += row.payload.length;
     }
-    return { target, rows };
+    return { target: rest.target, rows };
   }
 }

@@ -21,8 +21,10 @@ export interface ViewTarget {
   readonly swept: number;
   /** Such a list is being evaluated. */
   readonly isSwept: boolean;
-  /** The rows as they are now, in arrays. */
-  pieces(): (readonly Row[])[];
+  /** Namespaces of which there are rows. */
+  namespaces(): Iterable<string>;
+  /** The rows as they are now, or those of one namespace, in arrays. */
+  pieces(namespace?: string): (readonly Row[])[];
   /** The row of an object. */
   get(namespace: string, uid: string): Row | undefined;
   /** Whether this very row is one of them. */

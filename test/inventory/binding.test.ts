@@ -1,6 +1,10 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import t from 'tap';
+import { RowStore } from '../../controller/collect/row-store.ts';
 import type { BindingOptions } from '../../controller/inventory/binding-options.ts';
 import { inventoryStatus } from '../../controller/inventory/inventory-status.ts';
+import { Verification } from '../../controller/inventory/verification.ts';
 import type { KollectInventory } from '../../shared/api/kollect-inventory.ts';
 import { KollectError } from '../../shared/errors.ts';
 import { SinkGate } from '../../controller/sinks/runtime/sink-gate.ts';
@@ -119,6 +123,41 @@ t.test('all rows are compared now and then, and what somebody else did to them i
   await until(() => equal());
   t.match(place.writes.at(-1), { mode: 'reconcile' }, 'a row too many is found by the count');
   await binding.close();
+});
+
+t.test('a comparison under way keeps no rows that are replaced, asks for those that replaced them, and for each once', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  const target = new RowStore().open('shop', 'web');
+  const [pods, services] = [target.resource('/v1/pod'), target.resource('/v1/service')];
+  const places = ['shop', 'bar', 'cafe'];
+  for (const place of places) for (let index = 0; index < 3_000; index++) pods.upsert({ ...facts(`${place}-${index}`, 'old'), namespace: place });
+  for (let index = 0; index < 10; index++) services.upsert({ ...facts(`service-${index}`, 'old'), namespace: 'port' });
+  const verification = new Verification(1);
+  const asked: string[] = [];
+  const ask: Parameters<Verification['step']>[1] = async (rows) => (asked.push(...rows.map(({ uid, payload }) => `${uid} ${payload}`)), []);
+  await verification.step([target], ask);
+  t.ok(asked.length > 0 && asked.length <= 2_000, 'some');
+  const first = new Set(asked);
+  t.equal(first.size, asked.length);
+  const old = target.pieces().flat().map((row) => new WeakRef(row));
+  for (const place of places) {
+    pods.remove(place, `${place}-0`);
+    for (let index = 1; index < 3_000; index++) pods.upsert({ ...facts(`${place}-${index}`, 'new'), namespace: place });
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  collectGarbage();
+  const kept = old.filter((reference) => reference.deref()?.payload === 'old').length;
+  t.ok(kept <= 10, `${kept} rows are kept`);
+  let steps = 1;
+  while (!(await verification.step([target], ask)).isLast) steps++;
+  t.ok(steps >= 5 && steps <= 20, `${steps} steps`);
+  const later = asked.slice(first.size);
+  t.strictSame(later.filter((row) => !row.startsWith('service') && !row.endsWith(' new')), [], 'as they are now');
+  const uids = asked.map((row) => row.split(' ')[0]!);
+  t.equal(new Set(uids).size, uids.length, 'each once');
+  const missed = target.pieces().flat().filter(({ uid }) => !uids.includes(uid));
+  t.strictSame(missed.map(({ uid }) => uid), []);
 });
 
 t.test('changes are not held up by a comparison, nor taken for differences', async (t) => {

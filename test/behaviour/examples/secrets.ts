@@ -62,7 +62,7 @@ export const secrets: World = {
     'its configuration without consent': { ...ofRelease('config', null), refused: { profile: /may read the data of Secrets/ } },
     'its manifest': { ...ofRelease('manifest', null, consent), refused: { profile: /manifest is not exportable/ } },
     'what holds its templates': { ...ofRelease('chart', null, consent), refused: { profile: /includes chart\.templates, which is not exportable/ } },
-    'a field that no release has': { ...ofRelease('chartversion', null), refused: { profile: /did you mean \\?"chartVersion\\?"/ } },
+    'a field that no release has': { ...ofRelease('chartversion', null), refused: { profile: /did you mean \\?"helm:release\.chartVersion\\?"/ } },
     'one row a release, by labels': { profile: { targetGVK: gvk, attributes: attributesOf({ release: 'helm:release.releaseName', revision: 'helm:release.revision' }) }, target: { labelSelector: { matchLabels: { owner: 'helm', status: 'deployed' } } }, rows: { [latest]: { release: 'web', revision: 2 } } },
     'all revisions': { profile: { targetGVK: gvk, attributes: attributesOf({ status: 'helm:release.status' }) }, target: { labelSelector: { matchLabels: { name: 'web' } } }, rows: { 'sh.helm.release.v1.web.v1': { status: 'superseded' }, [latest]: { status: 'deployed' } } },
     'what is no release': failing({ ...base('broken', { value: 'helm:release.releaseName' }), rows: { broken: { value: null } } }, 'data.release is not JSON'),

@@ -1,4 +1,5 @@
-import type { Condition } from '../../shared/api/meta.ts';
+import { maxConditionMessage, type Condition } from '../../shared/api/meta.ts';
+import { cutToBytes } from '../../shared/cut.ts';
 
 /** A condition as a controller decides it; times and generations are filled in. */
 export interface Verdict {
@@ -10,7 +11,7 @@ export interface Verdict {
 
 /**
  * The condition list after a set of verdicts. A condition keeps the time of its last change of status, and those that nobody judges
- * any more go.
+ * any more go. A message that the API server would refuse for its length is cut.
  */
 export function conditionsOf(
   verdicts: readonly Verdict[],
@@ -24,7 +25,7 @@ export function conditionsOf(
       type,
       status,
       reason,
-      message,
+      message: cutToBytes(message, maxConditionMessage),
       ...(generation === undefined ? {} : { observedGeneration: generation }),
       lastTransitionTime: before?.status === status ? before.lastTransitionTime : now,
     };

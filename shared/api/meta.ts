@@ -19,11 +19,14 @@ export const ObjectMeta = z.looseObject({
 });
 export type ObjectMeta = z.infer<typeof ObjectMeta>;
 
+/** Characters, as conditions of Kubernetes itself have it. */
+export const maxConditionMessage = 32_768;
+
 export const Condition = z.object({
   type: z.string().max(316).meta({ description: 'What the condition is about, such as Ready.' }),
   status: z.enum(['True', 'False', 'Unknown']).meta({ description: 'Whether it holds.' }),
   reason: z.string().min(1).max(1024).meta({ description: 'The cause in one word.', pattern: '^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$' }),
-  message: z.string().max(32768).meta({ description: 'The cause in a sentence for people.' }),
+  message: z.string().max(maxConditionMessage).meta({ description: 'The cause in a sentence for people.' }),
   lastTransitionTime: z.string().meta({ description: 'When the status last changed.', format: 'date-time' }),
   observedGeneration: z.number().int().min(0).optional().meta({ description: 'Generation of the spec that was judged.', format: 'int64' }),
 });

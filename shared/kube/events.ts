@@ -1,10 +1,12 @@
 import type { KubeObject } from '../api/kube-object.ts';
+import { cutToBytes } from '../cut.ts';
 import type { Logger } from '../log.ts';
 import { KubeApiError, type KubeClient } from './client.ts';
 
 /** The same event within this time is counted on the first one. */
 const aggregateMs = 10 * 60_000;
-const maximumMessage = 1_024;
+/** Of the note of an event. */
+const maximumMessageBytes = 1_024;
 /** Events remembered, and objects with a budget; the oldest goes. */
 const maximumRemembered = 2_000;
 /** Different events waiting to be written. More than this while the API server is away are not worth keeping. */
@@ -59,7 +61,7 @@ export class EventRecorder {
   }
 
   event(object: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string): void {
-    const text = message.slice(0, maximumMessage);
+    const text = cutToBytes(message, maximumMessageBytes);
     const key = [object.metadata.uid, type, reason, text].join('\u0000');
     const now = new Date();
     const waiting = this.#waiting.get(key);

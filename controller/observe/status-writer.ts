@@ -25,11 +25,13 @@ interface Pending {
   timer: NodeJS.Timeout | undefined;
   writing: boolean;
   failures: number;
+  /** Monotonic milliseconds before which nothing is written, however urgent. */
+  heldUntil: number;
   /** Those who wait until the API server has what was submitted last. */
   waiting: (() => void)[];
 }
 
-/** Writes status when it changed: at once when a condition did, else with a pause between two writes. */
+/** Writes status when it changed: at once when a condition did, else with a pause between two writes. After a failure all wait for the next attempt. */
 export class StatusWriter {
   readonly #client: KubeClient;
   readonly #plural: string;
@@ -59,7 +61,7 @@ export class StatusWriter {
     let pending = this.#objects.get(key);
     if (!pending) {
       const written = object['status'] as StatusBody | undefined;
-      pending = { object, status: written ?? {}, written, writtenAt: -Infinity, isUncertain: false, timer: undefined, writing: false, failures: 0, waiting: [] };
+      pending = { object, status: written ?? {}, written, writtenAt: -Infinity, isUncertain: false, timer: undefined, writing: false, failures: 0, heldUntil: -Infinity, waiting: [] };
       this.#objects.set(key, pending);
     }
     for (const condition of status.conditions ?? []) {
@@ -104,10 +106,10 @@ export class StatusWriter {
       return;
     }
     const urgent = pending.waiting.length > 0 || outline(pending.status) !== outline(pending.written);
-    const delayMs = urgent ? 0 : Math.max(0, pending.writtenAt + this.#gapMs - performance.now());
     if (pending.timer && !urgent) return;
+    const at = Math.max(pending.heldUntil, urgent ? -Infinity : pending.writtenAt + this.#gapMs);
     clearTimeout(pending.timer);
-    pending.timer = setTimeout(() => void this.#write(pending), delayMs);
+    pending.timer = setTimeout(() => void this.#write(pending), Math.max(0, at - performance.now()));
   }
 
   async #write(pending: Pending): Promise<void> {
@@ -130,6 +132,8 @@ export class StatusWriter {
         return;
       }
       const delayMs = Math.min(lastRetryMs, firstRetryMs * 2 ** pending.failures++) * (0.5 + Math.random() / 2);
+      // What the API server refuses it will refuse again; one that was away may be back.
+      pending.heldUntil = performance.now() + (isRefusal(error) ? delayMs : Math.min(delayMs, firstRetryMs));
       this.#logger.warn('status could not be written, will be repeated', {
         object: `${object.kind} ${object.metadata.namespace ?? ''}/${object.metadata.name}`,
         error,
@@ -147,6 +151,11 @@ function outline(status: StatusBody | undefined): string {
 
 function isWritten({ status, written, isUncertain }: Pending): boolean {
   return !isUncertain && JSON.stringify(status) === JSON.stringify(written);
+}
+
+/** Whether the API server said no to this very request, as it would to the same one. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof KubeApiError && error.status >= 400 && error.status < 500 && ![408, 409, 429].includes(error.status);
 }
 
 function find(status: StatusBody | undefined, type: string): Condition | undefined {

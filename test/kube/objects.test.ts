@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import t from 'tap';
+import { conditionsOf } from '../../controller/observe/conditions.ts';
 import { StatusWriter } from '../../controller/observe/status-writer.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import type { Condition } from '../../shared/api/meta.ts';
-import { KubeClient } from '../../shared/kube/client.ts';
+import { KubeApiError, KubeClient } from '../../shared/kube/client.ts';
 import { loadConnection } from '../../shared/kube/config.ts';
 import { Discovery } from '../../shared/kube/discovery.ts';
 import { EventRecorder } from '../../shared/kube/events.ts';
@@ -238,6 +239,46 @@ t.test('a status whose answer was lost may be there, and is written over by the 
   t.equal(await stored(), 'True');
 });
 
+t.test('a status that is refused is not sent again whenever another one is submitted', async (t) => {
+  let attempts = 0;
+  let refuses = true;
+  const refusing = {
+    patch: async (...request: Parameters<KubeClient['patch']>) => {
+      attempts++;
+      if (refuses) throw new KubeApiError(422, 'Invalid', 'status.conditions[0].message: Too long', { details: { causes: [{}] } });
+      return await client.patch(...request);
+    },
+  } as unknown as KubeClient;
+  const writer = new StatusWriter({ client: refusing, plural: 'kollectprofiles', logger, onTransition: () => undefined });
+  t.teardown(() => writer.stop());
+  const object = await client.create<KubeObject>(path, body('refused'));
+  const ready = (reason: string) => ({ conditions: [{ type: 'Ready', status: 'True' as const, reason, message: '', lastTransitionTime: '2026-01-02T03:04:05Z' }] });
+  for (let round = 0; round < 50; round++) {
+    writer.submit(object, ready(`Round${round}`));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  t.ok(attempts >= 1 && attempts <= 5, `${attempts} attempts`);
+  refuses = false;
+  await writer.flush(object);
+  t.match((await client.get(`${path}/refused`))['status'], ready('Round49'), 'the last one is written in the end');
+});
+
+t.test('a message of any length becomes a condition', async (t) => {
+  const object = await client.create<KubeObject>(path, body('wordy'));
+  const verdict = (type: string, message: string) => ({ type, status: 'False' as const, reason: 'Wordy', message });
+  const messages = [...['x', 'é', '€', '😀', 'a😀'].map((text) => text.repeat(40_000)), 'x'.repeat(32_768), 'é'.repeat(16_384)];
+  await patchStatus(client, 'kollectprofiles', object, { conditions: conditionsOf(messages.map((message, index) => verdict(`Type${index}`, message)), undefined, 1, '2026-01-02T03:04:05Z') });
+  const { conditions = [] } = (await client.get(`${path}/wordy`))['status'] as { conditions?: Condition[] };
+  t.equal(conditions.length, messages.length);
+  for (const [index, { message }] of conditions.entries()) {
+    const whole = index >= 5;
+    const [text, cut] = message.split(' ... ');
+    t.equal(cut, whole ? undefined : '[cut]');
+    t.ok(messages[index]!.startsWith(text!) && text!.isWellFormed() && text!.length > 10_000, 'no more than its end is missing');
+    if (whole) t.equal(message, messages[index]);
+  }
+});
+
 t.test('a cache follows the few objects that steer us', async (t) => {
   const cache = new ObjectCache<KubeObject>({ client, path: '/apis/kollect.dev/v1alpha1/kollectprofiles', name: 'profiles', logger });
   const changes: string[] = [];
@@ -294,11 +335,14 @@ t.test('events are seen by kubectl, and the same one is counted', async (t) => {
   const recorder = new EventRecorder({ client, component: 'kollect-controller', instance: 'test', logger });
   for (let index = 0; index < 3; index++) recorder.event(object, 'Warning', 'SinkNotFound', 'no sink "x"');
   recorder.event(object, 'Normal', 'Exported', 'x'.repeat(5_000));
+  recorder.event(object, 'Normal', 'Long', `a${'😀'.repeat(1_000)}`);
   await recorder.flush();
   const { stdout } = await cluster.kubectl(['get', 'events', '-o', 'json']);
   const events = (JSON.parse(stdout) as { items: { reason: string; count: number; message: string; source: object }[] }).items;
   t.match(events.find((event) => event.reason === 'SinkNotFound'), { count: 3, message: 'no sink "x"', source: { component: 'kollect-controller' } });
-  t.equal(events.find((event) => event.reason === 'Exported')?.message.length, 1_024);
+  const [exported, long] = ['Exported', 'Long'].map((reason) => events.find((event) => event.reason === reason)?.message ?? '');
+  t.match([exported!.length, exported], [1_024, /^x+ \.\.\. \[cut\]$/]);
+  t.match([Buffer.byteLength(long!) <= 1_024, long], [true, /^a(😀)+ \.\.\. \[cut\]$/u], 'within so many bytes, and on a character');
   const repeated = async (count: number): Promise<void> => {
     recorder.event(object, 'Warning', 'SinkNotFound', 'no sink "x"');
     await recorder.flush();

@@ -353,6 +353,27 @@ t.test('a table that refuses every row is an error of the table, found without t
   t.match(await failure(sink.write(whole(rows(3_000)), signal)), { code: 'KOL_SINK_SCHEMA', class: 'terminal', message: /refuses every row, the last one with SQLSTATE 23514 \(refused because of its content\)/ });
 });
 
+t.test('a table that refuses many rows takes all others, wherever they come', async (t) => {
+  const place = await newPlace();
+  const sink = await withSink(t, place);
+  await sink.write(whole([]), signal);
+  await place.sql(`ALTER TABLE ${table} ADD CONSTRAINT no_pods CHECK (target_name <> 'pods')`);
+  const pods = rows(210).map((pod) => ({ ...pod, targetName: 'pods' }));
+  const refused = (count: number) => ({ length: count, 0: { key: { targetName: 'pods', uid: 'u000000' }, code: '23514', message: 'refused by the constraint "no_pods"' } });
+  t.match(await sink.write(change([...pods.slice(0, 52), ...rows(2_500, { v: 1 })]), signal), { written: 2_500, rejected: refused(52) });
+  t.match(await sink.write(change(pods.slice(0, 52)), signal), { written: 0, rejected: refused(52) }, 'the table holds rows of others');
+
+  // Chunks of 200 rows, because larger ones are cancelled.
+  await place.sql(`TRUNCATE ${table}; CREATE FUNCTION limited() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF (SELECT count(*) FROM affected) > 300 THEN RAISE query_canceled; END IF; RETURN NULL; END $$;
+    CREATE TRIGGER limited AFTER INSERT ON ${table} REFERENCING NEW TABLE AS affected FOR EACH STATEMENT EXECUTE FUNCTION limited()`);
+  await sink.write(change(rows(1_600)), signal);
+  await place.sql(`TRUNCATE ${table}; INSERT INTO ${table} VALUES ('team-a', 'shop', 'web', 'stale', '', '', '{}', now())`);
+  const all = whole([...pods, ...rows(100)]);
+  t.match(await sink.write({ ...all, completeTargets: ['pods', 'web'], knownTargets: ['pods', 'web'] }, signal), { written: 100, deleted: 1, rejected: refused(210) });
+  await place.sql(`TRUNCATE ${table}`);
+  t.match(await failure(sink.write({ ...whole(pods), completeTargets: ['pods'], knownTargets: ['pods'] }, signal)), { code: 'KOL_SINK_SCHEMA', message: /refuses every row/ });
+});
+
 t.test('rows that somebody else writes during the first export go with it', async (t) => {
   const place = await newPlace();
   const sink = await withSink(t, place);

@@ -1,3 +1,4 @@
+import { KollectError } from '../../../shared/errors.ts';
 import type { ExportRow, InventoryIdentity, RejectedRow, RowKey, SinkChange, WriteResult } from '../contract.ts';
 import { isSpared, type HeldRow } from '../runtime/spared.ts';
 import { findAdoption } from './adoption.ts';
@@ -44,6 +45,8 @@ export class ChunkedWrite {
   /** Rows that the table holds for sure, in the order of the change. */
   readonly confirmed: ExportRow[] = [];
   #rejected: RejectedRow[] = [];
+  /** Chunks of which no row was accepted, as far as they were tried: others go first. */
+  readonly #refused: { rows: readonly ExportRow[]; error: KollectError }[] = [];
   #bytes = 0;
   /** Rows that nobody owns become ours. */
   #claims = false;
@@ -68,6 +71,7 @@ export class ChunkedWrite {
       this.#rejected.push(...oversize);
       written += await this.#adaptively(fitting, (part) => this.#writeChunk(part));
     }
+    written += await this.#writeRefused();
     let deleted = await this.#delete(deletes);
     let held = 0;
     if (compares) {
@@ -126,12 +130,33 @@ export class ChunkedWrite {
     } catch (error) {
       if (!isRowError(error)) throw error;
     }
+    return await this.#writeAcceptable(rows);
+  }
+
+  async #writeAcceptable(rows: readonly ExportRow[]): Promise<number> {
     const tally: Tally = { accepted: this.confirmed.length, rejected: [...this.#rejected] };
-    const written = await this.#transaction(() => upsertAcceptable(this.#session, this.#target, rows, tally));
+    let written: number;
+    try {
+      written = await this.#transaction(() => upsertAcceptable(this.#session, this.#target, rows, tally));
+    } catch (error) {
+      if (!(error instanceof KollectError) || error.code !== 'KOL_SINK_SCHEMA') throw error;
+      this.#refused.push({ rows, error });
+      return 0;
+    }
     const refused = new Set(tally.rejected.slice(this.#rejected.length).map(({ key }) => `${key.targetName}/${key.uid}`));
     for (const row of rows) if (!refused.has(`${row.targetName}/${row.uid}`)) this.confirmed.push(row);
     this.#rejected = tally.rejected;
     this.#bytes += payloadBytes(rows);
+    return written;
+  }
+
+  /** The table is at fault if it accepted nothing else either. If it did, each row is searched for that it does not accept. */
+  async #writeRefused(): Promise<number> {
+    let written = 0;
+    for (const { rows, error } of this.#refused.splice(0)) {
+      if (this.confirmed.length === 0) throw error;
+      written += await this.#adaptively(rows, (part) => this.#writeAcceptable(part));
+    }
     return written;
   }
 

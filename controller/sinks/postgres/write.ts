@@ -10,9 +10,7 @@ import { recordState } from './state.ts';
 
 /** Rows and characters of one statement: few round trips, and parameters of some megabytes at most. */
 const statementLimit = { rows: 2_000, characters: 4_000_000 };
-/** Beyond this many refused rows the table is at fault, not the rows; finding each costs a dozen statements. */
-const maxRejectedRows = 1_000;
-/** The same while no row at all was accepted. */
+/** After so many refused rows, and none that was accepted, others are tried before each is searched for: the table may be at fault, and not the rows. */
 const maxRejectedFirstRows = 50;
 /** What became of rows that are tried one part at a time. */
 export interface Tally {
@@ -33,21 +31,25 @@ export async function writeDelta(session: Session, target: WriteTarget, change: 
   const { fitting, oversize } = withoutOversize([...change.upserts].flat());
   const batches = [...inStatements(fitting)].map(withoutDuplicates);
   const bytes = batches.reduce((sum, rows) => sum + payloadBytes(rows), 0);
-  const write = async (tally: Tally, upsert: (rows: readonly ExportRow[]) => Promise<number>): Promise<WriteResult> => {
-    const deleted = await deleteKeys(session, target, change.deletes);
+  const upsertAll = async (): Promise<number> => {
     let written = 0;
-    for (const rows of batches) written += await upsert(rows);
+    for (const rows of batches) written += await upsertRows(session, target, rows);
+    return written;
+  };
+  const write = async (tally: Tally, upsert: () => Promise<number>): Promise<WriteResult> => {
+    const deleted = await deleteKeys(session, target, change.deletes);
+    const written = await upsert();
     await recordState(session, target, tally.rejected.length === 0 ? change.after : undefined, false);
     return { confirmed: change.upsertCount - tally.rejected.length, written, deleted, bytes, rejected: tally.rejected };
   };
   try {
     const tally: Tally = { accepted: 0, rejected: oversize };
-    return await inventoryTransaction(session, target, () => write(tally, (rows) => upsertRows(session, target, rows)));
+    return await inventoryTransaction(session, target, () => write(tally, upsertAll));
   } catch (error) {
     if (!isRowError(error)) throw error;
   }
   const tally: Tally = { accepted: 0, rejected: [...oversize] };
-  return await inventoryTransaction(session, target, () => write(tally, (rows) => upsertAcceptable(session, target, rows, tally)));
+  return await inventoryTransaction(session, target, () => write(tally, () => upsertAcceptable(session, target, fitting, tally)));
 }
 
 /** Cuts rows into what one statement takes. */
@@ -65,37 +67,77 @@ ${onConflict(layout)}`;
 }
 
 /**
- * Writes the rows that the table accepts, inside the caller's transaction. The others are found by halving. Throws
- * `KOL_SINK_SCHEMA` when there are too many of them.
+ * Writes the rows that the table accepts, inside the caller's transaction. Parts with others among them are halved. Throws
+ * `KOL_SINK_SCHEMA` when the table refuses whatever it is tried with.
  */
 export async function upsertAcceptable(session: Session, target: WriteTarget, rows: readonly ExportRow[], tally: Tally): Promise<number> {
   // A deferred constraint would speak up at the commit only, when nobody can tell which row it means.
-  await session.query('SET CONSTRAINTS ALL IMMEDIATE');
-  const attempt = async (part: readonly ExportRow[]): Promise<number> => {
-    await session.query('SAVEPOINT part');
+  await session.query('SET CONSTRAINTS ALL IMMEDIATE; SAVEPOINT part');
+  let written = 0;
+  const refusal = async (attempt: () => Promise<number>): Promise<unknown> => {
     try {
-      const written = await upsertRows(session, target, part);
-      await session.query('RELEASE SAVEPOINT part');
-      tally.accepted += part.length;
-      return written;
+      const count = await attempt();
+      await session.query('RELEASE SAVEPOINT part; SAVEPOINT part');
+      written += count;
+      return undefined;
     } catch (error) {
       if (!isRowError(error)) throw error;
-      await session.query('ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part');
-      const [row] = part;
-      if (part.length === 1 && row !== undefined) {
-        const { code, message } = rowRefusal(error);
-        tally.rejected.push({ key: { targetName: row.targetName, uid: row.uid }, namespace: row.namespace, hash: row.hash, code, message });
-        if (tally.rejected.length > (tally.accepted === 0 ? maxRejectedFirstRows : maxRejectedRows)) {
-          const what = tally.accepted === 0 ? 'every row' : `more than ${maxRejectedRows} rows`;
-          throw new KollectError('KOL_SINK_SCHEMA', `${target.table.title} refuses ${what}, the last one with SQLSTATE ${code} (${message}): look at its constraints and triggers`);
-        }
-        return 0;
-      }
-      const middle = Math.ceil(part.length / 2);
-      return (await attempt(part.slice(0, middle))) + (await attempt(part.slice(middle)));
+      await session.query('ROLLBACK TO SAVEPOINT part');
+      return error;
     }
   };
-  return await attempt(rows);
+  const upsert = (part: readonly ExportRow[]): Promise<unknown> => refusal(() => upsertRows(session, target, part));
+  const acceptsOthers = async (): Promise<boolean> => {
+    for (const row of spread(rows)) if ((await upsert([row])) === undefined) return true;
+    let others = 0;
+    const error = await refusal(async () => {
+      others = await repeatHeldRow(session, target, rows);
+      return 0;
+    });
+    return error === undefined && others > 0;
+  };
+  const refuse = async (row: ExportRow, error: unknown): Promise<void> => {
+    const { code, message } = rowRefusal(error);
+    tally.rejected.push({ key: { targetName: row.targetName, uid: row.uid }, namespace: row.namespace, hash: row.hash, code, message });
+    if (tally.accepted > 0 || tally.rejected.length <= maxRejectedFirstRows) return;
+    if (!(await acceptsOthers())) {
+      throw new KollectError('KOL_SINK_SCHEMA', `${target.table.title} refuses every row, the last one with SQLSTATE ${code} (${message}): look at its constraints and triggers`);
+    }
+    tally.accepted++;
+  };
+  for (const statement of inStatements(rows)) {
+    const part = withoutDuplicates(statement);
+    // Where many are refused they come singly, and where few are soon many at a time again.
+    for (let start = 0, size = part.length; start < part.length; ) {
+      const some = part.slice(start, start + size);
+      const error = await upsert(some);
+      if (error === undefined) tally.accepted += some.length;
+      else if (some.length > 1) {
+        size = Math.ceil(some.length / 2);
+        continue;
+      } else await refuse(some[0]!, error);
+      start += some.length;
+      if (error === undefined) size *= 2;
+    }
+  }
+  return written;
+}
+
+/** Some rows of each kind that there may be: of each target one, and others from end to end. */
+function spread(rows: readonly ExportRow[]): Iterable<ExportRow> {
+  const step = Math.ceil(rows.length / maxRejectedFirstRows);
+  const ofTargets = new Map(rows.map((row) => [row.targetName, row])).values().take(maxRejectedFirstRows);
+  return new Set([...ofTargets, ...rows.filter((_, index) => (rows.length - 1 - index) % step === 0)]);
+}
+
+/** Inserts once more a row that the table holds of another target, which changes nothing and is refused if every row is. Gives their number, 0 if there is none. */
+async function repeatHeldRow(session: Session, { table, layout, identity }: WriteTarget, rows: readonly ExportRow[]): Promise<number> {
+  const columns = columnList(layout);
+  const text = `WITH held AS (SELECT ${columns.slice(1, -1)} FROM ${table.sql} AS t WHERE ${scope('t')} AND t.target_name::text <> ALL ($4::text[]) LIMIT 1),
+  repeated AS (INSERT INTO ${table.sql} ${columns} SELECT * FROM held ON CONFLICT (${layout.key.join(', ')}) DO NOTHING)
+SELECT FROM held`;
+  const targets = [...new Set(rows.map(({ targetName }) => targetName))];
+  return (await session.query({ text, values: [...scopeValues(identity), targets] })).rowCount;
 }
 
 /**

@@ -190,7 +190,8 @@ export class Binding {
       await this.#fail(asKollectError(error), 'unopened');
       return false;
     }
-    if (opened.queue !== queue) {
+    // It may have been edited while it was opened.
+    if (this.#connection.isOutdated || opened.queue !== queue) {
       this.#timer.want(0);
       return false;
     }

@@ -21,6 +21,8 @@ export async function exportPass(progress: Progress, opened: OpenSink, plan: Pas
     const { targets, rows } = plan.reached;
     if (await holdsAll(progress, opened, plan)) {
       if (drops !== progress.drops) return false;
+      progress.freshUntil = 0;
+      view.confirm(reader, plan.revision, targets);
       progress.cursor = { ...plan.reached, reader, fingerprint: opened.fingerprint, isHeld: false };
       progress.known = progress.cursor;
       progress.place = opened.place;

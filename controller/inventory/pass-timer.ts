@@ -1,5 +1,7 @@
 /** Longer timers fire at once; waking early costs nothing. */
 const longestTimerMs = 2 ** 31 - 1;
+/** What was due when the last work began, and was not done by it, is looked at again after this time. */
+const overdueMs = 100;
 
 export interface PassTimerOptions {
   /** Does what is due; never rejects. */
@@ -15,6 +17,8 @@ export class PassTimer {
   #armedAt = Infinity;
   #wantedAt = Infinity;
   #notBefore = 0;
+  /** When the last work began. */
+  #begunAt = -Infinity;
   #running: Promise<void> | undefined;
   #closed = false;
 
@@ -44,13 +48,15 @@ export class PassTimer {
   /** To be called when something becomes due sooner than before. */
   arm(): void {
     if (this.#running || this.#closed) return;
-    const at = Math.max(Math.min(this.#wantedAt, this.#options.dueAt()), this.#notBefore);
+    const dueAt = this.#options.dueAt();
+    const at = Math.max(Math.min(this.#wantedAt, dueAt > this.#begunAt ? dueAt : this.#begunAt + overdueMs), this.#notBefore);
     if (at === Infinity || at >= this.#armedAt) return;
     clearTimeout(this.#timer);
     this.#armedAt = at;
     this.#timer = setTimeout(() => {
       this.#armedAt = Infinity;
       this.#wantedAt = Infinity;
+      this.#begunAt = performance.now();
       // What is wanted from the first moment of it on waits for its end: two passes at once would write in any order.
       this.#running = Promise.resolve()
         .then(() => this.#options.run())

@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import { RowStore } from '../../controller/collect/row-store.ts';
 import type { BindingOptions } from '../../controller/inventory/binding-options.ts';
+import { PassTimer } from '../../controller/inventory/pass-timer.ts';
 import { inventoryStatus } from '../../controller/inventory/inventory-status.ts';
 import { Verification } from '../../controller/inventory/verification.ts';
 import type { KollectInventory } from '../../shared/api/kollect-inventory.ts';
@@ -212,6 +213,18 @@ t.test('the interval asks one question, and a difference is mended', async (t) =
   await binding.close();
 });
 
+t.test('what is due and cannot be done is looked at again after a while', async (t) => {
+  let runs = 0;
+  const timer = new PassTimer({ run: async () => void runs++, dueAt: () => 1 });
+  const began = performance.now();
+  timer.arm();
+  await until(() => runs === 4);
+  t.ok(performance.now() - began > 200, 'not at once');
+  timer.want(0);
+  await until(() => runs > 4);
+  await timer.close();
+});
+
 t.test('another destination behind the same sink is filled from the beginning', async (t) => {
   const queue = new SinkGate(2);
   let fingerprint = 'here';
@@ -248,6 +261,37 @@ t.test('a sink that was edited does not wait for its former destination', async 
   t.equal(others, 0, 'and those who write to that one still do');
   former.release('other');
   await waiting;
+});
+
+t.test('a sink that is edited while a retry opens it is followed', async (t) => {
+  const queue = new SinkGate(2);
+  const former = new MemorySink(new MemoryPlace());
+  const write = former.write.bind(former);
+  former.write = () => Promise.reject(new KollectError('KOL_SINK_AUTH', 'refused', { retryAfterMs: 10 }));
+  const other = new MemorySink(new MemoryPlace());
+  const opening = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<void>();
+  let opens = 0;
+  let there = { sink: former, fingerprint: 'here' };
+  const open = async () => {
+    const found = { ...memory, ...there, queue };
+    if (++opens === 2) {
+      opening.resolve();
+      await opened.promise;
+    }
+    return found;
+  };
+  const { rowsOf, binding } = setUp({ open });
+  rowsOf('web').upsert(facts('a'));
+  await opening.promise;
+  former.write = write;
+  there = { sink: other, fingerprint: 'there' };
+  binding.reopen();
+  opened.resolve();
+  await until(() => other.place.rows.size === 1 && binding.state.phase === 'Exported');
+  t.equal(binding.state.fingerprint, 'there');
+  t.equal(former.place.rows.size, 0);
+  await binding.close();
 });
 
 t.test('an edited Secret that leads to another destination is followed when it is next read', async (t) => {

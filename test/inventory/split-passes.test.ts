@@ -35,6 +35,8 @@ const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: of('relabel'), namespace: fc.constantFrom(...namespaces) }) },
   { weight: 1, arbitrary: fc.record({ kind: of('select'), dedupe: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ kind: of('reopen', 'reconnect', 'pause', 'allow', 'move', 'restart', 'lose'), target: fc.constant('') }) },
+  { weight: 5, arbitrary: fc.record({ kind: of('restart', 'quiet', 'move', 'reconnect'), target: fc.constant('') }) },
+  { weight: 4, arbitrary: fc.record({ kind: of('flap'), ...place }) },
   { weight: 16, arbitrary: fc.record({ kind: of('answer'), outcome: fc.constantFrom('done' as const, 'done' as const, 'done' as const, 'failed' as const) }) },
   { weight: 2, arbitrary: fc.record({ kind: of('settle') }) },
 );
@@ -140,6 +142,7 @@ async function play(steps: readonly Step[], setting: Setting): Promise<void> {
           waiting = resolve;
         });
   const errors: string[] = [];
+  let opens = 0;
   let isPaused = false;
   const begin = (previous: BindingOptions['previous']) => {
     const begun = new Binding({
@@ -152,8 +155,12 @@ async function play(steps: readonly Step[], setting: Setting): Promise<void> {
       frozen: (target) => (rollup.takesPart(target) && frozen.has(target.name) ? [{ group: '', kind: 'configmap', namespace: 'pay' }] : undefined),
       isTurning: ({ name }) => turning.has(name),
       open: async () => {
-        const sink = new SlowSink(places[at]!, ask);
-        return { sink, type: 'memory', cluster: '', granularity: setting.granularity, refusesLateWrites: false, place: 'memory', isCurrent: async () => true, fingerprint: `${at}`, queue: gates[at]! };
+        const from = at;
+        // It takes 0 to 15 ms, and fails now and then.
+        await pause((++opens * 7) % 16);
+        if (!isOver && opens % 5 === 0) throw new KollectError('KOL_SINK_AUTH', 'not now', { retryAfterMs: 1 });
+        const sink = new SlowSink(places[from]!, ask);
+        return { sink, type: 'memory', cluster: '', granularity: setting.granularity, refusesLateWrites: false, place: 'memory', isCurrent: async () => true, fingerprint: `${from}`, queue: gates[from]! };
       },
       intervalMs: 0,
       verifyIntervalMs: setting.verifies ? 100 : 0,
@@ -215,7 +222,18 @@ async function play(steps: readonly Step[], setting: Setting): Promise<void> {
       rollup.select(selection());
     } else if (kind === 'answer') await answer(now.outcome);
     else if (kind === 'settle') await settle();
-    else if (kind === 'reopen') binding.reopen();
+    else if (kind === 'quiet') {
+      await settle();
+      // Longer than a sink has to be left in peace.
+      await pause(30);
+    } else if (kind === 'flap') {
+      const rows = store.open('', now.target);
+      const uid = `${now.namespace}${now.uid}`;
+      const row = rows.get(now.namespace, uid);
+      upsert(rows, now.namespace, uid, 'flap');
+      if (row) upsert(rows, now.namespace, uid, JSON.parse(row.payload).value);
+      else rows.resource(resource).remove(now.namespace, uid);
+    } else if (kind === 'reopen') binding.reopen();
     else if (kind === 'reconnect') binding.reconnect();
     else if (kind === 'allow') void binding.allowDeletions();
     else if (kind === 'pause') binding.pauseDeletions((isPaused = !isPaused));
@@ -271,7 +289,7 @@ async function play(steps: readonly Step[], setting: Setting): Promise<void> {
 const resource = '/v1/configmap';
 
 function upsert(rows: TargetRows, namespace: string, uid: string, value: string): void {
-  const payload = JSON.stringify({ group: '', kind: 'configmap', namespace, value });
+  const payload = JSON.stringify({ targetName: rows.name, group: '', kind: 'configmap', namespace, value });
   rows.resource(resource).upsert({ namespace, name: uid, uid, payload, resourceVersion: '1', failures: 0 });
 }
 

@@ -112,6 +112,30 @@ t.test('deltas and deletions adapt to the statement timeout, and grow again', as
   t.strictSame(await place.contents(), []);
 });
 
+t.test('an inventory that cannot be counted in time is compared and removed all the same', async (t) => {
+  const place = await newPlace();
+  // As the planner would choose of its own accord for far more rows.
+  for (const plan of ['seqscan', 'bitmapscan', 'sort']) await place.sql(`ALTER ROLE user_${place.database} SET enable_${plan} = off`);
+  const { sink } = await place.opened({}, { installation: 'ours' });
+  t.teardown(() => sink.close());
+  await sink.write(whole(rows(8_000)), signal);
+  // Time is measured in rows: statements that visit more of them are cancelled.
+  await place.sql(`CREATE FUNCTION limited() RETURNS boolean LANGUAGE plpgsql AS $$ DECLARE visited int := 1; BEGIN
+      IF current_setting('visited.at', true) = statement_timestamp()::text THEN visited := current_setting('visited.rows')::int + 1; END IF;
+      IF visited > 6000 THEN RAISE query_canceled; END IF;
+      PERFORM set_config('visited.at', statement_timestamp()::text, true), set_config('visited.rows', visited::text, true); RETURN true; END $$;
+    ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY; ALTER TABLE ${table} FORCE ROW LEVEL SECURITY; CREATE POLICY limited ON ${table} USING (limited()); ANALYZE ${table}`);
+  t.match(await sink.check(identity(), signal, true), { rows: undefined, owned: true });
+  t.match(await sink.write(whole(rows(7_999)), signal), { written: 0, deleted: 1 });
+  const portion = () => place.sql(`INSERT INTO ${table} (inventory_namespace, inventory_name, target_name, source_uid, payload, exported_at) VALUES ('team-a', 'shop.part-0001-of-0001', 'web', 'gone', '{}', now())`);
+  await place.sql('DELETE FROM kollect_state');
+  await portion();
+  t.match(await sink.write(whole(rows(7_999), { staleLimit: { rows: 0, exempt: [] } }), signal), { held: 1 });
+  t.match(await sink.write(whole(rows(7_999)), signal), { deleted: 1 });
+  await portion();
+  t.strictSame(await sink.remove(identity(), false, signal), { deleted: 8_000 });
+});
+
 t.test('waiting for another session is not taken for a chunk that is too large', async (t) => {
   const place = await newPlace();
   const { sink } = await place.opened();

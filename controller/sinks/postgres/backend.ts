@@ -4,7 +4,7 @@ import { KollectError } from '../../../shared/errors.ts';
 import type { Backend, CheckResult, ExportRow, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
 import { findPortions } from './adoption.ts';
 import { ChunkedWrite, chunkLimit, deleteAll, isWhole } from './chunked-write.ts';
-import { postgresError, sqlState } from './errors.ts';
+import { isTooSlow, postgresError, sqlState } from './errors.ts';
 import { inventoryTransaction, scopeValues } from './inventory-rows.ts';
 import { maxSessions, SessionPool } from './pool.ts';
 import { probeTable } from './probe.ts';
@@ -76,7 +76,10 @@ class PostgresSink implements Sink {
     return await this.#use(signal, async (session) => {
       const state = await this.#stateOf(session, identity);
       if (state !== undefined && this.#isForeign(state.installation)) throw foreignOwner(this.#settings.table, identity);
-      const rows = await session.transaction(() => this.#rowsOf(session, identity, counts ? undefined : { told: state?.rows }));
+      const rows = await session.transaction(() => this.#rowsOf(session, identity, counts ? undefined : { told: state?.rows })).catch((error: unknown) => {
+        if (!isTooSlow(error, session)) throw error;
+        return undefined;
+      });
       return { rows, digest: state?.digest, owned: await this.#tells(session) ? state !== undefined : undefined };
     });
   }
@@ -108,7 +111,7 @@ class PostgresSink implements Sink {
       try {
         return await writeDelta(session, target, { ...change, upserts: [rows] });
       } catch (error) {
-        if (sqlState(error) !== '57014' || session.broken) throw error;
+        if (!isTooSlow(error, session)) throw error;
       }
       return await this.#writeInChunks(session, target, { ...change, upserts: [rows] });
     });

@@ -2,7 +2,7 @@ import { KollectError } from '../../../shared/errors.ts';
 import type { ExportRow, InventoryIdentity, RejectedRow, RowKey, SinkChange, WriteResult } from '../contract.ts';
 import { isSpared, type HeldRow } from '../runtime/spared.ts';
 import { findAdoption } from './adoption.ts';
-import { isRowError, sqlState } from './errors.ts';
+import { isRowError, isTooSlow } from './errors.ts';
 import { inventoryTransaction, scope, scopeValues, type InventoryRows } from './inventory-rows.ts';
 import { RowIndex } from './row-index.ts';
 import { copyLines, payloadBytes, portions, withoutDuplicates, withoutOversize } from './rows.ts';
@@ -104,7 +104,7 @@ export class ChunkedWrite {
       this.#grow(items.length);
       return count;
     } catch (error) {
-      if (sqlState(error) !== '57014' || this.#session.broken || items.length <= minChunkRows) throw error;
+      if (!isTooSlow(error, this.#session) || items.length <= minChunkRows) throw error;
     }
     const half = Math.max(minChunkRows, Math.ceil(items.length / 2));
     this.#limit.rows = Math.min(this.#limit.rows, half);
@@ -222,12 +222,11 @@ ${onConflict(layout)}`;
 
   /** What was written under other names, for the same inventory. */
   async #deletePortions(portions: readonly InventoryIdentity[]): Promise<{ deleted: number; held: number }> {
-    const { table } = this.#target;
     let deleted = 0;
     let held = 0;
     for (const identity of portions) {
       const target = { ...this.#target, identity };
-      if (this.#change.staleLimit) held += await this.#session.transaction(() => countRows(this.#session, table, identity));
+      if (this.#change.staleLimit) for await (const page of pagesOfKeys(this.#session, target, [], [], false)) held += page.length;
       else deleted += await deleteAll(this.#session, target, this.#limit);
     }
     return { deleted, held };
@@ -237,7 +236,13 @@ ${onConflict(layout)}`;
   async #holdsNoOthers(): Promise<boolean> {
     const { table, identity } = this.#target;
     if (!isWhole(this.#change) || this.#rejected.length > 0) return false;
-    return (await inventoryTransaction(this.#session, this.#target, () => countRows(this.#session, table, identity))) === this.confirmed.length;
+    try {
+      return (await inventoryTransaction(this.#session, this.#target, () => countRows(this.#session, table, identity))) === this.confirmed.length;
+    } catch (error) {
+      // Page by page they are read in any time.
+      if (!isTooSlow(error, this.#session)) throw error;
+      return false;
+    }
   }
 }
 

@@ -13,6 +13,11 @@ export function endsSession(error: unknown): boolean {
   return !(error instanceof DatabaseError) || error.severity === 'FATAL' || error.severity === 'PANIC' || error.code === readOnlyState;
 }
 
+/** A statement took longer than the database lets it, and the session goes on. */
+export function isTooSlow(error: unknown, session: { broken: boolean }): boolean {
+  return sqlState(error) === '57014' && !session.broken;
+}
+
 const readOnlyState = '25006';
 export const readOnlyText = 'the database is read-only: it is a standby, or was switched to read-only';
 

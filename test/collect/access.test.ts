@@ -9,7 +9,7 @@ import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 import { collectAs, reviewAgeMs } from './collecting.ts';
 
-const users = ['reader-a', 'reader-b', 'reader-c', 'reader-d', 'reader-e', 'reader-f', 'reader-g', 'reader-h', 'reader-i'];
+const users = ['reader-a', 'reader-b', 'reader-c', 'reader-d', 'reader-e', 'reader-f', 'reader-g', 'reader-h', 'reader-i', 'reader-j'];
 const cluster = await startCluster({ users: users.map((name) => ({ name })) });
 t.teardown(() => cluster.stop());
 const admin = new KubeClient(await loadConnection({ kubeconfig: cluster.kubeconfig }));
@@ -332,4 +332,41 @@ t.test('of many namespaces only some are watched, and the others listed now and 
   await run.revoke('read-configmaps');
   await run.phase('web', 'Failed');
   t.equal(run.rows('web'), 'north/b=1 south/b=1 west/b=1');
+});
+
+t.test('where namespaces are listed now and then, only one whose list fails is frozen, and none that is being listed', { buffered: true }, async (t) => {
+  const run = await collecting(t, 'reader-j', { clusterWide: false, maxNamespaceWatches: 0, pollMs: 200, pace: { pageSize: 1, longestBackoffMs: 500 } });
+  await run.grant('read-configmaps');
+  for (const name of ['a', 'b']) await run.write(run.north, name, '1');
+  await run.write(run.south, 'a', '1');
+  const isNorth = (url: URL): boolean => url.pathname === `/api/v1/namespaces/${run.north}/configmaps`;
+  const frozen = () => run.collector.frozen(run.north, 'web');
+  /** Lists of one namespace come to their second page and no further. */
+  const holdList = async (): Promise<() => void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const isHeld = Promise.withResolvers<void>();
+    run.proxy.break({ match: (url) => isNorth(url) && url.searchParams.has('continue'), before: async () => (isHeld.resolve(), await promise) });
+    await isHeld.promise;
+    return resolve;
+  };
+  const first = holdList();
+  await run.collect('web', { includedNamespaces: [run.north, run.south] });
+  const complete = await first;
+  await eventually(() => run.rows('web') === 'north/a=1 south/a=1');
+  t.equal(frozen(), undefined, 'the first list is under way');
+  complete();
+  await run.synced('web');
+  t.strictSame(frozen(), []);
+  const again = await holdList();
+  t.strictSame(frozen(), [], 'what was listed before');
+  again();
+  run.proxy.break({ match: isNorth, fault: { kind: 'status', code: 500 }, times: Infinity });
+  await eventually(() => JSON.stringify(frozen()) === JSON.stringify([{ group: '', kind: 'configmap', namespace: run.north }]), { what: 'a list that fails' });
+  run.proxy.heal();
+  const afterwards = await holdList();
+  t.equal(run.state('web').watch.phase, 'Syncing');
+  t.equal(frozen(), undefined, 'the list after it is under way');
+  afterwards();
+  await run.synced('web');
+  t.strictSame(frozen(), []);
 });

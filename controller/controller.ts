@@ -80,6 +80,8 @@ export interface ControllerPace {
   backfillDelayMs?: number;
   /** How long an answer about rights holds. */
   reviewAgeMs?: number;
+  /** See `TargetReconcilerOptions`. */
+  longestMarkMs?: number;
   /** How long a cluster inventory waits for its first target after it was created. */
   targetsGraceMs?: number;
   /** Time between two looks at the Secrets that are in use. */
@@ -235,6 +237,7 @@ export class Controller {
       collector: this.#collector,
       discovery,
       definitions: this.#definitions,
+      longestMarkMs: pace?.longestMarkMs,
       observer: this.metrics,
       onProgress: (namespace: string) => (namespace === '' ? this.#clusterInventories : this.#inventories)?.targetsChanged(namespace),
     };

@@ -32,8 +32,7 @@ import { startingStatus, targetStatus, type TargetOutcome } from './target-statu
 
 /** Rows come and go without an event of the target, and a resource that the API server does not know may appear; both are followed at this pace. */
 const refreshMs = 10_000;
-/** From when a target is first seen: its list waits no longer than this for the mark that says that it begins. */
-const longestMarkMs = 5_000;
+const defaultLongestMarkMs = 5_000;
 /** Who is told to stop has not long. */
 const longestUnmarkMs = 2_000;
 const marksAtATime = 8;
@@ -52,6 +51,8 @@ export interface TargetReconcilerOptions<Spec> {
   events: EventRecorder;
   logger: Logger;
   observer: ReferenceObserver;
+  /** From when a target is first seen: its list waits no longer than this for the mark that says that it begins. 5,000 ms when unset. */
+  longestMarkMs?: number | undefined;
   /** See `targetStatus`. */
   sinkReachable?: ((namespace: string) => Verdict) | undefined;
   /** A target appeared, went, or changed its progress. */
@@ -178,7 +179,7 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
     list.begun = true;
     const now = new Date().toISOString();
     list.startedAt = now;
-    const patienceMs = list.since + longestMarkMs - performance.now();
+    const patienceMs = list.since + (this.#options.longestMarkMs ?? defaultLongestMarkMs) - performance.now();
     // Then it goes with what status has to say anyway.
     if (patienceMs <= 0) return;
     this.#status.submit(target, startingStatus(target, this.#status.latest(target) as KollectTargetStatus | undefined, initialListStatus(list), now));

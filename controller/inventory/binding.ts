@@ -103,9 +103,17 @@ export class Binding {
     else this.poke();
   }
 
-  /** Compares everything once, and deletes what is stale however much it is. Resolves when that is done, or nothing is left to do it. */
+  /** Deletions were allowed, and not yet done. */
+  get deletionsAllowed(): boolean {
+    return this.#progress.hold.isAllowed;
+  }
+
+  /**
+   * Compares everything once, and deletes what is stale of the targets that are listed, however much it is. Resolves when that is done, or is not allowed any
+   * more. While the sink fails it stays allowed for an hour, unless lists remove much in the meantime.
+   */
   async allowDeletions(): Promise<void> {
-    const used = this.#progress.hold.allow();
+    const used = this.#progress.hold.allow(this.options.view);
     this.#compare();
     await used;
   }
@@ -142,13 +150,19 @@ export class Binding {
     this.#lookAgain();
     if (this.#progress.awaitsTargets()) return this.#timer.want(lookMs);
     let { queue } = this.#connection;
+    let plan: PassPlan | undefined;
     try {
-      if (!this.#progress.plan(this.#connection.opened) && !this.#isCheckDue() && !this.#isVerificationDue()) {
+      plan = this.#progress.plan(this.#connection.opened);
+      if (!plan && !this.#isCheckDue() && !this.#isVerificationDue()) {
         this.options.onChange();
         return;
       }
       // The queue of the former destination may be held for long.
-      while (!queue || this.#connection.isOutdated) ({ queue } = await this.#connection.open());
+      while (!queue || this.#connection.isOutdated) {
+        const opened = await this.#connection.open();
+        ({ queue } = opened);
+        plan = this.#progress.plan(opened);
+      }
     } catch (error) {
       await this.#fail(asKollectError(error), 'unopened');
       return;
@@ -159,7 +173,7 @@ export class Binding {
     const request: PassRequest = {
       inventory: `${namespace}/${name}`,
       binding: this.#name,
-      mode: this.compared ? 'delta' : 'full',
+      mode: costOf(plan),
       signal: AbortSignal.any([this.#abort.signal, turn.signal]),
       held: (error) => {
         this.#progress.state = { ...this.state, phase: 'Failed', generation, error };
@@ -171,7 +185,7 @@ export class Binding {
     try {
       await queue.pass(request, () => {
         begun = true;
-        return this.#work(queue);
+        return this.#work(queue, request.mode);
       });
     } catch (error) {
       if (begun || !turn.signal.aborted) await this.#fail(asKollectError(error), 'queued');
@@ -181,7 +195,7 @@ export class Binding {
   }
 
   /** Tells whether the destination answered. */
-  async #work(queue: PassQueue): Promise<boolean> {
+  async #work(queue: PassQueue, mode: PassRequest['mode']): Promise<boolean> {
     let opened: OpenSink;
     try {
       if (!this.compared && (await this.#connection.opened?.isCurrent()) === false) this.#connection.outdate();
@@ -197,6 +211,11 @@ export class Binding {
     }
     const { cursor } = this.#progress;
     const plan = this.#progress.plan(opened);
+    if (costOf(plan) === 'full' && mode === 'delta') {
+      // More than it waited for: it waits again, as those do.
+      this.#timer.want(0);
+      return false;
+    }
     if (plan) return await this.#pass(opened, plan);
     if (cursor && this.#isCheckDue()) return await this.#check(opened, cursor);
     if (cursor && this.#isVerificationDue()) return await this.#verify(opened, cursor);
@@ -286,6 +305,11 @@ export class Binding {
   get #name(): string {
     return `${this.options.inventory.namespace}/${this.options.inventory.name} ${this.place}`;
   }
+}
+
+/** A comparison of many rows takes its time, whatever was exported before. */
+function costOf(plan: PassPlan | undefined): PassRequest['mode'] {
+  return plan?.mode === 'reconcile' ? 'full' : 'delta';
 }
 
 export function asKollectError(error: unknown): KollectError {

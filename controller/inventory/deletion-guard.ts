@@ -22,8 +22,8 @@ export function staleLimit(heldRows: number | undefined): number {
   return Math.max(fewRows, Math.floor((heldRows ?? 0) / 2));
 }
 
-/** Targets of which lists removed rows since a cursor was confirmed, if these are more than may go. Of others, deletions are those of objects that were seen to go, or follow an edit. */
-export function doubtfulTargets(targets: Iterable<ViewTarget>, since: Cursor): ReadonlySet<ViewTarget> {
+/** Targets of which lists removed rows since a cursor was confirmed or a consent given, if these are more than may go. Of others, deletions are those of objects that were seen to go, or follow an edit. */
+export function doubtfulTargets(targets: Iterable<ViewTarget>, since: Pick<Cursor, 'swept' | 'rows'>): ReadonlySet<ViewTarget> {
   const swept = new Map([...targets].map((target) => [target, target.swept - (since.swept.get(target) ?? target.swept)]));
   const total = swept.values().reduce((sum, count) => sum + Math.max(0, count), 0);
   return total > staleLimit(since.rows) ? new Set(swept.keys().filter((target) => swept.get(target)! > 0)) : new Set();

@@ -1,8 +1,12 @@
 import { KollectError } from '../../shared/errors.ts';
 import type { CheckResult, InventoryIdentity } from '../sinks/contract.ts';
-import { staleLimit, type Deletions, type HeldDeletions } from './deletion-guard.ts';
-import type { PassPlan } from './pass.ts';
+import { doubtfulTargets, staleLimit, type Deletions, type HeldDeletions } from './deletion-guard.ts';
+import type { Cursor, PassPlan } from './pass.ts';
 import type { OpenSink } from './sink-connection.ts';
+import type { InventoryView, ViewTarget } from './view.ts';
+
+/** Somebody looked at what is stale and allowed it to go; what is stale after this time may be something else. */
+const consentMs = 3_600_000;
 
 /** What is known of a destination beside what it answers. */
 export interface DestinationFacts {
@@ -23,8 +27,13 @@ export class DeletionHold {
   #paused = false;
   /** The destination held rows at the last comparison that this installation is not known to have written. */
   #isForeign = false;
-  /** Somebody allowed one pass to delete whatever is stale. */
-  #consent: PromiseWithResolvers<void> | undefined;
+  /** Somebody allowed one pass to delete whatever is stale: until when, in monotonic milliseconds, and what there was at that time. */
+  #consent: (PromiseWithResolvers<void> & { until: number; given: Pick<Cursor, 'swept' | 'rows'> }) | undefined;
+
+  /** Whether there is a consent that was not used. */
+  get isAllowed(): boolean {
+    return this.#consent !== undefined;
+  }
 
   get deletions(): Deletions {
     return this.#paused ? 'paused' : this.#consent ? 'allowed' : 'guarded';
@@ -38,9 +47,15 @@ export class DeletionHold {
   }
 
   /** Resolves when one pass has deleted whatever is stale, or there will be none. */
-  allow(): Promise<void> {
-    this.#consent ??= Promise.withResolvers();
+  allow({ targets, count }: InventoryView): Promise<void> {
+    const given = { swept: new Map([...targets].map((target) => [target, target.swept])), rows: count };
+    this.#consent ??= { ...Promise.withResolvers<void>(), until: performance.now() + consentMs, given };
     return this.#consent.promise;
+  }
+
+  /** Ends a consent that is too old, or was given before lists removed so much that it would be held back itself. */
+  reviewConsent(targets: Iterable<ViewTarget>): void {
+    if (this.#consent && (performance.now() >= this.#consent.until || doubtfulTargets(targets, this.#consent.given).size > 0)) this.endConsent();
   }
 
   /** The consent was used, or cannot be any more. */

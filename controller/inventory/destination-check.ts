@@ -23,7 +23,7 @@ export async function checkDestination(progress: Progress, { sink, cluster }: Op
     progress.known = undefined;
     return 'differs';
   }
-  progress.state = { ...progress.state, phase: 'Exported', error: undefined };
+  progress.state = { ...progress.state, phase: progress.isAwaiting(cursor.targets) ? 'Waiting' : 'Exported', error: undefined };
   return 'holds';
 }
 

@@ -38,19 +38,18 @@ export async function exportPass(progress: Progress, opened: OpenSink, plan: Pas
     progress.quarantine.settle(plan, result.rejected);
     const before = progress.cursor?.isHeld ? progress.state.held : undefined;
     const held = progress.hold.after(plan, { before, stale: result.held ?? 0, rows: rowsThere });
+    // One that reached none of the targets had little to delete.
+    if (plan.exempt === undefined && (targets.size > 0 || view.targets.size === 0)) progress.hold.endConsent();
     if (drops === progress.drops) {
       view.confirm(reader, plan.revision, targets);
       progress.cursor = { ...plan.reached, reader, fingerprint: opened.fingerprint, isHeld: held !== undefined };
       if (!held) progress.known = progress.cursor;
       if (plan.change.after && result.rejected.length === 0 && !held) progress.mark.confirmed();
-      if ([...view.targets].every((target) => targets.has(target))) {
-        if (plan.exempt === undefined) progress.hold.endConsent();
-        if (plan.mode === 'reconcile') progress.quarantine.retried();
-      }
+      if (plan.mode === 'reconcile' && [...view.targets].every((target) => targets.has(target))) progress.quarantine.retried();
     }
     const ms = performance.now() - started;
     // A pass that only removed the rows of targets that are gone says nothing of those that are awaited.
-    const awaiting = targets.size === 0 && view.targets.size > 0;
+    const awaiting = progress.isAwaiting(targets);
     // A document that would lose too much is as it was.
     const untouched = opened.granularity === 'document' && (result.held ?? 0) > 0;
     progress.state = {

@@ -60,7 +60,10 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     });
     this.#queue = new WorkQueue({ name: options.kind.kind.toLowerCase(), reconcile: (key) => this.#reconcile(key), logger: options.logger });
     this.#exports = new InventoryExports(options, {
-      submitStatus: (runtime) => this.#submitStatus(runtime),
+      submitStatus: (runtime) => {
+        this.#noteConsent(runtime);
+        this.#submitStatus(runtime);
+      },
       flushStatus: ({ object }) => this.#status.flush(object),
       latestStatus: ({ object }) => this.#status.latest(object) as KollectInventory['status'],
       again: ({ object }) => this.#queue.add(keyOf(object)),
@@ -163,7 +166,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     const runtime = this.#runtime(key, raw);
     runtime.object = raw;
     await this.#arrange(key, runtime);
-    await this.#steerDeletions(key, runtime);
+    await this.#steerDeletions(runtime);
     this.#submitStatus(runtime);
   }
 
@@ -257,25 +260,30 @@ export class InventoryReconciler<Rows extends InventoryRows> {
   }
 
   /** Follows the annotations that pause deletions, or allow them once. */
-  async #steerDeletions(key: string, runtime: InventoryRuntime<Rows>): Promise<void> {
+  async #steerDeletions(runtime: InventoryRuntime<Rows>): Promise<void> {
     const { object, bindings } = runtime;
     for (const binding of bindings.values()) binding.pauseDeletions(isSet(object, annotations.pauseDeletes));
     this.#pauseRemovals(runtime);
     if (!isSet(object, annotations.allowDeletes)) {
+      // What was used and taken away by us stays allowed where sinks failed.
+      if (runtime.consent === 'given') for (const binding of bindings.values()) binding.withdrawDeletions();
       runtime.consent = 'none';
-      for (const binding of bindings.values()) binding.withdrawDeletions();
     } else if (runtime.consent === 'used') {
       const body = { metadata: { annotations: { [annotations.allowDeletes]: null } } };
       await this.#options.client.patch(kollectPath(this.#options.kind.plural, object), { type: 'merge', body });
     } else if (runtime.consent === 'none' && bindings.size > 0) {
       runtime.consent = 'given';
-      void Promise.all([...bindings.values()].map((binding) => binding.allowDeletions())).then(() => {
-        // Unless it was withdrawn.
-        if (runtime.consent !== 'given') return;
-        runtime.consent = 'used';
-        this.#queue.add(key);
-      });
+      for (const binding of bindings.values()) void binding.allowDeletions();
     }
+  }
+
+  /** Consent is used when those sinks have done what it allows that can. */
+  #noteConsent(runtime: InventoryRuntime): void {
+    const bindings = [...runtime.bindings.values()];
+    const waiting = bindings.filter(({ deletionsAllowed }) => deletionsAllowed);
+    if (runtime.consent !== 'given' || waiting.length === bindings.length || waiting.some(({ state }) => state.phase !== 'Failed')) return;
+    runtime.consent = 'used';
+    this.#queue.add(keyOf(runtime.object));
   }
 
   #pauseRemovals({ object, removals }: InventoryRuntime<Rows>): void {

@@ -65,6 +65,7 @@ export class Progress {
   /** What is to be exported. `opened` is where to, as far as that is known. */
   plan(opened: OpenSink | undefined): PassPlan | undefined {
     const { view, isSynced, frozen } = this.options;
+    this.hold.reviewConsent(view.targets);
     return planPass({
       view,
       isSynced,
@@ -89,6 +90,11 @@ export class Progress {
   /** A list that is being evaluated counts as a whole, so that its deletions can be doubted. */
   isTurning(target: ViewTarget): boolean {
     return target.isSwept || this.options.isTurning(target);
+  }
+
+  /** Where these targets are exported, there is nothing yet of what there is to be. */
+  isAwaiting(targets: Cursor['targets']): boolean {
+    return targets.size === 0 && this.options.view.targets.size > 0;
   }
 
   /** The destination was compared with all that there is. */

@@ -38,6 +38,8 @@ export interface Reader {
   targets: ReadonlySet<ViewTarget>;
   /** Those of them that it has read. */
   confirmed: ReadonlySet<ViewTarget>;
+  /** Monotonic milliseconds of the oldest change that it lacks, when the log does not reach back to it any more. */
+  lostSince?: number | undefined;
 }
 
 /** What a reader has to do to catch up. */
@@ -134,6 +136,7 @@ export class InventoryView {
     reader.revision = revision;
     reader.targets = targets;
     reader.confirmed = targets;
+    if (revision >= this.#floor) reader.lostSince = undefined;
     this.#trim();
   }
 
@@ -159,16 +162,20 @@ export class InventoryView {
     return delta;
   }
 
-  /** How far a reader is behind: rows, and the age in milliseconds of the oldest change it lacks. */
+  /** How far a reader is behind: rows, which are all of them once the log is cut, and the age in milliseconds of the oldest change it lacks. */
   lag(reader: Reader): { rows: number; ms: number } {
+    const now = performance.now();
+    if (reader.lostSince !== undefined) return { rows: this.count, ms: now - reader.lostSince };
     if (reader.revision >= this.#revision) return { rows: 0, ms: 0 };
     let rows = 0;
-    let since = performance.now();
-    for (const change of this.#log.after(reader.revision)) {
-      rows++;
-      since = Math.min(since, change.since);
-    }
-    return { rows, ms: performance.now() - since };
+    for (const _ of this.#log.after(reader.revision)) rows++;
+    return { rows, ms: now - Math.min(now, this.#oldestSince(reader)) };
+  }
+
+  #oldestSince(reader: Reader): number {
+    let oldest = Infinity;
+    for (const { since } of this.#log.after(reader.revision)) oldest = Math.min(oldest, since);
+    return oldest;
   }
 
   #isFollowed(target: ViewTarget): boolean {
@@ -185,6 +192,7 @@ export class InventoryView {
   #record(target: ViewTarget, uid: string, row: Row | undefined): void {
     this.#log.record(target, uid, row, this.#revision, performance.now());
     if (this.#log.size <= logMinimum || this.#log.size <= this.count * logShareOfRows) return;
+    for (const reader of this.#readers) reader.lostSince ??= this.#oldestSince(reader);
     this.#log.clear();
     this.#floor = this.#revision;
   }

@@ -171,19 +171,48 @@ t.test('consent lasts until everything was compared, and no longer than it is gi
   second.sync();
   await until(() => place.rows.size === 10);
   await until(() => used);
+  second.add(10, 300);
+  await until(() => place.rows.size === 300);
   await second.list(5);
+  await until(() => second.binding.state.held !== undefined);
+  t.equal(place.rows.size, 300);
   await second.binding.close();
 
   const third = await exported(300);
   third.place.script = Array.from({ length: 200 }, () => 'refuse' as const);
-  void third.binding.allowDeletions();
   await third.list(10);
+  void third.binding.allowDeletions();
   await until(() => third.binding.state.phase === 'Failed');
   third.binding.withdrawDeletions();
   third.place.script = [];
   await until(() => third.binding.state.held !== undefined);
   t.equal(third.place.rows.size, 300);
   await third.binding.close();
+});
+
+t.test('consent is for one pass over what is listed, and for what was stale when it was given', async (t) => {
+  const first = await exported(300);
+  first.store.open('shop', 'never listed');
+  await first.binding.allowDeletions();
+  await first.list(10);
+  await until(() => first.binding.state.held !== undefined);
+  t.equal(first.place.rows.size, 300, 'it was used, though a target is awaited');
+  await first.binding.close();
+
+  for (const later of [false, true]) {
+    const { place, binding, list, add } = await exported(300);
+    place.script = Array.from({ length: 400 }, () => 'refuse' as const);
+    if (!later) await list(10);
+    void binding.allowDeletions();
+    await until(() => binding.state.phase === 'Failed');
+    if (later) await list(10);
+    add(0, 1);
+    place.script = [];
+    if (later) await until(() => binding.state.held !== undefined);
+    else await until(() => place.rows.size === 10);
+    t.equal(place.rows.size, later ? 300 : 10);
+    await binding.close();
+  }
 });
 
 t.test('where nothing is there nothing is somebody else\'s, whoever the destination knows of', async (t) => {

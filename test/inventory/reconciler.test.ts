@@ -164,3 +164,21 @@ t.test('consent to deletions waits until there is a sink that it can be used at'
   await until(async () => (await consent()) === undefined && place.rows.size === 2);
   await end();
 });
+
+t.test('consent is gone once the sinks that can have used it, and a sink that failed uses it when it can', async (t) => {
+  const { places, lead, create, get, end } = await setUp({ databaseSinkRefs: ['pg', 'broken'] });
+  lead('pg', places[0]);
+  const broken = lead('broken', places[1]);
+  const write = broken.write.bind(broken);
+  broken.write = () => Promise.reject(new KollectError('KOL_SINK_CONFIG', 'broken', { retryAfterMs: 20 }));
+  const identity = { namespace: 'default', name: 'inventory', cluster: '', generation: 1 };
+  for (let index = 0; index < 150; index++) places[1].put(identity, { ...facts(`stale${index}`), targetName: 'web', targetNamespace: 'default', hash: '' });
+  await create();
+  await until(() => places[0].rows.size === 2);
+  await client.patch(path, { type: 'merge', body: { metadata: { annotations: { [annotations.allowDeletes]: 'true' } } } });
+  await until(async () => (await get()).metadata.annotations?.[annotations.allowDeletes] === undefined);
+  t.equal(places[1].rows.size, 150);
+  broken.write = write;
+  await until(() => places[1].rows.size === 2);
+  await end();
+});

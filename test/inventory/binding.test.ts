@@ -225,6 +225,38 @@ t.test('what is due and cannot be done is looked at again after a while', async 
   await timer.close();
 });
 
+t.test('what compares everything waits with its like at the queue of a sink, whatever was exported before', async (t) => {
+  const { rowsOf, queue, place, binding, synced, sync, equal } = setUp();
+  const modes: string[] = [];
+  const pass = queue.pass.bind(queue);
+  queue.pass = (request, work) => {
+    modes.push(request.mode);
+    return pass(request, work);
+  };
+  const jobs = rowsOf('jobs');
+  const web = rowsOf('web');
+  for (const rows of [web, jobs]) rows.upsert(facts('a'));
+  await until(() => place.rows.size === 1 && binding.state.phase === 'Exported');
+  web.upsert(facts('b'));
+  await until(() => place.rows.size === 2);
+  sync('jobs');
+  await until(equal);
+  t.strictSame(modes, ['full', 'delta', 'full']);
+
+  // What it was let in for grew while it waited.
+  rowsOf('core').upsert(facts('c'));
+  queue.pass = async (request, work) => {
+    modes.push(request.mode);
+    if (request.mode === 'delta') synced.add('core');
+    await pass(request, work);
+  };
+  web.upsert(facts('d'));
+  await until(equal);
+  t.strictSame(modes.slice(-2), ['delta', 'full']);
+  t.match(place.writes.at(-1), { mode: 'reconcile', upserts: 2 });
+  await binding.close();
+});
+
 t.test('another destination behind the same sink is filled from the beginning', async (t) => {
   const queue = new SinkGate(2);
   let fingerprint = 'here';

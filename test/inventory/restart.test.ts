@@ -90,6 +90,17 @@ for (const [name, change] of Object.entries(differences)) {
   });
 }
 
+t.test('who waits for all of its targets has exported nothing, however often it looks at the sink', async (t) => {
+  const { place, previous } = await left();
+  const { binding, web } = start(place, { previous: { ...previous, dirty: true }, intervalMs: 1_000 });
+  web.upsert(facts('a'));
+  await until(() => binding.compared);
+  const { checks } = place;
+  await until(() => place.checks > checks);
+  t.equal(binding.state.phase, 'Waiting');
+  await binding.close();
+});
+
 t.test('status says that there is a write before it begins, and takes it back after a while', async (t) => {
   const { place, previous, writes } = await left();
   const marks: number[] = [];

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import type { FrozenRows } from '../../controller/collect/collector.ts';
 import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
@@ -115,8 +116,21 @@ t.test('a log that outgrows its share sends its readers to a full comparison', a
   const { store, view } = setUp();
   const web = store.open('shop', 'web');
   const reader = view.read(new Set([web]));
-  for (let index = 0; index < 10_002; index++) of(web).upsert(facts(`u${index}`));
+  const fast = view.read(new Set([web]));
+  of(web).upsert(facts('first'));
+  const began = performance.now();
+  view.confirm(fast, view.revision, new Set([web]));
+  await setTimeout(100);
+  const { ms } = view.lag(reader);
+  for (let index = 1; index <= 10_001; index++) of(web).upsert(facts(`u${index}`));
   t.equal(view.changesSince(reader), undefined);
+  t.equal(view.lag(reader).rows, 10_002, 'it may lack every row');
+  t.ok(view.lag(reader).ms >= ms, 'for as long as before');
+  t.ok(view.lag(fast).ms < performance.now() - began - 50);
+  of(web).upsert(facts('last'));
+  t.equal(view.lag(reader).rows, 10_003);
+  view.confirm(reader, view.revision, new Set([web]));
+  t.strictSame(view.lag(reader), { rows: 0, ms: 0 });
 });
 
 t.test('a target that has not listed yet never touches the sink', async (t) => {

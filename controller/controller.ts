@@ -271,6 +271,7 @@ export class Controller {
       scopes: judge,
       isSynced: (target: ViewTarget) => this.#collector.isSynced(target.namespace, target.name),
       frozen: (target: ViewTarget) => this.#collector.frozen(target.namespace, target.name),
+      isListing: (target: ViewTarget) => this.#collector.isListing(target.namespace, target.name),
       isTurning: (target: ViewTarget) => this.#collector.isTurning(target.namespace, target.name),
       verifyIntervalMs: settings.verifyIntervalMs,
       observer: this.metrics,

@@ -220,6 +220,13 @@ export class Collector {
     return running !== undefined && isSynced(running);
   }
 
+  /** Whether lists are under way that are to tell of all that there is. */
+  isListing(namespace: string, name: string): boolean {
+    const running = this.#collections.get(`${namespace}/${name}`);
+    if (!running || running.parts.size !== running.plan.resources.length || isSynced(running)) return false;
+    return running.parts.values().every(({ subscription, scopes }) => scopes.isSynced(subscription) || scopes.frozen(subscription) === undefined);
+  }
+
   /**
    * Rows that may not be all that there is, because their kind cannot be listed, everywhere or in a namespace. Undefined while lists are under way, and
    * when nothing at all can be listed.

@@ -22,6 +22,8 @@ export interface BindingOptions {
   isSynced: (target: ViewTarget) => boolean;
   /** Of a target that is not synced: what of it is not, see `Collector`. */
   frozen?: ((target: ViewTarget) => readonly FrozenRows[] | undefined) | undefined;
+  /** Whether it is only a matter of time until a target is synced; never when unset. */
+  isListing?: ((target: ViewTarget) => boolean) | undefined;
   /** See `PassInput`. */
   isTurning: (target: ViewTarget) => boolean;
   open: () => Promise<OpenSink>;
@@ -37,6 +39,8 @@ export interface BindingOptions {
   markDirty?: (() => Promise<void>) | undefined;
   /** See `DirtyMarkOptions`. */
   quietMs?: number | undefined;
+  /** How long after a start targets are waited for that are not being listed, in milliseconds; 20 s when unset. */
+  startMs?: number | undefined;
   /** See `DirtyMarkOptions`. */
   markMs?: number | undefined;
   logger: Logger;

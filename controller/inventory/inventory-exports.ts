@@ -17,7 +17,7 @@ import type { SinkDirectory } from './sink-directory.ts';
 
 const defaultIntervalMs = 30_000;
 
-export interface ExportOptions extends Pick<BindingOptions, 'frozen' | 'isSynced' | 'isTurning' | 'verifyIntervalMs'> {
+export interface ExportOptions extends Pick<BindingOptions, 'frozen' | 'isListing' | 'isSynced' | 'isTurning' | 'verifyIntervalMs'> {
   kind: InventoryKind;
   sinks: SinkDirectory;
   scopes: Pick<ScopeJudge, 'exportFloorMs' | 'sinkDenial'>;
@@ -48,7 +48,7 @@ export class InventoryExports {
 
   /** Begins to export to a sink. */
   bind(runtime: InventoryRuntime, ref: SinkBinding, settings: Pick<BindingOptions, 'intervalMs' | 'maxDocumentBytes'>): Binding {
-    const { kind, sinks, isSynced, frozen, isTurning, verifyIntervalMs, logger, observer } = this.#options;
+    const { kind, sinks, isSynced, frozen, isListing, isTurning, verifyIntervalMs, logger, observer } = this.#options;
     const { object, rows, denials } = runtime;
     const { name, generation = 0 } = object.metadata;
     const namespace = sinkNamespace(object, ref);
@@ -62,6 +62,8 @@ export class InventoryExports {
       inventory,
       isSynced: (target) => rows.takesPart(target) && isSynced(target),
       frozen: (target) => (rows.takesPart(target) ? frozen?.(target) : undefined),
+      // In a rollup those that are listed may wait for others.
+      isListing: (target) => isListing?.(target) === true || (isSynced(target) && !rows.takesPart(target)),
       isTurning,
       open: async () => {
         const resolved = (result: ReferenceResult | undefined): void => void (result && observer.resolved(kind.kind, ref.family, result));

@@ -9,8 +9,10 @@ import type { OpenSink } from './sink-connection.ts';
 import { Verification } from './verification.ts';
 import type { ViewTarget } from './view.ts';
 
-/** After a start, targets are waited for no longer than this in order to write nothing at all. */
+/** After a start, targets are waited for no longer than this in order to write nothing at all; */
 const longestStartMs = 20_000;
+/** and for no longer than this while their lists are under way: a list of some hundred thousand objects takes minutes. */
+const longestListMs = 180_000;
 
 /** How far a binding has come: what is known of its destination, and what is to be done there. */
 export class Progress {
@@ -29,25 +31,28 @@ export class Progress {
   tried = false;
   /** Where the last export went. */
   place: string | undefined;
-  /** Until then, in monotonic milliseconds, all targets are waited for: the destination may hold all that there is. 0: not any more. */
+  /** Until then, in monotonic milliseconds, targets are waited for that are being listed: the destination may hold all that there is. 0: not any more. */
   freshUntil = 0;
   readonly verification: Verification;
   readonly quarantine = new Quarantine();
   readonly mark: DirtyMark;
   readonly hold = new DeletionHold();
+  /** Until then, others are, too. */
+  readonly #startUntil: number;
   /** When the last cursor was dropped, in monotonic milliseconds. */
   #uncomparedSince = performance.now();
 
   /** @param onMarked status says that the destination is written to */
   constructor(options: BindingOptions, { key, signal, onMarked }: { key: string; signal: AbortSignal; onMarked: () => void }) {
-    const { inventory, previous, verifyIntervalMs = 0, markDirty, onChange, quietMs, markMs } = options;
+    const { inventory, previous, verifyIntervalMs = 0, markDirty, onChange, quietMs, markMs, startMs = longestStartMs } = options;
     this.options = options;
     this.key = key;
     this.signal = signal;
     this.state = firstState(inventory.generation, previous);
     this.verification = new Verification(verifyIntervalMs);
     const dirty = previous?.dirty !== false;
-    if (!dirty) this.freshUntil = performance.now() + longestStartMs;
+    if (!dirty) this.freshUntil = performance.now() + longestListMs;
+    this.#startUntil = performance.now() + startMs;
     const mark = async (): Promise<void> => {
       await markDirty?.();
       onMarked();
@@ -83,8 +88,11 @@ export class Progress {
 
   /** The destination was left in peace, as status says, and may hold all that there is: that can be told when all targets are listed. */
   awaitsTargets(): boolean {
-    const { view, isSynced } = this.options;
-    return performance.now() < this.freshUntil && !view.targets.values().every((target) => isSynced(target));
+    const { view, isSynced, isListing } = this.options;
+    const now = performance.now();
+    if (now >= this.freshUntil) return false;
+    const awaited = [...view.targets].filter((target) => !isSynced(target));
+    return awaited.length > 0 && (now < this.#startUntil || awaited.every((target) => isListing?.(target)));
   }
 
   /** A list that is being evaluated counts as a whole, so that its deletions can be doubted. */

@@ -90,6 +90,20 @@ for (const [name, change] of Object.entries(differences)) {
   });
 }
 
+for (const isListing of [true, false]) t.test(`after the first while, targets are waited for ${isListing ? 'as long as they are being listed' : 'no more when nobody lists them'}`, async (t) => {
+  const { place, previous, writes } = await left();
+  const { binding, web, jobs, sync } = start(place, { previous, startMs: 50, isListing: () => isListing });
+  web.upsert(facts('a'));
+  if (isListing) await new Promise((resolve) => setTimeout(resolve, 1_500));
+  else await until(() => place.writes.length > writes);
+  t.equal(binding.compared, !isListing);
+  jobs.upsert(facts('b'));
+  for (const name of ['web', 'jobs']) sync(name);
+  await until(() => binding.state.phase === 'Exported');
+  t.equal(place.writes.length === writes, isListing);
+  await binding.close();
+});
+
 t.test('who waits for all of its targets has exported nothing, however often it looks at the sink', async (t) => {
   const { place, previous } = await left();
   const { binding, web } = start(place, { previous: { ...previous, dirty: true }, intervalMs: 1_000 });

@@ -21,7 +21,7 @@ export function sinkObject(spec: Partial<SinkSpec> = {}): SinkObject {
   };
 }
 
-export interface OpenOptions extends Pick<OpenSinkOptions, 'fence' | 'epoch' | 'installation' | 'lookupAll'> {
+export interface OpenOptions extends Pick<OpenSinkOptions, 'fence' | 'epoch' | 'installation' | 'lookupAll' | 'budgets'> {
   dsn: string;
   spec?: Partial<SinkSpec>;
   policy?: AddressPolicy;

@@ -210,12 +210,30 @@ t.test('a full disk, a locked table and too many connections are transient, and 
   const abort = new AbortController();
   const blocking = blocker.write(change(rows(1, { v: 6 }).concat(row('u000001', { v: 7 }))), abort.signal).catch(() => undefined);
   await eventually(async () => (await place.sql(`SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'`)).length > 0);
-  t.match(await failure(sink.write(change(rows(1, { v: 3 })), signal)), { class: 'transient', message: /locked by another session/ });
+  t.match(await failure(sink.write(change(rows(1, { v: 3 })), signal)), { class: 'transient', message: /^another session writes the same rows/ });
   abort.abort();
   await blocking;
 
   await place.sql(`ALTER ROLE user_${place.database} CONNECTION LIMIT 0`);
   t.match(await failure((await withSink(t, place)).probe(signal)), { class: 'transient', message: /no connection left/ });
+});
+
+t.test('a table that is locked for long is not taken for a server that does not answer', async (t) => {
+  const place = await newPlace();
+  const unlimited = (await place.opened({ options: { lock_timeout: '0' } }, { budgets: { check: 300 } })).sink;
+  t.teardown(() => unlimited.close());
+  const limited = await withSink(t, place, { options: { statement_timeout: '4000' } });
+  await limited.write(whole(rows(3)), signal);
+  const other = new pg.Client(server.dsn(place.database));
+  await other.connect();
+  t.teardown(() => other.end());
+  await other.query(`BEGIN; LOCK TABLE ${table}`);
+  t.match(await failure(unlimited.check(identity(), signal, true)), { code: 'KOL_SINK_BUSY', message: 'the sink has not answered within 0.3 s' });
+  t.match(await failure(limited.check(identity(), signal, true)), { code: 'KOL_SINK_BUSY', message: /is locked by another session/ }, 'the lock is named before the time is over');
+  await other.query('ROLLBACK');
+  t.match(await limited.check(identity(), signal, true), { rows: 3 });
+  place.proxy.freeze();
+  t.match(await failure(unlimited.check(identity(), signal, true)), { code: 'KOL_SINK_UNAVAILABLE' });
 });
 
 t.test('a server that is too old is named, and nothing is asked of it', async (t) => {

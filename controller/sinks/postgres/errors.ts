@@ -63,7 +63,7 @@ const states: readonly [pattern: RegExp, code: ErrorCode, text: (table: TableNam
   [/^53200/, 'KOL_SINK_UNAVAILABLE', () => 'the database is out of memory'],
   [/^53300|^53400/, 'KOL_SINK_UNAVAILABLE', () => 'the database has no connection left: raise max_connections, or use a pooler'],
   [/^53/, 'KOL_SINK_UNAVAILABLE', () => 'the database lacks resources'],
-  [/^55P03/, 'KOL_SINK_BUSY', ({ title }) => `${title} is locked by another session for longer than spec.options.lock_timeout`],
+  [/^55P03/, 'KOL_SINK_BUSY', ({ title }) => `${title} is locked by another session for longer than spec.options.lock_timeout allows`],
   [/^57014/, 'KOL_SINK_BUSY', () => 'the database cancelled a statement: raise spec.options.statement_timeout, or look for what slows the database down'],
   [/^57P03/, 'KOL_SINK_UNAVAILABLE', () => 'the database is starting or stopping', { retryAfterMs: 1_000 }],
   [/^57P04/, 'KOL_SINK_AUTH', () => 'the database that the connection string names was dropped'],

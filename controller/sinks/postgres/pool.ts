@@ -1,5 +1,6 @@
 import { KollectError } from '../../../shared/errors.ts';
 import type { Dialer } from '../contract.ts';
+import { sqlState } from './errors.ts';
 import { Session } from './session.ts';
 import type { ResolvedSettings } from './settings.ts';
 
@@ -37,6 +38,8 @@ export class SessionPool {
         if (both.aborted) throw cancelled();
         return await work(session);
       } catch (error) {
+        // A server that says that it has stopped is there.
+        if (session.fault && sqlState(error instanceof KollectError ? error.cause : error) === '57014') throw new KollectError('KOL_SINK_BUSY', session.fault.message, { cause: error });
         throw session.fault ?? error;
       } finally {
         both.removeEventListener('abort', abort);
@@ -103,7 +106,7 @@ export class SessionPool {
     await new Promise<void>((resolve, reject) => {
       const abort = (): void => {
         this.#waiting.splice(this.#waiting.indexOf(turn), 1);
-        reject(cancelled());
+        reject(new KollectError('KOL_SINK_BUSY', cancelled().message));
       };
       const turn = (): void => {
         signal.removeEventListener('abort', abort);

@@ -175,19 +175,20 @@ export class Session {
       if (leader !== undefined) await this.query(endFormerLeaders(lock, leader));
       await this.query(`SELECT pg_advisory_xact_lock(${lock})`);
     } catch (cause) {
-      if (sqlState(cause) !== '57014') throw cause;
+      if (sqlState(cause) !== '57014' && sqlState(cause) !== '55P03') throw cause;
       throw new KollectError('KOL_SINK_BUSY', 'another session writes the same rows, and has not ended in time', { cause });
     }
   }
 
   /**
-   * Asks the server to stop what it is doing for this session, which does nothing more from now on. The connection goes when the request has
-   * arrived and not before: a pooler that saw the client leave would not know any more whom to stop.
+   * Asks the server to stop what it is doing for this session, which does nothing more from now on. The connection goes when the server has said that it did,
+   * or does not say so in time, and not before: a pooler that saw the client leave would not know any more whom to stop.
    */
   cancel(fault: KollectError): void {
     this.fault ??= fault;
     this.broken = true;
-    this.#requestCancel().on('close', () => this.#socket.destroy());
+    this.#requestCancel();
+    setTimeout(() => this.#socket.destroy(), cancelTimeoutMs);
   }
 
   async close(): Promise<void> {
@@ -199,8 +200,10 @@ export class Session {
     if (this.fault) throw this.fault;
     const { statementTimeoutMs } = this.#settings;
     const limitMs = statementTimeoutMs === undefined ? silenceTimeoutMs : statementTimeoutMs + timeoutGraceMs;
-    const timer = setTimeout(() => {
-      this.cancel(new KollectError('KOL_SINK_UNAVAILABLE', `the database has not answered for ${limitMs / 1000} s`));
+    // A server that is there ends the statement, and then says so itself.
+    let timer = setTimeout(() => {
+      this.#requestCancel();
+      timer = setTimeout(() => this.cancel(new KollectError('KOL_SINK_UNAVAILABLE', `the database has not answered for ${limitMs / 1000} s`)), timeoutGraceMs);
     }, limitMs);
     try {
       return await work();
@@ -213,16 +216,16 @@ export class Session {
    * The message that ends a statement is sent on a connection of its own, in the clear, and answered by nothing but its end. PgBouncer
    * does not pass it on when our side of that connection ends first.
    */
-  #requestCancel(): Socket {
+  #requestCancel(): void {
     const socket = new Socket();
     // Not in the types: what the server gave at login for this purpose.
     const { processID, secretKey } = this.#client as unknown as { processID: number | null; secretKey: number | null };
-    if (typeof processID !== 'number' || typeof secretKey !== 'number') return socket.destroy();
+    if (typeof processID !== 'number' || typeof secretKey !== 'number') return;
     const message = Buffer.alloc(16);
     for (const [index, value] of [16, 80_877_102, processID, secretKey].entries()) message.writeInt32BE(value, index * 4);
     socket.setTimeout(cancelTimeoutMs, () => socket.destroy());
     socket.on('error', () => socket.destroy());
     socket.connect({ host: this.#address.host, port: this.#address.port }).write(message);
-    return socket.resume();
+    socket.resume();
   }
 }

@@ -36,6 +36,9 @@ export interface ResolvedSettings {
   statementTimeoutMs: number | undefined;
 }
 
+/** Less than any question may take, so that a lock is named for what it is. */
+const lockTimeoutMs = 20_000;
+
 /** Reads spec, Secret and CA. Throws `KOL_SINK_SECRET` and `KOL_SINK_CONFIG`. */
 export function readSettings(context: OpenContext<KollectDatabaseSinkSpec>): ResolvedSettings {
   const { spec, secrets, ca, clientCertificate } = context;
@@ -49,7 +52,7 @@ export function readSettings(context: OpenContext<KollectDatabaseSinkSpec>): Res
     applicationName: spec.options?.['application_name' satisfies Option]?.trim() || 'kollect',
     begin: beginStatement({
       statement_timeout: statementTimeoutMs,
-      lock_timeout: milliseconds(spec.options, 'lock_timeout'),
+      lock_timeout: milliseconds(spec.options, 'lock_timeout') ?? Math.min(lockTimeoutMs, Math.ceil((statementTimeoutMs || Infinity) * 0.75)),
       idle_in_transaction_session_timeout: milliseconds(spec.options, 'idle_in_transaction_session_timeout'),
     }),
     statementTimeoutMs: statementTimeoutMs === 0 ? undefined : statementTimeoutMs,

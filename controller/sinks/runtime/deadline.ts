@@ -1,4 +1,4 @@
-import { KollectError } from '../../../shared/errors.ts';
+import { KollectError, type ErrorCode } from '../../../shared/errors.ts';
 
 /** Budgets in milliseconds, the same for all backends. A write has none as a whole, because it may be of any size: its statements have. */
 export interface Budgets {
@@ -16,15 +16,15 @@ export const defaultBudgets: Budgets = { probe: 15_000, check: 30_000, remove: 6
 
 /**
  * Runs `work` until its budget is over or `signal` aborts, which it hears of by its own signal. One that does not react is left behind:
- * nobody waits for a backend that hangs.
+ * nobody waits for a backend that hangs. One that says `KOL_SINK_BUSY` then has a destination that answers, if not in time.
  */
 export async function withinBudget<T>(signal: AbortSignal, budgetMs: number | undefined, reactionMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const over = new AbortController();
   const budget = budgetMs === undefined ? undefined : setTimeout(() => over.abort(), budgetMs);
   const both = AbortSignal.any([signal, over.signal]);
   const left = Promise.withResolvers<never>();
-  const fault = (): KollectError =>
-    new KollectError('KOL_SINK_UNAVAILABLE', over.signal.aborted ? `the sink has not answered within ${Number(budgetMs) / 1_000} s` : 'the work was cancelled');
+  const fault = (code: ErrorCode = 'KOL_SINK_UNAVAILABLE'): KollectError =>
+    new KollectError(code, over.signal.aborted ? `the sink has not answered within ${Number(budgetMs) / 1_000} s` : 'the work was cancelled');
   let reaction: NodeJS.Timeout | undefined;
   const expect = (): void => {
     reaction = setTimeout(() => left.reject(fault()), reactionMs);
@@ -35,7 +35,8 @@ export async function withinBudget<T>(signal: AbortSignal, budgetMs: number | un
     return await Promise.race([work(both), left.promise]);
   } catch (error) {
     // What the backend says of being stopped is not why it was.
-    throw over.signal.aborted ? fault() : error;
+    if (!over.signal.aborted) throw error;
+    throw fault(error instanceof KollectError && error.code === 'KOL_SINK_BUSY' ? error.code : undefined);
   } finally {
     both.removeEventListener('abort', expect);
     clearTimeout(budget);

@@ -288,6 +288,7 @@ export class Controller {
       namespaces,
       store,
       isListed: (target) => exporting.isSynced(target) || exporting.frozen(target) !== undefined,
+      onFault: (error) => logger.error('the rows of a cluster inventory are selected anew, because that broke off', { error }),
     };
     this.#clusterInventoryCache = settings.tenantMode ? undefined : new ObjectCache<KubeObject>(clusterWide(clusterInventories.plural));
     this.#clusterInventories =

@@ -19,6 +19,8 @@ export interface ClusterSources {
   isListed: (target: ViewTarget) => boolean;
   /** See `RollupOptions`. */
   pace?: RollupOptions['pace'];
+  /** See `RollupOptions`. */
+  onFault?: RollupOptions['onFault'];
 }
 
 /** Time for the first lists of targets of the largest clusters. */
@@ -40,8 +42,8 @@ export class ClusterRows implements InventoryRows {
     this.#sources = sources;
     this.#onChange = onChange;
     this.view = new InventoryView('', onChange);
-    const { isListed, pace } = sources;
-    this.#rollup = new Rollup({ view: this.view, selection: nothing, isListed, isAwaited: (target) => !isListed(target) && !this.#trouble(target.name), patienceMs, pace });
+    const { isListed, pace, onFault } = sources;
+    this.#rollup = new Rollup({ view: this.view, selection: nothing, isListed, isAwaited: (target) => !isListed(target) && !this.#trouble(target.name), patienceMs, pace, onFault });
   }
 
   get rollup(): RollupFacts {

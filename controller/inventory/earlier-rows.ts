@@ -25,6 +25,11 @@ export class EarlierRows {
     return changed ? changed.row : target.get(namespace, uid);
   }
 
+  /** Nobody asks any more what they were. */
+  clear(): void {
+    this.#changed.clear();
+  }
+
   /** What changed since, each object once. What was handed over is seen as it is now; at the end everything is. */
   *catchUp(): Generator<RowChange> {
     for (const [target, rows] of this.#changed) {

@@ -24,7 +24,14 @@ export interface RollupOptions {
   patienceMs: number;
   /** Goes through work of many steps; `inTurns` when unset. */
   pace?: typeof inTurns | undefined;
+  /** A fault of ours broke off what was under way: everything is made anew after a while. */
+  onFault?: ((error: unknown) => void) | undefined;
+  /** How long that while is, in milliseconds; 5 s when unset. */
+  anewMs?: number | undefined;
 }
+
+/** What breaks off each time shall leave time for everything else. */
+const defaultAnewMs = 5_000;
 
 /**
  * Feeds a view with a part of the rows of its targets: those of some namespaces, and, where one row stands for each object, without those that stand
@@ -39,12 +46,15 @@ export interface RollupOptions {
 export class Rollup {
   readonly #options: RollupOptions;
   #selection: RollupSelection;
+  /** What it is to be when all work is done. */
+  readonly #wanted: { targets: Set<TargetRows>; selection: RollupSelection };
   readonly #members = new Map<TargetRows, SelectedRows>();
   /** Those that take part, by name: of several with a row of an object the last one stands for it. */
   #ranked: SelectedRows[] = [];
   /** Monotonic milliseconds from which on nobody waits for another. */
   #patientUntil: number;
   #end: NodeJS.Timeout | undefined;
+  #anew: NodeJS.Timeout | undefined;
   /** What was said of each namespace that has rows. */
   readonly #included = new Map<string, boolean>();
   readonly #shards = new NamespaceShards(() => this.#ranked);
@@ -56,6 +66,7 @@ export class Rollup {
   constructor(options: RollupOptions) {
     this.#options = options;
     this.#selection = options.selection;
+    this.#wanted = { targets: new Set(), selection: options.selection };
     this.#patientUntil = performance.now() + options.patienceMs;
   }
 
@@ -75,10 +86,12 @@ export class Rollup {
   }
 
   addTarget(target: TargetRows): void {
+    this.#wanted.targets.add(target);
     this.#do(() => this.#add([target]));
   }
 
   removeTarget(target: TargetRows): void {
+    this.#wanted.targets.delete(target);
     this.#do(() => this.#remove(target));
   }
 
@@ -105,6 +118,7 @@ export class Rollup {
 
   /** The spec was edited. */
   select(selection: RollupSelection): void {
+    this.#wanted.selection = selection;
     this.#do(() => this.#reselect(selection));
   }
 
@@ -112,15 +126,27 @@ export class Rollup {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#end);
+    clearTimeout(this.#anew);
   }
 
   /** Does what takes a few milliseconds at once. */
   #do(work: () => Iterable<void>): void {
     this.#work.push(work);
     if (this.#work.length > 1) return;
-    const { view, pace = inTurns } = this.#options;
-    void pace(this.#steps(), () => undefined, () => this.#closed);
+    const { view, pace = inTurns, onFault, anewMs = defaultAnewMs } = this.#options;
+    pace(this.#steps(), () => undefined, () => this.#closed).catch((error: unknown) => {
+      onFault?.(error);
+      if (!this.#closed) this.#anew = setTimeout(() => this.#startAnew(), anewMs);
+    });
     if (this.#work.length > 0) view.turn();
+  }
+
+  /** What was under way broke off somewhere: nothing of it is used. */
+  #startAnew(): void {
+    this.#work.length = 0;
+    this.#earlier.clear();
+    this.#selection = this.#wanted.selection;
+    this.#do(() => this.#rebuild([...this.#wanted.targets]));
   }
 
   *#steps(): Generator<void> {
@@ -183,6 +209,10 @@ export class Rollup {
       for (const namespace of this.#included.keys().toArray()) yield* this.#turn(namespace);
       return;
     }
+    yield* this.#rebuild([...this.#members.keys()]);
+  }
+
+  *#rebuild(targets: readonly TargetRows[]): Generator<void> {
     const members = this.#members.values().toArray();
     this.#members.clear();
     this.#ranked = [];
@@ -191,7 +221,7 @@ export class Rollup {
       for (const namespace of member.shards.keys()) this.#shards.changed(namespace, true);
       this.#options.view.removeTarget(member);
     }
-    yield* this.#add(members.map(({ target }) => target));
+    yield* this.#add(targets);
   }
 
   #follow(target: TargetRows, before: Row | undefined, after: Row | undefined): void {

@@ -17,11 +17,11 @@ const everything: RollupSelection = { includes: () => true, dedupe: false };
 const once: RollupSelection = { includes: () => true, dedupe: true };
 
 /** A rollup over a store, and a destination that passes are applied to as a sink would. */
-function setUp(selection: RollupSelection, { patienceMs = 0, failing = new Set<string>(), pace = atOnce } = {}) {
+function setUp(selection: RollupSelection, { patienceMs = 0, failing = new Set<string>(), pace = atOnce, onFault }: { patienceMs?: number; failing?: Set<string>; pace?: typeof inTurns; onFault?: (error: unknown) => void } = {}) {
   const store = new RowStore();
   const synced = new Set<string>();
   const view = new InventoryView('', () => undefined);
-  const rollup = new Rollup({ view, selection, isListed: ({ name }) => synced.has(name), isAwaited: ({ name }) => !synced.has(name) && !failing.has(name), patienceMs, pace });
+  const rollup = new Rollup({ view, selection, isListed: ({ name }) => synced.has(name), isAwaited: ({ name }) => !synced.has(name) && !failing.has(name), patienceMs, pace, onFault, anewMs: 100 });
   store.subscribe({
     row: (...change) => rollup.rowChanged(...change),
     left: (target, uid) => rollup.rowLeft(target, uid),
@@ -224,6 +224,36 @@ t.test('what moves many rows gives everybody else a turn, and nothing is exporte
     pass();
     t.equal(rows().length, count);
   }
+});
+
+t.test('what breaks off is begun anew, with all that was wanted in the meantime', async (t) => {
+  const faults: string[] = [];
+  let isBroken = true;
+  const includes = (namespace: string) => {
+    if (isBroken && namespace === 'odd') throw new Error('odd');
+    return namespace !== 'pay';
+  };
+  const { store, view, rollup, pass, rows, open } = setUp({ includes, dedupe: true }, { pace: inTurns, onFault: (error) => faults.push(String(error)) });
+  open('apps', ['a', 'b']);
+  await eventually(() => !view.isTurning, { intervalMs: 5 });
+  pass();
+  const odd = open('core', ['c'], 'odd');
+  await eventually(() => faults.length > 1, { intervalMs: 5 });
+  t.strictSame([...new Set(faults)], ['Error: odd']);
+  t.ok(view.isTurning);
+  upsert(store.open('', 'apps'), 'shop', 'a', 'a2');
+  store.open('', 'apps').resource('/v1/configmap').remove('shop', 'b');
+  upsert(odd, 'shop', 'd');
+  open('base', ['a', 'e'], 'shop');
+  open('gone', ['g']);
+  store.close('', 'gone');
+  rollup.select({ includes, dedupe: false });
+  isBroken = false;
+  await eventually(() => !view.isTurning, { intervalMs: 5 });
+  pass();
+  t.strictSame(rows(), ['apps/a=a2', 'base/a=a', 'base/e=e', 'core/c=c', 'core/d=d']);
+  t.equal(view.count, 5);
+  rollup.close();
 });
 
 t.test('of rows that change while a namespace turns, each is what it is in the end', async (t) => {

@@ -1,5 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
+import { ChunkedWrite, chunkLimit } from '../../controller/sinks/postgres/chunked-write.ts';
+import { RowIndex } from '../../controller/sinks/postgres/row-index.ts';
+import type { Session } from '../../controller/sinks/postgres/session.ts';
 import { eventually } from '../servers/eventually.ts';
 import { startPostgres } from '../servers/postgres/index.ts';
 import { change, failure, identity, row, rows, signal, whole } from './conformance.ts';
@@ -64,6 +67,23 @@ t.test('an interrupted full pass does not send again what was confirmed', async 
   await sink.write(whole(again), signal);
   const stored = (await place.contents()).filter(({ inventory }) => inventory === 'team-a/shop');
   t.strictSame([v(stored[0]), v(stored[99]), v(stored[100]), v(stored.at(-1)), stored.length], [3, 3, 2, 2, 35_000]);
+});
+
+t.test('others have their turn while what was confirmed is left out', async (t) => {
+  const all = rows(20_000);
+  const session = { broken: false, query: async () => ({ rows: [{ count: all.length }], rowCount: 1 }), transaction: async (work: () => Promise<unknown>) => await work() } as unknown as Session;
+  const layout = { incarnation: '', key: [], hashed: true, staging: true, state: false };
+  const target = { table: { schema: 'public', table, sql: table, title: table }, layout, identity: identity(), fence: () => undefined, epoch: undefined, installation: undefined };
+  const work = new ChunkedWrite(session, target, whole(all), { ...chunkLimit }, await RowIndex.of(all));
+  let turns = 0;
+  let counting = setImmediate(function count() {
+    turns++;
+    counting = setImmediate(count);
+  });
+  t.match(await work.run(), { confirmed: all.length, written: 0, bytes: 0 });
+  clearImmediate(counting);
+  t.equal(work.confirmed.length, all.length);
+  t.ok(turns >= 20, 'one for each slice');
 });
 
 t.test('an interrupted full pass begins anew in a table that is not the one it had begun in', async (t) => {

@@ -59,6 +59,7 @@ class PostgresSink implements Sink {
   #counted: { scope: string; rows: number; changes: string | undefined } | undefined;
   /** What a large pass had confirmed when it failed, and in which table. */
   #interrupted: { identity: string; incarnation: string; rows: readonly ExportRow[]; at: number } | undefined;
+  #forgetting: NodeJS.Timeout | undefined;
 
   constructor(context: OpenContext<KollectDatabaseSinkSpec>) {
     this.#context = context;
@@ -141,6 +142,8 @@ class PostgresSink implements Sink {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#forgetting);
+    this.#interrupted = undefined;
     await this.#release();
   }
 
@@ -168,6 +171,9 @@ class PostgresSink implements Sink {
       return await work.run();
     } catch (error) {
       this.#interrupted = { identity, incarnation, rows: work.confirmed, at: resumes ? interrupted.at : performance.now() };
+      // They are many, and while the database is away nobody comes for them.
+      clearTimeout(this.#forgetting);
+      this.#forgetting = setTimeout(() => (this.#interrupted = undefined), maxInterruptionMs).unref();
       throw error;
     }
   }

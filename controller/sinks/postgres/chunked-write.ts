@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { KollectError } from '../../../shared/errors.ts';
 import type { ExportRow, InventoryIdentity, RejectedRow, RowKey, SinkChange, WriteResult } from '../contract.ts';
 import { isSpared, type HeldRow } from '../runtime/spared.ts';
@@ -42,7 +43,7 @@ export class ChunkedWrite {
   /** Lowered when a chunk takes too long, raised again later; the caller keeps it for the next pass. */
   readonly #limit: ChunkLimit;
   readonly #earlier: RowIndex;
-  /** Rows that the table holds for sure, in the order of the change. */
+  /** Rows that the table holds for sure, those of an interrupted pass first. */
   readonly confirmed: ExportRow[] = [];
   #rejected: RejectedRow[] = [];
   /** Chunks of which no row was accepted, as far as they were tried: others go first. */
@@ -66,7 +67,7 @@ export class ChunkedWrite {
     // While rows of somebody else wait for consent they are not called ours, so that a process that starts anew waits for it, too.
     this.#claims = compares && (adoption === undefined || staleLimit === undefined);
     let written = 0;
-    for (const chunk of portions(this.#pending(), () => this.#limit)) {
+    for (const chunk of portions(await this.#pending(), () => this.#limit)) {
       const { fitting, oversize } = withoutOversize(withoutDuplicates(chunk));
       this.#rejected.push(...oversize);
       written += await this.#adaptively(fitting, (part) => this.#writeChunk(part));
@@ -87,13 +88,17 @@ export class ChunkedWrite {
     return { confirmed: upsertCount - rejected.length, written, deleted, held, bytes: this.#bytes, rejected };
   }
 
-  /** Rows that the interrupted pass did not confirm. */
-  *#pending(): Generator<readonly ExportRow[]> {
+  /** Rows that the interrupted pass did not confirm. Taking out the others takes a millisecond a slice. */
+  async #pending(): Promise<Iterable<readonly ExportRow[]>> {
+    if (this.#earlier.size === 0) return this.#change.upserts;
+    const pending: (readonly ExportRow[])[] = [];
     for (const slice of this.#change.upserts) {
-      const rest = this.#earlier.size === 0 ? slice : slice.filter((row) => !this.#earlier.holds(row));
+      const rest = slice.filter((row) => !this.#earlier.holds(row));
       if (rest.length < slice.length) for (const row of slice) if (this.#earlier.holds(row)) this.confirmed.push(row);
-      yield rest;
+      pending.push(rest);
+      await turn();
     }
+    return pending;
   }
 
   /** Tries all at once, and in halves when the statement timeout is too short; the following chunks are of that size then. */

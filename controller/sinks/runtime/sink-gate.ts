@@ -132,9 +132,13 @@ export class SinkGate implements PassQueue {
     if (delta + full >= (this.#outage ? 1 : this.#concurrency)) return undefined;
     // A full pass takes minutes, and a delta must not wait for it where two may run.
     const fullFits = full < Math.max(1, this.#concurrency - 1);
-    const able = this.#waiting.filter((waiter) => this.#heldUntil(waiter) <= now && (waiter.mode === 'delta' || fullFits));
-    // Of equals the one that came first.
-    return able.toSorted((a, b) => rank(a) - rank(b) || this.#lastTurn(a) - this.#lastTurn(b))[0];
+    let first: Waiter | undefined;
+    for (const waiter of this.#waiting) {
+      if (this.#heldUntil(waiter) > now || (waiter.mode === 'full' && !fullFits)) continue;
+      // Of equals the one that came first.
+      if (!first || (rank(waiter) - rank(first) || this.#lastTurn(waiter) - this.#lastTurn(first)) < 0) first = waiter;
+    }
+    return first;
   }
 
   #lastTurn({ inventory }: Waiter): number {

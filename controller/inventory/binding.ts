@@ -123,9 +123,9 @@ export class Binding {
     this.#progress.hold.endConsent();
   }
 
-  /** A former leader may have written since everything was compared: does that once more, unless the destination refused it. */
+  /** A former leader may have written since everything was compared: does that once more, unless the destination is known to have refused it. */
   compareAfterTakeover(): void {
-    if (this.#connection.opened?.refusesLateWrites === false) this.#compare();
+    if (this.#connection.opened?.refusesLateWrites !== true) this.#compare();
   }
 
   /** Stops; what is in flight is cancelled and would be repeated by whoever comes next. */

@@ -98,7 +98,7 @@ export interface RejectedRow {
   namespace: string;
   /** Of the content that was refused, as in `ExportRow`. */
   hash: string;
-  /** Backend's own code, such as an SQLSTATE; `PayloadTooLarge` for a row over `maxRowBytes`. */
+  /** Backend's own code, such as an SQLSTATE; `PayloadTooLarge` for a row that is larger than the backend sends. */
   code: string;
   message: string;
 }
@@ -226,15 +226,8 @@ export interface OpenContext<Spec> {
 export interface Capabilities {
   /** Row sinks take partly synced inventories, and after a first pass changes. Whole documents wait for all targets, and then get all rows each time. */
   granularity: 'row' | 'document';
-  /**
-   * What a former leader sent, or had under way, never comes after what a later one wrote: the destination sees to that. Otherwise only the clock of the former
-   * leader does, and a leader that did not get its lease handed over compares once more.
-   */
-  refusesLateWrites: boolean;
   /** Passes in flight at one server. */
   concurrency: number;
-  /** A row whose payload is larger is rejected, code `PayloadTooLarge`, without being sent. */
-  maxRowBytes: number;
 }
 
 export interface Backend<Spec = unknown> {
@@ -251,6 +244,11 @@ export interface Backend<Spec = unknown> {
   server(context: OpenContext<Spec>): string;
   /** Secret that the backend reads, with the namespace still optional. Undefined: none. */
   secretRef(spec: Spec): { name: string; namespace?: string | undefined } | undefined;
+  /**
+   * What a former leader sent, or had under way, never comes after what a later one wrote: the destination sees to that. Otherwise only the clock of the former
+   * leader does, and a leader that did not get its lease handed over compares once more.
+   */
+  refusesLateWrites(context: OpenContext<Spec>): boolean;
   open(context: OpenContext<Spec>): Promise<Sink>;
 }
 

@@ -484,6 +484,32 @@ t.test('what a former leader may have written late is found by comparing once mo
   }
 });
 
+t.test('a destination that is not connected is not known to have refused what a former leader wrote late', async (t) => {
+  const place = new MemoryPlace();
+  const sink = new MemorySink(place, { installation: 'ours' });
+  const queue = new SinkGate(2);
+  let refuses = false;
+  const write = sink.write.bind(sink);
+  sink.write = async (...change) => {
+    if (refuses) throw new KollectError('KOL_SINK_AUTH', 'login refused', { retryAfterMs: 10 });
+    return await write(...change);
+  };
+  const { rowsOf, binding } = setUp({ open: async () => ({ sink, ...memory, refusesLateWrites: true, fingerprint: 'here', queue }) });
+  const web = rowsOf('web');
+  web.upsert(facts('u1', 'new'));
+  await until(() => binding.state.phase === 'Exported');
+  const [[key] = ['']] = place.held();
+  place.put({ namespace: 'shop', name: 'inventory', cluster: '', generation: 1 }, { targetName: 'web', targetNamespace: 'shop', namespace: 'shop', name: 'u1', uid: 'u1', payload: 'late', hash: '' });
+  refuses = true;
+  web.upsert(facts('u2'));
+  await until(() => binding.state.phase === 'Failed');
+  refuses = false;
+  binding.compareAfterTakeover();
+  await until(() => place.held().size === 2 && binding.lag.rows === 0);
+  t.equal(place.held().get(key), 'new');
+  await binding.close();
+});
+
 t.test('credentials that are others rebuild the connection, and nothing is compared', async (t) => {
   let opens = 0;
   let current = true;

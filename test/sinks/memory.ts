@@ -57,7 +57,8 @@ export function memoryBackend(place: MemoryPlace): Backend {
   return {
     type: 'memory',
     family: 'database',
-    capabilities: { granularity: place.granularity, refusesLateWrites: false, concurrency: 2, maxRowBytes: 64 * 1024 },
+    capabilities: { granularity: place.granularity, concurrency: 2 },
+    refusesLateWrites: () => false,
     destination: () => 'memory',
     place: () => 'memory',
     server: () => 'memory',

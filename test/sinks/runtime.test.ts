@@ -182,6 +182,11 @@ t.test('opening reads what the sink names and says which versions it read', asyn
   const opened = await openSink({ sink, readSecret: read, policy: loopback });
   t.strictSame([...opened.secretVersions], [['team-a/dsn', '7'], ['pki/ca', '7']]);
   t.equal(opened.backend.type, 'postgres');
+  for (const [installation, mode, refuses] of [['ours', 'ensure', true], [undefined, 'ensure', false], ['ours', 'existing', false]] as const) {
+    const other = await openSink({ sink: sinkObject({ provisioning: { mode } }), readSecret: read, policy: loopback, installation });
+    t.equal(other.refusesLateWrites, refuses, 'nobody keeps what is late from a table without a record of who wrote last');
+    await other.sink.close();
+  }
   await opened.sink.close();
   t.match(await failure(openSink({ sink: sinkObject(), readSecret: secrets({}), policy: loopback })), { code: 'KOL_SINK_SECRET', message: /secret "dsn" in namespace "team-a" not found/ });
   t.match(await failure(openSink({ sink: sinkObject({ postgres: undefined }), readSecret: read, policy: loopback })), { code: 'KOL_SINK_CONFIG', message: /spec\.postgres is missing/ });

@@ -18,7 +18,8 @@ export const git: Backend<KollectSnapshotSinkSpec> = {
   type: 'git',
   family: 'snapshot',
   // All who wait for a branch go with one push, so many may come in.
-  capabilities: { granularity: 'document', refusesLateWrites: false, concurrency: 64, maxRowBytes: Infinity },
+  capabilities: { granularity: 'document', concurrency: 64 },
+  refusesLateWrites: () => false,
   secretRef: gitSecretRef,
   destination: (context) => {
     const { title, branch } = readSettings(context);

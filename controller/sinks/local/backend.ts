@@ -21,7 +21,8 @@ export const local: Backend<LocalSpec> = {
   type: 'local',
   family: 'snapshot',
   // Rows are never larger than what is collected, and a file may be of any size.
-  capabilities: { granularity: 'document', refusesLateWrites: false, concurrency: 1, maxRowBytes: Infinity },
+  capabilities: { granularity: 'document', concurrency: 1 },
+  refusesLateWrites: () => false,
   destination: ({ spec }) => JSON.stringify([resolve(spec.endpoint), layoutOf(spec)]),
   place: ({ spec }) => `folder ${resolve(spec.endpoint)}`,
   server: ({ spec }) => resolve(spec.endpoint),

@@ -9,7 +9,6 @@ import { inventoryTransaction, scopeValues } from './inventory-rows.ts';
 import { maxSessions, SessionPool } from './pool.ts';
 import { probeTable } from './probe.ts';
 import { RowIndex } from './row-index.ts';
-import { maxRowBytes } from './rows.ts';
 import { addOptionalColumns, createStateTable, createTable, inspectTable, missingTable, verifyCreation, verifyTable, type TableLayout } from './schema.ts';
 import type { Session } from './session.ts';
 import { readSettings, type ResolvedSettings } from './settings.ts';
@@ -28,7 +27,7 @@ const maxInterruptionMs = 600_000;
 export const postgres: Backend<KollectDatabaseSinkSpec> = {
   type: 'postgres',
   family: 'database',
-  capabilities: { granularity: 'row', refusesLateWrites: true, concurrency: maxSessions, maxRowBytes },
+  capabilities: { granularity: 'row', concurrency: maxSessions },
   secretRef: (spec) => {
     if (spec.postgres === undefined) throw new KollectError('KOL_SINK_CONFIG', 'spec.postgres is missing: set databaseRef and table');
     return spec.postgres.databaseRef;
@@ -42,6 +41,8 @@ export const postgres: Backend<KollectDatabaseSinkSpec> = {
     const { dsn } = readSettings(context);
     return JSON.stringify([dsn.host.toLowerCase(), dsn.port, dsn.database]);
   },
+  // The table of states has the number of the leader who wrote last, beside the installation's uid.
+  refusesLateWrites: (context) => context.installation !== undefined && readSettings(context).mode === 'ensure',
   open: async (context) => new PostgresSink(context),
 };
 

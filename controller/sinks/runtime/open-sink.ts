@@ -53,6 +53,8 @@ export interface OpenedSink {
   fingerprint: string;
   /** The destination, for people. */
   place: string;
+  /** See `Backend.refusesLateWrites`. */
+  refusesLateWrites: boolean;
   /** resourceVersion of each Secret that was read, by `<namespace>/<name>`. */
   secretVersions: ReadonlyMap<string, string>;
 }
@@ -91,7 +93,7 @@ export async function openSink(options: OpenSinkOptions): Promise<OpenedSink> {
     const fingerprint = hash(backend.type, backend.destination(context), spec.cluster?.trim() ?? '', String(projectionVersion));
     const sink = guarded(await backend.open(context), sanitize, { ...defaultBudgets, ...budgets });
     const secretVersions = new Map(read.map(({ key, resourceVersion }) => [key, resourceVersion]));
-    return { sink, backend, server: hash(backend.type, backend.server(context)), fingerprint, place: backend.place(context), secretVersions };
+    return { sink, backend, server: hash(backend.type, backend.server(context)), fingerprint, place: backend.place(context), refusesLateWrites: backend.refusesLateWrites(context), secretVersions };
   } catch (error) {
     throw sanitizedError(error, sanitize);
   }

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { KubeObject } from '../api/kube-object.ts';
 import { inTurns } from '../in-turns.ts';
 import { KubeApiError } from './api-error.ts';
-import type { ObjectReader, Page, Query } from './pages.ts';
+import { pageBytes, type ObjectReader, type Page, type Query } from './pages.ts';
 import { splitLines } from './lines.ts';
 import { readWatchEvent } from './watch-event.ts';
 
@@ -85,7 +85,7 @@ async function* streamedPages(client: ObjectReader, path: string, query: Query, 
       if (type === 'BOOKMARK') continue;
       bytes += line.length;
       items.push(object);
-      if (items.length >= streamedPage) yield take(resourceVersion, true);
+      if (items.length >= streamedPage || bytes >= pageBytes) yield take(resourceVersion, true);
     }
     throw new KubeApiError(0, 'BrokenLine', `${path}: the list ended before it was complete`);
   } finally {

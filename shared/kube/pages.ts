@@ -2,7 +2,7 @@ import type { KubeObject } from '../api/kube-object.ts';
 
 const defaultPageSize = 500;
 /** Parsing this much blocks the event loop for some 15 ms. Pages of large objects get fewer of them. */
-const pageBytes = 4 * 1024 * 1024;
+export const pageBytes = 4 * 1024 * 1024;
 const smallestPageSize = 10;
 /** Nobody knows yet how large the objects are, and 500 of a megabyte would end the process. */
 const firstPageSize = 50;

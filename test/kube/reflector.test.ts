@@ -1,7 +1,9 @@
 import t, { type Test } from 'tap';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
-import { KubeClient } from '../../shared/kube/client.ts';
+import { KubeApiError, KubeClient } from '../../shared/kube/client.ts';
 import { loadConnection } from '../../shared/kube/config.ts';
+import { listPages } from '../../shared/kube/list.ts';
+import type { ObjectReader } from '../../shared/kube/pages.ts';
 import { listOnce, Reflector, type ReflectorHandler, type ReflectorState } from '../../shared/kube/reflector.ts';
 import { createLogger } from '../../shared/log.ts';
 import { isList, isWatch, WatchProxy, type Fault, type Rule } from '../faults/watch-proxy.ts';
@@ -336,6 +338,24 @@ t.test('after stop nobody is called', async (t) => {
   await write('a', '2');
   await new Promise((resolve) => setTimeout(resolve, 300));
   t.equal(handler.seen, before);
+});
+
+t.test('large objects that come as a stream are handed over a few at a time', async (t) => {
+  const data = { large: 'x'.repeat(1_000_000) };
+  const line = (type: string, metadata: object): Buffer => Buffer.from(`${JSON.stringify({ type, object: { metadata, data } })}\n`);
+  async function* stream() {
+    for (let index = 0; index < 20; index++) yield line('ADDED', { name: `o${index}`, resourceVersion: '7' });
+    yield line('BOOKMARK', { resourceVersion: '7', annotations: { 'k8s.io/initial-events-end': 'true' } });
+  }
+  async function* list() {
+    yield { items: [], resourceVersion: '5', continue: 'more', bytes: 2 };
+    throw new KubeApiError(410, 'Expired', 'too old');
+  }
+  const reader: ObjectReader = { list, watch: async () => stream(), page: () => Promise.reject(new Error('not in one piece')) };
+  const sizes: number[] = [];
+  for await (const { items } of listPages(reader, '/objects', { signal: new AbortController().signal, restarted: () => void (sizes.length = 0) })) sizes.push(items.length);
+  t.equal(sizes.reduce((sum, size) => sum + size, 0), 20);
+  t.ok(Math.max(...sizes) <= 5, `${sizes.join()} objects`);
 });
 
 t.test('a handler that throws does not stop the stream', async (t) => {

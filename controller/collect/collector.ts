@@ -1,6 +1,7 @@
 import type { Limits } from '../../shared/api/collection-filter.ts';
 import { gvkOfKey } from '../../shared/api/gvk.ts';
 import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
+import { inTurns } from '../../shared/in-turns.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
 import type { ApiResource } from '../../shared/kube/discovery.ts';
 import type { ReflectorObserver, ReflectorPace, ReflectorState } from '../../shared/kube/reflector.ts';
@@ -136,6 +137,9 @@ export class Collector {
   readonly #auditSlots = new ListSlots(1);
   readonly #refusals: RefusalKeeper;
   #stopped = false;
+  /** Namespaces changed, and not all targets have looked at them since. */
+  #isOutdated = false;
+  #isResolving = false;
 
   constructor(options: CollectorOptions) {
     this.#options = options;
@@ -257,9 +261,10 @@ export class Collector {
     return running !== undefined && running.parts.values().some(isMadeAnew);
   }
 
-  /** Namespaces were created, deleted or relabelled. */
+  /** Namespaces were created, deleted or relabelled. Targets follow in turns with everybody else: each looks at all namespaces. */
   namespacesChanged(): void {
-    for (const collection of this.#collections.values()) for (const part of collection.parts.values()) this.#resolve(collection, part);
+    this.#isOutdated = true;
+    if (!this.#isResolving) void this.#resolveAll();
   }
 
   /** States of all watches, for metrics. */
@@ -317,6 +322,25 @@ export class Collector {
     const scopes = this.#scopesOf(resource);
     scopes.add(subscription);
     return { fingerprint, subscription, scopes, turnsUntil };
+  }
+
+  async #resolveAll(): Promise<void> {
+    this.#isResolving = true;
+    while (this.#isOutdated) {
+      this.#isOutdated = false;
+      await inTurns(this.#running(), ([target, resource]) => {
+        // As it is planned by now.
+        const collection = this.#collections.get(target);
+        const part = collection?.parts.get(resource);
+        if (collection && part) this.#resolve(collection, part);
+      });
+    }
+    this.#isResolving = false;
+  }
+
+  /** Keys of targets, each with that of a resource. */
+  *#running(): Generator<[target: string, resource: string]> {
+    for (const [target, { parts }] of this.#collections) for (const resource of parts.keys()) yield [target, resource];
   }
 
   #resolve({ plan, rows }: Collection, { subscription, scopes }: Part): void {

@@ -1,10 +1,15 @@
 import t from 'tap';
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { AccessReviews } from '../../controller/collect/access-reviews.ts';
+import { Collector } from '../../controller/collect/collector.ts';
 import { SnapshotDigest } from '../../controller/collect/digest.ts';
 import { compileProfile } from '../../shared/extract/compile-profile.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { objectKey } from '../../shared/kube/object-key.ts';
+import type { KubeClient } from '../../shared/kube/client.ts';
+import { createLogger } from '../../shared/log.ts';
+import type { CollectionSpec } from '../../controller/collect/selection.ts';
 import { Subscription } from '../../controller/collect/subscription.ts';
 import type { ResourceRows } from '../../controller/collect/resource-rows.ts';
 import { RowStore, type Row, type TargetRows } from '../../controller/collect/row-store.ts';
@@ -292,3 +297,46 @@ t.test('objects that are served without a uid are kept by resource, namespace an
 function uids(target: TargetRows): string[] {
   return [...target.rows()].map((row: Row) => row.uid).sort();
 }
+
+t.test('many targets follow a change of namespaces in turns with everybody else', async (t) => {
+  const resource = { group: '', version: 'v1', kind: 'ConfigMap', plural: 'configmaps', namespaced: true, verbs: ['list', 'watch'], path: () => '/api/v1/configmaps' };
+  const profile = compileProfile({ spec: { targetGVK: { group: '', version: 'v1', kind: 'ConfigMap' }, attributes: [{ name: 'value', path: '$.data.value' }] } });
+  const known = new Map([['shop', { name: 'shop', labels: {}, annotations: undefined }]]);
+  const allowed = Promise.withResolvers<string[]>();
+  let looks = 0;
+  let isSlow = false;
+  const list = () => {
+    looks++;
+    // Longer than a turn.
+    for (const until = performance.now() + 20; isSlow && performance.now() < until; );
+    return known.values();
+  };
+  const collector = new Collector({
+    client: {} as KubeClient,
+    reviews: { denied: () => allowed.promise } as unknown as AccessReviews,
+    store: new RowStore(),
+    namespaces: { get: (name) => known.get(name), list },
+    logger: createLogger({ level: 'error', format: 'text', name: 'test', write: () => undefined }),
+    onProgress: () => undefined,
+  });
+  const names = Array.from({ length: 5 }, (_, index) => `t${index}`);
+  const spec: CollectionSpec = { watchMode: 'All', namespaceSelector: {} };
+  for (const name of names) collector.collect('team', name, { resources: [{ key: '/v1/configmap', collect: { fingerprint: '1', spec, profile, resource } }] });
+  const namespacesOf = () => names.map((name) => collector.state('team', name)?.effectiveNamespaces.join(' '));
+  [looks, isSlow] = [0, true];
+  known.set('bar', { name: 'bar', labels: {}, annotations: undefined });
+  collector.namespacesChanged();
+  t.equal(looks, 1, 'the others have their turn first');
+  known.set('cafe', { name: 'cafe', labels: {}, annotations: undefined });
+  collector.namespacesChanged();
+  await eventually(() => looks >= 10);
+  t.strictSame(namespacesOf(), names.map(() => 'shop bar cafe'), 'all know of the last change');
+  t.equal(looks, 10, 'once for each');
+  [looks, isSlow] = [0, false];
+  known.delete('bar');
+  collector.namespacesChanged();
+  await eventually(() => looks >= 5);
+  t.strictSame(namespacesOf(), names.map(() => 'shop cafe'));
+  allowed.resolve(['list']);
+  await collector.stop();
+});

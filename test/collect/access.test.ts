@@ -75,6 +75,7 @@ t.test('a watch without rights says which, and heals by itself', { buffered: tru
   t.equal(run.state('web').watch.message, `Forbidden: the controller may not list configmaps in namespace "${run.north}"`);
   t.equal(run.state('web').synced, false);
   t.equal(run.collector.frozen(run.north, 'web'), undefined, 'nothing at all is known');
+  t.equal(run.collector.isListing(run.north, 'web'), false, 'nor is it a matter of time');
   t.equal(run.asked(/configmaps/), 0, 'nothing is tried that is known to be denied');
   await run.grant('list-configmaps', run.north);
   await eventually(() => /may not watch configmaps/.test(run.state('web').watch.message ?? ''), { what: 'the right that is still missing' });
@@ -354,9 +355,11 @@ t.test('where namespaces are listed now and then, only one whose list fails is f
   const complete = await first;
   await eventually(() => run.rows('web') === 'north/a=1 south/a=1');
   t.equal(frozen(), undefined, 'the first list is under way');
+  t.equal(run.collector.isListing(run.north, 'web'), true);
   complete();
   await run.synced('web');
   t.strictSame(frozen(), []);
+  t.equal(run.collector.isListing(run.north, 'web'), false);
   const again = await holdList();
   t.strictSame(frozen(), [], 'what was listed before');
   again();

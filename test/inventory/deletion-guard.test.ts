@@ -215,6 +215,22 @@ t.test('consent is for one pass over what is listed, and for what was stale when
   }
 });
 
+t.test('consent that nobody could use ends by itself', async (t) => {
+  const { view, binding } = start(new MemoryPlace());
+  const hold = new DeletionHold();
+  const given = performance.now();
+  const ended = hold.allow(view);
+  const now = t.capture(performance, 'now', () => given + 3_500_000);
+  hold.reviewConsent(view.targets);
+  t.equal(hold.deletions, 'allowed');
+  now.restore();
+  t.capture(performance, 'now', () => given + 3_700_000);
+  hold.reviewConsent(view.targets);
+  t.equal(hold.deletions, 'guarded');
+  await ended;
+  await binding.close();
+});
+
 t.test('where nothing is there nothing is somebody else\'s, whoever the destination knows of', async (t) => {
   const { web, add, view, binding } = start(new MemoryPlace());
   add(0, 3);

@@ -183,9 +183,9 @@ export class Binding {
     // What is to be done is decided when it is our turn: all that happened meanwhile belongs to it.
     let begun = false;
     try {
-      await queue.pass(request, () => {
+      await queue.pass(request, (answered) => {
         begun = true;
-        return this.#work(queue, request.mode);
+        return this.#work(queue, request.mode, answered);
       });
     } catch (error) {
       if (begun || !turn.signal.aborted) await this.#fail(asKollectError(error), 'queued');
@@ -195,7 +195,7 @@ export class Binding {
   }
 
   /** Tells whether the destination answered. */
-  async #work(queue: PassQueue, mode: PassRequest['mode']): Promise<boolean> {
+  async #work(queue: PassQueue, mode: PassRequest['mode'], answered: () => void): Promise<boolean> {
     let opened: OpenSink;
     try {
       if (!this.compared && (await this.#connection.opened?.isCurrent()) === false) this.#connection.outdate();
@@ -216,11 +216,27 @@ export class Binding {
       this.#timer.want(0);
       return false;
     }
-    if (plan) return await this.#pass(opened, plan);
+    if (plan) {
+      // Others shall not wait for the whole of it to hear that the destination is back.
+      if (mode === 'full' && this.state.error?.code === 'KOL_SINK_UNAVAILABLE') {
+        await this.#ask(opened);
+        answered();
+      }
+      return await this.#pass(opened, plan);
+    }
     if (cursor && this.#isCheckDue()) return await this.#check(opened, cursor);
     if (cursor && this.#isVerificationDue()) return await this.#verify(opened, cursor);
     this.options.onChange();
     return false;
+  }
+
+  /** Throws when the destination is not available. Any other error is an answer. */
+  async #ask({ sink, cluster }: OpenSink): Promise<void> {
+    try {
+      await sink.check(this.#progress.identity(cluster), this.#abort.signal);
+    } catch (error) {
+      if (asKollectError(error).code === 'KOL_SINK_UNAVAILABLE') throw error;
+    }
   }
 
   async #pass(opened: OpenSink, plan: PassPlan): Promise<boolean> {

@@ -270,9 +270,9 @@ export interface PassRequest {
 export interface PassQueue {
   /**
    * Runs `work`, which says whether the destination answered, when its turn has come. After a failure, the next turn of whom it
-   * concerns comes after a while, so callers repeat at once.
+   * concerns comes after a while, so callers repeat at once. Work that takes long says that it `answered` as soon as it did.
    */
-  pass(request: PassRequest, work: () => Promise<boolean>): Promise<void>;
+  pass(request: PassRequest, work: (answered: () => void) => Promise<boolean>): Promise<void>;
   /** Forgets the failures of a binding that is gone, or writes elsewhere. */
   forget(binding: string): void;
   /** As `forget`, and ends the waiting for the destination to come back: the cause may have been mended. */

@@ -257,6 +257,32 @@ t.test('what compares everything waits with its like at the queue of a sink, wha
   await binding.close();
 });
 
+t.test('that a destination is back is known before everything is compared with it', async (t) => {
+  const place = new MemoryPlace();
+  const sink = new MemorySink(place, { installation: 'ours' });
+  const queue = new SinkGate(2);
+  const long = Promise.withResolvers<void>();
+  let isDown = true;
+  let isWriting = false;
+  const write = sink.write.bind(sink);
+  sink.write = async (...change) => {
+    if (isDown) throw new KollectError('KOL_SINK_UNAVAILABLE', 'down', { retryAfterMs: 5 });
+    isWriting = true;
+    await long.promise;
+    return await write(...change);
+  };
+  const { rowsOf, binding } = setUp({ open: async () => ({ sink, ...memory, fingerprint: 'here', queue }) });
+  rowsOf('web').upsert(facts('a'));
+  await until(() => binding.state.phase === 'Failed');
+  isDown = false;
+  await until(() => isWriting);
+  await queue.pass({ inventory: 'other', binding: 'other', mode: 'delta', signal: AbortSignal.timeout(20_000) }, async () => true);
+  t.equal(place.rows.size, 0, 'a change of somebody else did not wait for it');
+  long.resolve();
+  await until(() => place.rows.size === 1);
+  await binding.close();
+});
+
 t.test('another destination behind the same sink is filled from the beginning', async (t) => {
   const queue = new SinkGate(2);
   let fingerprint = 'here';

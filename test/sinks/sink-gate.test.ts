@@ -130,6 +130,32 @@ t.test('a destination that is not available holds all, lets one try, and all whe
   await Promise.all([...next, ...rest.slice(1)]);
 });
 
+t.test('who is let in to try says when the destination is back, and others do not wait for his end', async (t) => {
+  const { gate, inside, enter, end, drain } = harness(2);
+  const failed = failure(enter('a'));
+  await turn();
+  await end('a delta', down(3_600_000));
+  await failed;
+  const rest = Promise.withResolvers<void>();
+  let back = (): void => undefined;
+  const trial = gate.pass({ inventory: 'b', binding: 'b pg', mode: 'full', signal }, async (answered) => {
+    back = answered;
+    await rest.promise;
+    return true;
+  });
+  gate.release('b pg');
+  await turn();
+  const delta = enter('c');
+  await turn();
+  t.equal(inside.size, 0);
+  back();
+  await turn();
+  t.strictSame([...inside.keys()], ['c delta']);
+  await drain();
+  rest.resolve();
+  await Promise.all([trial, delta]);
+});
+
 t.test('any other failure holds only the binding that met it, until its cause is mended', async (t) => {
   const { gate, entered, enter, end, drain } = harness(1);
   const failed = failure(enter('a', 'delta', { name: 'a 1' }));

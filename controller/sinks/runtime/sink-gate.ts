@@ -50,11 +50,16 @@ export class SinkGate implements PassQueue {
     return delta + full + this.#waiting.length + this.#holds.size === 0 && (this.#outage?.until ?? 0) <= performance.now();
   }
 
-  async pass(request: PassRequest, work: () => Promise<boolean>): Promise<void> {
+  async pass(request: PassRequest, work: (answered: () => void) => Promise<boolean>): Promise<void> {
     await this.#turn(request);
     const started = performance.now();
+    const answered = (): void => {
+      if (!this.#outage) return;
+      this.#outage = undefined;
+      this.#admit();
+    };
     try {
-      if (await work()) {
+      if (await work(answered)) {
         this.#holds.delete(request.binding);
         this.#outage = undefined;
       }

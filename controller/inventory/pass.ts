@@ -97,8 +97,8 @@ export function planPass(input: PassInput): PassPlan | undefined {
   const renamed = cursor === undefined || knownTargets.join() !== cursor.knownTargets.join();
 
   if (delta) {
-    const deletes = deletions === 'paused' ? 0 : delta.deletes.length;
-    if (delta.upserts.length + deletes + complete.length + incomplete.length === 0 && !renamed) return undefined;
+    // Deletions alone that are paused make a pass too, so that it is told what is held back.
+    if (delta.upserts.length + delta.deletes.length + complete.length + incomplete.length === 0 && !renamed) return undefined;
   } else if (listed.length === 0 && view.targets.size > 0 && !input.mayHoldRows) {
     return undefined;
   }

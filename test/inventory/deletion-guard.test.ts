@@ -118,6 +118,21 @@ t.test('while deletions are paused everything else goes on, and afterwards what 
   await binding.close();
 });
 
+t.test('a pause tells what it holds back though nothing else changes', async (t) => {
+  const { place, web, binding } = await exported(3);
+  binding.pauseDeletions(true);
+  for (const [uid, stale] of [['u0', 1], ['u1', 2]] as const) {
+    web.remove('shop', uid);
+    await until(() => binding.state.held?.stale === stale);
+  }
+  t.match(binding.state.held, { reason: 'paused' });
+  t.equal(place.rows.size, 3);
+  binding.pauseDeletions(false);
+  await until(() => place.rows.size === 1);
+  t.equal(binding.state.held, undefined);
+  await binding.close();
+});
+
 t.test('a pause that ends during a pass brings what the pass left', async (t) => {
   const { place, web, binding } = await exported(3);
   binding.pauseDeletions(true);

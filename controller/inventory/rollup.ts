@@ -176,6 +176,8 @@ export class Rollup {
   *#remove(target: TargetRows): Generator<void> {
     const member = this.#members.get(target);
     if (!member) return;
+    // Who stands for an object of it is found by the rows that the others saw last.
+    yield* this.#catchUp();
     this.#members.delete(target);
     this.#ranked = this.#ranked.filter((other) => other !== member);
     for (const namespace of member.shards.keys()) this.#shards.changed(namespace, true);

@@ -426,7 +426,7 @@ t.test('whatever happens, passes lead to what a look at everything finds', async
       const everywhere = model().map((row) => `${row.targetName}/${row.uid}=${row.payload}`).sort().join();
       if (rows().join() !== everywhere) throw new Error(`the destination has ${rows().join()}, not ${everywhere}`);
     }),
-    { numRuns: 300 },
+    { numRuns: Number(process.env['KOLLECT_FUZZ_RUNS'] ?? 300), seed: Number(process.env['KOLLECT_FUZZ_SEED'] ?? 20_260_101) },
   );
   t.pass();
 });

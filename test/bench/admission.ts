@@ -73,18 +73,20 @@ export async function benchAdmission(wanted: ReadonlySet<Measure>, scale: Scale,
       return { perSecond, p99Ms, cpuMicroseconds: ((processFigures(pid!).cpuSeconds - before) / reviews) * 1e6 };
     };
     const path = '/validate-kollect-dev-v1alpha1-kollectprofile?timeout=5s';
-    const rounds: Record<Load | 'bare', Round>[] = [];
+    const rounds: Record<Exclude<Load, 'unlike'> | 'bare', Round>[] = [];
     for (let round = 0; round <= scale.rounds; round++) {
       const again = await load(webhook, `https://127.0.0.1:${port}${path}`);
       const beside = await load(bare, `https://127.0.0.1:${barePort}${path}`);
       const fresh = await load(webhook, `https://127.0.0.1:${port}${path}`, 'fresh');
-      const unlike = await load(webhook, `https://127.0.0.1:${port}${path}`, 'unlike');
-      report(`P1 round ${round === 0 ? '(warm-up)' : round}: ${again.perSecond.toFixed(0)}/s, ${beyond.fresh} ${fresh.perSecond.toFixed(0)}/s, ${beyond.unlike} ${unlike.perSecond.toFixed(0)}/s, beside ${beside.perSecond.toFixed(0)}/s`);
-      if (round > 0) rounds.push({ again, fresh, unlike, bare: beside });
+      report(`P1 round ${round === 0 ? '(warm-up)' : round}: ${again.perSecond.toFixed(0)}/s, ${beyond.fresh} ${fresh.perSecond.toFixed(0)}/s, beside ${beside.perSecond.toFixed(0)}/s`);
+      if (round > 0) rounds.push({ again, fresh, bare: beside });
     }
     const rss = { ours: processFigures(webhook.pid!).rssMb, bare: processFigures(bare.pid!).rssMb };
+    // Last, because what is remembered of expressions is no part of P2.
+    const unlike: (readonly [Round, Round])[] = [];
+    for (const { bare } of wanted.has('P1') ? rounds : []) unlike.push([await load(webhook, `https://127.0.0.1:${port}${path}`, 'unlike'), bare]);
     return [
-      ...(wanted.has('P1') ? [...loadFigures('', rounds.map(({ again, bare }) => [again, bare])), ...(['fresh', 'unlike'] as const).flatMap((which) => loadFigures(` ${beyond[which]}`, rounds.map((round) => [round[which], round.bare])))] : []),
+      ...(wanted.has('P1') ? [...loadFigures('', rounds.map(({ again, bare }) => [again, bare])), ...loadFigures(` ${beyond.fresh}`, rounds.map(({ fresh, bare }) => [fresh, bare])), ...loadFigures(` ${beyond.unlike}`, unlike)] : []),
       ...(wanted.has('P2') ? startFigures(median(coldStarts), atRest, rss) : []),
     ];
   } finally {
@@ -103,16 +105,14 @@ function pin(pid: number, core: number): boolean {
 /** What reviews have in common: all but the uid, all but uid and name, or all but uid, name and expressions. */
 type Load = 'again' | keyof typeof beyond;
 
-/** P1 speaks of one review that comes again and again. Others cost more, so they are shown beside it, beyond the goal. */
+/** One review that comes again and again is answered from memory. Others cost more, and are measured by the same goal. */
 const beyond = { fresh: 'of new objects', unlike: 'of new objects with new paths and CEL' } as const;
 
-/** @param of what is measured, `""` for what has a goal */
 function loadFigures(of: string, rounds: readonly (readonly [Round, Round])[]): Figure[] {
   const compare = (key: keyof Round): { ours: number; other: number; ratio: number; rounds: number[] } => {
     const [a, b] = [rounds.map(([ours]) => ours[key]), rounds.map(([, others]) => others[key])];
     return { ours: median(a), other: median(b), ...ratioOf(a, b) };
   };
-  const judged = (goal: string, met: boolean) => (of === '' ? { goal, met } : { goal: '' });
   const [throughput, p99, cpu] = [compare('perSecond'), compare('p99Ms'), compare('cpuMicroseconds')];
   return [
     {
@@ -121,7 +121,8 @@ function loadFigures(of: string, rounds: readonly (readonly [Round, Round])[]): 
       beside: `${throughput.other.toFixed(0)}/s bare`,
       ratio: throughput.ratio,
       rounds: throughput.rounds,
-      ...judged('≥ 0.85', throughput.ratio >= 0.85),
+      goal: '≥ 0.85',
+      met: throughput.ratio >= 0.85,
     },
     {
       measure: `P1 admission${of}, 99th percentile`,
@@ -129,7 +130,8 @@ function loadFigures(of: string, rounds: readonly (readonly [Round, Round])[]): 
       beside: `${p99.other.toFixed(1)} ms bare`,
       ratio: p99.ratio,
       rounds: p99.rounds,
-      ...judged('≤ 2', p99.ratio <= 2),
+      goal: '≤ 2',
+      met: p99.ratio <= 2,
     },
     // The same as a cost, which other load on the machine disturbs less.
     {
@@ -138,7 +140,8 @@ function loadFigures(of: string, rounds: readonly (readonly [Round, Round])[]): 
       beside: `${cpu.other.toFixed(0)} µs bare`,
       ratio: cpu.ratio,
       rounds: cpu.rounds,
-      ...judged('≤ 1.18', cpu.ratio <= 1 / 0.85),
+      goal: '≤ 1.18',
+      met: cpu.ratio <= 1 / 0.85,
     },
   ];
 }

@@ -75,6 +75,13 @@ t.test('warnings go with an admission and with a denial', async (t) => {
   t.ok((long.warnings?.[0]?.length ?? 0) <= 256);
 });
 
+t.test('an annotation that is no text and cannot be made one is warned of', async (t) => {
+  for (const value of [{ toString: 0 }, { toString: 'true' }, [], null]) {
+    const { answer } = await send(pathOf('validate', 'KollectInventory'), reviewOf(inventory({}), { object: { ...inventory({}), metadata: { name: 'sample', namespace: 'team-a', annotations: { 'kollect.dev/pause-deletes': value } } } }));
+    t.match(answer().response, { allowed: true, warnings: [/pause-deletes.*write "true", in quotes, or remove it/] });
+  }
+});
+
 t.test('a thousand mistakes make one message of bearable size', async (t) => {
   const { text, answer } = await send(pathOf('validate', 'KollectProfile'), reviewOf(objectOf('KollectProfile', profileSpec(Array.from({ length: 1000 }, () => 'nope')))));
   t.equal(answer().response.status?.details?.causes.length, 50);

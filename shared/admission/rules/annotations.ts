@@ -1,4 +1,5 @@
 import { nearestName } from '../../nearest.ts';
+import { textOf } from '../../values.ts';
 import { warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
@@ -22,7 +23,7 @@ function effectless(known: AnnotationValues, names: readonly string[], { kind, a
   for (const [name, value] of Object.entries(annotations).filter(([key]) => key.startsWith(prefix)).slice(0, maxWarnings)) {
     const field = `metadata.annotations[${name}]`;
     if (!Object.hasOwn(known, name)) report(warning(field, `has no effect on a ${kind}${suggestion(name, names)}`));
-    else if (known[name] === 'true' && value !== 'true' && value !== 'false') report(warning(field, `has no effect with this value; write "true", in quotes${String(value).toLowerCase() === 'true' ? ' and small letters' : ', or remove it'}`));
+    else if (known[name] === 'true' && value !== 'true' && value !== 'false') report(warning(field, `has no effect with this value; write "true", in quotes${textOf(value).toLowerCase() === 'true' ? ' and small letters' : ', or remove it'}`));
   }
 }
 

@@ -4,6 +4,7 @@ import { certManagerBinary } from './cert-manager/index.ts';
 import { etcdBinary } from './etcd/index.ts';
 import { obtainSshd } from './git/sshd.ts';
 import { kubeApiserverBinary, kubeControllerManagerBinary, kubectlBinary } from './kubernetes/binaries.ts';
+import { natsBinary } from './nats/index.ts';
 import { ObtainError, obtain } from './obtain.ts';
 import { oracleBinary } from './oracle/index.ts';
 import { obtainPgbouncer } from './pgbouncer/index.ts';
@@ -13,7 +14,7 @@ async function main(): Promise<void> {
   const since = performance.now();
   const options = { report: (line: string) => console.log(line), verbose: true };
   // In this order: the API server takes minutes, the others share its packages.
-  const binaries = [kubeApiserverBinary, kubeControllerManagerBinary, kubectlBinary, etcdBinary, certManagerBinary, oracleBinary];
+  const binaries = [kubeApiserverBinary, kubeControllerManagerBinary, kubectlBinary, etcdBinary, certManagerBinary, oracleBinary, natsBinary];
   const outcomes = await Promise.allSettled([obtain(binaries, options), obtainPostgres(options), obtainPgbouncer(options), obtainSshd(options), obtainCertManagerCrds(options)]);
   const errors = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
   for (const error of errors) console.error(error instanceof ObtainError ? `\n${error.message}` : error);

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { connect } from 'nats';
 import t from 'tap';
 import type { GoBinary } from './binary.ts';
 import { cacheFolder, withLock } from './cache.ts';
@@ -11,6 +12,7 @@ import { etcdBinary } from './etcd/index.ts';
 import { eventually } from './eventually.ts';
 import { startGit } from './git/index.ts';
 import { openKeeper, plainEnvironment } from './keeper.ts';
+import { startNats } from './nats/index.ts';
 import { ObtainError, obtain } from './obtain.ts';
 import { startPostgres } from './postgres/index.ts';
 import { runCommand } from './run-command.ts';
@@ -73,6 +75,29 @@ t.test('PostgreSQL checks passwords, keeps its data through SIGKILL, and leaves 
   await postgres.stop();
   t.same(pids.map(isRunning), [false, false]);
   t.notOk(existsSync(postgres.folder));
+});
+
+t.test('NATS keeps streams through SIGKILL for those it knows, and leaves nothing behind', async (t) => {
+  const nats = await startNats({ config: () => 'authorization { user: kollect, password: secret }' });
+  t.teardown(() => nats.stop());
+  const login = { servers: `127.0.0.1:${nats.port}`, reconnect: false, user: 'kollect' };
+  await t.rejects(connect({ ...login, pass: 'wrong' }), { code: 'AUTHORIZATION_VIOLATION' });
+  const client = await connect({ ...login, pass: 'secret' });
+  await (await client.jetstreamManager()).streams.add({ name: 'kept', subjects: ['kept'] });
+  await client.jetstream().publish('kept', 'a');
+
+  const before = nats.process().pid;
+  await nats.kill();
+  await client.closed();
+  await t.rejects(connect({ ...login, pass: 'secret' }), { code: 'CONNECTION_REFUSED' });
+  await nats.start();
+  const again = await connect({ ...login, pass: 'secret' });
+  t.match((await (await again.jetstreamManager()).streams.info('kept')).state, { messages: 1 });
+  await again.close();
+
+  const pids = [before, nats.keeper.pid, nats.process().pid];
+  await nats.stop();
+  t.same(pids.map(isRunning), [false, false, false]);
 });
 
 t.test('git serves repositories over HTTP, HTTPS and SSH to those it knows, and leaves nothing behind', async (t) => {

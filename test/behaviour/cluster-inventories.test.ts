@@ -3,6 +3,7 @@ import t from 'tap';
 import type { Condition } from '../../shared/api/meta.ts';
 import { configMap, kollectObject, startController } from './collecting.ts';
 import { startKollect, type KubernetesObject } from './harness.ts';
+import { applicationCrd } from './objects.ts';
 
 /** Rollups of cluster targets, from the API server through webhook and controller into PostgreSQL. */
 const kollect = await startKollect();
@@ -81,17 +82,7 @@ const edit = (object: string, spec: object): Promise<unknown> => kollect.kubectl
 const remove = (...object: string[]): Promise<unknown> => kollect.kubectl(['delete', ...object, '--timeout=120s']);
 
 await kollect.apply([
-  {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: 'applications.argoproj.io' },
-    spec: {
-      group: 'argoproj.io',
-      names: { plural: 'applications', singular: 'application', kind: 'Application', listKind: 'ApplicationList' },
-      scope: 'Namespaced',
-      versions: [{ name: 'v1alpha1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } }],
-    },
-  },
+  applicationCrd,
   namespaceOf('kollect-system'),
   ...['team-a', 'team-b', 'team-c'].map((name) => namespaceOf(name, platform)),
   namespaceOf('other'),

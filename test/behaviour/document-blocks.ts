@@ -46,7 +46,7 @@ export function dialogue(block: string): { command: string; expected: string }[]
 
 /** Ages and widths of columns differ from run to run. */
 export function plain(text: string): string {
-  return text.replace(/\b\d+(ms|s|m|h)\b/g, '#').replace(/ +/g, ' ').trim();
+  return text.replace(/\b(?:\d+(?:ms|s|m|h))+\b/g, '#').replace(/ +/g, ' ').trim();
 }
 
 /** Commands of its shell blocks, one a line. */

@@ -19,6 +19,19 @@ const defaultAttributes = [
   { name: 'replicas', path: 'cel:object.spec.replicas' },
 ];
 
+/** Applications of Argo CD, as far as the samples look at them. */
+export const applicationCrd = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'applications.argoproj.io' },
+  spec: {
+    group: 'argoproj.io',
+    names: { plural: 'applications', singular: 'application', kind: 'Application', listKind: 'ApplicationList' },
+    scope: 'Namespaced',
+    versions: [{ name: 'v1alpha1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } }],
+  },
+};
+
 /** Secret, profile, target, sink and inventory of one namespace. */
 export function pipeline(options: PipelineOptions): string {
   return [secret(options), profile(options), target(options), sink(options), inventory(options)].join('---\n');

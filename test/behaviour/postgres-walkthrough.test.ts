@@ -1,8 +1,9 @@
 import t from 'tap';
 import { createInventoryDatabase } from '../sandbox/database.ts';
-import { plain, steps, type Step } from './document-blocks.ts';
+import { steps } from './document-blocks.ts';
 import { startKollect } from './harness.ts';
-import { administratorOf, shell } from './shell.ts';
+import { administratorOf } from './shell.ts';
+import { followPage, runLines } from './walkthrough.ts';
 
 // The page is followed as it stands, on a cluster that has Kollect and a database and nothing else.
 
@@ -11,22 +12,7 @@ const kollect = await startKollect({ test: t });
 const database = await createInventoryDatabase(kollect.postgres);
 t.teardown(() => database.close());
 const environment = { ...administratorOf(kollect.cluster), DSN: database.url };
-const run = (command: string) => shell(`set -e; ${command}`, environment);
-
-/** Questions are asked until they are answered as the page says; everything else is done once. */
-async function follow({ command, expected }: Step): Promise<void> {
-  if (expected === undefined || !/^(psql|kubectl get) /.test(command)) {
-    const { code, output } = await run(command);
-    t.equal(code, 0, `${command}\n${output}`);
-    if (expected !== undefined) t.equal(plain(output), plain(expected), command);
-    return;
-  }
-  const answer = await kollect.eventually(async () => {
-    const { output } = await run(command);
-    return plain(output) === plain(expected) ? output : undefined;
-  }, { what: command, intervalMs: 100 }).catch(async () => (await run(command)).output);
-  t.equal(plain(answer), plain(expected), command);
-}
+const run = (command: string) => runLines(command, environment);
 
 const condition = async (): Promise<{ status: string; reason: string; message: string } | undefined> => {
   const sink = await kollect.get('kdb', 'postgres-inventory-demo', 'default');
@@ -40,7 +26,7 @@ t.test('every command of the page does what the page says', async (t) => {
   const text = commands.map(({ command }) => command).join('\n');
   t.match(text, /kubectl apply -f - <<'EOF'\napiVersion: v1\nkind: Secret\n/);
   t.match(text, /kubectl apply -k config\/samples\/\nkubectl wait --for=condition=ConnectionVerified kollectdatabasesink\/postgres-inventory-demo \\\n {2}-n default --timeout=60s\n/);
-  for (const step of commands) await follow(step);
+  await followPage(t, page, kollect, environment);
   t.match(await condition(), { status: 'True', reason: 'ConnectionOK', message: /has the columns, the key and the privileges|will create table/ });
   const logs = kollect.controller.logs() + kollect.webhook.logs();
   t.notMatch(logs, /example@|postgres:\/\//, 'no log shows the connection string');

@@ -21,6 +21,13 @@ export interface GitOptions {
   report?: Report | undefined;
 }
 
+export interface RepositoryOptions {
+  /** Whether it leaves out blobs for those who ask for that. */
+  filters?: boolean;
+  /** Of the address; a name that no other has when unset. */
+  path?: string;
+}
+
 /** An empty repository without a work tree, and what happens to those who push to it. */
 export interface GitRepository {
   name: string;
@@ -60,8 +67,7 @@ export interface Git {
   sshd: KeptProcess;
   /** Sees each request of HTTP first; true: it has answered. */
   intercept(handler: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined): void;
-  /** @param filters whether it leaves out blobs for those who ask for that. */
-  createRepository(options?: { filters?: boolean }): Promise<GitRepository>;
+  createRepository(options?: RepositoryOptions): Promise<GitRepository>;
   stop(): Promise<void>;
 }
 
@@ -135,7 +141,7 @@ export async function startGit(options: GitOptions = {}): Promise<Git> {
       intercept: (handler) => {
         intercept = handler;
       },
-      createRepository: ({ filters = false } = {}) => createRepository(root, owner, ports, filters),
+      createRepository: (repository = {}) => createRepository(root, owner, ports, repository),
       stop,
     };
   } catch (error) {
@@ -144,8 +150,7 @@ export async function startGit(options: GitOptions = {}): Promise<Git> {
   }
 }
 
-async function createRepository(root: string, owner: typeof unprivileged | undefined, ports: Git['ports'], filters: boolean): Promise<GitRepository> {
-  const name = `r${randomUUID().slice(0, 8)}.git`;
+async function createRepository(root: string, owner: typeof unprivileged | undefined, ports: Git['ports'], { filters = false, path: name = `r${randomUUID().slice(0, 8)}.git` }: RepositoryOptions): Promise<GitRepository> {
   const folder = join(root, name);
   const feed: GitRepository['feed'] = async (stdin, ...args) => {
     const { code, stdout, stderr } = await runCommand('git', args, { stdin, cwd: existsSync(folder) ? folder : root, ...owner, env: { ...plainEnvironment(), LC_ALL: 'C', GIT_CONFIG_GLOBAL: '/dev/null', HOME: root } });

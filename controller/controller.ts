@@ -281,7 +281,7 @@ export class Controller {
       kind: namespacedInventories,
       inventories,
       targetsGraceMs: 0,
-      rowsOf: ({ metadata: { namespace = '' } }, onChange) => new NamespaceRows(namespace, onChange),
+      rowsOf: ({ metadata: { namespace = '' } }, onChange) => new NamespaceRows(targets, namespace, onChange),
     });
     const sources: ClusterSources | undefined = this.#clusterTargetCache && {
       targets: this.#clusterTargetCache,
@@ -331,9 +331,8 @@ export class Controller {
     this.#definitions.start();
     this.#targets.start();
     this.#clusterTargets?.start();
-    this.#clusterTargetCache?.onChange((key) => {
-      for (const rows of this.#clusterInventories?.rows() ?? []) rows.targetChanged(key.slice(1));
-    });
+    this.#caches.targets.onChange((key) => this.#inventories.targetChanged(key));
+    this.#clusterTargetCache?.onChange((key) => this.#clusterInventories?.targetChanged(key));
     this.#inventories.start();
     this.#clusterInventories?.start();
     this.#sinks.start();

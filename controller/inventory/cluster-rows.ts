@@ -2,11 +2,11 @@ import { selectsAll } from '../../shared/admission/rules/label-selectors.ts';
 import type { KollectClusterInventorySpec } from '../../shared/api/kollect-cluster-inventory.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { matchesSelector } from '../../shared/api/label-selector.ts';
-import type { Condition } from '../../shared/api/meta.ts';
 import type { Row, RowStore, TargetRows } from '../collect/row-store.ts';
 import type { NamespaceFacts } from '../collect/selection.ts';
-import type { InventoryRows, RollupFacts, TargetProblem } from './inventory-rows.ts';
+import type { InventoryRows, RollupFacts } from './inventory-rows.ts';
 import { Rollup, type RollupOptions, type RollupSelection } from './rollup.ts';
+import { targetProblem, type TargetProblem } from './target-problems.ts';
 import { InventoryView, type ViewTarget } from './view.ts';
 
 /** Where cluster inventories look things up. Objects without a namespace are found under `/<name>`. */
@@ -47,7 +47,7 @@ export class ClusterRows implements InventoryRows {
   }
 
   get rollup(): RollupFacts {
-    return { shardCount: this.#rollup.shardCount, shards: (limit) => this.#rollup.shards(limit), problems: () => this.#problems() };
+    return { shardCount: this.#rollup.shardCount, shards: (limit) => this.#rollup.shards(limit) };
   }
 
   select({ spec }: KubeObject): void {
@@ -89,7 +89,6 @@ export class ClusterRows implements InventoryRows {
     this.#rollup.close();
   }
 
-  /** A KollectClusterTarget appeared, went, or has other labels or another status. */
   targetChanged(name: string): void {
     const target = this.#sources.store.get('', name);
     if (target && this.#selects(name)) this.opened(target);
@@ -101,6 +100,14 @@ export class ClusterRows implements InventoryRows {
   /** The namespace appeared, went, or has other labels. */
   namespaceChanged(namespace: string): void {
     this.#rollup.namespaceChanged(namespace);
+  }
+
+  problems(): TargetProblem[] {
+    const { targetRefs = [] } = this.#spec ?? {};
+    const { targets } = this.#sources;
+    const missing = targetRefs.filter((name) => !targets.get(`/${name}`)).map((name) => ({ name, reason: 'NotFound' }));
+    const failing = [...this.#members].flatMap(({ name }) => this.#trouble(name) ?? []);
+    return [...missing, ...failing].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   #remove(target: TargetRows): void {
@@ -115,19 +122,8 @@ export class ClusterRows implements InventoryRows {
     return target !== undefined && matchesSelector(targetSelector, target.metadata.labels);
   }
 
-  /** Those that are only waiting for their lists are none. */
-  #problems(): TargetProblem[] {
-    const { targetRefs = [] } = this.#spec ?? {};
-    const { targets } = this.#sources;
-    const missing = targetRefs.filter((name) => !targets.get(`/${name}`)).map((name) => ({ name, reason: 'NotFound' }));
-    const failing = [...this.#members].flatMap(({ name }) => this.#trouble(name) ?? []);
-    return [...missing, ...failing].sort((a, b) => (a.name < b.name ? -1 : 1));
-  }
-
   #trouble(name: string): TargetProblem | undefined {
-    const { conditions = [] } = (this.#sources.targets.get(`/${name}`)?.['status'] ?? {}) as { conditions?: Condition[] };
-    const ready = conditions.find(({ type }) => type === 'Ready');
-    return ready?.status === 'False' && ready.reason !== 'AwaitingSync' ? { name, reason: ready.reason } : undefined;
+    return targetProblem(name, this.#sources.targets.get(`/${name}`));
   }
 }
 

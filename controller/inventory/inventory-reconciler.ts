@@ -113,6 +113,12 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     }
   }
 
+  /** A target appeared, went, or has other labels or another status; `<namespace>/<name>`. */
+  targetChanged(key: string): void {
+    const slash = key.indexOf('/');
+    for (const { rows } of this.#byNamespace.get(key.slice(0, slash)) ?? []) rows.targetChanged(key.slice(slash + 1));
+  }
+
   /** Whether the sinks of a namespace's inventories can be reached, as its targets show it. */
   sinkReachable(namespace: string): Verdict {
     const { inventories, sinks } = this.#options;

@@ -1,14 +1,8 @@
 import type { Row, TargetRows } from '../collect/row-store.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import type { NamespaceShard } from './namespace-shards.ts';
+import type { TargetProblem } from './target-problems.ts';
 import type { InventoryView, ViewTarget } from './view.ts';
-
-/** A target that an inventory is to have, and why it is not ready. */
-export interface TargetProblem {
-  name: string;
-  /** Reason of its `Ready` condition, `NotFound` when there is no such target. */
-  reason: string;
-}
 
 /** What belongs to an inventory, told to its view. */
 export interface InventoryRows {
@@ -21,10 +15,14 @@ export interface InventoryRows {
   left(target: TargetRows, uid: string): void;
   /** Whether the view has what there is of a target, so that it can be exported once its lists are complete. */
   takesPart(target: ViewTarget): boolean;
+  /** A target appeared, went, or has other labels or another status. */
+  targetChanged(name: string): void;
   /** Some targets may have completed their lists. */
   targetsListed(): void;
   /** Nobody wants to hear of it any more. */
   close(): void;
+  /** Targets that are not ready, by name. */
+  problems(): TargetProblem[];
   /** What only the status of a rollup tells; undefined for others. */
   readonly rollup: RollupFacts | undefined;
 }
@@ -34,5 +32,4 @@ export interface RollupFacts {
   shardCount: number;
   /** The first of them by name. */
   shards(limit: number): NamespaceShard[];
-  problems(): TargetProblem[];
 }

@@ -8,7 +8,8 @@ import { ownFingerprint, removingEntry } from './cleanup.ts';
 import type { RollupFacts } from './inventory-rows.ts';
 import { inventoryVerdicts, sinkVerdict, type ExportFacts } from './inventory-verdicts.ts';
 import { pastTime } from './past-time.ts';
-import { exportSucceeded, rollupCounts, targetTrouble } from './rollup-status.ts';
+import { exportSucceeded, noTargets, rollupCounts } from './rollup-status.ts';
+import { targetsDegraded, type TargetProblem } from './target-problems.ts';
 import type { InventoryView } from './view.ts';
 
 /** Data that is being removed because its reference left the spec, or because the inventory is deleted. */
@@ -27,6 +28,8 @@ export interface InventoryFacts extends Omit<ExportFacts, 'trouble' | 'isCluster
   /** The status last written or read. */
   previous: KollectInventoryStatus | undefined;
   view: InventoryView;
+  /** Targets that are not ready. */
+  problems: readonly TargetProblem[];
   /** Of a KollectClusterInventory. */
   rollup: RollupFacts | undefined;
   bindings: readonly Binding[];
@@ -40,7 +43,7 @@ export function inventoryStatus(facts: InventoryFacts, now: string): KollectInve
   const { inventory, previous, view, rollup, bindings, blocked } = facts;
   const generation = observedGeneration(facts);
   const handled = !blocked && isCompared(facts) ? facts.asked : previous?.lastHandledReconcile;
-  const trouble = rollup && targetTrouble(inventory.spec as KollectClusterInventorySpec, rollup, view);
+  const trouble = rollup && view.targets.size === 0 ? noTargets(inventory.spec as KollectClusterInventorySpec) : targetsDegraded(facts.problems);
   const found = inventoryVerdicts({ ...facts, trouble, isCluster: rollup !== undefined });
   const countOf = (phase: Binding['state']['phase']): number => bindings.filter(({ state }) => state.phase === phase).length;
   const outcome = rollup ? exportSucceeded(countOf('Exported'), countOf('Failed'), found[0]!) : [];
@@ -57,8 +60,8 @@ export function inventoryStatus(facts: InventoryFacts, now: string): KollectInve
 }
 
 /** Every sink was compared with the rows of every target that nothing is wrong with. */
-function isCompared({ view, rollup, bindings }: InventoryFacts): boolean {
-  const troubled = new Set(rollup?.problems().map(({ name }) => name));
+function isCompared({ view, problems, bindings }: InventoryFacts): boolean {
+  const troubled = new Set(problems.map(({ name }) => name));
   return bindings.every(({ compared }) => compared) && view.targets.values().every((target) => troubled.has(target.name) || view.isRead(target));
 }
 

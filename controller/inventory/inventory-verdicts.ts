@@ -12,7 +12,7 @@ export interface ExportFacts {
   bindings: readonly Pick<Binding, 'key' | 'place' | 'state'>[];
   /** What speaks against sinks that were not written to yet, by place of the binding. */
   obstacles: ReadonlyMap<string, SinkObstacle>;
-  /** What is wrong with the targets of a rollup. */
+  /** What is wrong with the targets. */
   trouble: { reason: 'NoTargets' | 'TargetDegraded'; message: string } | undefined;
   /** Names of targets whose list is not complete, and that nothing else is known of. */
   awaiting: readonly string[];
@@ -62,10 +62,10 @@ export function inventoryVerdicts(facts: ExportFacts): Verdict[] {
     : exported === bindings.length
       ? { status: 'True', reason: 'ExportSucceeded', message: `the last export to ${exported} sink(s) succeeded` }
       : { status: 'True', reason: 'SinksReachable', message: `nothing speaks against ${bindings.length} sink(s)` };
-  if (trouble) return verdictsOf({ ready: trouble, degraded: true, sinkReachable });
   const held = bindings.filter(({ state }) => state.held);
   const deletionHeld = { reason: 'DeletionHeld', message: heldDeletions(held) };
-  if (held.some(({ state }) => state.held?.reason !== 'paused')) return verdictsOf({ ready: deletionHeld, degraded: true, sinkReachable });
+  if (held.some(({ state }) => state.held?.reason !== 'paused')) return verdictsOf({ ready: beside(deletionHeld, trouble), degraded: true, sinkReachable });
+  if (trouble) return verdictsOf({ ready: trouble, degraded: true, sinkReachable });
   if (awaiting.length > 0 || exported < bindings.length) return verdictsOf({ ready: { reason: 'AwaitingSync', message: waiting(awaiting) }, sinkReachable });
   if (incomplete.length > 0) {
     const message = `target(s) ${few(incomplete)} leave out objects: what they have is exported, and what the sinks hold of the others stays as it is`;
@@ -130,12 +130,17 @@ function broken(facts: ExportFacts, problems: readonly Problem[], exported: numb
   const message = problems.map((problem) => `${problem.key}: ${problem.message}`).join('; ');
   const partly = exported > 0 ? { reason: 'PartiallySynced', message: `${exported}/${facts.bindings.length} sinks exported; ${message}` } : undefined;
   return verdictsOf({
-    ready: { reason, message },
+    ready: beside({ reason, message }, facts.trouble),
     degraded: true,
     ...(partly && { synced: { status: 'False', ...partly } }),
     // An export that will be tried again says little of the sink.
     sinkReachable: { status: 'False', reason: reason === 'Progressing' ? 'ExportFailed' : reason, message },
   });
+}
+
+/** A message names what is wrong with targets, too. */
+function beside({ reason, message }: Judgement['ready'], trouble: ExportFacts['trouble']): Judgement['ready'] {
+  return { reason, message: trouble ? `${message}; ${trouble.message}` : message };
 }
 
 interface Judgement {

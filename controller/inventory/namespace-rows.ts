@@ -1,13 +1,24 @@
+import type { KubeObject } from '../../shared/api/kube-object.ts';
 import type { Row, TargetRows } from '../collect/row-store.ts';
 import type { InventoryRows } from './inventory-rows.ts';
+import { targetProblem, type TargetProblem } from './target-problems.ts';
 import { InventoryView } from './view.ts';
+
+/** KollectTargets, by `<namespace>/<name>`. */
+interface TargetObjects {
+  get(key: string): KubeObject | undefined;
+}
 
 /** All rows of all targets of a namespace. */
 export class NamespaceRows implements InventoryRows {
   readonly view: InventoryView;
   readonly rollup = undefined;
+  readonly #targets: TargetObjects;
+  readonly #onChange: () => void;
 
-  constructor(namespace: string, onChange: () => void) {
+  constructor(targets: TargetObjects, namespace: string, onChange: () => void) {
+    this.#targets = targets;
+    this.#onChange = onChange;
     this.view = new InventoryView(namespace, onChange);
   }
 
@@ -33,6 +44,15 @@ export class NamespaceRows implements InventoryRows {
 
   takesPart(): boolean {
     return true;
+  }
+
+  targetChanged(): void {
+    this.#onChange();
+  }
+
+  problems(): TargetProblem[] {
+    const { namespace, targets } = this.view;
+    return [...targets].flatMap(({ name }) => targetProblem(name, this.#targets.get(`${namespace}/${name}`)) ?? []).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   targetsListed(): void {

@@ -5,7 +5,7 @@ import type { InventoryView } from './view.ts';
 
 /** Namespaces told one by one; of the others it is told how many there are. */
 const listedShards = 100;
-/** Targets named in a message; the rest is counted. */
+/** Targets named in a message. */
 const listedTargets = 10;
 
 type Counts = Pick<KollectClusterInventoryStatus, 'targetCount' | 'namespaceShardCount' | 'namespaceShards'>;
@@ -15,14 +15,9 @@ export function rollupCounts({ shardCount, shards }: RollupFacts, view: Inventor
   return { targetCount: view.targets.size, namespaceShardCount: shardCount, namespaceShards: shards(listedShards) };
 }
 
-/** What stands in the way because of the targets, worst first. */
-export function targetTrouble(spec: KollectClusterInventorySpec, { problems }: RollupFacts, view: InventoryView): { reason: 'NoTargets' | 'TargetDegraded'; message: string } | undefined {
-  if (view.targets.size === 0) return { reason: 'NoTargets', message: `${noTargets(spec)}; create a KollectClusterTarget, or correct spec.targetRefs or spec.targetSelector` };
-  const troubled = problems();
-  if (troubled.length === 0) return undefined;
-  const more = troubled.length > listedTargets ? ` and ${troubled.length - listedTargets} more` : '';
-  const names = troubled.slice(0, listedTargets).map(({ name, reason }) => `${name} (${reason})`).join(', ');
-  return { reason: 'TargetDegraded', message: `target(s) ${names}${more} are not ready: what they have is exported, and nothing of theirs is deleted by comparison` };
+/** What stands in the way when there is nothing to roll up. */
+export function noTargets(spec: KollectClusterInventorySpec): { reason: 'NoTargets'; message: string } {
+  return { reason: 'NoTargets', message: `${missingTargets(spec)}; create a KollectClusterTarget, or correct spec.targetRefs or spec.targetSelector` };
 }
 
 /** Whether the last exports succeeded, as older scripts ask for it. */
@@ -34,7 +29,7 @@ export function exportSucceeded(exported: number, failed: number, { reason, mess
   return [{ type, status: 'True', reason: failed === 0 ? 'Exported' : 'PartiallySynced', message: text }];
 }
 
-function noTargets({ targetRefs = [], targetSelector }: KollectClusterInventorySpec): string {
+function missingTargets({ targetRefs = [], targetSelector }: KollectClusterInventorySpec): string {
   if (targetRefs.length > 0) return `none of the targets of spec.targetRefs exists: ${targetRefs.slice(0, listedTargets).join(', ')}`;
   return targetSelector ? 'spec.targetSelector selects no KollectClusterTarget' : 'there is no KollectClusterTarget';
 }

@@ -23,7 +23,8 @@ export function runtimeStatus(runtime: InventoryRuntime, { previous, isSynced, s
   }
   if (runtime.waiting) return undefined;
   const { view, rollup } = runtime.rows;
-  const troubled = new Set(rollup?.problems().map(({ name }) => name));
+  const problems = runtime.rows.problems();
+  const troubled = new Set(problems.map(({ name }) => name));
   const awaiting = [...view.targets].filter((target) => !isSynced(target) && !troubled.has(target.name)).map((target) => target.name);
   const bindings = [...runtime.bindings.values()];
   return inventoryStatus(
@@ -31,6 +32,7 @@ export function runtimeStatus(runtime: InventoryRuntime, { previous, isSynced, s
       inventory: runtime.object as unknown as KollectInventory,
       previous,
       view,
+      problems,
       rollup,
       bindings,
       obstacles: obstaclesOf(bindings, sinks),

@@ -46,16 +46,27 @@ t.test('a kind that appears is collected, one that is served under another name 
       if (!expected.test(found)) throw new Error(found);
       return true;
     });
+  const inventorySays = (expected: string): Promise<unknown> =>
+    kollect.eventually(async () => {
+      const inventory = await kollect.get('kollectinventory', 'inventory', namespace);
+      const found = ((inventory?.status?.['conditions'] ?? []) as { type: string; status: string; reason: string; message: string }[]).map(({ type, status, reason, message }) => `${type}=${status} ${reason}: ${message}`);
+      if (!found.some((line) => line.startsWith(expected))) throw new Error(found.join('\n'));
+      return true;
+    });
   await says(/InformerRegistrationFailed.*knows no Gateway/);
+  const noKind = 'Degraded=True TargetDegraded: target(s) web (InformerRegistrationFailed) are not ready';
+  await inventorySays(noKind);
 
   await kollect.apply(definition('gatewayz'));
   await kollect.kubectl(['wait', '--for=condition=Established', 'crd/gatewayz.shop.example', '--timeout=30s']);
   await kollect.eventually(async () => kollect.apply([gateway(namespace, 'a'), gateway(namespace, 'b')]));
   await storedIs('a b');
+  await inventorySays('Ready=True Exported');
 
   await kollect.kubectl(['delete', 'crd', 'gatewayz.shop.example', '--timeout=60s']);
   await storedIs('');
   await says(/InformerRegistrationFailed.*there is no CustomResourceDefinition of Gateway/);
+  await inventorySays(noKind);
 
   await kollect.apply(definition('gatewai'));
   await kollect.kubectl(['wait', '--for=condition=Established', 'crd/gatewai.shop.example', '--timeout=30s']);

@@ -120,14 +120,19 @@ t.test('an attribute that is missing exports the row with null and says so', asy
   t.match(status.lastExtractionError, /tier/);
 });
 
-t.test('a suspended target freezes its rows', async (t) => {
+t.test('a suspended target freezes its rows and no others, and the inventory says so', async (t) => {
   const namespace = await exported();
+  await kollect.apply({ apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectTarget', metadata: { name: 'second', namespace }, spec: { profileRef: 'deployments' } });
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'api', 'jobs', 'jobs', 'web', 'web']));
   await kollect.kubectl(['patch', 'ktgt/web', '-n', namespace, '--type=merge', '-p', '{"spec":{"suspend":true}}']);
   t.match(await eventually(namespace, 'ktgt/web', 'Degraded', /Suspended/), /True Suspended/);
+  t.match(await eventually(namespace, 'kinv/inventory', 'Degraded', /True/), /True TargetDegraded: target\(s\) web \(Suspended\) are not ready/);
   await kollect.kubectl(['delete', 'deployment', 'jobs', '-n', namespace]);
+  await kollect.apply(deployment(namespace, 'late'));
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'api', 'jobs', 'late', 'web', 'web']));
   await kollect.kubectl(['patch', 'ktgt/web', '-n', namespace, '--type=merge', '-p', '{"spec":{"suspend":false}}']);
-  await kollect.eventually(async () => same(await names(namespace), ['api', 'web']));
-  t.pass();
+  await kollect.eventually(async () => same(await names(namespace), ['api', 'api', 'late', 'late', 'web', 'web']));
+  await eventually(namespace, 'kinv/inventory', 'Ready', /True Exported/);
 });
 
 t.test('consent that is withdrawn or given on the namespace takes effect', async (t) => {
@@ -224,7 +229,7 @@ t.test('an inventory whose target has not listed yet never touches the table', a
   const spec = { targetGVK: { group: 'nowhere.example', version: 'v1', kind: 'Deployment' } };
   await kollect.kubectl(['patch', 'kprof/deployments', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec })]);
   await kollect.controller.start();
-  t.match(await eventually(namespace, 'kinv/inventory', 'Synced', /AwaitingSync/), /Synced=False AwaitingSync: .*web/);
+  t.match(await eventually(namespace, 'kinv/inventory', 'Degraded', /TargetDegraded/), /True TargetDegraded: target\(s\) web \(InformerRegistrationFailed\)/);
   t.match(await eventually(namespace, 'ktgt/web', 'Degraded', /True/), /InformerRegistrationFailed: the API server knows no Deployment in nowhere.example\/v1/);
   t.strictSame(await stored(namespace), before);
   const again = { targetGVK: { group: 'apps', version: 'v1', kind: 'Deployment' } };
@@ -245,7 +250,7 @@ t.test('a limit leaves out new objects, deletes nothing, and what was left out c
   await kollect.controller.kill('SIGKILL');
   await kollect.controller.start();
   await eventually(namespace, 'ktgt/web', 'Degraded', /2 of at most 2 rows, and 2 object/);
-  t.match(await eventually(namespace, 'kinv/inventory', 'Degraded', /TargetDegraded/), /target\(s\) web leave out objects/);
+  t.match(await eventually(namespace, 'kinv/inventory', 'Degraded', /TargetDegraded/), /target\(s\) web (\(QuotaExceeded\)|leave out objects)/);
   t.strictSame(await names(namespace), ['api', 'jobs', 'web'], 'a process that may keep two rows does not delete the third');
   // The one has a row, the other is left out now and was exported before.
   await kollect.kubectl(['delete', 'deployment', 'api', 'web', '-n', namespace]);

@@ -68,7 +68,7 @@ async function setUp(spec: Spec, { takesStatus = true, marks = {} as Record<stri
     store,
     sinks: { intervalOf: () => undefined, obstacle: () => undefined, open, openFormer: async () => undefined, onChange: (listener) => (changed = listener) },
     scopes: { exportFloorMs: () => 0, onChange: () => undefined, sinkDenial: () => undefined },
-    rowsOf: (_, onChange) => new NamespaceRows('default', onChange),
+    rowsOf: (_, onChange) => new NamespaceRows({ get: () => undefined }, 'default', onChange),
     targetsGraceMs: 0,
     isSynced: () => true,
     isTurning: () => false,

@@ -218,6 +218,7 @@ t.test('status has room for what is being removed, whatever else there is', (t) 
       inventory: { metadata: { name: 'inventory', namespace: 'shop', generation: 1 }, spec: {} } as unknown as KollectInventory,
       previous: { sinkExports: entries(20, 'Active') },
       view: new InventoryView('shop', () => undefined),
+      problems: [],
       rollup: undefined,
       bindings: [],
       removals: entries(60, 'Removing').map(({ name, namespace }) => ({ key: name, namespace, fingerprint: undefined, isPaused: false, error: undefined })),

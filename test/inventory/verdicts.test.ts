@@ -60,6 +60,16 @@ const cases: Record<string, Case> = {
     facts: { incomplete: ['web'] },
     wanted: all('False TargetDegraded', 'True', 'True ExportSucceeded'),
   },
+  'a target is not ready, and the rows of the others are exported': {
+    states: [exported],
+    facts: { trouble: { reason: 'TargetDegraded', message: 'why' }, awaiting: ['db'] },
+    wanted: all('False TargetDegraded', 'True', 'True ExportSucceeded'),
+  },
+  'a target is not ready, and deletions of others wait for somebody': {
+    states: [holding('guard')],
+    facts: { trouble: { reason: 'TargetDegraded', message: 'why' } },
+    wanted: all('False DeletionHeld', 'True', 'True ExportSucceeded'),
+  },
   'it is suspended': {
     states: [],
     facts: { blocked: { reason: 'Suspended', message: 'why' } },
@@ -151,6 +161,9 @@ t.test('messages name sinks, targets and ten of the rows', async (t) => {
   const refused = message([refusing(...Array.from({ length: 12 }, () => '22P05'))])!;
   t.match(refused, /^database\/s0: 12 row\(s\) were refused by the sink, and are tried again when they change: web\/u0 \(refused, 22P05\), .* …$/);
   t.equal(refused.match(/web\/u/g)?.length, 10);
+  const trouble = { reason: 'TargetDegraded', message: 'targets are broken' } as const;
+  t.match(message([holding('guard')], { trouble }), /allow-deletes: "true" to delete them; targets are broken$/);
+  t.equal(message([failing('KOL_SINK_AUTH')], { trouble }, 'Ready'), 'database/s0: why; targets are broken');
   const names = Array.from({ length: 12 }, (_, index) => `t${index}`);
   t.match(message([fresh], { awaiting: names }), /target\(s\) t0, t1, .*, t9 and 2 more; nothing of theirs is deleted meanwhile/);
 });

@@ -78,8 +78,8 @@ t.test('namespaces: those that are named, and those that are selected, or both a
 
 t.test('targets that are not ready are told with their reason, and those that only wait for their list are not', async (t) => {
   const { rows, target } = setUp({ targetRefs: ['base', 'absent', 'apps'] });
-  t.strictSame(rows.rollup.problems(), [{ name: 'absent', reason: 'NotFound' }]);
+  t.strictSame(rows.problems(), [{ name: 'absent', reason: 'NotFound' }]);
   target('apps', {}, 'AwaitingSync');
   target('base', {}, 'ProfileNotFound');
-  t.strictSame(rows.rollup.problems(), [{ name: 'absent', reason: 'NotFound' }, { name: 'base', reason: 'ProfileNotFound' }]);
+  t.strictSame(rows.problems(), [{ name: 'absent', reason: 'NotFound' }, { name: 'base', reason: 'ProfileNotFound' }]);
 });

@@ -12,6 +12,7 @@ export interface BindingState {
   fingerprint: string | undefined;
   lastExportTime: string | undefined;
   lastChecksum: string | undefined;
+  /** Of those that were collected. */
   rows: number | undefined;
   rejected: readonly RejectedRow[];
   /** Deletions that wait for consent, or for the end of a pause. */
@@ -40,6 +41,11 @@ export function firstState(generation: number, previous: PreviousState | undefin
     rejected: [],
     held: undefined,
   };
+}
+
+/** Rows that the destination holds: what was collected, and beside it what is held back. */
+export function rowsThere({ rows, held }: Pick<BindingState, 'held' | 'rows'>): number | undefined {
+  return rows === undefined ? undefined : rows + (held?.stale ?? 0);
 }
 
 /** A sink within an inventory: references may lead to sinks of the same name in several namespaces. */

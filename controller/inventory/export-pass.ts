@@ -1,3 +1,4 @@
+import { rowsThere } from './binding-state.ts';
 import type { DestinationFacts } from './deletion-hold.ts';
 import type { PassPlan } from './pass.ts';
 import type { Progress } from './progress.ts';
@@ -12,7 +13,8 @@ export async function exportPass(progress: Progress, opened: OpenSink, plan: Pas
   // Of those that join with this pass, too.
   reader.targets = reader.targets.union(plan.reached.targets);
   const { generation } = progress.options.inventory;
-  const { fingerprint: former = progress.options.previous?.fingerprint, rows: formerRows } = progress.state;
+  const { fingerprint: former = progress.options.previous?.fingerprint } = progress.state;
+  const formerRows = rowsThere(progress.state);
   const started = performance.now();
   try {
     plan.change.identity = progress.identity(opened.cluster);
@@ -59,7 +61,7 @@ export async function exportPass(progress: Progress, opened: OpenSink, plan: Pas
       fingerprint: opened.fingerprint,
       lastExportTime: untouched ? progress.state.lastExportTime : new Date().toISOString(),
       lastChecksum: awaiting || untouched ? progress.state.lastChecksum : plan.digest,
-      rows: awaiting ? progress.state.rows : rows,
+      rows: awaiting ? formerRows && formerRows - (held?.stale ?? 0) : rows,
       rejected: progress.quarantine.rows(),
       held,
     };

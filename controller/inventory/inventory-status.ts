@@ -4,6 +4,7 @@ import type { KollectInventory, KollectInventoryStatus } from '../../shared/api/
 import type { KollectError } from '../../shared/errors.ts';
 import { conditionsOf } from '../observe/conditions.ts';
 import type { Binding } from './binding.ts';
+import { rowsThere } from './binding-state.ts';
 import { ownFingerprint, removingEntry } from './cleanup.ts';
 import type { RollupFacts } from './inventory-rows.ts';
 import { inventoryVerdicts, sinkVerdict, type ExportFacts } from './inventory-verdicts.ts';
@@ -87,6 +88,7 @@ function sinkExport(binding: Binding, { previous }: InventoryFacts, now: string)
   const { state, lag } = binding;
   const { namespace } = binding.options;
   const fingerprint = ownFingerprint(binding);
+  const rows = rowsThere(state);
   const before = previous?.sinkExports?.find((entry) => entry.name === binding.key && entry.namespace === namespace);
   return {
     name: binding.key,
@@ -96,7 +98,7 @@ function sinkExport(binding: Binding, { previous }: InventoryFacts, now: string)
     ...(fingerprint === undefined ? {} : { fingerprint }),
     ...(state.lastExportTime === undefined ? {} : { lastExportTime: state.lastExportTime }),
     ...(state.lastChecksum === undefined ? {} : { lastChecksum: state.lastChecksum }),
-    ...(state.rows === undefined ? {} : { rows: state.rows }),
+    ...(rows === undefined ? {} : { rows }),
     lagRows: lag.rows,
     lagSeconds: Math.floor(lag.ms / 1000),
     rejectedRows: state.rejected.length,

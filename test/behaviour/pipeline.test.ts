@@ -273,6 +273,8 @@ t.test('rows that are gone after a restart stay until somebody says that this is
   await kollect.kubectl(['delete', 'deployment', '--wait=false', '-n', namespace, ...many.map((_, index) => `many-${index}`)]);
   await kollect.controller.start();
   t.match(await eventually(namespace, 'kinv/inventory', 'Degraded', /DeletionHeld/), /database\/pg holds 110 row\(s\) of 113 that would be deleted/);
+  const held = await kollect.get<{ status: { sinkExports: { rows: number }[] } }>('kinv', 'inventory', namespace);
+  t.equal(held?.status.sinkExports[0]?.rows, 113, 'status tells the rows of the sink');
   await kollect.kubectl(['scale', 'deployment/web', '-n', namespace, '--replicas=2']);
   await kollect.eventually(async () => (await stored(namespace)).find((row) => row.name === 'web')?.replicas === 2);
   t.equal((await stored(namespace)).length, 113);

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { rowsThere } from '../../controller/inventory/binding-state.ts';
 import { DeletionHold } from '../../controller/inventory/deletion-hold.ts';
 import { planPass } from '../../controller/inventory/pass.ts';
 import type { CheckResult } from '../../controller/sinks/contract.ts';
@@ -46,12 +47,15 @@ t.test('a list that lacks most of the rows deletes nothing until it is allowed; 
   add(1_000, 1_001);
   await until(() => place.held().get('web/u0') === 'changed');
   t.equal(place.rows.size, 300, 'one came, one was seen to go');
+  await until(() => binding.lag.rows === 0);
+  t.equal(rowsThere(binding.state), 300);
   t.equal(binding.state.held?.stale, 151);
   t.notOk(place.states.values().some(({ digest }) => digest !== undefined), 'what the sink holds is not what was collected');
 
   await binding.allowDeletions();
   t.equal(place.rows.size, 149);
   t.equal(binding.state.held, undefined);
+  t.equal(rowsThere(binding.state), 149);
   await list(20);
   await until(() => binding.state.held !== undefined);
   t.equal(place.rows.size, 150, 'it was allowed once');
@@ -66,6 +70,17 @@ t.test('what was seen to go, and less than half, goes at once', async (t) => {
   await until(() => place.rows.size === 1);
   t.equal(binding.state.held, undefined);
   await binding.close();
+});
+
+t.test('so few rows may always go that a handful of objects is no reason to ask', async (t) => {
+  for (const [gone, left] of [[100, 20], [101, 121]] as const) {
+    const { place, list, binding } = await exported(20 + gone);
+    const { length } = place.writes;
+    await list(20);
+    await until(() => place.writes.length > length && binding.lag.rows === 0);
+    t.equal(place.rows.size, left, `of ${20 + gone} rows ${gone} are gone`);
+    await binding.close();
+  }
 });
 
 t.test('an edit explains whatever it removes', async (t) => {

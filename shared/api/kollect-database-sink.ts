@@ -2,18 +2,12 @@ import { z } from 'zod';
 import { objectOf, type KindDefinition } from './kind.ts';
 import { sinkCommonFields, SinkStatus } from './sink-common.ts';
 import { sinkColumns } from './sink-kind.ts';
-import { BigQuerySettings } from './sinks/bigquery.ts';
-import { MongoDbSettings } from './sinks/mongodb.ts';
-import { PostgresSettings } from './sinks/postgres.ts';
-
-export const databaseSinkTypes = ['postgres', 'bigquery', 'mongodb'] as const;
+import { blocksOf, typesOf } from './sink-types.ts';
 
 export const KollectDatabaseSinkSpec = z.object({
-  type: z.enum(databaseSinkTypes).meta({ description: 'Backend of the sink; the block of the same name holds its settings.' }),
+  type: z.enum(typesOf('database')).meta({ description: 'Backend of the sink; the block of the same name holds its settings.' }),
   ...sinkCommonFields,
-  postgres: PostgresSettings.optional().meta({ description: 'Settings of type postgres.' }),
-  bigquery: BigQuerySettings.optional().meta({ description: 'Settings of type bigquery.' }),
-  mongodb: MongoDbSettings.optional().meta({ description: 'Settings of type mongodb.' }),
+  ...blocksOf('database'),
 });
 export type KollectDatabaseSinkSpec = z.infer<typeof KollectDatabaseSinkSpec>;
 

@@ -2,20 +2,16 @@ import { z } from 'zod';
 import { objectOf, type KindDefinition } from './kind.ts';
 import { sinkCommonFields, SinkStatus } from './sink-common.ts';
 import { sinkColumns } from './sink-kind.ts';
-import { KafkaSettings } from './sinks/kafka.ts';
-import { NatsSettings } from './sinks/nats.ts';
-
-export const eventSinkTypes = ['kafka', 'nats'] as const;
+import { blocksOf, typesOf } from './sink-types.ts';
 
 export const KollectEventSinkSpec = z.object({
-  type: z.enum(eventSinkTypes).meta({ description: 'Backend of the sink; the block of the same name holds its settings.' }),
+  type: z.enum(typesOf('event')).meta({ description: 'Backend of the sink; the block of the same name holds its settings.' }),
   ...sinkCommonFields,
   events: z
     .object({ mode: z.enum(['aggregate', 'perItem']).optional().meta({ description: 'aggregate publishes one message for each export, perItem one for each changed row. aggregate when unset.' }) })
     .optional()
     .meta({ description: 'What a message holds.' }),
-  kafka: KafkaSettings.optional().meta({ description: 'Settings of type kafka.' }),
-  nats: NatsSettings.optional().meta({ description: 'Settings of type nats.' }),
+  ...blocksOf('event'),
 });
 export type KollectEventSinkSpec = z.infer<typeof KollectEventSinkSpec>;
 

@@ -1,26 +1,19 @@
+import type { z } from 'zod';
 import type { SinkFamily } from './sink-ref.ts';
 import type { compressions, serializationFormats } from './sink-common.ts';
-import type { databaseSinkTypes } from './kollect-database-sink.ts';
-import type { eventSinkTypes } from './kollect-event-sink.ts';
-import type { snapshotSinkTypes } from './kollect-snapshot-sink.ts';
-import { bigqueryOptions } from './sinks/bigquery.ts';
-import { gitOptions } from './sinks/git.ts';
-import { httpOptions } from './sinks/http.ts';
-import { kafkaOptions } from './sinks/kafka.ts';
-import { mongodbOptions } from './sinks/mongodb.ts';
-import { natsOptions } from './sinks/nats.ts';
-import { azureblobOptions, gcsOptions, s3Options } from './sinks/object-store.ts';
-import { postgresOptions } from './sinks/postgres.ts';
+import * as registry from './sinks/registry.ts';
 
-export type SinkType = (typeof snapshotSinkTypes)[number] | (typeof databaseSinkTypes)[number] | (typeof eventSinkTypes)[number];
 export type SerializationFormat = (typeof serializationFormats)[number];
 
-/** What the rules of admission, the CRDs and the documentation need to know of a type of sink. */
+/** What schemas, rules of admission, CRDs and the documentation need to know of a type of sink. */
 export interface SinkTypeFacts {
   family: SinkFamily;
   /** Field of the spec with its settings, and whether the type needs it. */
   block: string;
   isBlockRequired: boolean;
+  /** Of the block, and what is said about it. */
+  settings: z.ZodObject;
+  about: string;
   /** Formats it can write, the one that is taken when none is named first. */
   formats: readonly [SerializationFormat, ...SerializationFormat[]];
   /** How it can compress what it writes. */
@@ -33,27 +26,25 @@ export interface SinkTypeFacts {
   isBuilt: boolean;
 }
 
-const git = { family: 'snapshot', isBlockRequired: false, formats: ['yaml', 'json', 'ndjson'], compressions: ['none', 'gzip', 'zstd'], options: gitOptions, hasLayout: true, isBuilt: false } as const;
-const objectStore = { family: 'snapshot', block: 'objectStore', isBlockRequired: false, formats: ['json', 'parquet', 'csv'], compressions: ['none', 'gzip', 'zstd', 'snappy'], hasLayout: false, isBuilt: false } as const;
-const database = { family: 'database', isBlockRequired: true, formats: ['json'], compressions: ['none'], hasLayout: false } as const;
-const events = { family: 'event', isBlockRequired: true, formats: ['json'], compressions: ['none'], hasLayout: false, isBuilt: false } as const;
+type Registry = typeof registry;
+export type SinkType = keyof Registry;
+type TypeOf<F extends SinkFamily> = { [T in SinkType]: Registry[T]['family'] extends F ? T : never }[SinkType];
+type BlocksOf<F extends SinkFamily> = { [T in TypeOf<F> as Registry[T]['block']]: z.ZodOptional<Registry[T]['settings']> };
 
-/** One line a type. */
-export const sinkTypes: Readonly<Record<SinkType, SinkTypeFacts>> = {
-  git: { ...git, block: 'git', isBuilt: true },
-  gitlab: { ...git, block: 'gitlab' },
-  s3: { ...objectStore, options: s3Options },
-  gcs: { ...objectStore, options: gcsOptions },
-  azureblob: { ...objectStore, options: azureblobOptions },
-  http: { family: 'snapshot', block: 'http', isBlockRequired: true, formats: ['json', 'ndjson'], compressions: ['none', 'gzip', 'zstd'], options: httpOptions, hasLayout: false, isBuilt: false },
-  postgres: { ...database, block: 'postgres', options: postgresOptions, isBuilt: true },
-  bigquery: { ...database, block: 'bigquery', options: bigqueryOptions, isBuilt: false },
-  mongodb: { ...database, block: 'mongodb', options: mongodbOptions, isBuilt: false },
-  kafka: { ...events, block: 'kafka', options: kafkaOptions },
-  nats: { ...events, block: 'nats', options: natsOptions },
-};
+export const sinkTypes: Readonly<Record<SinkType, SinkTypeFacts>> = registry;
 
 /** The facts of `spec.type`; undefined for what is no type. */
 export function sinkTypeFacts(type: string | undefined): SinkTypeFacts | undefined {
   return type !== undefined && Object.hasOwn(sinkTypes, type) ? sinkTypes[type as SinkType] : undefined;
+}
+
+/** What `spec.type` of a family may be. */
+export function typesOf<F extends SinkFamily>(family: F): TypeOf<F>[] {
+  return (Object.keys(sinkTypes) as SinkType[]).filter((type): type is TypeOf<F> => sinkTypes[type].family === family);
+}
+
+/** The fields with the settings of the types of a family. */
+export function blocksOf<F extends SinkFamily>(family: F): BlocksOf<F> {
+  const blocks = typesOf(family).map((type: SinkType) => [sinkTypes[type].block, sinkTypes[type].settings.optional().meta({ description: sinkTypes[type].about })]);
+  return Object.fromEntries(blocks) as BlocksOf<F>;
 }

@@ -73,13 +73,13 @@ t.test('a value of another type is told how to be written', async (t) => {
     ['KollectProfile', { targetGVK: { version: 'v1', kind: 'Pod' }, attributes: ['$.metadata.name'] }, 'spec.attributes[0]: Invalid value: "$.metadata.name": must be an object, not a string; write {"name":"name","path":"$.metadata.name"}'],
     ['KollectTarget', { profileRef: 'p', labelSelector: 'app=web,tier=front' }, 'spec.labelSelector: Invalid value: "app=web,tier=front": must be an object, not a string; write {"matchLabels":{"app":"web","tier":"front"}}'],
     ['KollectEventSink', { type: 'kafka', kafka: { brokers: ['k:9092'], topic: 't' }, serialization: { format: 'ndjsn' } }, 'spec.serialization.format: Unsupported value: "ndjsn": supported values: "json"'],
-    ['KollectDatabaseSink', { type: 'kafka' }, 'spec.type: Unsupported value: "kafka": supported values: "postgres", "bigquery", "mongodb"; kafka is a type of KollectEventSink'],
+    ['KollectDatabaseSink', { type: 'kafka' }, 'spec.type: Unsupported value: "kafka": supported values: "bigquery", "mongodb", "postgres"; kafka is a type of KollectEventSink'],
     ['KollectSnapshotSink', { type: 'git', endpoint: 'https://git.example.com/r.git', git: { author: 'Jane <jane@example.com>' } }, 'spec.git.author: Invalid value: "Jane <jane@example.com>": must be an object, not a string; write {"name":"Jane","email":"jane@example.com"}'],
     ['KollectTarget', { profileRef: 'p', suspend: 'yes' }, 'spec.suspend: Invalid value: "yes": must be a boolean, not a string; write true without quotes'],
     ['KollectScope', { allowedGVKs: [{ group: 'apps', kind: 'Deployment' }] }, 'spec.allowedGVKs[0].version: Required value: API version, such as v1'],
     ['KollectScope', undefined, 'spec: Required value: write what is wanted of the KollectScope; kubectl explain kollectscope.spec lists its fields'],
     ['KollectProfile', { targetGVK: { version: 'v1' }, attributes: [{ name: 'a', path: '$.a' }] }, 'spec.targetGVK.kind: Required value: kind, such as Deployment'],
-    ['KollectSnapshotSink', { type: 'github', endpoint: 'https://github.com/a/b.git' }, 'spec.type: Unsupported value: "github": supported values: "git", "gitlab", "s3", "gcs", "azureblob", "http"; did you mean "git"?'],
+    ['KollectSnapshotSink', { type: 'github', endpoint: 'https://github.com/a/b.git' }, 'spec.type: Unsupported value: "github": supported values: "azureblob", "gcs", "git", "gitlab", "http", "s3"; did you mean "git"?'],
   ] as const) {
     t.same(validate(kind, { metadata: { name: 'a', namespace: 'b' }, spec }).filter(({ severity }) => severity === 'error').map(renderFinding), [said]);
   }

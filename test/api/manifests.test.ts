@@ -153,8 +153,8 @@ t.test('required is what nothing works without', async (t) => {
 });
 
 t.test('every type of sink is admitted', async (t) => {
-  t.same(field('KollectSnapshotSink', 'spec.type')?.['enum'], ['git', 'gitlab', 's3', 'gcs', 'azureblob', 'http']);
-  t.same(field('KollectDatabaseSink', 'spec.type')?.['enum'], ['postgres', 'bigquery', 'mongodb']);
+  t.same(field('KollectSnapshotSink', 'spec.type')?.['enum'], ['azureblob', 'gcs', 'git', 'gitlab', 'http', 's3']);
+  t.same(field('KollectDatabaseSink', 'spec.type')?.['enum'], ['bigquery', 'mongodb', 'postgres']);
   t.same(field('KollectEventSink', 'spec.type')?.['enum'], ['kafka', 'nats']);
 });
 

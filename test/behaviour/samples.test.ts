@@ -4,10 +4,8 @@ import t from 'tap';
 import { parse } from 'yaml';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { kinds } from '../../shared/api/kinds.ts';
-import { databaseSinkTypes } from '../../shared/api/kollect-database-sink.ts';
-import { eventSinkTypes } from '../../shared/api/kollect-event-sink.ts';
-import { snapshotSinkTypes } from '../../shared/api/kollect-snapshot-sink.ts';
 import { lint } from '../../shared/lint/lint.ts';
+import { sinkTypes } from '../../shared/api/sink-types.ts';
 import { installCrds, webhookProcess } from '../kollect/installation.ts';
 import { registerWebhook } from '../kollect/registration.ts';
 import { startCluster } from '../servers/cluster.ts';
@@ -23,7 +21,7 @@ const unserved = /this version does not export to it/;
 
 t.test('there is a sample of every kind and of every type of sink', async (t) => {
   for (const { kind } of kinds) t.ok(samples.some(({ object }) => object.kind === kind), kind);
-  for (const type of [...snapshotSinkTypes, ...databaseSinkTypes, ...eventSinkTypes]) t.ok(samples.some(({ object }) => object.spec.type === type), type);
+  for (const type of Object.keys(sinkTypes)) t.ok(samples.some(({ object }) => object.spec.type === type), type);
 });
 
 t.test('a file is named by what it holds', async (t) => {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
 import { nonEmpty, text } from '../text.ts';
+import type { SinkTypeFacts } from '../sink-types.ts';
 
 /** Settings of the type bigquery. */
 export const BigQuerySettings = z.object({
@@ -12,4 +13,15 @@ export const BigQuerySettings = z.object({
 });
 export type BigQuerySettings = z.infer<typeof BigQuerySettings>;
 
-export const bigqueryOptions = ['maximumBytesBilled', 'labels'] as const;
+export const bigquery = {
+  family: 'database',
+  block: 'bigquery',
+  settings: BigQuerySettings,
+  about: 'Settings of type bigquery.',
+  isBlockRequired: true,
+  formats: ['json'],
+  compressions: ['none'],
+  options: ['maximumBytesBilled', 'labels'],
+  hasLayout: false,
+  isBuilt: false,
+} as const satisfies SinkTypeFacts;

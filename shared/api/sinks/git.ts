@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
 import { bounds, text } from '../text.ts';
+import type { SinkTypeFacts } from '../sink-types.ts';
 
 /** Settings of the type git. */
 export const GitSettings = z.object({
@@ -49,3 +50,29 @@ export type GitLabSettings = z.infer<typeof GitLabSettings>;
 
 /** `pushOptions` is a list with commas, such as `ci.skip`, that the server is sent with each push. */
 export const gitOptions = ['pushOptions'] as const;
+
+export const git = {
+  family: 'snapshot',
+  block: 'git',
+  settings: GitSettings,
+  about: 'Settings of type git.',
+  isBlockRequired: false,
+  formats: ['yaml', 'json', 'ndjson'],
+  compressions: ['none', 'gzip', 'zstd'],
+  options: gitOptions,
+  hasLayout: true,
+  isBuilt: true,
+} as const satisfies SinkTypeFacts;
+
+export const gitlab = {
+  family: 'snapshot',
+  block: 'gitlab',
+  settings: GitLabSettings,
+  about: 'Settings of type gitlab.',
+  isBlockRequired: false,
+  formats: ['yaml', 'json', 'ndjson'],
+  compressions: ['none', 'gzip', 'zstd'],
+  options: gitOptions,
+  hasLayout: true,
+  isBuilt: false,
+} as const satisfies SinkTypeFacts;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
 import { text } from '../text.ts';
+import type { SinkTypeFacts } from '../sink-types.ts';
 
 /** Settings of the type http. */
 export const HttpSettings = z.object({
@@ -27,4 +28,15 @@ export const HttpSettings = z.object({
 });
 export type HttpSettings = z.infer<typeof HttpSettings>;
 
-export const httpOptions = [] as const;
+export const http = {
+  family: 'snapshot',
+  block: 'http',
+  settings: HttpSettings,
+  about: 'Settings of type http.',
+  isBlockRequired: true,
+  formats: ['json', 'ndjson'],
+  compressions: ['none', 'gzip', 'zstd'],
+  options: [],
+  hasLayout: false,
+  isBuilt: false,
+} as const satisfies SinkTypeFacts;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
 import { bounds, nonEmpty } from '../text.ts';
+import type { SinkTypeFacts } from '../sink-types.ts';
 
 export const kafkaSaslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const;
 
@@ -28,4 +29,15 @@ export const KafkaSettings = z.object({
 });
 export type KafkaSettings = z.infer<typeof KafkaSettings>;
 
-export const kafkaOptions = ['compression', 'acks', 'linger_ms'] as const;
+export const kafka = {
+  family: 'event',
+  block: 'kafka',
+  settings: KafkaSettings,
+  about: 'Settings of type kafka.',
+  isBlockRequired: true,
+  formats: ['json'],
+  compressions: ['none'],
+  options: ['compression', 'acks', 'linger_ms'],
+  hasLayout: false,
+  isBuilt: false,
+} as const satisfies SinkTypeFacts;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
 import { nonEmpty } from '../text.ts';
+import type { SinkTypeFacts } from '../sink-types.ts';
 
 /** Settings of the type mongodb. */
 export const MongoDbSettings = z.object({
@@ -10,4 +11,15 @@ export const MongoDbSettings = z.object({
 });
 export type MongoDbSettings = z.infer<typeof MongoDbSettings>;
 
-export const mongodbOptions = ['maxPoolSize', 'w', 'wtimeoutMS'] as const;
+export const mongodb = {
+  family: 'database',
+  block: 'mongodb',
+  settings: MongoDbSettings,
+  about: 'Settings of type mongodb.',
+  isBlockRequired: true,
+  formats: ['json'],
+  compressions: ['none'],
+  options: ['maxPoolSize', 'w', 'wtimeoutMS'],
+  hasLayout: false,
+  isBuilt: false,
+} as const satisfies SinkTypeFacts;

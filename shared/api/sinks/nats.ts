@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
 import { nonEmpty, text } from '../text.ts';
+import type { SinkTypeFacts } from '../sink-types.ts';
 
 /** Settings of the type nats. */
 export const NatsSettings = z.object({
@@ -11,4 +12,15 @@ export const NatsSettings = z.object({
 });
 export type NatsSettings = z.infer<typeof NatsSettings>;
 
-export const natsOptions = ['maxAge', 'replicas', 'storage'] as const;
+export const nats = {
+  family: 'event',
+  block: 'nats',
+  settings: NatsSettings,
+  about: 'Settings of type nats.',
+  isBlockRequired: true,
+  formats: ['json'],
+  compressions: ['none'],
+  options: ['maxAge', 'replicas', 'storage'],
+  hasLayout: false,
+  isBuilt: false,
+} as const satisfies SinkTypeFacts;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { bounds, text } from '../text.ts';
+import type { SinkTypeFacts } from '../sink-types.ts';
 
 /** Settings of the types s3, gcs and azureblob. */
 export const ObjectStoreSettings = z.object({
@@ -12,6 +13,18 @@ export const ObjectStoreSettings = z.object({
 });
 export type ObjectStoreSettings = z.infer<typeof ObjectStoreSettings>;
 
-export const s3Options = ['region', 'storageClass', 'forcePathStyle', 'sse', 'sseKmsKeyId'] as const;
-export const gcsOptions = ['storageClass', 'kmsKeyName', 'userProject'] as const;
-export const azureblobOptions = ['accessTier', 'encryptionScope'] as const;
+const objectStore = {
+  family: 'snapshot',
+  block: 'objectStore',
+  settings: ObjectStoreSettings,
+  about: 'Settings of the types s3, gcs and azureblob. Their Secret in spec.secretRef has, or the identity of the workload is used: for s3 accessKeyID, secretAccessKey and sessionToken (or the names of the AWS environment); for gcs credentials.json, or the first two of s3; for azureblob connectionString, else sasToken, else accountName and accountKey, else tenantID, clientID and clientSecret (or the names of the Azure environment).',
+  isBlockRequired: false,
+  formats: ['json', 'parquet', 'csv'],
+  compressions: ['none', 'gzip', 'zstd', 'snappy'],
+  hasLayout: false,
+  isBuilt: false,
+} as const;
+
+export const s3 = { ...objectStore, options: ['region', 'storageClass', 'forcePathStyle', 'sse', 'sseKmsKeyId'] } as const satisfies SinkTypeFacts;
+export const gcs = { ...objectStore, options: ['storageClass', 'kmsKeyName', 'userProject'] } as const satisfies SinkTypeFacts;
+export const azureblob = { ...objectStore, options: ['accessTier', 'encryptionScope'] } as const satisfies SinkTypeFacts;

@@ -169,8 +169,8 @@ export const errorCatalogue = {
   KOL_SINK_OWNER: {
     class: 'terminal',
     reason: 'ExportTerminal',
-    summary: 'Another installation writes rows under the same cluster and inventory.',
-    action: 'Give each cluster a name of its own in `spec.cluster` of its sinks.',
+    summary: 'The rows in the way are somebody else\'s: another installation\'s under the same cluster and inventory, or another cluster\'s where the key of a table has no cluster.',
+    action: 'Give each cluster a name of its own in `spec.cluster` of its sinks, and add `cluster` to the key of the table.',
   },
   KOL_SINK_REFUSED: {
     class: 'terminal',

@@ -94,9 +94,73 @@ t.test('a table with the four-field key and without the hash is used as it is', 
   const sink = await withSink(t, place, existing);
   t.match(await sink.write(whole(rows(3, { v: 1 })), signal), { written: 3 });
   t.match(await sink.write(change(rows(2, { v: 2 }), { deletes: ['u000002'] }), signal), { written: 2, deleted: 1 });
-  t.match(await sink.write(whole(rows(2, { v: 2 }), { identity: identity('shop', 'west') }), signal), { written: 2 }, 'another cluster takes the rows over');
+  t.match(await sink.write(whole(rows(2, { v: 2 }), { identity: identity('shop', 'west') }), signal), { written: 2 }, 'rows that nobody owns are taken over');
   t.strictSame((await place.contents()).map(({ cluster }) => cluster), ['west', 'west']);
   t.strictSame(await place.sql(`SELECT FROM pg_attribute WHERE attrelid = '${table}'::regclass AND attname = 'payload_sha256'`), [], 'existing adds nothing');
+});
+
+t.test('where the key has no cluster, rows of another cluster are neither overwritten nor deleted', async (t) => {
+  for (const [spec, hash] of [[existing, ''], [{}, ', payload_sha256 bytea']] as const) {
+    const place = await newPlace();
+    await place.sql(`CREATE TABLE ${table} (${columns}${hash}, PRIMARY KEY (${fourFields})); GRANT ALL ON ${table} TO user_${place.database}`);
+    const sink = await withSink(t, place, spec);
+    const of = (cluster: string) => ({ identity: identity('shop', cluster) });
+    await sink.write(whole(rows(3, { v: 1 }), of('east')), signal);
+    const before = await place.contents();
+    const inTheWay = (uid: string, cluster: string) => ({
+      code: 'KOL_SINK_OWNER',
+      class: 'terminal',
+      message: `table "public"."inventory_items" holds row web/${uid} of inventory team-a/shop for cluster "east", and its key has no cluster, so that there is no room beside it for ${cluster}: add cluster to the key, export to another table, or delete those rows if nobody needs them`,
+    });
+    const attempts: [string, ReturnType<typeof whole>, string][] = [
+      ['a whole pass of equal rows', whole(rows(3, { v: 1 }), of('west')), 'u000000'],
+      ['a whole pass of which one row is in the way', whole(rows(40, { v: 2 }).slice(2), of('west')), 'u000002'],
+      ['a change', change([row('new'), row('u000001', { v: 2 })], { ...of('west'), deletes: ['u000000'] }), 'u000001'],
+    ];
+    for (const [what, write, uid] of attempts) {
+      t.match(await failure(sink.write(write, signal)), inTheWay(uid, 'cluster "west"'), what);
+      t.strictSame(await place.contents(), before, what);
+    }
+    t.match(await failure(sink.write(change(rows(1, { v: 2 })), signal)), inTheWay('u000000', 'a cluster without a name'));
+    t.match(await sink.write(whole([row('theirs')], of('west')), signal), { written: 1 }, 'other rows of the same inventory are taken');
+    t.match(await sink.write(change(rows(3, { v: 2 }), { ...of('east'), deletes: ['theirs'] }), signal), { written: 3, deleted: 0 });
+    await place.sql(`ALTER TABLE ${table} DROP CONSTRAINT ${table}_pkey, ADD PRIMARY KEY (${fourFields}, cluster)`);
+    t.match(await failure(sink.write(whole(rows(3, { v: 1 }), of('west')), signal)), { code: 'KOL_SINK_SCHEMA', message: /lost its unique key/ });
+    t.match(await sink.write(whole(rows(3, { v: 1 }), of('west')), signal), { written: 3, deleted: 1 }, 'once there is room');
+    t.equal(await count(place), 6);
+    await place.sql(`DROP TABLE ${table}; CREATE TABLE ${table} (${columns.replace("cluster text NOT NULL DEFAULT ''", 'cluster text')}, PRIMARY KEY (${fourFields})); GRANT ALL ON ${table} TO user_${place.database}`);
+    const later = await withSink(t, place, existing);
+    await later.write(whole(rows(3, { v: 1 }), of('')), signal);
+    await place.sql(`UPDATE ${table} SET cluster = NULL WHERE source_uid = 'u000001'`);
+    t.match(await later.write(whole(rows(2, { v: 1 }), of('east')), signal), { written: 2 }, 'what is nobody\'s is taken over, equal or not');
+    t.strictSame((await place.contents()).map(({ cluster }) => cluster), ['', 'east', 'east']);
+  }
+});
+
+t.test('rows that a trigger leaves out are told of as refused, and those that it alters are not', async (t) => {
+  for (const hashed of [true, false]) {
+    const place = await newPlace();
+    if (!hashed) {
+      await place.sql(`CREATE TABLE ${table} (${columns}, PRIMARY KEY (${fourFields}, cluster)) PARTITION BY LIST (cluster); CREATE TABLE part PARTITION OF ${table} DEFAULT; GRANT ALL ON ${table} TO user_${place.database}`);
+    }
+    const sink = await withSink(t, place, hashed ? {} : existing);
+    await sink.write(whole(rows(40, { v: 1 })), signal);
+    await place.sql(`CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.payload->'attributes'->>'v' IN ('gone', 'more') THEN RETURN NULL; END IF;
+        IF NEW.payload->'attributes'->>'v' = 'other' THEN NEW.payload = '{"attributes": {"v": "altered"}}'; END IF; RETURN NEW; END $$;
+      CREATE TRIGGER meddle BEFORE INSERT OR UPDATE ON ${hashed ? table : 'part'} FOR EACH ROW EXECUTE FUNCTION meddle()`);
+    const values = async () => (await place.contents()).map(({ uid, payload }) => `${uid}=${JSON.parse(payload).attributes.v}`).filter((text) => !text.endsWith('=1'));
+    const leftOut = (uid: string) => ({ key: { targetName: 'web', uid }, code: 'LeftOut', message: 'left out by the database, without an error: look at the triggers of the table' });
+    const some = [row('new', { v: 'gone' }), row('other', { v: 'other' }), row('u000001', { v: 'gone' }), row('u000002', { v: 2 })];
+    t.match(await sink.write(change([...some, ...rows(5, { v: 1 }).slice(3)]), signal), { confirmed: 4, written: 2, rejected: [leftOut('new'), leftOut('u000001')] });
+    t.strictSame(await values(), ['other=altered', 'u000002=2']);
+    const all = [...some, ...rows(40, { v: 1 }).slice(3), row('u000000', { v: 'more' })];
+    t.match(await sink.write(whole(all), signal), { confirmed: 39, rejected: [leftOut('new'), leftOut('u000001'), leftOut('u000000')] });
+    t.strictSame(await values(), ['other=altered', 'u000002=2'], 'and older rows of theirs stay');
+    t.equal(await count(place), 41);
+    await place.sql(`TRUNCATE ${table}`);
+    t.match(await failure(sink.write(whole(rows(60, { v: 'gone' })), signal)), { code: 'KOL_SINK_SCHEMA', message: /refuses every row, the last one with code LeftOut/ });
+  }
 });
 
 t.test('ensure adds the nullable column to a table of its own, and does without where it may not', async (t) => {
@@ -368,7 +432,7 @@ t.test('a table that refuses every row is an error of the table, found without t
   const sink = await withSink(t, place);
   await sink.write(whole([]), signal);
   await place.refuse('team-a');
-  t.match(await failure(sink.write(whole(rows(3_000)), signal)), { code: 'KOL_SINK_SCHEMA', class: 'terminal', message: /refuses every row, the last one with SQLSTATE 23514 \(refused because of its content\)/ });
+  t.match(await failure(sink.write(whole(rows(3_000)), signal)), { code: 'KOL_SINK_SCHEMA', class: 'terminal', message: /refuses every row, the last one with code 23514 \(refused because of its content\)/ });
 });
 
 t.test('a table that refuses many rows takes all others, wherever they come', async (t) => {
@@ -380,6 +444,15 @@ t.test('a table that refuses many rows takes all others, wherever they come', as
   const refused = (count: number) => ({ length: count, 0: { key: { targetName: 'pods', uid: 'u000000' }, code: '23514', message: 'refused by the constraint "no_pods"' } });
   t.match(await sink.write(change([...pods.slice(0, 52), ...rows(2_500, { v: 1 })]), signal), { written: 2_500, rejected: refused(52) });
   t.match(await sink.write(change(pods.slice(0, 52)), signal), { written: 0, rejected: refused(52) }, 'the table holds rows of others');
+
+  await place.sql(`TRUNCATE ${table}; ALTER TABLE ${table} ADD CONSTRAINT small CHECK (payload->'attributes'->>'v' IS DISTINCT FROM 'large') NOT VALID`);
+  await sink.write(whole(rows(120, { v: 1 })), signal);
+  const large = { length: 110, 109: { key: { uid: 'u000109' }, message: 'refused by the constraint "small"' } };
+  t.match(await sink.write(change(rows(110, { v: 'large' }), { deletes: ['u000115'] }), signal), { written: 0, deleted: 1, rejected: large }, 'or older ones of the same target, though there is no other');
+  t.match(await sink.write(whole(rows(115, { v: 'large' }).concat(row('last'))), signal), { written: 1, deleted: 4, rejected: { length: 115 } });
+  await place.refuse('team-a');
+  t.match(await failure(sink.write(change(rows(110, { v: 2 })), signal)), { code: 'KOL_SINK_SCHEMA', message: /refuses every row/ }, 'which it does not take any more when it is at fault');
+  await place.sql(`DROP TRIGGER refuse ON ${table}`);
 
   // Chunks of 200 rows, because larger ones are cancelled.
   await place.sql(`TRUNCATE ${table}; CREATE FUNCTION limited() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF (SELECT count(*) FROM affected) > 300 THEN RAISE query_canceled; END IF; RETURN NULL; END $$;

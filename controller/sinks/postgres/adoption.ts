@@ -3,7 +3,7 @@ import { scope, scopeValues } from './inventory-rows.ts';
 import type { Session } from './session.ts';
 import type { TableName } from './settings.ts';
 import { readState, stateName } from './state.ts';
-import type { WriteTarget } from './write.ts';
+import type { WriteTarget } from './upsert.ts';
 
 /**
  * Rows that somebody else wrote under the names of an inventory, and nobody owns: an earlier implementation of Kollect, or a person. They are taken

@@ -14,7 +14,8 @@ import type { Session } from './session.ts';
 import { readSettings, type ResolvedSettings } from './settings.ts';
 import { foreignOwner, forgetState, readState } from './state.ts';
 import { tableChanges } from './table-changes.ts';
-import { countRows, differingRows, writeDelta, type WriteTarget } from './write.ts';
+import type { WriteTarget } from './upsert.ts';
+import { countRows, differingRows, writeDelta } from './write.ts';
 
 /** Up to here a delta is one transaction. */
 const maxDeltaRows = 5_000;

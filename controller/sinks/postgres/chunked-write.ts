@@ -9,7 +9,8 @@ import { RowIndex } from './row-index.ts';
 import { copyLines, payloadBytes, portions, withoutDuplicates, withoutOversize } from './rows.ts';
 import type { Session } from './session.ts';
 import { recordState } from './state.ts';
-import { columnList, countRows, deleteKeys, inStatements, onConflict, upsertAcceptable, upsertRows, type Tally, type WriteTarget } from './write.ts';
+import { upsertFrom, type WriteTarget } from './upsert.ts';
+import { countRows, deleteKeys, inStatements, upsertAcceptable, upsertRows, type Tally } from './write.ts';
 
 /** Rows and characters of one transaction: long enough that the round trips vanish, short enough for a timeout of some seconds. */
 export const chunkLimit: ChunkLimit = { rows: 10_000, characters: 32_000_000, streak: 0 };
@@ -176,15 +177,10 @@ export class ChunkedWrite {
 
   /** Leaving out unchanged rows beforehand would save the row locks and take longer than they do. */
   async #copyAndMerge(rows: readonly ExportRow[]): Promise<number> {
-    const { table, layout, identity } = this.#target;
-    const session = this.#session;
-    await session.query('CREATE TEMPORARY TABLE kollect_staging (target_name text, source_uid text, resource_namespace text, payload jsonb, payload_sha256 bytea) ON COMMIT DROP');
-    await session.copyIn(`COPY ${staging} FROM STDIN`, encoded(rows, identity.namespace));
-    const text = `INSERT INTO ${table.sql} AS old ${columnList(layout)}
-SELECT $1, $2, s.target_name, s.source_uid, $3, s.resource_namespace, s.payload, now()${layout.hashed ? ', s.payload_sha256' : ''}
-FROM ${staging} s
-${onConflict(layout)}`;
-    return (await session.query({ text, values: scopeValues(identity) })).rowCount;
+    const { identity } = this.#target;
+    await this.#session.query('CREATE TEMPORARY TABLE kollect_staging (t text, u text, n text, p jsonb, h bytea) ON COMMIT DROP');
+    await this.#session.copyIn(`COPY ${staging} FROM STDIN`, encoded(rows, identity.namespace));
+    return await upsertFrom(this.#session, this.#target, { relation: `${staging} AS r`, values: [], count: rows.length });
   }
 
   async #upsert(rows: readonly ExportRow[]): Promise<number> {

@@ -23,15 +23,17 @@ export const readOnlyText = 'the database is read-only: it is a standby, or was 
 
 /**
  * The error is about the content of rows: data exceptions (22), violated constraints (23), RAISE in a trigger (P0001), values beyond
- * a limit (54000, 54001).
+ * a limit (54000, 54001). Or rows were left out without one.
  */
 export function isRowError(error: unknown): boolean {
+  if (error instanceof KollectError) return error.code === 'KOL_SINK_ROW';
   const state = sqlState(error);
   return state !== undefined && /^(?:22|23|P0001|5400)/.test(state);
 }
 
 /** Why a row was refused. Values are left out, and so is what the server says about them. */
 export function rowRefusal(error: unknown): { code: string; message: string } {
+  if (error instanceof KollectError) return { code: 'LeftOut', message: error.message };
   const { code = '', constraint, column } = error as DatabaseError;
   if (constraint !== undefined) return { code, message: `refused by the constraint ${JSON.stringify(constraint)}` };
   if (column !== undefined) return { code, message: `refused because of column ${JSON.stringify(column)}` };

@@ -3,7 +3,7 @@ import type { InventoryIdentity, SnapshotState } from '../contract.ts';
 import { scopeValues } from './inventory-rows.ts';
 import type { Session } from './session.ts';
 import { quoted, type TableName } from './settings.ts';
-import type { WriteTarget } from './write.ts';
+import type { WriteTarget } from './upsert.ts';
 
 /** One table a schema, beside the tables with rows. */
 export const stateTable = 'kollect_state';

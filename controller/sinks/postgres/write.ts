@@ -2,11 +2,11 @@ import { KollectError } from '../../../shared/errors.ts';
 import type { ExportRow, InventoryIdentity, RejectedRow, RowKey, SinkChange, WriteResult } from '../contract.ts';
 import { isRowError, rowRefusal } from './errors.ts';
 import { inventoryTransaction, scope, scopeValues, type InventoryRows } from './inventory-rows.ts';
-import { payloadBytes, portions, recordset, withoutDuplicates, withoutOversize } from './rows.ts';
-import type { TableLayout } from './schema.ts';
+import { payloadBytes, portions, withoutDuplicates, withoutOversize } from './rows.ts';
 import type { Session } from './session.ts';
 import type { TableName } from './settings.ts';
 import { recordState } from './state.ts';
+import { columnList, differs, jsonSource, upsertFrom, type WriteTarget } from './upsert.ts';
 
 /** Rows and characters of one statement: few round trips, and parameters of some megabytes at most. */
 const statementLimit = { rows: 2_000, characters: 4_000_000 };
@@ -16,11 +16,6 @@ const maxRejectedFirstRows = 50;
 export interface Tally {
   accepted: number;
   rejected: RejectedRow[];
-}
-
-/** What all statements of a pass share. */
-export interface WriteTarget extends InventoryRows {
-  layout: TableLayout;
 }
 
 /**
@@ -57,13 +52,9 @@ export function inStatements(rows: readonly ExportRow[]): Iterable<ExportRow[]> 
   return portions([rows], () => statementLimit);
 }
 
-/** Inserts rows, and replaces those whose content differs. Gives the number of rows that were really written. */
-export async function upsertRows(session: Session, { table, layout, identity }: WriteTarget, rows: readonly ExportRow[]): Promise<number> {
-  const text = `INSERT INTO ${table.sql} AS old ${columnList(layout)}
-SELECT $2, $3, r.t, r.u, $4, r.n, r.p, now()${layout.hashed ? ', r.h' : ''}
-FROM json_to_recordset($1::json) AS r(t text, u text, n text, p jsonb, h bytea)
-${onConflict(layout)}`;
-  return (await session.query({ text, values: [recordset(rows, identity.namespace), ...scopeValues(identity)] })).rowCount;
+/** Writes rows that no statement of which has a key twice. See `upsertFrom`. */
+export async function upsertRows(session: Session, target: WriteTarget, rows: readonly ExportRow[]): Promise<number> {
+  return await upsertFrom(session, target, jsonSource(rows, target.identity.namespace));
 }
 
 /**
@@ -89,19 +80,15 @@ export async function upsertAcceptable(session: Session, target: WriteTarget, ro
   const upsert = (part: readonly ExportRow[]): Promise<unknown> => refusal(() => upsertRows(session, target, part));
   const acceptsOthers = async (): Promise<boolean> => {
     for (const row of spread(rows)) if ((await upsert([row])) === undefined) return true;
-    let others = 0;
-    const error = await refusal(async () => {
-      others = await repeatHeldRow(session, target, rows);
-      return 0;
-    });
-    return error === undefined && others > 0;
+    for (const key of await heldKeys(session, target, rows)) if ((await refusal(() => repeatRow(session, target, key))) === undefined) return true;
+    return false;
   };
   const refuse = async (row: ExportRow, error: unknown): Promise<void> => {
     const { code, message } = rowRefusal(error);
     tally.rejected.push({ key: { targetName: row.targetName, uid: row.uid }, namespace: row.namespace, hash: row.hash, code, message });
     if (tally.accepted > 0 || tally.rejected.length <= maxRejectedFirstRows) return;
     if (!(await acceptsOthers())) {
-      throw new KollectError('KOL_SINK_SCHEMA', `${target.table.title} refuses every row, the last one with SQLSTATE ${code} (${message}): look at its constraints and triggers`);
+      throw new KollectError('KOL_SINK_SCHEMA', `${target.table.title} refuses every row, the last one with code ${code} (${message}): look at its constraints and triggers`);
     }
     tally.accepted++;
   };
@@ -130,14 +117,20 @@ function spread(rows: readonly ExportRow[]): Iterable<ExportRow> {
   return new Set([...ofTargets, ...rows.filter((_, index) => (rows.length - 1 - index) % step === 0)]);
 }
 
-/** Inserts once more a row that the table holds of another target, which changes nothing and is refused if every row is. Gives their number, 0 if there is none. */
-async function repeatHeldRow(session: Session, { table, layout, identity }: WriteTarget, rows: readonly ExportRow[]): Promise<number> {
-  const columns = columnList(layout);
-  const text = `WITH held AS (SELECT ${columns.slice(1, -1)} FROM ${table.sql} AS t WHERE ${scope('t')} AND t.target_name::text <> ALL ($4::text[]) LIMIT 1),
-  repeated AS (INSERT INTO ${table.sql} ${columns} SELECT * FROM held ON CONFLICT (${layout.key.join(', ')}) DO NOTHING)
-SELECT FROM held`;
+/** Some rows that the table holds of the inventory, first of all one of a target that none of `rows` is of. */
+async function heldKeys(session: Session, { table, identity }: WriteTarget, rows: readonly ExportRow[]): Promise<RowKey[]> {
+  const held = `SELECT t.target_name::text AS "targetName", t.source_uid::text AS uid FROM ${table.sql} AS t WHERE ${scope('t')}`;
+  const text = `(${held} AND t.target_name::text <> ALL ($4::text[]) LIMIT 1) UNION ALL (${held} LIMIT ${maxRejectedFirstRows})`;
   const targets = [...new Set(rows.map(({ targetName }) => targetName))];
-  return (await session.query({ text, values: [...scopeValues(identity), targets] })).rowCount;
+  return (await session.query<RowKey & Record<string, string>>({ text, values: [...scopeValues(identity), targets] })).rows;
+}
+
+/** Inserts a row once more that the table holds, which changes nothing, and is refused if every row is. */
+async function repeatRow(session: Session, { table, layout, identity }: WriteTarget, { targetName, uid }: RowKey): Promise<number> {
+  const columns = columnList(layout);
+  const text = `INSERT INTO ${table.sql} ${columns} SELECT ${columns.slice(1, -1)} FROM ${table.sql} AS t
+WHERE ${scope('t')} AND t.target_name::text = $4 AND t.source_uid::text = $5 ON CONFLICT (${layout.key.join(', ')}) DO NOTHING`;
+  return (await session.query({ text, values: [...scopeValues(identity), targetName, uid] })).rowCount;
 }
 
 /**
@@ -166,8 +159,8 @@ export async function deleteKeys(session: Session, { table, identity }: Inventor
 export async function differingRows(session: Session, { table, identity, layout }: Pick<WriteTarget, 'table' | 'identity' | 'layout'>, rows: readonly ExportRow[]): Promise<ExportRow[]> {
   const text = `SELECT r.i FROM ROWS FROM (json_to_recordset($4::json) AS (t text, u text, n text, p jsonb, h bytea)) WITH ORDINALITY AS r(t, u, n, p, h, i)
 LEFT JOIN ${table.sql} AS old ON ${scope('old')} AND old.target_name::text = r.t AND old.source_uid::text = r.u
-WHERE old.source_uid IS NULL OR old.payload IS DISTINCT FROM r.p OR old.resource_namespace::text IS DISTINCT FROM r.n${layout.hashed ? ' OR old.payload_sha256 <> r.h' : ''}`;
-  const found = await session.query<{ i: string }>({ text, values: [...scopeValues(identity), recordset(rows, identity.namespace)] });
+WHERE old.source_uid IS NULL OR ${differs(layout, { payload: 'r.p', namespace: 'r.n', hash: 'r.h' })}`;
+  const found = await session.query<{ i: string }>({ text, values: [...scopeValues(identity), ...jsonSource(rows, identity.namespace).values] });
   return found.rows.map(({ i }) => rows[Number(i) - 1]!);
 }
 
@@ -175,20 +168,4 @@ WHERE old.source_uid IS NULL OR old.payload IS DISTINCT FROM r.p OR old.resource
 export async function countRows(session: Session, table: TableName, identity: InventoryIdentity): Promise<number> {
   const { rows } = await session.query<{ count: string }>({ text: `SELECT count(*) AS count FROM ${table.sql} AS t WHERE ${scope('t')}`, values: scopeValues(identity) });
   return Number(rows[0]?.count ?? 0);
-}
-
-export function columnList(layout: TableLayout): string {
-  return `(inventory_namespace, inventory_name, target_name, source_uid, cluster, resource_namespace, payload, exported_at${layout.hashed ? ', payload_sha256' : ''})`;
-}
-
-/**
- * Replaces a row only when its content differs, so that `exported_at` tells when that content was written. Numbers may be equal and
- * written differently (1.0 and 1): where the hash is stored it decides too.
- */
-export function onConflict(layout: TableLayout): string {
-  const hash = layout.hashed ? ', payload_sha256 = excluded.payload_sha256' : '';
-  return `ON CONFLICT (${layout.key.join(', ')}) DO UPDATE SET cluster = excluded.cluster, resource_namespace = excluded.resource_namespace,
-  payload = excluded.payload, exported_at = excluded.exported_at${hash}
-WHERE old.payload IS DISTINCT FROM excluded.payload OR old.resource_namespace::text IS DISTINCT FROM excluded.resource_namespace::text
-  OR old.cluster::text IS DISTINCT FROM excluded.cluster::text${layout.hashed ? ' OR old.payload_sha256 <> excluded.payload_sha256' : ''}`;
 }

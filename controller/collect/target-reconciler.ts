@@ -117,10 +117,12 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
 
   /**
    * Opens the rows of a target the moment it is known, before anything is collected: an inventory must never take a target for absent
-   * whose turn has not come yet.
+   * whose turn has not come yet. All who come together wait together for their marks, when the API server takes none.
    */
   #announce(target: KubeObject | undefined): void {
-    if (target && !target.metadata.deletionTimestamp) this.#options.store.open(target.metadata.namespace ?? '', target.metadata.name);
+    if (!target || target.metadata.deletionTimestamp) return;
+    this.#options.store.open(target.metadata.namespace ?? '', target.metadata.name);
+    this.#initialLists.of(target);
   }
 
   /** The collector reports progress of a target. */

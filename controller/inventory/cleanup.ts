@@ -95,10 +95,11 @@ export function cleanupStatus(inventory: KubeObject, previous: InventoryStatus |
   const failed = removals.filter(({ error }) => error !== undefined);
   const isPaused = removals.some((removal) => removal.isPaused);
   const terminal = !isPaused && failed.some(({ error }) => error?.class === 'terminal');
+  // Last, where a message that is too long is cut.
   const errors = failed.map(({ key, error }) => `${key}: ${error?.message ?? ''}`).join('; ');
   const message = isPaused
     ? `the inventory is being deleted, and its ${pausedRemoval}; it goes at once when spec.deletionPolicy is set to Retain, which keeps the rows`
-    : failed.length === 0 ? 'rows are being removed' : `rows could not be removed, which is tried again: ${errors}; mend the sink, delete it, or set spec.deletionPolicy to Retain to keep the rows`;
+    : failed.length === 0 ? 'rows are being removed' : `rows could not be removed, which is tried again; mend the sink, delete it, or set spec.deletionPolicy to Retain to keep the rows: ${errors}`;
   const reason = isPaused ? 'DeletionHeld' : terminal ? 'CleanupTerminal' : 'Progressing';
   const verdicts: Verdict[] = [
     { type: 'Ready', status: 'False', reason, message },

@@ -198,7 +198,7 @@ t.test('an unreachable sink keeps the inventory, until it is deleted, need not b
   for (const namespace of all) await run('delete', 'kinv/inventory', '-n', namespace, '--wait=false');
   for (const namespace of all) {
     const line = await untilCondition(namespace, 'Degraded', /^True Progressing/);
-    t.match(line, /rows could not be removed.*database\/pg: the (connection to the )?database .*deletionPolicy to Retain/);
+    t.match(line, /rows could not be removed.*deletionPolicy to Retain.*database\/pg: the (connection to the )?database /);
     await kollect.eventually(async () => (await events(namespace, 'Progressing')).some((message) => /rows could not be removed/.test(message)), { what: 'an event' });
   }
   t.match((await inventory(sink))?.status?.sinkExports, [{ name: 'database/pg', phase: 'Removing', lastError: /the database/ }]);

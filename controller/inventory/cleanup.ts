@@ -110,14 +110,15 @@ export function cleanupStatus(inventory: KubeObject, previous: InventoryStatus |
   return {
     ...previous,
     conditions: conditionsOf(verdicts, previous?.conditions, inventory.metadata.generation, now),
-    sinkExports: removals.map(removingEntry).slice(0, maxSinkExports),
+    sinkExports: removals.map((removal) => removingEntry(removal)).slice(0, maxSinkExports),
   };
 }
 
-/** The entry of a sink while what it holds is being removed. */
-export function removingEntry({ key, namespace, fingerprint, isPaused, error }: RemovalState): SinkExports[number] {
-  const lastError = isPaused ? pausedRemoval : error?.message;
+/** The entry of a sink while what it holds is being removed, or will be when the inventory `isSuspended` no more. */
+export function removingEntry({ key, namespace, fingerprint, isPaused, error }: RemovalState, isSuspended = false): SinkExports[number] {
+  const lastError = isSuspended ? 'rows are kept as long as spec.suspend is true' : isPaused ? pausedRemoval : error?.message;
   return { name: key, namespace, phase: 'Removing', ...(fingerprint === undefined ? {} : { fingerprint }), ...(lastError === undefined ? {} : { lastError }) };
 }
 
-const pausedRemoval = `rows are kept as long as the annotation ${annotations.pauseDeletes} is "true"`;
+/** Why rows stay at a sink while deletions are paused. */
+export const pausedRemoval = `rows are kept as long as the annotation ${annotations.pauseDeletes} is "true"`;

@@ -11,7 +11,7 @@ import type { BindingObserver, BindingOptions } from './binding-options.ts';
 import { placeOf } from './binding-state.ts';
 import { exportedSink, keptDestinations, type ExportedSink } from './cleanup.ts';
 import { exportNamespace, sinkNamespace, type InventoryKind } from './inventory-kind.ts';
-import { isSet, type InventoryRuntime } from './inventory-runtime.ts';
+import { isSet, pausesRemovals, type InventoryRuntime } from './inventory-runtime.ts';
 import { Removal } from './removal.ts';
 import type { SinkDirectory } from './sink-directory.ts';
 
@@ -107,7 +107,7 @@ export class InventoryExports {
     const namespace = exportNamespace(runtime.object);
     const removal: Removal = new Removal({
       sink,
-      isPaused: isSet(runtime.object, annotations.pauseDeletes),
+      isPaused: pausesRemovals(runtime),
       inventory: { namespace, name, generation },
       directory: sinks,
       kept: async () => (runtime.cleaning ? new Set() : await keptDestinations(runtime.object, sinks)),

@@ -19,7 +19,7 @@ import { allExportedSinks, boundSink, exportedSink, retainsRows } from './cleanu
 import { InventoryExports, type ExportOptions } from './inventory-exports.ts';
 import { exportNamespace, sinkNamespace } from './inventory-kind.ts';
 import type { InventoryRows } from './inventory-rows.ts';
-import { isSet, type InventoryRuntime } from './inventory-runtime.ts';
+import { isEarly, isSet, pausesRemovals, type InventoryRuntime } from './inventory-runtime.ts';
 import { targetSinkVerdict, type SinkState } from './inventory-verdicts.ts';
 import { runtimeStatus } from './runtime-status.ts';
 import { recordSinkTrouble } from './sink-events.ts';
@@ -190,6 +190,7 @@ export class InventoryReconciler<Rows extends InventoryRows> {
       bindings: new Map(),
       removals: new Map(),
       denials: new Map(),
+      graceUntil: Date.parse(raw.metadata.creationTimestamp ?? '') + this.#options.targetsGraceMs,
       waiting: false,
       cleaning: false,
       blocked: undefined,
@@ -217,31 +218,34 @@ export class InventoryReconciler<Rows extends InventoryRows> {
         ? { reason: 'Suspended', message: 'spec.suspend is true: nothing is exported until it is removed' }
         : undefined;
     if (!runtime.blocked && checked.object) runtime.rows.select(checked.object as unknown as KubeObject);
-    runtime.waiting = !runtime.blocked && this.#waits(key, runtime);
-    if (runtime.waiting) return;
+    const isWaitedFor = !runtime.blocked && isEarly(runtime);
+    if (isWaitedFor) this.#queue.addAfter(key, runtime.graceUntil - Date.now());
+    // What a sink holds of an earlier life is not to go before.
+    runtime.waiting = isWaitedFor && runtime.bindings.size === 0;
+    const isActive = !runtime.blocked && !runtime.waiting;
     const wanted = new Map<string, SinkBinding>();
-    if (!runtime.blocked && spec) {
-      for (const ref of sinkBindings(spec)) wanted.set(placeOf({ key: `${ref.family}/${ref.name}`, namespace: sinkNamespace(object, ref) }), ref);
-    }
+    for (const ref of spec ? sinkBindings(spec) : []) wanted.set(placeOf({ key: `${ref.family}/${ref.name}`, namespace: sinkNamespace(object, ref) }), ref);
 
     for (const [place, binding] of runtime.bindings) {
-      if (wanted.has(place)) continue;
+      if (isActive && wanted.has(place)) continue;
       await binding.close();
       runtime.bindings.delete(place);
       runtime.denials.delete(place);
-      if (!runtime.blocked && !retainsRows(object)) this.#exports.remove(runtime, boundSink(binding));
+      if (spec && !wanted.has(place) && !retainsRows(object)) this.#exports.remove(runtime, boundSink(binding));
     }
-    if (runtime.blocked) return;
     // Not those of the object, which may lag behind: what was removed is not removed again.
     for (const entry of (this.#status.latest(object) as KollectInventory['status'])?.sinkExports ?? []) {
       const sink = exportedSink(entry);
-      if (!wanted.has(placeOf(sink)) && !retainsRows(object)) this.#exports.remove(runtime, sink);
+      // A spec that makes no sense drops nothing that it did not drop before.
+      const isDropped = spec ? !wanted.has(placeOf(sink)) : entry.phase === 'Removing';
+      if (isDropped && !retainsRows(object)) this.#exports.remove(runtime, sink);
     }
     for (const [place, removal] of runtime.removals) {
       if (!wanted.has(place) && !retainsRows(object)) continue;
       await removal.close();
       runtime.removals.delete(place);
     }
+    if (!isActive) return;
     const generation = object.metadata.generation ?? 0;
     const request = reconcileRequest(object);
     const asked = request !== undefined && request !== runtime.asked;
@@ -292,17 +296,8 @@ export class InventoryReconciler<Rows extends InventoryRows> {
     this.#queue.add(keyOf(runtime.object));
   }
 
-  #pauseRemovals({ object, removals }: InventoryRuntime<Rows>): void {
-    for (const removal of removals.values()) removal.pause(isSet(object, annotations.pauseDeletes));
-  }
-
-  /** There are no targets yet: they may be applied after the inventory, and what a sink holds of an earlier life is not to go before. */
-  #waits(key: string, { object, rows, bindings }: InventoryRuntime<Rows>): boolean {
-    if (rows.view.targets.size > 0 || bindings.size > 0) return false;
-    const remainingMs = Date.parse(object.metadata.creationTimestamp ?? '') + this.#options.targetsGraceMs - Date.now();
-    if (!(remainingMs > 0)) return false;
-    this.#queue.addAfter(key, remainingMs);
-    return true;
+  #pauseRemovals(runtime: InventoryRuntime<Rows>): void {
+    for (const removal of runtime.removals.values()) removal.pause(pausesRemovals(runtime));
   }
 
   /** The inventory is being deleted: stop, remove what it exported, let it go. */

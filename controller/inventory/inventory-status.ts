@@ -1,11 +1,12 @@
 import type { KollectClusterInventorySpec } from '../../shared/api/kollect-cluster-inventory.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { maxSinkExports } from '../../shared/api/inventory-common.ts';
 import type { KollectInventory, KollectInventoryStatus } from '../../shared/api/kollect-inventory.ts';
 import type { KollectError } from '../../shared/errors.ts';
 import { conditionsOf } from '../observe/conditions.ts';
 import type { Binding } from './binding.ts';
-import { rowsThere } from './binding-state.ts';
-import { ownFingerprint, removingEntry } from './cleanup.ts';
+import { placeOf, rowsThere } from './binding-state.ts';
+import { exportedSink, ownFingerprint, referencedSinks, removingEntry } from './cleanup.ts';
 import type { RollupFacts } from './inventory-rows.ts';
 import { inventoryVerdicts, sinkVerdict, type ExportFacts } from './inventory-verdicts.ts';
 import { pastTime } from './past-time.ts';
@@ -35,16 +36,18 @@ export interface InventoryFacts extends Omit<ExportFacts, 'trouble' | 'isCluster
   rollup: RollupFacts | undefined;
   bindings: readonly Binding[];
   removals: readonly RemovalState[];
+  /** There are no targets, and may be some soon. */
+  isEarly: boolean;
   /** Value of the annotation that asked for a comparison last. */
   asked: string | undefined;
 }
 
 /** Computes the whole status of an inventory. */
 export function inventoryStatus(facts: InventoryFacts, now: string): KollectInventoryStatus {
-  const { inventory, previous, view, rollup, bindings, blocked } = facts;
+  const { inventory, previous, view, rollup, bindings } = facts;
   const generation = observedGeneration(facts);
-  const handled = !blocked && isCompared(facts) ? facts.asked : previous?.lastHandledReconcile;
-  const trouble = rollup && view.targets.size === 0 ? noTargets(inventory.spec as KollectClusterInventorySpec) : targetsDegraded(facts.problems);
+  const handled = !isIdle(facts) && isCompared(facts) ? facts.asked : previous?.lastHandledReconcile;
+  const trouble = rollup && view.targets.size === 0 ? noTargets(inventory.spec as KollectClusterInventorySpec, facts.isEarly) : targetsDegraded(facts.problems);
   const found = inventoryVerdicts({ ...facts, trouble, isCluster: rollup !== undefined });
   const countOf = (phase: Binding['state']['phase']): number => bindings.filter(({ state }) => state.phase === phase).length;
   const outcome = rollup ? exportSucceeded(countOf('Exported'), countOf('Failed'), found[0]!) : [];
@@ -58,6 +61,11 @@ export function inventoryStatus(facts: InventoryFacts, now: string): KollectInve
     ...(lastExportTime === undefined ? {} : { lastExportTime }),
     sinkExports: sinkEntries(facts, now),
   };
+}
+
+/** Nothing is exported, or not yet. */
+function isIdle({ blocked, isEarly, bindings }: InventoryFacts): boolean {
+  return blocked !== undefined || (isEarly && bindings.length === 0);
 }
 
 /** Every sink was compared with the rows of every target that nothing is wrong with. */
@@ -74,12 +82,21 @@ function observedGeneration({ inventory, bindings }: InventoryFacts): number | u
 }
 
 function sinkEntries(facts: InventoryFacts, now: string): SinkExport[] {
-  const { previous, bindings, removals, blocked } = facts;
-  const removing = removals.map(removingEntry).slice(0, maxSinkExports);
-  // While nothing is exported the entries stay: they say what the sinks still hold.
-  const active = blocked ? (previous?.sinkExports ?? []).filter(({ phase }) => phase !== 'Removing') : bindings.map((binding) => sinkExport(binding, facts, now));
+  const { bindings, removals, blocked } = facts;
+  const removing = removals.map((removal) => removingEntry(removal, blocked?.reason === 'Suspended')).slice(0, maxSinkExports);
+  const active = isIdle(facts) ? keptEntries(facts) : bindings.map((binding) => sinkExport(binding, facts, now));
   // Nobody else remembers what is to be removed. Of a sink without an entry everything is compared after a restart.
   return [...active.slice(0, maxSinkExports - removing.length), ...removing];
+}
+
+/** While nothing is exported the entries stay: they say what the sinks still hold. */
+function keptEntries({ inventory, previous, blocked }: InventoryFacts): SinkExport[] {
+  const entries = previous?.sinkExports ?? [];
+  // Nobody knows what it names.
+  if (blocked?.reason === 'InvalidSpec') return entries.filter(({ phase }) => phase !== 'Removing');
+  const named = new Set(referencedSinks(inventory as unknown as KubeObject).map(placeOf));
+  const kept = entries.filter((entry) => named.has(placeOf(exportedSink(entry))));
+  return kept.map((entry) => (entry.phase === 'Removing' ? { ...entry, phase: 'Active', lastError: undefined } : entry));
 }
 
 type SinkExport = NonNullable<KollectInventoryStatus['sinkExports']>[number];

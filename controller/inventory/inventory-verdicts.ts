@@ -2,6 +2,8 @@ import { annotations } from '../../shared/api/annotations.ts';
 import type { Reason } from '../../shared/api/conditions.ts';
 import type { Verdict } from '../observe/conditions.ts';
 import type { Binding } from './binding.ts';
+import { pausedRemoval } from './cleanup.ts';
+import type { RemovalState } from './inventory-status.ts';
 import type { SinkObstacle } from './sink-directory.ts';
 
 /** Names of targets and keys of rows shown in a message; the rest is counted. */
@@ -10,10 +12,12 @@ const listed = 10;
 /** What the conditions of an inventory follow from. */
 export interface ExportFacts {
   bindings: readonly Pick<Binding, 'key' | 'place' | 'state'>[];
+  /** Sinks whose rows are being removed. */
+  removals: readonly RemovalState[];
   /** What speaks against sinks that were not written to yet, by place of the binding. */
   obstacles: ReadonlyMap<string, SinkObstacle>;
-  /** What is wrong with the targets. */
-  trouble: { reason: 'NoTargets' | 'TargetDegraded'; message: string } | undefined;
+  /** What is wrong with the targets; `AwaitingSync`: there is none yet. */
+  trouble: { reason: 'AwaitingSync' | 'NoTargets' | 'TargetDegraded'; message: string } | undefined;
   /** Names of targets whose list is not complete, and that nothing else is known of. */
   awaiting: readonly string[];
   /** Names of targets that leave out objects. */
@@ -48,10 +52,10 @@ interface Problem {
 export function inventoryVerdicts(facts: ExportFacts): Verdict[] {
   const { bindings, obstacles, trouble, awaiting, incomplete, isCluster } = facts;
   const blocked = facts.blocked ?? (trouble?.reason === 'NoTargets' || bindings.length === 0 ? trouble : undefined);
-  if (blocked) return verdictsOf({ ready: blocked, degraded: true, sinkReachable: { status: 'Unknown', ...blocked } });
+  if (blocked) return verdictsOf({ ready: blocked, sinkReachable: { status: 'Unknown', ...blocked } });
   if (bindings.length === 0) {
     const ready = { reason: isCluster ? 'RolledUp' : 'NoExport', message: 'no sink is referenced; rows are collected only' };
-    return verdictsOf({ ready, isReady: true, sinkReachable: { status: 'True', reason: 'NoSinksConfigured', message: ready.message } });
+    return verdictsOf({ ready, isReady: true, synced: unsynced(removalProblems(facts.removals)), sinkReachable: { status: 'True', reason: 'NoSinksConfigured', message: ready.message } });
   }
   const exported = bindings.filter(({ state }) => state.phase === 'Exported').length;
   const problems = bindings.flatMap((binding) => problemOf(binding, facts) ?? []);
@@ -64,22 +68,41 @@ export function inventoryVerdicts(facts: ExportFacts): Verdict[] {
       : { status: 'True', reason: 'SinksReachable', message: `nothing speaks against ${bindings.length} sink(s)` };
   const held = bindings.filter(({ state }) => state.held);
   const deletionHeld = { reason: 'DeletionHeld', message: heldDeletions(held) };
-  if (held.some(({ state }) => state.held?.reason !== 'paused')) return verdictsOf({ ready: beside(deletionHeld, trouble), degraded: true, sinkReachable });
-  if (trouble) return verdictsOf({ ready: trouble, degraded: true, sinkReachable });
+  if (held.some(({ state }) => state.held?.reason !== 'paused')) return verdictsOf({ ready: beside(deletionHeld, trouble), sinkReachable });
+  if (trouble) return verdictsOf({ ready: trouble, sinkReachable });
   if (awaiting.length > 0 || exported < bindings.length) return verdictsOf({ ready: { reason: 'AwaitingSync', message: waiting(awaiting) }, sinkReachable });
   if (incomplete.length > 0) {
     const message = `target(s) ${few(incomplete)} leave out objects: what they have is exported, and what the sinks hold of the others stays as it is`;
-    return verdictsOf({ ready: { reason: 'TargetDegraded', message }, degraded: true, sinkReachable });
+    return verdictsOf({ ready: { reason: 'TargetDegraded', message }, sinkReachable });
   }
   const refusing = bindings.filter(({ state }) => state.rejected.length > 0);
   const refusals = refusing.map((binding) => `${binding.key}: ${refusedRows(binding)}`).join('; ');
   const tooLarge = refusing.some(({ state }) => state.rejected.some(({ code }) => code === 'PayloadTooLarge'));
-  if (tooLarge) return verdictsOf({ ready: { reason: 'PayloadTooLarge', message: refusals }, degraded: true, sinkReachable });
+  if (tooLarge) return verdictsOf({ ready: { reason: 'PayloadTooLarge', message: refusals }, sinkReachable });
   const ready = { reason: 'Exported', message: `all rows are in ${bindings.length} sink(s)` };
-  if (held.length > 0) return verdictsOf({ ready, isReady: true, synced: { status: 'False', ...deletionHeld }, sinkReachable });
-  if (refusing.length === 0) return verdictsOf({ ready, isReady: true, sinkReachable });
-  const message = `${bindings.length - refusing.length} of ${bindings.length} sink(s) hold all rows; ${refusals}`;
-  return verdictsOf({ ready: { ...ready, message }, isReady: true, synced: { status: 'False', reason: 'PartialExport', message: refusals }, sinkReachable });
+  const synced = unsynced([
+    ...(held.length > 0 ? [deletionHeld] : []),
+    ...(refusing.length > 0 ? [{ reason: 'PartialExport', message: refusals }] : []),
+    ...removalProblems(facts.removals),
+  ]);
+  if (refusing.length > 0) ready.message = `${bindings.length - refusing.length} of ${bindings.length} sink(s) hold all rows; ${refusals}`;
+  return verdictsOf({ ready, isReady: true, synced, sinkReachable });
+}
+
+/** What sinks hold that the spec names no more. */
+function removalProblems(removals: readonly RemovalState[]): { reason: string; message: string }[] {
+  const paused = removals.filter(({ isPaused }) => isPaused);
+  const failed = removals.filter(({ isPaused, error }) => !isPaused && error);
+  return [
+    ...(paused.length > 0 ? [{ reason: 'DeletionHeld', message: `${few(paused.map(({ key }) => key))}: not referenced any more, and ${pausedRemoval}` }] : []),
+    ...(failed.length > 0 ? [{ reason: 'Progressing', message: few(failed.map(({ key, error }) => `${key}: not referenced any more, and its rows could not be removed, which is tried again: ${error!.message}`), '; ') }] : []),
+  ];
+}
+
+/** `Synced` of an inventory that is ready all the same. */
+function unsynced(problems: readonly { reason: string; message: string }[]): Omit<Verdict, 'type'> | undefined {
+  const [first] = problems;
+  return first && { status: 'False', reason: first.reason, message: problems.map(({ message }) => message).join('; ') };
 }
 
 /** The condition of one entry of `status.sinkExports`. */
@@ -131,7 +154,6 @@ function broken(facts: ExportFacts, problems: readonly Problem[], exported: numb
   const partly = exported > 0 ? { reason: 'PartiallySynced', message: `${exported}/${facts.bindings.length} sinks exported; ${message}` } : undefined;
   return verdictsOf({
     ready: beside({ reason, message }, facts.trouble),
-    degraded: true,
     ...(partly && { synced: { status: 'False', ...partly } }),
     // An export that will be tried again says little of the sink.
     sinkReachable: { status: 'False', reason: reason === 'Progressing' ? 'ExportFailed' : reason, message },
@@ -146,18 +168,17 @@ function beside({ reason, message }: Judgement['ready'], trouble: ExportFacts['t
 interface Judgement {
   ready: { reason: string; message: string };
   isReady?: boolean;
-  degraded?: boolean;
   /** As `ready` when unset. */
   synced?: Omit<Verdict, 'type'> | undefined;
   sinkReachable: Omit<Verdict, 'type'>;
 }
 
-function verdictsOf({ ready, isReady = false, degraded = false, synced, sinkReachable }: Judgement): Verdict[] {
+function verdictsOf({ ready, isReady = false, synced, sinkReachable }: Judgement): Verdict[] {
   const whole: Omit<Verdict, 'type'> = { status: isReady ? 'True' : 'False', ...ready };
   return [
     { type: 'Ready', ...whole },
     { type: 'Synced', ...(synced ?? whole) },
-    { type: 'Degraded', ...ready, status: degraded ? 'True' : 'False' },
+    { type: 'Degraded', ...ready, status: isReady || ready.reason === 'AwaitingSync' ? 'False' : 'True' },
     { type: 'SinkReachable', ...sinkReachable },
   ];
 }

@@ -16,7 +16,8 @@ export function rollupCounts({ shardCount, shards }: RollupFacts, view: Inventor
 }
 
 /** What stands in the way when there is nothing to roll up. */
-export function noTargets(spec: KollectClusterInventorySpec): { reason: 'NoTargets'; message: string } {
+export function noTargets(spec: KollectClusterInventorySpec, isEarly: boolean): { reason: 'AwaitingSync' | 'NoTargets'; message: string } {
+  if (isEarly) return { reason: 'AwaitingSync', message: `${missingTargets(spec)} yet, and the inventory is new` };
   return { reason: 'NoTargets', message: `${missingTargets(spec)}; create a KollectClusterTarget, or correct spec.targetRefs or spec.targetSelector` };
 }
 

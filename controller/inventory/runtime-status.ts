@@ -1,7 +1,7 @@
 import type { KollectInventory } from '../../shared/api/kollect-inventory.ts';
 import type { Binding } from './binding.ts';
 import { cleanupStatus } from './cleanup.ts';
-import type { InventoryRuntime } from './inventory-runtime.ts';
+import { isEarly, type InventoryRuntime } from './inventory-runtime.ts';
 import { inventoryStatus } from './inventory-status.ts';
 import type { SinkDirectory, SinkObstacle } from './sink-directory.ts';
 import type { ViewTarget } from './view.ts';
@@ -21,7 +21,8 @@ export function runtimeStatus(runtime: InventoryRuntime, { previous, isSynced, s
     const isToBeTold = wasPaused || removals.some(({ error, isPaused }) => error || isPaused);
     return isToBeTold ? cleanupStatus(runtime.object, previous, removals, now) : undefined;
   }
-  if (runtime.waiting) return undefined;
+  // Of a new one nothing was said that is not true any more.
+  if (runtime.waiting && !(previous?.conditions && isEarly(runtime))) return undefined;
   const { view, rollup } = runtime.rows;
   const problems = runtime.rows.problems();
   const troubled = new Set(problems.map(({ name }) => name));
@@ -40,6 +41,7 @@ export function runtimeStatus(runtime: InventoryRuntime, { previous, isSynced, s
       awaiting: awaiting.sort(),
       incomplete: [...view.targets].filter((target) => target.refused.any).map((target) => target.name).sort(),
       blocked: runtime.blocked,
+      isEarly: isEarly(runtime),
       asked: runtime.asked,
     },
     now,

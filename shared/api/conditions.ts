@@ -181,7 +181,7 @@ const sinkReachable = (failures: readonly Reason[]): ConditionReasons => ({
   True: ['ExportSucceeded', 'NoSinksConfigured', 'SinksReachable'],
   False: [...failures, 'ExportFailed'],
   // Nothing is exported, so nobody knows.
-  Unknown: failures,
+  Unknown: ['AwaitingSync', ...failures],
 });
 
 /** The conditions of each kind that has some, and of the entries of `status.sinkExports`. */

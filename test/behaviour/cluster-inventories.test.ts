@@ -279,13 +279,35 @@ t.test('without targets', async (t) => {
   t.equal((await kollect.get('kcinv', 'early'))?.status, undefined, 'it is not too late for targets yet');
   t.equal((await stored('early')).length, 1);
 
+  const selected = (is: boolean): Promise<unknown> => kollect.kubectl(['label', 'kctgt', 'sound', is ? 'nobody=has' : 'nobody-']);
+  const tooEarly = /^False AwaitingSync: spec\.targetSelector selects no KollectClusterTarget yet, and the inventory is new/;
+  await selected(true);
+  await until('kcinv', 'early', 'Ready', /^True Exported/);
+  const before = await stored('early');
+  await selected(false);
+  await untilStored('early', []);
+  await until('kcinv', 'early', 'Ready', tooEarly);
+  await selected(true);
+  await until('kcinv', 'early', 'Ready', /^True Exported/);
   await kollect.controller.kill('SIGTERM');
-  await startController(t, kollect.cluster, { pace: { targetsGraceMs: 0 } });
+  await selected(false);
+  await kollect.controller.start();
+  const { sinkExports } = await until('kcinv', 'early', 'Ready', tooEarly);
+  t.equal(sinkExports.length, 1);
+  t.strictSame((await stored('early')).map(({ place }) => place), before.map(({ place }) => place), 'nobody saw the targets go');
+
+  await kollect.controller.kill('SIGTERM');
+  // Older than that by now.
+  await startController(t, kollect.cluster, { pace: { targetsGraceMs: 5_000 } });
   await until('kcinv', 'early', 'Degraded', /^True NoTargets: spec\.targetSelector selects no KollectClusterTarget; create/);
   await untilStored('early', []);
-  await kollect.kubectl(['label', 'kctgt', 'sound', 'nobody=has']);
+  await selected(true);
   await until('kcinv', 'early', 'Ready', /^True Exported/);
   t.ok((await stored('early')).length > 1);
-  await remove('kcinv', 'early', 'mixed');
+  await kollect.apply(clusterInventory('new', { exportMinInterval: '0s', targetSelector: { matchLabels: { nobody: 'has' } } }));
+  await until('kcinv', 'new', 'Ready', /^True Exported/);
+  await selected(false);
+  await until('kcinv', 'new', 'Degraded', /^True NoTargets/);
+  await remove('kcinv', 'early', 'new', 'mixed');
   t.strictSame([...(await stored('early')), ...(await stored('mixed'))], []);
 });

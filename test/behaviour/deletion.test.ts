@@ -111,6 +111,7 @@ t.test('rows stay while deletions are paused, and the inventory says that it wai
   await edit(namespace, 'kinv/inventory', { databaseSinkRefs: [] });
   await untilEntries(namespace, ['database/pg Removing']);
   await kollect.eventually(async () => /pause-deletes/.test((await inventory(namespace))?.status?.sinkExports?.[0]?.lastError ?? ''), { what: 'the reason' });
+  t.match(await untilCondition(namespace, 'Synced', /^False/), /DeletionHeld: database\/pg: not referenced any more, and rows are kept as long as .*kollect\.dev\/pause-deletes/);
   await run('delete', 'kinv/inventory', '-n', namespace, '--wait=false');
   t.match(await untilCondition(namespace, 'Degraded', /^True DeletionHeld/), /is being deleted.*kollect\.dev\/pause-deletes.*Retain/);
   t.equal(await names(namespace), 'api,web');
@@ -216,6 +217,27 @@ t.test('an unreachable sink keeps the inventory, until it is deleted, need not b
   await edit(mend, 'kdb/pg', { cluster: '' });
   await untilGone(mend);
   t.strictSame(await Promise.all(all.map((namespace) => names(namespace))), ['api,web', 'api,web', '', 'api,web']);
+});
+
+t.test('a reference that is dropped while the inventory is suspended is removed afterwards, as its entry says', alone, async (t) => {
+  const namespace = await exported();
+  const untilKept = () =>
+    kollect.eventually(async () => {
+      const [entry] = (await inventory(namespace))?.status?.sinkExports ?? [];
+      return entry?.phase === 'Removing' && entry.lastError === 'rows are kept as long as spec.suspend is true';
+    }, { what: 'an entry that says why rows are there' });
+  await edit(namespace, 'kinv/inventory', { suspend: true, databaseSinkRefs: [] });
+  await untilKept();
+  await edit(namespace, 'kinv/inventory', { databaseSinkRefs: ['pg'] });
+  await untilEntries(namespace, ['database/pg Active']);
+  await edit(namespace, 'kinv/inventory', { databaseSinkRefs: [] });
+  await kollect.controller.kill('SIGKILL');
+  await kollect.controller.start();
+  await untilKept();
+  t.equal(await names(namespace), 'api,web');
+  await edit(namespace, 'kinv/inventory', { suspend: false });
+  await untilNames(namespace, '');
+  await untilEntries(namespace, []);
 });
 
 t.test('a reference that comes back while it is removed is exported to as before', alone, async (t) => {

@@ -38,7 +38,7 @@ t.test('a comparison that was asked for is done when all targets took part in it
   const { rowsOf, view, place, binding, synced } = setUp({ previous: { fingerprint: 'here' }, observer });
   const handled = () => {
     const inventory = { metadata: { name: 'inventory', namespace: 'shop', generation: 1 }, spec: {} } as unknown as KollectInventory;
-    const none = { problems: [], rollup: undefined, removals: [], awaiting: [], incomplete: [], obstacles: new Map(), blocked: undefined };
+    const none = { problems: [], isEarly: false, rollup: undefined, removals: [], awaiting: [], incomplete: [], obstacles: new Map(), blocked: undefined };
     return inventoryStatus({ ...none, inventory, previous: { lastHandledReconcile: 'before' }, view, bindings: [binding], asked: 'now' }, '2026-01-01T00:00:00.000Z').lastHandledReconcile;
   };
   synced.clear();

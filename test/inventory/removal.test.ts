@@ -215,10 +215,11 @@ t.test('status has room for what is being removed, whatever else there is', (t) 
   const entries = (count: number, phase: 'Active' | 'Removing') => Array.from({ length: count }, (_, index) => ({ name: `database/${phase}-${index}`, namespace: 'shop', phase }));
   const found = inventoryStatus(
     {
-      inventory: { metadata: { name: 'inventory', namespace: 'shop', generation: 1 }, spec: {} } as unknown as KollectInventory,
+      inventory: { metadata: { name: 'inventory', namespace: 'shop', generation: 1 }, spec: { databaseSinkRefs: entries(20, 'Active').map(({ name }) => name.slice('database/'.length)) } } as unknown as KollectInventory,
       previous: { sinkExports: entries(20, 'Active') },
       view: new InventoryView('shop', () => undefined),
       problems: [],
+      isEarly: false,
       rollup: undefined,
       bindings: [],
       removals: entries(60, 'Removing').map(({ name, namespace }) => ({ key: name, namespace, fingerprint: undefined, isPaused: false, error: undefined })),
@@ -230,6 +231,7 @@ t.test('status has room for what is being removed, whatever else there is', (t) 
     },
     '2026-01-01T00:00:00.000Z',
   ).sinkExports;
-  t.strictSame(found, [...entries(4, 'Active'), ...entries(60, 'Removing')]);
+  const lastError = 'rows are kept as long as spec.suspend is true';
+  t.strictSame(found, [...entries(4, 'Active'), ...entries(60, 'Removing').map((entry) => ({ ...entry, lastError }))]);
   t.end();
 });

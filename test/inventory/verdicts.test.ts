@@ -1,5 +1,6 @@
 import t from 'tap';
 import type { BindingState } from '../../controller/inventory/binding-state.ts';
+import type { RemovalState } from '../../controller/inventory/inventory-status.ts';
 import { inventoryVerdicts, sinkVerdict, targetSinkVerdict, type ExportFacts } from '../../controller/inventory/inventory-verdicts.ts';
 import { pastTime } from '../../controller/inventory/past-time.ts';
 import type { SinkObstacle } from '../../controller/inventory/sink-directory.ts';
@@ -24,6 +25,7 @@ const refusing = (...codes: string[]): BindingState => ({
   rejected: codes.map((code, index) => ({ key: { targetName: 'web', uid: `u${index}` }, namespace: 'shop', hash: '', code, message: 'refused' })),
 });
 const holding = (reason: 'guard' | 'paused'): BindingState => ({ ...exported, held: { reason, stale: 3, rows: 4 } });
+const removal = (more: Partial<RemovalState>): RemovalState => ({ key: 'database/former', namespace: 'shop', fingerprint: undefined, isPaused: false, error: undefined, ...more });
 const absent: SinkObstacle = { reason: 'SinkNotFound', message: 'no such sink' };
 
 interface Case {
@@ -70,6 +72,33 @@ const cases: Record<string, Case> = {
     facts: { trouble: { reason: 'TargetDegraded', message: 'why' } },
     wanted: all('False DeletionHeld', 'True', 'True ExportSucceeded'),
   },
+  'there are no targets yet': {
+    states: [],
+    facts: { trouble: { reason: 'AwaitingSync', message: 'why' } },
+    wanted: all('False AwaitingSync', 'False', 'Unknown AwaitingSync'),
+  },
+  'there are no targets any more, and may be some soon': {
+    states: [exported],
+    facts: { trouble: { reason: 'AwaitingSync', message: 'why' } },
+    wanted: all('False AwaitingSync', 'False', 'True ExportSucceeded'),
+  },
+  'rows of a dropped reference are kept': {
+    states: [exported],
+    facts: { removals: [removal({ isPaused: true })] },
+    wanted: ['Ready=True Exported', 'Synced=False DeletionHeld', 'Degraded=False Exported', 'SinkReachable=True ExportSucceeded'],
+  },
+  'rows of the last reference, which was dropped, are kept': {
+    states: [],
+    facts: { removals: [removal({ isPaused: true })] },
+    wanted: ['Ready=True NoExport', 'Synced=False DeletionHeld', 'Degraded=False NoExport', 'SinkReachable=True NoSinksConfigured'],
+    cluster: ['Ready=True RolledUp', 'Synced=False DeletionHeld', 'Degraded=False RolledUp', 'SinkReachable=True NoSinksConfigured'],
+  },
+  'rows of a dropped reference cannot be removed': {
+    states: [refusing('22P05')],
+    facts: { removals: [removal({}), removal({ error: new KollectError('KOL_SINK_UNAVAILABLE', 'why') })] },
+    wanted: ['Ready=True Exported', 'Synced=False PartialExport', 'Degraded=False Exported', 'SinkReachable=True ExportSucceeded'],
+  },
+  'rows of a dropped reference are being removed': { states: [exported], facts: { removals: [removal({})] }, wanted: all('True Exported', 'False', 'True ExportSucceeded') },
   'it is suspended': {
     states: [],
     facts: { blocked: { reason: 'Suspended', message: 'why' } },
@@ -129,7 +158,7 @@ const cases: Record<string, Case> = {
 
 function judged({ states, facts = {} }: Case, isCluster: boolean): string[] {
   const bindings = states.map((state, index) => ({ key: `database/s${index}`, place: `shop/database/s${index}`, state }));
-  const verdicts = inventoryVerdicts({ bindings, obstacles: new Map(), trouble: undefined, awaiting: [], incomplete: [], blocked: undefined, isCluster, ...facts });
+  const verdicts = inventoryVerdicts({ bindings, removals: [], obstacles: new Map(), trouble: undefined, awaiting: [], incomplete: [], blocked: undefined, isCluster, ...facts });
   const kind: ConditionSet = documented[isCluster ? 'KollectClusterInventory' : 'KollectInventory'];
   for (const { type, status, reason, message } of verdicts) {
     if (!kind[type as keyof ConditionSet]?.[status]?.includes(reason as never)) throw new Error(`${type}=${status} ${reason} is not documented`);
@@ -149,6 +178,7 @@ t.test('messages name sinks, targets and ten of the rows', async (t) => {
   const message = (states: BindingState[], facts: Partial<ExportFacts> = {}, type = 'Synced'): string | undefined =>
     inventoryVerdicts({
       bindings: states.map((state, index) => ({ key: `database/s${index}`, place: `shop/database/s${index}`, state })),
+      removals: [],
       obstacles: new Map(),
       trouble: undefined,
       awaiting: [],
@@ -164,6 +194,8 @@ t.test('messages name sinks, targets and ten of the rows', async (t) => {
   const trouble = { reason: 'TargetDegraded', message: 'targets are broken' } as const;
   t.match(message([holding('guard')], { trouble }), /allow-deletes: "true" to delete them; targets are broken$/);
   t.equal(message([failing('KOL_SINK_AUTH')], { trouble }, 'Ready'), 'database/s0: why; targets are broken');
+  const removals = [removal({ isPaused: true }), removal({ error: new KollectError('KOL_SINK_UNAVAILABLE', 'why') })];
+  t.match(message([holding('paused')], { removals }), /^database\/s0 holds .*; database\/former: not referenced any more, and rows are kept .*; database\/former: .* could not be removed, which is tried again: why$/);
   const names = Array.from({ length: 12 }, (_, index) => `t${index}`);
   t.match(message([fresh], { awaiting: names }), /target\(s\) t0, t1, .*, t9 and 2 more; nothing of theirs is deleted meanwhile/);
 });

@@ -182,3 +182,23 @@ t.test('consent is gone once the sinks that can have used it, and a sink that fa
   await until(() => places[1].rows.size === 2);
   await end();
 });
+
+t.test('a sink is told how large documents may be: what its reference says, else the inventory, as edited last', async (t) => {
+  const { places, lead, create, edit, end } = await setUp({ maxExportBytes: 3_000, databaseSinkRefs: ['pg', { name: 'own', maxExportBytes: 2_000 }] });
+  const told = new Map<string, number | undefined>();
+  for (const [index, name] of ['pg', 'own'].entries()) {
+    const sink = lead(name, places[index]!);
+    const write = sink.write.bind(sink);
+    sink.write = (change, signal) => {
+      told.set(name, change.maxDocumentBytes);
+      return write(change, signal);
+    };
+  }
+  await create();
+  await until(() => told.size === 2);
+  t.strictSame([told.get('pg'), told.get('own')], [3_000, 2_000]);
+  await edit({ maxExportBytes: 4_000 });
+  await until(() => told.get('pg') === 4_000);
+  t.equal(told.get('own'), 2_000);
+  await end();
+});

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { ChunkedWrite, chunkLimit } from '../../controller/sinks/postgres/chunked-write.ts';
 import { RowIndex } from '../../controller/sinks/postgres/row-index.ts';
 import type { Session } from '../../controller/sinks/postgres/session.ts';
@@ -68,6 +68,34 @@ t.test('an interrupted full pass does not send again what was confirmed', async 
   const stored = (await place.contents()).filter(({ inventory }) => inventory === 'team-a/shop');
   t.strictSame([v(stored[0]), v(stored[99]), v(stored[100]), v(stored.at(-1)), stored.length], [3, 3, 2, 2, 35_000]);
 });
+
+for (const [title, pass] of Object.entries({
+  'too long ago': (t: Test) => {
+    const now = performance.now.bind(performance);
+    t.capture(performance, 'now', () => now() + 600_001);
+  },
+  'and nobody came for long': (_: Test, ends: (() => void)[]) => ends.forEach((end) => end()),
+}))
+  t.test(`a full pass that was interrupted ${title} begins anew`, async (t) => {
+    const place = await newPlace();
+    const { sink } = await place.opened();
+    t.teardown(() => sink.close());
+    const all = rows(12_000, { v: 1 });
+    await sink.write(whole([]), signal);
+    place.proxy.breakCommit('drop', 1);
+    const ends: (() => void)[] = [];
+    const { setTimeout: begin } = globalThis;
+    const begun = t.capture(globalThis, 'setTimeout', ((work: () => void, ms?: number) => {
+      if (ms === 600_000) ends.push(work);
+      return begin(work, ms);
+    }) as typeof setTimeout);
+    t.match(await failure(sink.write(whole(all), signal)), { class: 'transient' });
+    begun.restore();
+    t.equal(ends.length, 1);
+    pass(t, ends);
+    const { bytes } = await sink.write(whole(all), signal);
+    t.equal(Math.round(bytes / Buffer.byteLength(all[0]!.payload)), 12_000);
+  });
 
 t.test('others have their turn while what was confirmed is left out', async (t) => {
   const all = rows(20_000);

@@ -2,10 +2,11 @@ import { KollectError } from '../shared/errors.ts';
 import { nearestName } from '../shared/nearest.ts';
 import { versionText } from '../shared/version.ts';
 import type { Command, ExitCode, Terminal } from './command.ts';
+import { exportCommand } from './export/command.ts';
 import { lintCommand } from './lint/lint-command.ts';
 
 /** In the order of the help. */
-const commands: readonly Command[] = [lintCommand];
+const commands: readonly Command[] = [lintCommand, exportCommand];
 
 /** Runs a command line, without the name of the program. Never throws for what a user wrote. */
 export async function kollect(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {

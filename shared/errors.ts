@@ -46,6 +46,12 @@ export const errorCatalogue = {
     summary: 'The way to the API server cannot be read from the kubeconfig or the service account of the pod.',
     action: 'Correct what the message names, or name another file with --kubeconfig.',
   },
+  KOL_EXPORT_INPUT: {
+    class: 'terminal',
+    reason: 'InvalidInput',
+    summary: 'What kollect export is given cannot be read, or lacks what an export needs.',
+    action: 'Correct what the message names, or give the objects that it misses.',
+  },
   KOL_EXTRACT_CEL: {
     class: 'terminal',
     reason: 'InvalidProfile',

@@ -22,9 +22,9 @@ export interface PlannedResource {
 }
 
 export interface ResourcePlannerOptions {
-  discovery: Discovery;
+  discovery: Pick<Discovery, 'resolve' | 'invalidate'>;
   definitions: Pick<Definitions, 'isGone'>;
-  compiled: CompiledProfiles;
+  compiled: Pick<CompiledProfiles, 'of'>;
 }
 
 /** Finds out how each kind of a target can be collected. What stands against one kind says nothing of the others. */

@@ -18,10 +18,15 @@ import type { ObjectCache } from '../../shared/kube/object-cache.ts';
 import type { NamespaceCeiling } from './selection.ts';
 import type { TargetKind } from './target-kind.ts';
 
+/** Scopes of a kind: those of a cache, or what was read once. */
+export type KnownScopes = Pick<ObjectCache<KnownObject>, 'byNamespace' | 'list' | 'onChange' | 'synced' | 'state'>;
+
 export interface ScopeJudgeOptions {
-  scopes: ObjectCache<KnownObject>;
+  scopes: KnownScopes;
   /** Unset where no cluster kinds are worked on. */
-  clusterScopes: ObjectCache<KnownObject> | undefined;
+  clusterScopes: KnownScopes | undefined;
+  /** Both were read, and nobody follows them. */
+  areRead?: boolean | undefined;
 }
 
 /** What the scope of a target says. `unknown`: the scopes were never read. */
@@ -48,11 +53,12 @@ type InventoryKind = 'KollectInventory' | 'KollectClusterInventory';
 export class ScopeJudge {
   readonly #options: ScopeJudgeOptions;
   readonly #lookups: ScopeLookups;
-  readonly #read = new Set<ObjectCache<KnownObject>>();
+  readonly #read = new Set<KnownScopes>();
 
   constructor(options: ScopeJudgeOptions) {
     this.#options = options;
-    const { scopes, clusterScopes } = options;
+    const { scopes, clusterScopes, areRead } = options;
+    if (areRead) for (const cache of [scopes, clusterScopes]) if (cache) this.#read.add(cache);
     this.#lookups = {
       scopes: (namespace) => byName(scopes.byNamespace(namespace) as Iterable<KnownScope>),
       clusterScopes: () => byName((clusterScopes?.list() ?? []) as Iterable<KnownClusterScope>),
@@ -124,7 +130,7 @@ export class ScopeJudge {
     return undefined;
   }
 
-  #cacheOf(kind: TargetKind['kind'] | InventoryKind): ObjectCache<KnownObject> | undefined {
+  #cacheOf(kind: TargetKind['kind'] | InventoryKind): KnownScopes | undefined {
     return kind === 'KollectTarget' || kind === 'KollectInventory' ? this.#options.scopes : this.#options.clusterScopes;
   }
 }

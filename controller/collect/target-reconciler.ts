@@ -1,11 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { annotations } from '../../shared/api/annotations.ts';
 import type { KollectTargetStatus } from '../../shared/api/kollect-target.ts';
-import type { Reason } from '../../shared/api/conditions.ts';
-import { gvkKey, gvkOfKey } from '../../shared/api/gvk.ts';
+import { gvkOfKey } from '../../shared/api/gvk.ts';
 import type { LooseGvk } from '../../shared/api/gvk.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
-import { KollectError } from '../../shared/errors.ts';
 import type { KubeClient } from '../../shared/kube/client.ts';
 import type { Discovery } from '../../shared/kube/discovery.ts';
 import type { EventRecorder } from '../../shared/kube/events.ts';
@@ -13,21 +11,19 @@ import { addFinalizer, removeFinalizer } from '../../shared/kube/finalizers.ts';
 import type { ObjectCache } from '../../shared/kube/object-cache.ts';
 import { WorkQueue } from '../../shared/kube/work-queue.ts';
 import type { Logger } from '../../shared/log.ts';
-import { checkObject } from '../object-check.ts';
 import type { Verdict } from '../observe/conditions.ts';
 import type { ReferenceObserver } from '../observe/references.ts';
 import { recordTransition } from '../observe/transitions.ts';
 import { StatusWriter } from '../observe/status-writer.ts';
 import type { Collector } from './collector.ts';
 import { InitialLists, initialListStatus, isSuspended, progress, type InitialList } from './initial-lists.ts';
-import { lowestLimits } from './limits.ts';
 import type { CompiledProfiles } from './compiled-profiles.ts';
 import type { Definitions } from './definitions.ts';
-import { ResourcePlanner, type PlannedResource, type Problem } from './resource-planner.ts';
+import { ResourcePlanner, type Problem } from './resource-planner.ts';
 import type { RowStore, TargetRows } from './row-store.ts';
 import type { ScopeJudge, ScopeVerdict } from './scope-judge.ts';
-import { selectionByKind } from './selection.ts';
 import type { TargetKind } from './target-kind.ts';
+import { planTarget, targetGvkOf } from './target-plan.ts';
 import { startingStatus, targetStatus, type TargetOutcome } from './target-status.ts';
 
 /** Rows come and go without an event of the target, and a resource that the API server does not know may appear; both are followed at this pace. */
@@ -221,57 +217,26 @@ export class TargetReconciler<Spec extends { suspend?: boolean | undefined }> {
 
   /** Starts, changes or freezes the collection. */
   async #arrange(raw: KubeObject, namespace: string, name: string, list: InitialList): Promise<TargetOutcome> {
-    const { kind, collector, profiles, scopes, store } = this.#options;
-    const checked = checkObject<{ spec: Spec }>(kind.kind, raw);
-    // Before all else: what a scope denies does not stay because the target is suspended, its profile is missing or its spec makes no sense.
-    const verdict = scopes.judge(kind.kind, raw, checked.object?.spec ?? {});
-    const freeze = (reason: Reason, message: string): TargetOutcome => {
-      collector.freeze(namespace, name);
-      if (verdict.kind === 'allowed') confine(store.open(namespace, name), verdict);
-      return { kind: 'degraded', problems: [{ reason, message }] };
-    };
-
-    if (!checked.object) return freeze('InvalidSpec', checked.message);
-    const { spec } = checked.object;
-    if (verdict.kind === 'unknown') return freeze('ScopeLookupFailed', verdict.message);
-    if (verdict.kind === 'denied') {
-      this.#options.observer.resolved(kind.kind, 'profile', 'forbidden');
-      collector.collect(namespace, name, { resources: [] });
-      return { kind: 'denied', problems: [verdict] };
-    }
-    const reference = kind.profileOf(raw);
-    const profile = profiles.get(`${reference.namespace}/${reference.name}`);
-    this.#options.observer.resolved(kind.kind, 'profile', profile ? 'ok' : 'not_found');
-    const selection = kind.selectionOf(spec);
-    const kinds = selectionByKind(selection, profile && targetGvkOf(profile));
-    const denials = kinds.map(({ gvk }) => verdict.denies(gvk));
-    const problems: Problem[] = denials.flatMap((message) => (message === undefined ? [] : [{ reason: 'ScopeGVKDenied', message }]));
-    const allowed = kinds.filter((_, index) => denials[index] === undefined);
-
-    const obstacle = this.#obstacle(spec, reference, profile) ?? crashLoop(list);
-    if (obstacle && kinds.length === 0) return freeze(obstacle.reason, obstacle.message);
+    const { kind, collector, store } = this.#options;
     const running = collector.state(namespace, name)?.resources;
-    const planned = await Promise.all(
-      allowed.map((of): PlannedResource | Promise<PlannedResource> => {
-        const key = gvkKey(of.gvk);
-        return obstacle || !profile ? { plan: { key } } : this.#planner.plan(of, raw, profile, running?.find((resource) => resource.key === key));
-      }),
-    );
-    problems.push(...planned.flatMap(({ problem }) => problem ?? []));
-    if (obstacle && allowed.length > 0) problems.unshift(obstacle);
-    const resources = planned.flatMap(({ plan }) => plan ?? []);
-    if (resources.some(({ collect }) => collect)) await this.#mark(raw, list);
-    collector.collect(namespace, name, { resources, ceiling: verdict.ceiling, limits: lowestLimits([selection.limits, verdict.limits]) });
-    if (resources.some(({ collect }) => collect)) return { kind: 'collecting', state: collector.state(namespace, name)!, problems };
-    return { kind: resources.length === 0 ? 'denied' : 'degraded', problems };
-  }
-
-  /** What stands against all kinds of a target alike. */
-  #obstacle(spec: Spec, { namespace, name }: { namespace: string; name: string }, profile: KubeObject | undefined): Problem | undefined {
-    if (spec.suspend) return { reason: 'Suspended', message: 'spec.suspend is true: rows stay as they are until it is removed' };
-    if (!profile) return { reason: 'ProfileNotFound', message: `no KollectProfile "${name}" in namespace "${namespace}"` };
-    const compiled = this.#options.compiled.of(profile);
-    return compiled instanceof KollectError ? { reason: 'InvalidProfile', message: `KollectProfile "${name}": ${compiled.message}` } : undefined;
+    const planned = await planTarget(raw, { ...this.#options, planner: this.#planner }, { obstacle: crashLoop(list), running });
+    const { problems, profile } = planned;
+    if (profile) this.#options.observer.resolved(kind.kind, 'profile', profile);
+    if (planned.kind === 'frozen') {
+      collector.freeze(namespace, name);
+      if (planned.verdict.kind === 'allowed') confine(store.open(namespace, name), planned.verdict);
+      return { kind: 'degraded', problems };
+    }
+    if (planned.kind === 'denied') {
+      collector.collect(namespace, name, { resources: [] });
+      return { kind: 'denied', problems };
+    }
+    const { plan } = planned;
+    const isCollecting = plan.resources.some(({ collect }) => collect);
+    if (isCollecting) await this.#mark(raw, list);
+    collector.collect(namespace, name, plan);
+    if (isCollecting) return { kind: 'collecting', state: collector.state(namespace, name)!, problems };
+    return { kind: plan.resources.length === 0 ? 'denied' : 'degraded', problems };
   }
 }
 
@@ -291,11 +256,6 @@ function confine(rows: TargetRows, { ceiling, denies }: Extract<ScopeVerdict, { 
   const allowed = rows.keys.filter((key) => denies(gvkOfKey(key)) === undefined);
   rows.retain(new Set(allowed));
   if (ceiling) for (const key of allowed) rows.bound(key, ceiling.allows);
-}
-
-/** Kind of a profile that nobody may have checked yet. */
-function targetGvkOf({ spec }: KubeObject): LooseGvk | undefined {
-  return (spec as { targetGVK?: LooseGvk | null } | undefined)?.targetGVK ?? undefined;
 }
 
 function keyOf(object: KubeObject): string {

@@ -115,16 +115,18 @@ export class ClusterRows implements InventoryRows {
   }
 
   #selects(name: string): boolean {
-    if (!this.#spec) return false;
-    const { targetRefs = [], targetSelector } = this.#spec;
-    if (targetRefs.length > 0) return targetRefs.includes(name);
-    const target = this.#sources.targets.get(`/${name}`);
-    return target !== undefined && matchesSelector(targetSelector, target.metadata.labels);
+    return this.#spec !== undefined && selectsTarget(this.#spec, name, this.#sources.targets.get(`/${name}`));
   }
 
   #trouble(name: string): TargetProblem | undefined {
     return targetProblem(name, this.#sources.targets.get(`/${name}`));
   }
+}
+
+/** Whether a cluster inventory rolls up the rows of a target; undefined stands for one that is not there. */
+export function selectsTarget({ targetRefs = [], targetSelector }: KollectClusterInventorySpec, name: string, target: KubeObject | undefined): boolean {
+  if (targetRefs.length > 0) return targetRefs.includes(name);
+  return target !== undefined && matchesSelector(targetSelector, target.metadata.labels);
 }
 
 /** Both `namespaces` and `namespaceSelector` must hold where they are set. Objects without a namespace belong to a rollup that neither of them bounds. */

@@ -65,7 +65,7 @@ export class DeletionHold {
   }
 
   /** Where nothing explains what may be stale, only so much of it goes. Gives what the destination held. */
-  async limit(opened: OpenSink, { change, exempt }: PassPlan, facts: DestinationFacts): Promise<number | undefined> {
+  async limit(opened: Pick<OpenSink, 'sink'>, { change, exempt }: PassPlan, facts: DestinationFacts): Promise<number | undefined> {
     const { completeTargets, knownTargets } = change;
     if (!exempt || (completeTargets.length === 0 && knownTargets === undefined)) return undefined;
     const isExplained = completeTargets.every((name) => exempt.includes(name)) && (knownTargets === undefined || facts.isKnown);
@@ -90,7 +90,7 @@ export class DeletionHold {
   }
 }
 
-async function lookAt({ sink }: OpenSink, { identity, signal, isCompared }: DestinationFacts): Promise<Pick<CheckResult, 'rows' | 'owned'>> {
+async function lookAt({ sink }: Pick<OpenSink, 'sink'>, { identity, signal, isCompared }: DestinationFacts): Promise<Pick<CheckResult, 'rows' | 'owned'>> {
   try {
     return await sink.check(identity, signal, true);
   } catch (error) {

@@ -13,26 +13,43 @@ const maxFiles = 10_000;
 /** What stands for standard input among arguments. */
 const standardInput = '-';
 
+interface Skipped {
+  name: string;
+  why: string;
+}
+
 export interface ReadFiles {
   sources: readonly Source[];
   /** What lay in folders and was left out, and why. */
-  skipped: readonly { name: string; why: string }[];
+  skipped: readonly Skipped[];
 }
+
+/** A file to read, standard input, or why there is none. */
+export type FoundFile = { name: string; isNamed: boolean; isStandardInput: boolean } | (Source & { problem: string });
 
 /**
  * Reads files, folders with everything below them, and standard input. What cannot be read is a source with a problem. In folders only YAML
  * and JSON counts, without hidden names, `node_modules` and kustomizations.
  */
 export async function readFiles(paths: readonly string[], stdin: Readable): Promise<ReadFiles> {
+  const { files, skipped } = await findFiles(paths);
+  // One after another: so many files at once are more than a process may have open.
+  const sources: Source[] = [];
+  for (const file of files) sources.push('problem' in file ? file : file.isStandardInput ? await readStream(stdin) : await readOne(file.name, file.isNamed));
+  return { sources, skipped };
+}
+
+/** The files that `readFiles` reads, in its order. */
+export async function findFiles(paths: readonly string[]): Promise<{ files: readonly FoundFile[]; skipped: readonly Skipped[] }> {
   // A file may be named, and lie in a folder that is named.
-  const sources = new Map<string, Source>();
-  const skipped: { name: string; why: string }[] = [];
+  const files = new Map<string, FoundFile>();
+  const skipped: Skipped[] = [];
   for (const path of new Set(paths)) {
-    if (path === standardInput) sources.set(path, await readStream(stdin));
-    else if (!(await isFolder(path))) sources.set(resolve(path), await readOne(path, true));
-    else for (const source of await readFolder(path, skipped)) if (!sources.has(resolve(source.name))) sources.set(resolve(source.name), source);
+    if (path === standardInput) files.set(path, { name: 'stdin', isNamed: true, isStandardInput: true });
+    else if (!(await isFolder(path))) files.set(resolve(path), { name: path, isNamed: true, isStandardInput: false });
+    else for (const file of await findInFolder(path, skipped)) if (!files.has(resolve(file.name))) files.set(resolve(file.name), file);
   }
-  return { sources: [...sources.values()], skipped };
+  return { files: [...files.values()], skipped };
 }
 
 async function isFolder(path: string): Promise<boolean> {
@@ -43,7 +60,7 @@ async function isFolder(path: string): Promise<boolean> {
   }
 }
 
-async function readFolder(folder: string, skipped: { name: string; why: string }[]): Promise<Source[]> {
+async function findInFolder(folder: string, skipped: Skipped[]): Promise<FoundFile[]> {
   const files: string[] = [];
   const patches = new Set<string>();
   const folders = [folder];
@@ -65,10 +82,7 @@ async function readFolder(folder: string, skipped: { name: string; why: string }
   }
   if (files.length === 0) return [problem(folder, 'holds no file that ends with .yaml, .yml or .json')];
   for (const name of files.filter((file) => patches.has(file))) skipped.push({ name, why: 'a patch of a kustomization is a part of an object' });
-  // One after another: so many files at once are more than a process may have open.
-  const sources: Source[] = [];
-  for (const file of files.filter((name) => !patches.has(name)).toSorted()) sources.push(await readOne(file, false));
-  return sources;
+  return files.filter((name) => !patches.has(name)).toSorted().map((name) => ({ name, isNamed: false, isStandardInput: false }));
 }
 
 async function leftOut(entry: Dirent, path: string): Promise<string | undefined> {
@@ -108,11 +122,12 @@ async function readStream(stream: Readable): Promise<Source> {
 
 const tooLarge = `has more than ${maxFileBytes / 1024 / 1024} MiB; split it`;
 
-function problem(name: string, why: string): Source {
+function problem(name: string, why: string): Source & { problem: string } {
   return { name, text: '', problem: why, isNamed: true };
 }
 
-function reason(error: unknown): string {
+/** Why a file cannot be read. */
+export function reason(error: unknown): string {
   const { code } = error as NodeJS.ErrnoException;
   switch (code) {
     case 'ENOENT':

@@ -63,12 +63,17 @@ export interface LintResult {
   isComplete: boolean;
 }
 
+export interface LintedObjects extends LintResult {
+  /** Kollect's own as an API server would store them, as far as their kinds are known. Of those with the same name the last one. */
+  stored(): KubeObject[];
+}
+
 /**
  * Judges the objects of texts as an API server with Kollect's webhook would, were they all applied to an empty cluster.
  *
  * @example lint([{ name: 'target.yaml', text: 'kind: KollectTarget…', isNamed: true }], { installation, namespace: 'default' })
  */
-export function lint(sources: readonly Source[], options: LintOptions): LintResult {
+export function lint(sources: readonly Source[], options: LintOptions): LintedObjects {
   const run = new Run(options);
   for (const source of sources) run.read(source);
   return run.judge(sources);
@@ -104,7 +109,7 @@ class Run {
   read(source: Source): void {
     const { problem } = source;
     if (problem !== undefined) return this.#unreadable({ file: source.name, problem });
-    const yaml = readYaml(source.text);
+    const yaml = readYaml(source.text, source.linesBefore);
     let isEmpty = true;
     for (const { root, problems } of yaml.documents) {
       for (const { rule, range, message } of problems) this.#aboutFile(rule, source, yaml, range, message);
@@ -115,7 +120,7 @@ class Run {
     if (isEmpty && source.isNamed) this.#unreadable({ file: source.name, problem: 'holds no object' });
   }
 
-  judge(sources: readonly Source[]): LintResult {
+  judge(sources: readonly Source[]): LintedObjects {
     this.#reportDuplicates();
     const judgeable = this.#candidates.flatMap((candidate) => this.#judgeable(candidate));
     const { installation } = this.#options;
@@ -128,7 +133,8 @@ class Run {
     for (const { candidate, object } of stored) for (const finding of judge(object, circumstances)) this.#add(candidate, finding.rule ?? 'schema', finding);
     const order = new Map(sources.map(({ name }, index) => [name, index]));
     const findings = this.#findings.toSorted((a, b) => (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) || (a.region?.line ?? 0) - (b.region?.line ?? 0) || (a.region?.column ?? 0) - (b.region?.column ?? 0));
-    return { findings, objects: this.#candidates.length, others: this.#others, isComplete: this.#isComplete };
+    const byName = (): KubeObject[] => [...new Map(stored.map(({ object }) => [JSON.stringify([object.kind, object.metadata.namespace, object.metadata.name]), object])).values()];
+    return { findings, objects: this.#candidates.length, others: this.#others, isComplete: this.#isComplete, stored: byName };
   }
 
   #readObject(source: Source, yaml: YamlText, place: Placed): void {

@@ -24,10 +24,12 @@ export interface YamlText {
 /**
  * Reads YAML or JSON, of one or many documents, as kubectl does, with the place of every value. Never throws: whatever is wrong is a
  * problem of its document.
+ *
+ * @param linesBefore lines that count before the first one of the text
  */
-export function readYaml(given: string): YamlText {
+export function readYaml(given: string, linesBefore = 0): YamlText {
   const text = given.replace(/^\uFEFF/, '');
-  const position = positionsIn(text);
+  const position = positionsIn(text, linesBefore);
   if (text.includes('\0')) return { documents: [unreadable({ start: 0, end: 0 }, 'is not a text in UTF-8; if an editor or shell wrote UTF-16, save it as UTF-8')], position };
   try {
     return { documents: partsOf(text).flatMap(({ part, start }) => readPart(part, start)), position };
@@ -43,7 +45,7 @@ function readPart(part: string, offset: number): YamlDocument[] {
   return Array.isArray(documents) ? documents.map((document) => readDocument(document, part, offset)) : [];
 }
 
-function positionsIn(text: string): YamlText['position'] {
+function positionsIn(text: string, linesBefore: number): YamlText['position'] {
   const lineStarts = [0, ...Array.from(text.matchAll(/\n/g), ({ index }) => index + 1)];
   return (offset) => {
     let [line, beyond] = [0, lineStarts.length];
@@ -52,7 +54,7 @@ function positionsIn(text: string): YamlText['position'] {
       if ((lineStarts[middle] ?? 0) <= offset) line = middle;
       else beyond = middle;
     }
-    return { line: line + 1, column: offset - (lineStarts[line] ?? 0) + 1 };
+    return { line: linesBefore + line + 1, column: offset - (lineStarts[line] ?? 0) + 1 };
   };
 }
 

@@ -1,0 +1,155 @@
+import { once } from 'node:events';
+import { documentOf, writeOnce } from '../../controller/once/write-once.ts';
+import { collectOnce, type TargetNote } from '../../controller/once/collect-once.ts';
+import { chooseInventory, viewOf, type ChosenInventory } from '../../controller/once/chosen-inventory.ts';
+import { DumpSource } from '../../controller/once/dump-source.ts';
+import { GivenObjects } from '../../controller/once/given-objects.ts';
+import { chosenSinks, folderSink, openChosen, type ChosenSink } from '../../controller/once/chosen-sinks.ts';
+import type { InventoryView } from '../../controller/inventory/view.ts';
+import type { WriteResult } from '../../controller/sinks/contract.ts';
+import { Folder } from '../../controller/sinks/local/folder.ts';
+import { installationPolicy } from '../../shared/admission-flags.ts';
+import { Dump } from '../../shared/dump/dump.ts';
+import { KollectError } from '../../shared/errors.ts';
+import { parseFlags, type FlagValues } from '../../shared/flags.ts';
+import { findFiles } from '../../shared/lint/files.ts';
+import { lint } from '../../shared/lint/lint.ts';
+import type { ExitCode, Terminal } from '../command.ts';
+import { textReport } from '../lint/text-report.ts';
+import { destinationOf, type Destination } from './destination.ts';
+import { about, exportFlags } from './flags.ts';
+import { Progress } from './progress.ts';
+
+type Options = FlagValues<typeof exportFlags>;
+
+/** `kollect export`. Throws `KOL_CONFIG_FLAG` for a command line that cannot be used. */
+export async function runExport(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  const options = parseFlags(exportFlags, argv, { usage: 'kollect export [flags]', about });
+  if (options.help !== undefined) {
+    terminal.stdout.write(options.help);
+    return 0;
+  }
+  if (options.filename.length === 0) throw new KollectError('KOL_CONFIG_FLAG', 'name the files to read with -f; --help shows examples');
+  const destination = destinationOf(options);
+  const run = new ExportRun(options, destination, terminal);
+  try {
+    return await run.run();
+  } catch (error) {
+    if (!(error instanceof KollectError) || error.code === 'KOL_CONFIG_FLAG') throw error;
+    run.say(error.message);
+    return 2;
+  }
+}
+
+class ExportRun {
+  readonly #options: Options;
+  readonly #destination: Destination;
+  readonly #terminal: Terminal;
+  readonly #progress: Progress;
+
+  constructor(options: Options, destination: Destination, terminal: Terminal) {
+    this.#options = options;
+    this.#destination = destination;
+    this.#terminal = terminal;
+    this.#progress = new Progress(terminal.stderr, !options.quiet);
+  }
+
+  async run(): Promise<ExitCode> {
+    const { filename, namespace } = this.#options;
+    const { files } = await findFiles(filename);
+    using dump = await Dump.open(files, this.#terminal.stdin, (bytes) => this.#progress.show(`${Math.round(bytes / 1e6)} MB read`));
+    const given = this.#judge(dump);
+    return given === undefined ? 2 : await this.#export(given, new DumpSource(dump, namespace));
+  }
+
+  say(message: string): void {
+    this.#progress.clear();
+    this.#terminal.stderr.write(`kollect export: ${message}\n`);
+  }
+
+  /** Kollect's objects, when nothing is wrong with them. */
+  #judge({ sources }: Dump): GivenObjects | undefined {
+    const found = lint(sources, { installation: installationPolicy(this.#options), namespace: this.#options.namespace });
+    const findings = found.findings.filter(({ severity }) => severity === 'error');
+    if (findings.length === 0) return new GivenObjects(found.stored());
+    this.#progress.clear();
+    this.#terminal.stderr.write(textReport({ ...found, findings }, { hasColor: false }));
+    return undefined;
+  }
+
+  async #export(given: GivenObjects, source: DumpSource): Promise<ExitCode> {
+    const { inventory: name, quiet } = this.#options;
+    const inventory = chooseInventory(given, name);
+    const scopes = given.scopes(this.#options['tenant-mode']);
+    const sinks = chosenSinks(this.#options.sink, { given, scopes, inventory, policy: installationPolicy(this.#options).addresses });
+    const collected = await collectOnce({
+      targets: inventory.targets,
+      given,
+      scopes,
+      source,
+      scrubKeys: this.#options['scrub-keys'],
+      namespaceDefaults: { included: this.#options['default-included-namespaces'], excluded: this.#options['default-excluded-namespaces'] },
+      onProgress: (objects, rows) => this.#progress.show(`${objects} objects, ${rows} rows`),
+    });
+    this.#progress.clear();
+    if (!quiet) this.#tell(collected.notes, 'note: ');
+    if (!quiet) this.#tell(collected.leftOut, 'left out: ');
+    this.#tell(collected.errors, '');
+    if (collected.errors.length > 0) return 2;
+    const view = viewOf(inventory, collected);
+    const rejected = await this.#write(view, inventory, sinks, source);
+    return rejected || collected.leftOut.length > 0 ? 1 : 0;
+  }
+
+  #tell(notes: readonly TargetNote[], prefix: string): void {
+    for (const { target, message } of notes) this.say(`${prefix}${target}: ${message}`);
+  }
+
+  /** True when a sink refused rows. */
+  async #write(view: InventoryView, inventory: ChosenInventory, sinks: readonly ChosenSink[], source: DumpSource): Promise<boolean> {
+    const destination = this.#destination;
+    const { cluster, layout } = this.#options;
+    const [first] = sinks;
+    if (destination.kind === 'folder') {
+      return await this.#writeTo(folderSink(destination.path, first, { serialization: destination.serialization, layout, cluster }), view, inventory, source);
+    }
+    if (sinks.length > 0 && destination.kind === 'stdout') {
+      let isRejected = false;
+      for (const sink of sinks) isRejected = (await this.#writeTo(sink, view, inventory, source)) || isRejected;
+      return isRejected;
+    }
+    const identity = { ...inventory.identity, cluster: cluster ?? first?.object.spec.cluster?.trim() ?? '' };
+    const bytes = documentOf(view, identity, destination.serialization, new Date());
+    if (destination.kind === 'file') await new Folder(destination.folder).write(destination.name, bytes);
+    else await this.#print(bytes);
+    return false;
+  }
+
+  async #print(bytes: AsyncIterable<Uint8Array>): Promise<void> {
+    const { stdout } = this.#terminal;
+    for await (const piece of bytes) {
+      // Whoever reads may have heard enough.
+      if (stdout.destroyed) return;
+      if (!stdout.write(piece)) await Promise.race([once(stdout, 'drain'), once(stdout, 'close')]);
+    }
+  }
+
+  async #writeTo(sink: ChosenSink, view: InventoryView, inventory: ChosenInventory, source: DumpSource): Promise<boolean> {
+    const { quiet } = this.#options;
+    const opened = await openChosen(sink, { source, policy: installationPolicy(this.#options).addresses });
+    try {
+      const identity = { ...inventory.identity, cluster: sink.object.spec.cluster?.trim() ?? '' };
+      const result = await writeOnce({ view, identity, opened, maxDocumentBytes: sink.maxDocumentBytes, allowsDeletes: this.#options['allow-deletes'] || sink.isOwn, signal: new AbortController().signal });
+      if (!quiet && this.#terminal.stderr.isTTY) this.say(summary(result, opened.place));
+      for (const { key, code, message } of result.rejected.slice(0, 10)) this.say(`${opened.place} refused ${key.targetName}/${key.uid}: ${code}: ${message}`);
+      if (result.rejected.length > 10) this.say(`${opened.place} refused ${result.rejected.length} rows in all`);
+      return result.rejected.length > 0;
+    } finally {
+      await opened.sink.close();
+    }
+  }
+}
+
+function summary({ confirmed, written, deleted }: WriteResult, place: string): string {
+  return `${place} holds ${confirmed} rows: ${written} written, ${deleted} deleted`;
+}

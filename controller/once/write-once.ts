@@ -1,0 +1,40 @@
+import { KollectError } from '../../shared/errors.ts';
+import { DeletionHold } from '../inventory/deletion-hold.ts';
+import { planPass } from '../inventory/pass.ts';
+import type { InventoryView } from '../inventory/view.ts';
+import type { InventoryIdentity, WriteResult } from '../sinks/contract.ts';
+import { writeDocument, type DocumentSettings } from '../sinks/documents/formats.ts';
+import { snapshotOf } from '../sinks/documents/snapshot.ts';
+import type { OpenedSink } from '../sinks/runtime/open-sink.ts';
+
+/** The document of all rows of a view, in pieces. */
+export async function* documentOf(view: InventoryView, identity: InventoryIdentity, settings: DocumentSettings, exportedAt: Date): AsyncGenerator<Uint8Array> {
+  const { rows, checksum } = await snapshotOf([...view.targets].flatMap((target) => target.pieces()));
+  yield* writeDocument(settings, { identity, exportedAt, rows, checksum });
+}
+
+export interface WriteOnceOptions {
+  view: InventoryView;
+  identity: InventoryIdentity;
+  opened: OpenedSink;
+  maxDocumentBytes: number | undefined;
+  /** Whatever is stale goes, however much it is. */
+  allowsDeletes: boolean;
+  signal: AbortSignal;
+}
+
+/** Makes a destination what a view says, as the first pass of a controller does that knows it for its own. Throws `KollectError`, also when more rows would be deleted than may. */
+export async function writeOnce({ view, identity, opened, maxDocumentBytes, allowsDeletes, signal }: WriteOnceOptions): Promise<WriteResult> {
+  const hold = new DeletionHold();
+  if (allowsDeletes) void hold.allow(view);
+  const { granularity } = opened.backend.capabilities;
+  const plan = planPass({ view, identity, isSynced: () => true, granularity, cursor: undefined, mayHoldRows: true, deletions: hold.deletions });
+  if (!plan) throw new KollectError('KOL_INTERNAL', 'there is nothing to decide by what is to be written');
+  plan.change.maxDocumentBytes = maxDocumentBytes;
+  await hold.limit(opened, plan, { identity, signal, isKnown: false, isCompared: false, isOwn: true, held: undefined });
+  const result = await opened.sink.write(plan.change, signal);
+  if (result.held) {
+    throw new KollectError('KOL_EXPORT_INPUT', `${result.held} rows of the destination would be deleted, and nothing explains that so many are gone; are the objects complete? With --allow-deletes they go`);
+  }
+  return result;
+}

@@ -47,6 +47,6 @@ export interface BindingOptions {
   observer: BindingObserver;
   /** The state is another, or it is `dirty` no more. */
   onChange: () => void;
-  /** The sink leads to another destination than the one that was exported to before; what is there stays. `from` is known if this process exported to it. */
-  onMoved?: (from: { place: string | undefined; rows: number | undefined }, to: string) => void;
+  /** The sink leads to another destination than the one that was exported to before; what is there stays. */
+  onMoved?: (from: { destination: string | undefined; rows: number | undefined }, to: string) => void;
 }

@@ -10,6 +10,8 @@ export interface BindingState {
   generation: number;
   error: KollectError | undefined;
   fingerprint: string | undefined;
+  /** Where the last export went, for people. */
+  destination: string | undefined;
   lastExportTime: string | undefined;
   lastChecksum: string | undefined;
   /** Of those that were collected. */
@@ -23,6 +25,7 @@ export interface BindingState {
 export interface PreviousState {
   dirty?: boolean | undefined;
   fingerprint?: string | undefined;
+  destination?: string | undefined;
   lastExportTime?: string | undefined;
   lastChecksum?: string | undefined;
   rows?: number | undefined;
@@ -35,6 +38,7 @@ export function firstState(generation: number, previous: PreviousState | undefin
     generation,
     error: undefined,
     fingerprint: undefined,
+    destination: previous?.destination,
     lastExportTime: pastTime(previous?.lastExportTime, new Date().toISOString()),
     lastChecksum: previous?.lastChecksum,
     rows: previous?.rows,

@@ -13,7 +13,7 @@ export async function exportPass(progress: Progress, opened: OpenSink, plan: Pas
   // Of those that join with this pass, too.
   reader.targets = reader.targets.union(plan.reached.targets);
   const { generation } = progress.options.inventory;
-  const { fingerprint: former = progress.options.previous?.fingerprint } = progress.state;
+  const { fingerprint: former = progress.options.previous?.fingerprint, destination } = progress.state;
   const formerRows = rowsThere(progress.state);
   const started = performance.now();
   try {
@@ -27,9 +27,8 @@ export async function exportPass(progress: Progress, opened: OpenSink, plan: Pas
       view.confirm(reader, plan.revision, targets);
       progress.cursor = { ...plan.reached, reader, fingerprint: opened.fingerprint, isHeld: false };
       progress.known = progress.cursor;
-      progress.place = opened.place;
       logger.info('nothing changed since the last export', { sink: progress.key, rows });
-      progress.state = { ...progress.state, phase: 'Exported', generation, error: undefined, fingerprint: opened.fingerprint };
+      progress.state = { ...progress.state, phase: 'Exported', generation, error: undefined, fingerprint: opened.fingerprint, destination: opened.place };
       return true;
     }
     progress.freshUntil = 0;
@@ -59,14 +58,14 @@ export async function exportPass(progress: Progress, opened: OpenSink, plan: Pas
       generation,
       error: undefined,
       fingerprint: opened.fingerprint,
+      destination: opened.place,
       lastExportTime: untouched ? progress.state.lastExportTime : new Date().toISOString(),
       lastChecksum: awaiting || untouched ? progress.state.lastChecksum : plan.digest,
       rows: awaiting ? formerRows && formerRows - (held?.stale ?? 0) : rows,
       rejected: progress.quarantine.rows(),
       held,
     };
-    if (former !== undefined && former !== opened.fingerprint) progress.options.onMoved?.({ place: progress.place, rows: formerRows }, opened.place);
-    progress.place = opened.place;
+    if (former !== undefined && former !== opened.fingerprint) progress.options.onMoved?.({ destination, rows: formerRows }, opened.place);
     observer.passed(opened.type, { mode: plan.mode, seconds: ms / 1000, ...result, lagMs: lag.ms + ms });
     logger[plan.mode === 'delta' ? 'debug' : 'info']('exported', {
       sink: progress.key,

@@ -88,9 +88,12 @@ export class InventoryExports {
       logger: logger.child({ controller: kind.kind.toLowerCase(), namespace: inventory.namespace, name }),
       observer,
       onChange: () => this.#keeper.submitStatus(runtime),
-      onMoved: ({ place = 'its former destination', rows = 0 }, to) => {
-        const text = `${binding.key} exports to ${to} now; the ${rows} row(s) that it exported to ${place} stay there, because an edit removes nothing`;
+      onMoved: ({ destination = 'its former destination', rows = 0 }, to) => {
+        const text = `${binding.key} exports to ${to} now; of the ${rows} row(s) that it exported to ${destination} none was removed, because an edit removes nothing`;
         this.#options.events.event(runtime.object, 'Normal', 'DestinationChanged', text);
+        // After a crash nobody else would know what the former destination was.
+        this.#keeper.submitStatus(runtime);
+        void this.#keeper.flushStatus(runtime);
       },
     });
     binding.pauseDeletions(isSet(runtime.object, annotations.pauseDeletes));

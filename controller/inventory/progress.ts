@@ -29,8 +29,6 @@ export class Progress {
   drops = 0;
   /** A write was tried, so the sink may hold rows even if it was not confirmed. */
   tried = false;
-  /** Where the last export went. */
-  place: string | undefined;
   /** Until then, in monotonic milliseconds, targets are waited for that are being listed: the destination may hold all that there is. 0: not any more. */
   freshUntil = 0;
   readonly verification: Verification;

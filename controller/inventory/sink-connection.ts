@@ -10,7 +10,7 @@ export interface OpenSink {
   refusesLateWrites: boolean;
   /** Identifies the destination, without credentials. */
   fingerprint: string;
-  /** The destination, for people. */
+  /** The destination and the cluster, for people. */
   place: string;
   /** Of all who write to the destination. */
   queue: PassQueue;

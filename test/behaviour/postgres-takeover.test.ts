@@ -129,3 +129,64 @@ for (const mode of ['ensure', 'existing'] as const) {
     await psql('DROP TABLE inventory_items');
   });
 }
+
+t.test('where the key has no cluster, neither a second sink nor an edit moves rows to another cluster', async (t) => {
+  await psql(statement);
+  const namespace = await kollect.namespace();
+  const apply = (...objects: object[]) => kollect.apply(objects, { flags: ['-n', namespace] });
+  const sink = (name: string, cluster: string) => ({
+    apiVersion: 'kollect.dev/v1alpha1',
+    kind: 'KollectDatabaseSink',
+    metadata: { name },
+    spec: { type: 'postgres', cluster, provisioning: { mode: 'existing' }, postgres: { databaseRef: { name: 'dsn' }, table: 'inventory_items' } },
+  });
+  const refer = async (...names: string[]): Promise<void> => {
+    await kollect.kubectl(['patch', 'kinv/inventory', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec: { databaseSinkRefs: names } })]);
+  };
+  const clusters = async () => (await table(namespace)).map(({ cluster, name, value }) => `${cluster}/${name}=${value}`).join();
+  const untilClusters = (wanted: string, what: string) => kollect.eventually(async () => (await clusters()) === wanted, { what }).catch(async () => t.equal(await clusters(), wanted, what));
+  const untilHealthy = () => kollect.eventually(async () => ((await kollect.get('kinv', 'inventory', namespace))?.status?.['conditions'] as Condition[] | undefined)?.some(({ type, status }) => type === 'Ready' && status === 'True'), { what: 'Ready' });
+  const refused = (sinkName: string, cluster: string) =>
+    kollect.eventually(async () => {
+      const trouble = await degraded(namespace);
+      const wanted = new RegExp(`database/${sinkName}: table .* holds row configmaps/[0-9a-f-]{36} of inventory ${namespace}/inventory for cluster "east", and its key has no cluster, .* cluster "${cluster}": add cluster to the key`);
+      return trouble?.reason === 'ExportTerminal' && wanted.test(trouble.message);
+    }, { what: `the refusal of ${cluster}` });
+  const moves = async (): Promise<string[]> => {
+    const { stdout } = await kollect.kubectl(['get', 'events', '-n', namespace, '--field-selector=reason=DestinationChanged', '--output=json']);
+    return (JSON.parse(stdout) as { items: { message: string }[] }).items.map(({ message }) => message);
+  };
+
+  await apply(configMap('a', '1'), configMap('b', '1'), ...pipeline('existing'));
+  await untilClusters('east/a=1,east/b=1', 'the rows of the first sink');
+  await apply(sink('north', 'north'));
+  await refer('pg', 'north');
+  await refused('north', 'north');
+  await apply(configMap('a', '2'));
+  await untilClusters('east/a=2,east/b=1', 'the first sink goes on');
+  await refer('pg');
+  await untilHealthy();
+  t.equal(await clusters(), 'east/a=2,east/b=1', 'the second removes nothing');
+
+  await apply(sink('pg', 'west'));
+  await refused('pg', 'west');
+  t.equal(await clusters(), 'east/a=2,east/b=1');
+  t.strictSame(await moves(), []);
+  await apply(sink('pg', 'east'));
+  await untilHealthy();
+  await psql('ALTER TABLE inventory_items DROP CONSTRAINT inventory_items_pkey, ADD PRIMARY KEY (inventory_namespace, inventory_name, cluster, target_name, source_uid)');
+  await apply(sink('pg', 'west'));
+  await untilClusters('east/a=2,east/b=1,west/a=2,west/b=1', 'both, once there is room');
+  const moved = (to: string, from: string) => `database/pg exports to table "public"."inventory_items" as cluster "${to}" now; of the 2 row(s) that it exported to table "public"."inventory_items" as cluster "${from}" none was removed, because an edit removes nothing`;
+  await kollect.eventually(async () => (await moves()).includes(moved('west', 'east')), { what: 'the event' }).catch(async () => t.match(await moves(), [moved('west', 'east')]));
+
+  const destination = async () => ((await kollect.get('kinv', 'inventory', namespace))?.status?.['sinkExports'] as { destination?: string }[] | undefined)?.[0]?.destination;
+  await kollect.eventually(async () => (await destination()) === 'table "public"."inventory_items" as cluster "west"', { what: 'the status to name the destination' });
+  await kollect.controller.kill();
+  await apply(sink('pg', 'south'));
+  await kollect.controller.start();
+  await kollect.eventually(async () => (await moves()).includes(moved('south', 'west')), { what: 'the event after a restart' }).catch(async () => t.match(await moves(), [moved('south', 'west')]));
+  await kollect.kubectl(['delete', 'kinv/inventory', '-n', namespace, '--timeout=60s']);
+  await untilClusters('east/a=2,east/b=1,west/a=2,west/b=1', 'the rows of the cluster that it had last are gone');
+  await psql('DROP TABLE inventory_items');
+});

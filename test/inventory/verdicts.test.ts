@@ -12,6 +12,7 @@ const fresh: BindingState = {
   generation: 1,
   error: undefined,
   fingerprint: undefined,
+  destination: undefined,
   lastExportTime: undefined,
   lastChecksum: undefined,
   rows: undefined,

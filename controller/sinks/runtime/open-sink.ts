@@ -51,7 +51,7 @@ export interface OpenedSink {
   server: string;
   /** SHA-256 of destination, cluster and projection, in hex. Credentials are no part of it. */
   fingerprint: string;
-  /** The destination, for people. */
+  /** The destination and the cluster, for people. */
   place: string;
   /** See `Backend.refusesLateWrites`. */
   refusesLateWrites: boolean;
@@ -90,10 +90,12 @@ export async function openSink(options: OpenSinkOptions): Promise<OpenedSink> {
       epoch,
       installation,
     };
-    const fingerprint = hash(backend.type, backend.destination(context), spec.cluster?.trim() ?? '', String(projectionVersion));
+    const cluster = spec.cluster?.trim() ?? '';
+    const fingerprint = hash(backend.type, backend.destination(context), cluster, String(projectionVersion));
+    const place = `${backend.place(context)}${cluster === '' ? '' : ` as cluster ${JSON.stringify(cluster)}`}`;
     const sink = guarded(await backend.open(context), sanitize, { ...defaultBudgets, ...budgets });
     const secretVersions = new Map(read.map(({ key, resourceVersion }) => [key, resourceVersion]));
-    return { sink, backend, server: hash(backend.type, backend.server(context)), fingerprint, place: backend.place(context), refusesLateWrites: backend.refusesLateWrites(context), secretVersions };
+    return { sink, backend, server: hash(backend.type, backend.server(context)), fingerprint, place, refusesLateWrites: backend.refusesLateWrites(context), secretVersions };
   } catch (error) {
     throw sanitizedError(error, sanitize);
   }

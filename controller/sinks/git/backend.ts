@@ -6,8 +6,8 @@ import type { Backend, CheckResult, InventoryIdentity, OpenContext, ProbeResult,
 import type { FileStore } from '../documents/file-store.ts';
 import { InventoryFiles, type FilesPlan, type PlannedFile } from '../documents/inventory-files.ts';
 import { commitMs } from '../runtime/deadline.ts';
-import type { FileChanges } from './branch.ts';
 import { namedChanges, WrittenRows, type RowChanges } from './changes.ts';
+import type { FileChanges } from './commits.ts';
 import { Connection } from './connection.ts';
 import { commitMessage, pathChanges, type CommittedState, type MessageValues, type NamedChanges } from './message.ts';
 import { probeRepository } from './probe.ts';
@@ -83,19 +83,18 @@ class GitSink implements Sink {
   async #writeTo(store: FileStore, arrive: () => void, change: SinkChange, signal: AbortSignal): Promise<WriteResult> {
     const { identity } = change;
     const exportedAt = new Date();
-    // Read once by whoever wants the rows.
-    const upserts = [...change.upserts];
+    const upserts = kept(change.upserts);
     const heldRows = change.staleLimit && !change.since ? await this.#files.rows(identity, store) : undefined;
     const key = keyOf(identity);
     const rows = this.#written.get(key) ?? new WrittenRows();
-    const { changes, confirm } = rows.compare(upserts, change.since);
+    const { changes, confirm } = await rows.compare(upserts, change.since);
     const result = await this.#files.write({ change: { ...change, upserts }, store, heldRows, exportedAt }, (plan) => {
       const done = this.#carryOut(plan, change, { changes, exportedAt }, signal);
       arrive();
       return done;
     });
     if ((result.held ?? 0) > 0) return result;
-    confirm();
+    await confirm();
     this.#written.set(key, rows);
     return result;
   }
@@ -183,6 +182,12 @@ async function* noting({ files, manifest }: FilesPlan, ofRows: Set<string>): Asy
     yield file;
   }
   if (manifest) yield manifest;
+}
+
+/** Can be read again. What nobody reads is not made. */
+function kept<T>(items: Iterable<T>): Iterable<T> {
+  let all: readonly T[] | undefined;
+  return { [Symbol.iterator]: () => (all ??= [...items])[Symbol.iterator]() };
 }
 
 const none = { count: 0, names: [] };

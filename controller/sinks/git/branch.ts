@@ -1,23 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { KollectError } from '../../../shared/errors.ts';
+import { inTurns } from '../../../shared/in-turns.ts';
+import { Commits, type FileChanges, type Plan, type WantedFile } from './commits.ts';
 import { snapshotIn, type CommittedState } from './message.ts';
-import { nextRef, type Mirror } from './mirror.ts';
-import { spool } from './spool.ts';
-import { filesAt, TipStore } from './tree.ts';
+import type { Mirror } from './mirror.ts';
+import { TipStore } from './tree.ts';
 import type { FileStore } from '../documents/file-store.ts';
-
-/** A file as an inventory wants it. */
-export interface WantedFile {
-  path: string;
-  /** In pieces, read once, and before the next file. */
-  bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-}
-
-export interface FileChanges {
-  added: readonly string[];
-  changed: readonly string[];
-  removed: readonly string[];
-}
 
 /** What an inventory wants of a branch. Files that are so already are no change. */
 export interface BranchWrite {
@@ -44,11 +32,12 @@ export interface BranchOutcome extends FileChanges {
 /** What an inventory has on the branch. */
 interface Remembered {
   /** What git calls the content of files, by path; not of all files. */
-  ids: ReadonlyMap<string, string>;
+  ids: Map<string, string>;
   state: CommittedState;
 }
 
-interface Waiter {
+/** Who waits for a push. */
+export interface Waiter {
   write: BranchWrite;
   /** What git calls the contents that are wanted, by path, once they were read; the mirror holds them. */
   wanted: Map<string, string> | undefined;
@@ -70,7 +59,7 @@ const maxAttempts = 6;
  */
 export class Branch {
   readonly #mirror: Mirror;
-  readonly #spoolFolder: () => string;
+  readonly #commits: Commits;
   readonly #title: string;
   readonly #mustExist: boolean;
   #waiting: Waiter[] = [];
@@ -86,9 +75,9 @@ export class Branch {
   #announced = 0;
   readonly #closing = new AbortController();
 
-  constructor(mirror: Mirror, options: { spoolFolder: () => string; title: string; mustExist: boolean }) {
+  constructor(mirror: Mirror, options: { spoolFolder: string; title: string; mustExist: boolean }) {
     this.#mirror = mirror;
-    this.#spoolFolder = options.spoolFolder;
+    this.#commits = new Commits(mirror, options.spoolFolder);
     this.#title = options.title;
     this.#mustExist = options.mustExist;
   }
@@ -200,14 +189,12 @@ export class Branch {
     for (let attempt = 1; attempt <= maxAttempts; attempt++) {
       // What was remembered is good for a try even if it may be outdated: the server compares.
       if (!this.#isSure) await this.#refresh(signal);
-      const plans: Plan[] = [];
       const able = group.filter(({ signal: given }) => !given.aborted).filter(passesFence);
       if (able.length === 0) return;
       const tip = this.#tip;
-      const commit = await this.#mirror.import(this.#commands(able, tip, plans, signal), signal);
-      const [planned, refused] = [plans.filter(({ error }) => error === undefined), plans.filter(({ error }) => error !== undefined)];
+      const { commit, planned, refused } = await this.#commits.make(able, tip, (key) => this.#remembered.get(key)?.ids, signal);
       for (const { waiter, error } of refused) waiter.reject(error);
-      if (commit === '') {
+      if (commit === undefined) {
         // Nothing to do, if it is true that nobody has changed anything.
         if ((await this.#mirror.remoteTip(signal)) !== tip) {
           this.#isCertain = false;
@@ -224,15 +211,24 @@ export class Branch {
         this.#tip = commit;
       }
       this.#isCertain = true;
-      for (const { waiter, outcome, ids } of planned) {
-        const { key, state, isWhole } = waiter.write;
-        this.#remembered.set(key, { ids, state });
-        if (isWhole) this.#touched.delete(key);
-        waiter.resolve(outcome);
-      }
+      for (const plan of planned) await this.#remember(plan);
       return;
     }
     throw new KollectError('KOL_SINK_BUSY', `${this.#title} was pushed to by others ${maxAttempts} times while this export was prepared`);
+  }
+
+  async #remember({ waiter, outcome, wanted, found }: Plan): Promise<void> {
+    const { key, state, isWhole } = waiter.write;
+    const ids = this.#remembered.get(key)?.ids;
+    if (ids) {
+      await inTurns([outcome.added, outcome.changed, found.keys()], (paths) => {
+        for (const path of paths) if (wanted.has(path)) ids.set(path, wanted.get(path)!);
+      });
+      await inTurns(outcome.removed, (path) => ids.delete(path));
+    }
+    this.#remembered.set(key, { ids: ids ?? wanted, state });
+    if (isWhole) this.#touched.delete(key);
+    waiter.resolve(outcome);
   }
 
   /** Fetches the end of the branch, and forgets what somebody else has changed. */
@@ -251,80 +247,7 @@ export class Branch {
     this.#tip = tip;
     this.#isCertain = true;
   }
-
-  /** The commands of git fast-import for all that change something. What one cannot do holds up no other. */
-  async *#commands(group: readonly Waiter[], tip: string | undefined, plans: Plan[], signal: AbortSignal): AsyncGenerator<Uint8Array | string> {
-    // What it was of an earlier stream does not count.
-    yield `reset ${nextRef}\n\n`;
-    let parent = tip;
-    let commits = 0;
-    for (const waiter of group) {
-      try {
-        const plan = yield* this.#plan(waiter, tip, signal);
-        const { added, changed, removed } = plan.outcome;
-        if (added.length + changed.length + removed.length > 0) {
-          yield* commitCommand(++commits, waiter.write, plan, parent);
-          // The next one follows on it.
-          parent = undefined;
-        }
-        plans.push(plan);
-      } catch (error) {
-        if (signal.aborted) throw error;
-        plans.push({ waiter, error, outcome: nothing, ids: new Map() });
-      }
-    }
-    if (commits > 0) yield `get-mark :${commits}\n`;
-    yield 'done\n';
-  }
-
-  /** Compares what an inventory wants with what is there. */
-  async *#plan(waiter: Waiter, tip: string | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array | string, Plan> {
-    const { key, removes } = waiter.write;
-    let bytes = 0;
-    const ids = new Map(this.#remembered.get(key)?.ids);
-    waiter.wanted ??= yield* this.#contents(waiter.write, ids, (count) => (bytes += count));
-    const { wanted } = waiter;
-    const unknown = [...wanted.keys(), ...removes].filter((path) => !ids.has(path));
-    if (tip !== undefined && unknown.length > 0) for (const [path, id] of await filesAt(this.#mirror, tip, unknown, signal)) ids.set(path, id);
-    const changes = { added: [] as string[], changed: [] as string[], removed: [] as string[] };
-    for (const [path, id] of wanted) {
-      if (ids.get(path) === id) continue;
-      (ids.has(path) ? changes.changed : changes.added).push(path);
-      ids.set(path, id);
-    }
-    for (const path of removes) if (ids.delete(path)) changes.removed.push(path);
-    return { waiter, outcome: { ...changes, bytes }, ids, error: undefined };
-  }
-
-  /** Sends the contents that are new, and gives what git calls all of them. */
-  async *#contents(write: BranchWrite, known: ReadonlyMap<string, string>, sent: (bytes: number) => void): AsyncGenerator<Uint8Array | string, Map<string, string>> {
-    const wanted = new Map<string, string>();
-    for await (const { path, bytes } of write.files) {
-      const blob = await spool(bytes, this.#spoolFolder());
-      try {
-        wanted.set(path, blob.id);
-        if (known.get(path) === blob.id) continue;
-        sent(blob.bytes);
-        yield `blob\ndata ${blob.bytes}\n`;
-        yield* blob.chunks();
-        yield '\n';
-      } finally {
-        await blob.dispose();
-      }
-    }
-    return wanted;
-  }
 }
-
-interface Plan {
-  waiter: Waiter;
-  outcome: BranchOutcome;
-  /** What git calls the content of files afterwards. */
-  ids: ReadonlyMap<string, string>;
-  error: unknown;
-}
-
-const nothing: BranchOutcome = { added: [], changed: [], removed: [], bytes: 0 };
 
 function passesFence({ write, reject }: Waiter): boolean {
   try {
@@ -334,19 +257,6 @@ function passesFence({ write, reject }: Waiter): boolean {
     reject(error);
     return false;
   }
-}
-
-function* commitCommand(mark: number, { author, message }: BranchWrite, { outcome, ids }: Plan, parent: string | undefined): Generator<string> {
-  const text = message(outcome);
-  const who = `${author.name} <${author.email}> ${Math.floor(Date.now() / 1_000)} +0000`;
-  yield `commit ${nextRef}\nmark :${mark}\nauthor ${who}\ncommitter ${who}\ndata ${Buffer.byteLength(text)}\n${text}\n${parent === undefined ? '' : `from ${parent}\n`}`;
-  for (const path of outcome.removed) yield `D ${quoted(path)}\n`;
-  for (const path of [...outcome.added, ...outcome.changed]) yield `M 100644 ${ids.get(path)} ${quoted(path)}\n`;
-  yield '\n';
-}
-
-function quoted(path: string): string {
-  return `"${path.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`;
 }
 
 function cancelled(): KollectError {

@@ -1,3 +1,4 @@
+import { inTurns } from '../../../shared/in-turns.ts';
 import { rowText } from '../documents/row-text.ts';
 import type { ExportRow, RowKey, SinkChange } from '../contract.ts';
 import type { NamedChanges } from './message.ts';
@@ -31,46 +32,54 @@ export class WrittenRows {
    *
    * @param rows all of them
    */
-  compare(rows: Iterable<readonly ExportRow[]>, since: SinkChange['since']): { changes: RowChanges | undefined; confirm(): void } {
+  async compare(rows: Iterable<readonly ExportRow[]>, since: SinkChange['since']): Promise<Comparison> {
     const before = this.#rows;
-    if (before && since) return this.#compareSince(before, since);
+    if (before && since) return await compareSince(before, since);
     const after = new Map<string, ExportRow>();
-    for (const slice of rows) for (const row of slice) after.set(keyOf(row), row);
-    const changes: RowChanges = { added: new Tally(), changed: new Tally(), removed: new Tally() };
-    for (const [key, row] of after) {
-      const former = before?.get(key);
-      if (former === undefined) changes.added.add(row);
-      else if (former.hash !== row.hash) changes.changed.add(row);
-    }
-    for (const [key, row] of before ?? []) if (!after.has(key)) changes.removed.add(row);
-    return {
-      changes: before && changes,
-      confirm: () => {
-        this.#rows = after;
-      },
+    await inTurns(rows, (slice) => {
+      for (const row of slice) after.set(keyOf(row), row);
+    });
+    const confirm = async (): Promise<void> => {
+      this.#rows = after;
     };
-  }
-
-  #compareSince(before: Map<string, ExportRow>, { upserts, deletes }: NonNullable<SinkChange['since']>): { changes: RowChanges; confirm(): void } {
+    if (before === undefined) return { changes: undefined, confirm };
     const changes: RowChanges = { added: new Tally(), changed: new Tally(), removed: new Tally() };
-    const after = new Map<string, ExportRow | undefined>();
-    for (const key of deletes) after.set(keyOf(key), undefined);
-    for (const row of upserts) after.set(keyOf(row), row);
-    for (const [key, row] of after) {
-      const former = before.get(key);
-      if (row === undefined) {
-        if (former) changes.removed.add(former);
-      } else if (former === undefined) changes.added.add(row);
-      else if (former.hash !== row.hash) changes.changed.add(row);
-    }
-    const confirm = (): void => {
-      for (const [key, row] of after) {
-        if (row === undefined) before.delete(key);
-        else before.set(key, row);
-      }
-    };
+    await inTurns(after, ([key, row]) => tallyOf(changes, before.get(key), row)?.add(row));
+    await inTurns(before, ([key, row]) => {
+      if (!after.has(key)) changes.removed.add(row);
+    });
     return { changes, confirm };
   }
+}
+
+/** What a pass changes, and how it is remembered. */
+interface Comparison {
+  changes: RowChanges | undefined;
+  confirm(): Promise<void>;
+}
+
+async function compareSince(before: Map<string, ExportRow>, { upserts, deletes }: NonNullable<SinkChange['since']>): Promise<Comparison> {
+  const changes: RowChanges = { added: new Tally(), changed: new Tally(), removed: new Tally() };
+  const after = new Map<string, ExportRow | undefined>();
+  await inTurns(deletes, (key) => after.set(keyOf(key), undefined));
+  await inTurns(upserts, (row) => after.set(keyOf(row), row));
+  await inTurns(after, ([key, row]) => {
+    const former = before.get(key);
+    if (row) tallyOf(changes, former, row)?.add(row);
+    else if (former) changes.removed.add(former);
+  });
+  const confirm = async (): Promise<void> => {
+    await inTurns(after, ([key, row]) => {
+      if (row) before.set(key, row);
+      else before.delete(key);
+    });
+  };
+  return { changes, confirm };
+}
+
+function tallyOf({ added, changed }: RowChanges, former: ExportRow | undefined, { hash }: ExportRow): Tally | undefined {
+  if (former === undefined) return added;
+  return former.hash === hash ? undefined : changed;
 }
 
 export function namedChanges({ added, changed, removed }: RowChanges): NamedChanges {

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import type { Dialer } from '../contract.ts';
 import { Branch } from './branch.ts';
 import { Mirror, mirrorRoot } from './mirror.ts';
@@ -18,7 +17,7 @@ export class Connection {
     const prefix = `${createHash('sha256').update(`${title}\0${branch}`).digest('hex').slice(0, 32)}-`;
     this.#remote = new Remote(settings, dialer, root);
     this.mirror = new Mirror(settings, this.#remote, root, prefix);
-    this.branch = new Branch(this.mirror, { spoolFolder: () => join(root), title: `branch ${JSON.stringify(branch)} of ${title}`, mustExist: settings.mustExist });
+    this.branch = new Branch(this.mirror, { spoolFolder: root, title: `branch ${JSON.stringify(branch)} of ${title}`, mustExist: settings.mustExist });
   }
 
   async close(): Promise<void> {

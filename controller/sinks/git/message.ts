@@ -1,5 +1,5 @@
 import type { SnapshotState } from '../contract.ts';
-import type { FileChanges } from './branch.ts';
+import type { FileChanges } from './commits.ts';
 import type { Commit } from './mirror.ts';
 
 /** What placeholders of the texts of a commit stand for. */

@@ -96,6 +96,12 @@ export class Mirror {
     return stdout.toString('latin1').trim();
   }
 
+  /** Makes a folder of entries in any order, and gives what git calls it. What it holds need not be there yet. */
+  async makeTree(lines: GitRun['stdin'], signal: AbortSignal): Promise<string> {
+    const { stdout } = await this.local({ args: ['mktree', '-z', '--missing'], stdin: lines ?? [], signal });
+    return stdout.toString('latin1').trim();
+  }
+
   /** The content of a file, which is fetched when it was left out so far. */
   async content(id: string, signal: AbortSignal): Promise<Buffer> {
     const read = async (tolerates?: (text: string) => boolean): Promise<GitResult> => await this.#network(() => ['cat-file', 'blob', id], signal, tolerates);

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { finished } from 'node:stream/promises';
 import { KollectError } from '../../../shared/errors.ts';
+import { Turns } from '../../../shared/in-turns.ts';
 
 /** One run of the program git. */
 export interface GitRun {
@@ -21,6 +22,9 @@ export interface GitResult {
 
 /** Where the program may lie. Nothing else of the environment reaches it. */
 const programFolders = '/usr/bin:/bin:/usr/local/bin';
+
+/** What is written at once: commands for git are short, and many. */
+const writtenBytes = 64 * 1024;
 
 /** Lines of progress are long, and only the end of what git says tells why it failed. */
 const maxStderrCharacters = 16_384;
@@ -101,12 +105,24 @@ async function feed(stream: NodeJS.WritableStream & { destroyed?: boolean }, inp
   const ended = finished(stream).catch(() => undefined);
   let wake: () => void = () => undefined;
   stream.on('drain', () => wake());
+  let pieces: Buffer[] = [];
+  let bytes = 0;
+  const write = async (): Promise<void> => {
+    const isTaken = stream.write(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, bytes));
+    [pieces, bytes] = [[], 0];
+    if (!isTaken) await Promise.race([new Promise<void>((resolve) => (wake = resolve)), ended]);
+  };
+  const turns = new Turns();
   try {
     for await (const chunk of input ?? []) {
       if (stream.destroyed) return;
-      if (stream.write(chunk)) continue;
-      await Promise.race([new Promise<void>((resolve) => (wake = resolve)), ended]);
+      const piece = typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      pieces.push(piece);
+      bytes += piece.length;
+      if (bytes >= writtenBytes) await write();
+      if (turns.isOver) await turns.next();
     }
+    if (bytes > 0) await write();
     stream.end();
   } catch (error) {
     end(error instanceof KollectError ? error : new KollectError('KOL_INTERNAL', error instanceof Error ? error.message : String(error), { cause: error }));

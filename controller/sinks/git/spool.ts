@@ -33,8 +33,12 @@ export async function spool(content: AsyncIterable<Uint8Array> | Iterable<Uint8A
     }
     const isSpilled = file !== undefined;
     await file?.close();
-    const chunks = () => (isSpilled ? createReadStream(path) : kept);
     const hash = createHash('sha1').update(`blob ${bytes}\0`);
+    if (!isSpilled) {
+      for (const chunk of kept) hash.update(chunk);
+      return { id: hash.digest('hex'), bytes, chunks: () => kept, dispose: async () => undefined };
+    }
+    const chunks = () => createReadStream(path);
     for await (const chunk of chunks()) hash.update(chunk as Uint8Array);
     return { id: hash.digest('hex'), bytes, chunks, dispose: () => rm(path, { force: true }) };
   } catch (error) {

@@ -161,6 +161,37 @@ t.test('a branch that moves while a push is under way is pushed to again, upon w
   t.strictSame(await tree(repository), ['x', 'z']);
 });
 
+t.test('a folder with thousands of files changes at once, and whatever others keep there stays as it is', async (t) => {
+  const repository = await git.createRepository({ filters: true });
+  // A name that is no UTF-8, a program, a link, and a folder in the folder.
+  await repository.feed(
+    `blob\nmark :1\ndata 6\ntheirs\ncommit refs/heads/main\ncommitter someone <someone@example.com> 0 +0000\ndata 0\nM 100644 :1 "many/\\377"\nM 100755 :1 many/run\nM 120000 :1 many/link\nM 100644 :1 many/f00002/x\nM 100644 :1 other/x\n`,
+    'fast-import', '--quiet',
+  );
+  const { branch } = await connect(t, repository, 'http');
+  const theirs = await repository.git('ls-tree', '-r', 'main');
+  const files = (folder: string, count: number, text: string | undefined) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`${folder}f${String(index).padStart(5, '0')}.yaml`, text]));
+  const lines = async () => (await repository.git('ls-tree', '-r', 'main')).split('\n').length - 1;
+  const [one, two] = await Promise.all([
+    branch.write(write(files('many/', 2_500, '1')), signal),
+    branch.write(write({ ...files('many/g', 2_500, '1'), ...files('', 2_500, '1') }, { key: 'two' }), signal),
+    branch.write(write({ 'few/x': '1' }, { key: 'three' }), signal),
+  ]);
+  t.strictSame([one.added.length, two.added.length], [2_500, 5_000]);
+  t.equal(await lines(), 5 + 7_500 + 1);
+  t.equal(await repository.git('show', 'main:many/f02499.yaml'), '1');
+  t.equal(repository.pushes(), 1);
+  t.match(await branch.write(write({ ...files('many/', 2_500, undefined), 'many/f00002/y': '2' }), signal), { added: ['many/f00002/y'] });
+  t.equal((await branch.write(write({ ...files('many/g', 2_500, undefined), ...files('', 2_500, undefined) }, { key: 'two' }), signal)).removed.length, 5_000);
+  await branch.write(write({ 'few/x': undefined }, { key: 'three' }), signal);
+  await branch.write(write({ 'many/f00002/y': undefined }), signal);
+  t.equal(await repository.git('ls-tree', '-r', 'main'), theirs);
+  await branch.write(write(files('gone/by/', 2_500, '1'), { key: 'four' }), signal);
+  await branch.write(write(files('gone/by/', 2_500, undefined), { key: 'four' }), signal);
+  t.equal(await repository.git('ls-tree', '-r', 'main'), theirs, 'nor is an empty folder left');
+  t.equal(await repository.git('fsck', '--strict'), '');
+});
+
 t.test('a server that declines says why', async (t) => {
   const repository = await git.createRepository();
   const { branch } = await connect(t, repository, 'http');

@@ -1,9 +1,10 @@
 import { canonicalJson } from '../../../shared/extract/canonical-json.ts';
-import { Turns } from '../../../shared/in-turns.ts';
+import { inTurns, Turns } from '../../../shared/in-turns.ts';
 import { clusterLabel, documentPath } from '../../../shared/layout/document-path.ts';
 import { effectiveLayout, layoutOf, type EffectiveLayout, type LaidOutSpec, type Layout } from '../../../shared/layout/layout.ts';
 import { sortInTurns } from '../../../shared/sort-in-turns.ts';
 import type { ExportRow, InventoryIdentity, RejectedRow, SinkChange } from '../contract.ts';
+import { compressed } from './compression.ts';
 import { countItems } from './count-items.ts';
 import type { FileStore } from './file-store.ts';
 import { writeDocument } from './formats.ts';
@@ -11,7 +12,7 @@ import { envelopeStart, schemaVersion } from './json-document.ts';
 import { partition } from './parts.ts';
 import { layoutKey, manifestPath, readManifest, writeManifest, type SetManifest } from './set-manifest.ts';
 import { compareRows, slicesOf, snapshotOf, type Snapshot } from './snapshot.ts';
-import { bytesOf, isManifest, treeFile } from './tree-file.ts';
+import { isManifest, treeFile } from './tree-file.ts';
 import type { TreeIndex } from './tree-index.ts';
 import { planTree, planTreeChange, type TreePlan } from './tree-plan.ts';
 import { yamlValue } from './yaml.ts';
@@ -110,7 +111,7 @@ export class InventoryFiles {
     const isLasting = former && (this.#layout.mode !== undefined || (change.since?.upserts.every(({ payload }) => isManifest(payload)) && former.index.size > 0));
     if (change.since && isLasting) {
       const rows = former.effective.hasIndex ? await sortInTurns(change.upserts, compareRows) : [];
-      const tree = planTreeChange({ change, layout: this.#layout, content: former.effective.content, former });
+      const tree = await planTreeChange({ change, layout: this.#layout, content: former.effective.content, former });
       return await this.#treePlan(input, tree, former.effective, { rows, isChangeOnly: true });
     }
     const snapshot = await snapshotOf(change.upserts);
@@ -153,12 +154,16 @@ export class InventoryFiles {
     const { mode, content } = effective;
     if (tree.held > 0) return { plan: { ...nothing, mode, held: tree.held } };
     // It holds the checksum of all rows.
-    const index = this.#index(change, tree, effective, rows);
+    const index = await this.#index(change, tree, effective, rows);
     const manifest = tree.isOtherSet ? await this.#setManifest(identity, tree) : undefined;
     async function* listed({ path, render, compression }: List): AsyncGenerator<Uint8Array> {
-      const former = await store.read(path);
-      const time = former && compression === 'none' ? sameTime(former, render) : undefined;
-      yield bytesOf(render(time ?? exportedAt), compression);
+      const former = compression === 'none' ? await store.read(path) : undefined;
+      const time = (former && sameTime(former, render)) ?? exportedAt;
+      // To write a hundred thousand paths takes longer than a turn.
+      await new Turns().next();
+      const bytes = Buffer.from(render(time));
+      if (compression === 'gzip' || compression === 'zstd') yield* compressed([bytes], compression);
+      else yield bytes;
     }
     function* fileOf({ payload }: ExportRow): Generator<Uint8Array> {
       yield treeFile(payload, content, layout)!;
@@ -183,11 +188,15 @@ export class InventoryFiles {
   }
 
   /** @param rows in the order that the index has */
-  #index({ identity, after }: Pick<SinkChange, 'identity' | 'after'>, tree: TreePlan, effective: EffectiveLayout, rows: readonly ExportRow[]): List | undefined {
+  async #index({ identity, after }: Pick<SinkChange, 'identity' | 'after'>, tree: TreePlan, effective: EffectiveLayout, rows: readonly ExportRow[]): Promise<List | undefined> {
     const { format, compression } = this.#layout;
     const [path] = this.#indexPath(identity, effective);
     if (path === undefined) return undefined;
-    const paths = rows.flatMap((row) => tree.index.pathOf(row) ?? []);
+    const paths: string[] = [];
+    await inTurns(rows, (row) => {
+      const of = tree.index.pathOf(row);
+      if (of !== undefined) paths.push(of);
+    });
     const facts = { schemaVersion, itemCount: paths.length, ...(after ? { checksum: after.digest } : {}) };
     const render = (time: Date): string => {
       const index = { ...facts, exportedAt: seconds(time), cluster: clusterLabel(identity), paths };
@@ -200,7 +209,7 @@ export class InventoryFiles {
   async #manifest(identity: InventoryIdentity, store: FileStore): Promise<SetManifest | undefined> {
     if (this.#layout.mode === 'document') return undefined;
     const path = manifestPath(this.#layout, identity);
-    return readManifest(await store.read(path), { layout: layoutKey(this.#layout), identity, installation: this.#installation, path });
+    return await readManifest(await store.read(path), { layout: layoutKey(this.#layout), identity, installation: this.#installation, path });
   }
 
   /** Documents of the inventory that are there: the whole, and parts of any number. */
@@ -255,9 +264,11 @@ async function areManifests(rows: readonly ExportRow[]): Promise<boolean> {
 
 /** The time in a file that is otherwise what would be written now. */
 function sameTime(former: Uint8Array, render: (time: Date) => string): Date | undefined {
-  const text = Buffer.from(former).toString();
-  const time = new Date(/"?exportedAt"?: ?"?([0-9T:.-]+Z)/.exec(text)?.[1] ?? Number.NaN);
-  return !Number.isNaN(time.getTime()) && text.startsWith(render(time)) ? time : undefined;
+  const bytes = Buffer.from(former.buffer, former.byteOffset, former.byteLength);
+  const time = new Date(/"?exportedAt"?: ?"?([0-9T:.-]+Z)/.exec(bytes.toString('utf8', 0, headBytes))?.[1] ?? Number.NaN);
+  if (Number.isNaN(time.getTime())) return undefined;
+  const start = Buffer.from(render(time));
+  return bytes.subarray(0, start.length).equals(start) ? time : undefined;
 }
 
 function seconds(time: Date): string {

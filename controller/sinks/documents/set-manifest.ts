@@ -1,4 +1,5 @@
 import { KollectError } from '../../../shared/errors.ts';
+import { inTurns } from '../../../shared/in-turns.ts';
 import { clusterLabel, documentPath } from '../../../shared/layout/document-path.ts';
 import type { Layout } from '../../../shared/layout/layout.ts';
 import type { InventoryIdentity } from '../contract.ts';
@@ -30,8 +31,8 @@ export function layoutKey({ mode, row, extension, groupInPath, lowercaseKind, ma
  * Reads a manifest. Undefined for what is none, or is that of a tree of ours from before its sink was edited. Throws `KOL_SINK_OWNER` for one of another
  * installation, or of another cluster where installations are not known.
  */
-export function readManifest(bytes: Uint8Array | undefined, own: { layout: string; identity: InventoryIdentity; installation: string | undefined; path: string }): SetManifest | undefined {
-  const found = parsed(bytes);
+export async function readManifest(bytes: Uint8Array | undefined, own: { layout: string; identity: InventoryIdentity; installation: string | undefined; path: string }): Promise<SetManifest | undefined> {
+  const found = await parsed(bytes);
   if (!found) return undefined;
   const cluster = clusterLabel(own.identity);
   const isOurs = own.installation !== undefined && found.installation === own.installation;
@@ -52,12 +53,15 @@ export function writeManifest({ cluster, generation, layout, installation, paths
 
 const manifestKind = 'KollectExportSetManifest';
 
-function parsed(bytes: Uint8Array | undefined): SetManifest | undefined {
+async function parsed(bytes: Uint8Array | undefined): Promise<SetManifest | undefined> {
   if (bytes === undefined) return undefined;
   try {
     const { kind, cluster, generation, layout, installation, paths } = JSON.parse(Buffer.from(bytes).toString()) as Partial<SetManifest> & { kind?: string };
     if (kind !== manifestKind || typeof cluster !== 'string' || !Array.isArray(paths)) return undefined;
-    const within = paths.filter((path): path is string => typeof path === 'string' && isPathWithin(path));
+    const within: string[] = [];
+    await inTurns<unknown>(paths, (path) => {
+      if (typeof path === 'string' && isPathWithin(path)) within.push(path);
+    });
     return { cluster, generation: Number(generation), layout: String(layout), installation: typeof installation === 'string' ? installation : undefined, paths: within };
   } catch {
     return undefined;

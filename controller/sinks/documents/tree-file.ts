@@ -17,8 +17,7 @@ export function treeFile(payload: string, content: EffectiveLayout['content'], {
   return bytesOf(format === 'yaml' ? (content === 'item' ? yamlRow(json) : yamlValue(json)) : format === 'json' ? indentedJson(json) : `${json}\n`, compression);
 }
 
-/** A text as a file of its own. */
-export function bytesOf(text: string, compression: Serialization['compression']): Uint8Array {
+function bytesOf(text: string, compression: Serialization['compression']): Uint8Array {
   const bytes = Buffer.from(text);
   return compression === 'gzip' ? gzipSync(bytes) : compression === 'zstd' ? zstdCompressSync(bytes) : bytes;
 }

@@ -30,8 +30,8 @@ export class TreeIndex {
   }
 
   /** Those of the rows of one target. It looks at all. */
-  pathsOf(targetName: string): string[] {
-    return [...this.#paths].flatMap(([key, path]) => (key.startsWith(`${targetName}/`) ? [path] : []));
+  *pathsOf(targetName: string): Generator<string> {
+    for (const [key, path] of this.#paths) if (key.startsWith(`${targetName}/`)) yield path;
   }
 
   /** Gives a row its path. Undefined when that is another's. */

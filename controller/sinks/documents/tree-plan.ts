@@ -1,8 +1,8 @@
 import { KollectError } from '../../../shared/errors.ts';
-import { Turns } from '../../../shared/in-turns.ts';
+import { inTurns, Turns } from '../../../shared/in-turns.ts';
 import { rowPaths } from '../../../shared/layout/row-path.ts';
 import type { EffectiveLayout, Layout } from '../../../shared/layout/layout.ts';
-import type { ExportRow, RejectedRow, SinkChange } from '../contract.ts';
+import type { ExportRow, RejectedRow, RowKey, SinkChange } from '../contract.ts';
 import { rejection } from './rejection.ts';
 import { rowText } from './row-text.ts';
 import { slicesOf } from './snapshot.ts';
@@ -60,10 +60,15 @@ export async function planTree({ change, layout, content, reserved, former }: Tr
     const path = former?.index.pathOf(key);
     if (path !== undefined) index.assign(key, path);
   }
-  const stale = new Set([...owned, ...(former ? [...former.index.paths(), ...former.unknown] : [])].filter((path) => !index.has(path)));
+  const stale = new Set<string>();
+  for (const paths of [owned, former?.index.paths() ?? [], former?.unknown ?? []]) {
+    await inTurns(paths, (path) => {
+      if (!index.has(path)) stale.add(path);
+    });
+  }
   // Nobody knows which of them are those of rows that stay.
   const isUnclear = (change.spared ?? []).length > 0 || (!former && change.keep.length > 0);
-  const explained = new Set(former && change.staleLimit?.exempt.flatMap((targetName) => former.index.pathsOf(targetName)));
+  const explained = new Set(former && change.staleLimit?.exempt.flatMap((targetName) => [...former.index.pathsOf(targetName)]));
   const doubtful = stale.difference(explained).size;
   if (!isUnclear && doubtful > (change.staleLimit?.rows ?? Infinity)) return { writes: [], removes: [], rejected: [], held: doubtful, isOtherSet: false, index, unknown: new Set() };
   for (const path of former?.index.contested ?? []) {
@@ -74,30 +79,29 @@ export async function planTree({ change, layout, content, reserved, former }: Tr
 }
 
 /** Plans what changed since the last plan, whose index it changes at once: `undo` is for a plan that was not carried out. */
-export function planTreeChange({ change, layout, content, former }: Omit<TreeInput, 'reserved'> & { former: NonNullable<TreeInput['former']> }): TreePlan & { undo(): void } {
+export async function planTreeChange({ change, layout, content, former }: Omit<TreeInput, 'reserved'> & { former: NonNullable<TreeInput['former']> }): Promise<TreePlan & { undo(): void }> {
   const { upserts, deletes } = change.since!;
   const { index, unknown } = former;
   const place = placement(layout, content, change);
-  const before = new Map([...deletes, ...upserts].map((key) => [key, index.pathOf(key)]));
+  const before = new Map<RowKey, string | undefined>();
+  for (const keys of [deletes, upserts]) await inTurns(keys, (key) => before.set(key, index.pathOf(key)));
   const gone = deletes.filter((key) => index.pathOf(key) !== undefined && !change.staleLimit?.exempt.includes(key.targetName)).length;
   const nothing = { writes: [], removes: [], rejected: [], isOtherSet: false, index, unknown, undo: () => undefined };
   if (gone > (change.staleLimit?.rows ?? Infinity)) return { ...nothing, held: gone };
   const freedPaths = new Set<string>();
-  for (const key of before.keys()) {
+  await inTurns(before.keys(), (key) => {
     const path = index.release(key);
     if (path !== undefined) freedPaths.add(path);
-  }
+  });
   const writes: TreePlan['writes'][number][] = [];
   const refused: RejectedRow[] = [];
-  for (const slice of slicesOf(upserts)) {
-    for (const row of slice) {
-      const refusal = place(row, index, (path) => writes.push({ path, row }));
-      if (!refusal) continue;
-      refused.push(refusal);
-      const path = before.get(row);
-      if (path !== undefined) index.assign(row, path);
-    }
-  }
+  await inTurns(upserts, (row) => {
+    const refusal = place(row, index, (path) => writes.push({ path, row }));
+    if (!refusal) return;
+    refused.push(refusal);
+    const path = before.get(row);
+    if (path !== undefined) index.assign(row, path);
+  });
   const undo = (): void => {
     for (const key of before.keys()) index.release(key);
     for (const [key, path] of before) if (path !== undefined) index.assign(key, path);

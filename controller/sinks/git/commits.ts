@@ -71,7 +71,7 @@ export class Commits {
     // What it was of an earlier stream does not count.
     yield `reset ${nextRef}\n\n`;
     let commits = 0;
-    for (const waiter of [...rest]) {
+    for (let waiter = rest[0]; waiter; waiter = rest[0]) {
       try {
         const plan = yield* this.#plan(waiter, at.tip, at.known, signal);
         const changes = await changesOf(plan);

@@ -2,6 +2,7 @@ import t from 'tap';
 import { benchAdmission } from './admission.ts';
 import { benchExtraction } from './extraction.ts';
 import { table, type Figure } from './figures.ts';
+import { benchGit } from './git-changes.ts';
 import { benchPipeline } from './pipeline.ts';
 import { measures, wantedMeasures } from './scale.ts';
 
@@ -11,8 +12,8 @@ const all = new Set(measures);
 const silent = (): void => undefined;
 
 t.test('every goal gets figures, even at the smallest scale', async (t) => {
-  const [admission, pipeline] = await Promise.all([benchAdmission(all, scale, silent), benchPipeline(all, scale, silent)]);
-  const figures = [...admission, ...benchExtraction(scale), ...pipeline];
+  const [admission, pipeline, branches] = await Promise.all([benchAdmission(all, scale, silent), benchPipeline(all, scale, silent), benchGit(scale, silent)]);
+  const figures = [...admission, ...benchExtraction(scale), ...pipeline, ...branches];
   const names = new Set(figures.map(({ measure }) => measure.split(' ', 1)[0]));
   t.strictSame([...names].sort(), [...measures].sort());
   for (const { measure, ours, beside = '', ratio = 1 } of figures) {
@@ -37,7 +38,7 @@ t.test('one change costs one row where objects are generated, too', async (t) =>
 t.test('a measure that does not exist is refused with those that do', async (t) => {
   t.strictSame([...wantedMeasures(['p3', 'P5'])], ['P3', 'P5']);
   t.strictSame([...wantedMeasures([])], [...measures]);
-  t.throws(() => wantedMeasures(['admission']), { code: 'KOL_CONFIG_FLAG', message: 'there is no measure "admission": name any of P1, P2, P3, P4, P5, P6, P7, P8, P9, P11, P12' });
+  t.throws(() => wantedMeasures(['admission']), { code: 'KOL_CONFIG_FLAG', message: 'there is no measure "admission": name any of P1, P2, P3, P4, P5, P6, P7, P8, P9, P10, P11, P12' });
 });
 
 t.test('the table shows the noise and the verdict', async (t) => {

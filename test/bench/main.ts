@@ -7,12 +7,13 @@ import { parseFlags } from '../../shared/flags.ts';
 import { benchAdmission } from './admission.ts';
 import { benchExtraction } from './extraction.ts';
 import { table, type Figure } from './figures.ts';
+import { benchGit } from './git-changes.ts';
 import { benchPipeline } from './pipeline.ts';
 import { measures, wantedMeasures, type Scale } from './scale.ts';
 
 const about = `P1 admission under load, P2 start and memory of the webhook, P3 collecting, P4 memory of the controller, P5 extraction,
-P6 one change and a burst, P7 the first export, P8 a look at an unchanged destination, P9 memory of a large export, P11 changes
-that never end, P12 what the API server is asked. All of them when none is named.`;
+P6 one change and a burst, P7 the first export, P8 a look at an unchanged destination, P9 memory of a large export, P10 files in git,
+P11 changes that never end, P12 what the API server is asked. All of them when none is named.`;
 
 async function main(): Promise<void> {
   const flags = parseFlags(
@@ -37,7 +38,8 @@ async function main(): Promise<void> {
   const figures: Figure[] = [];
   if (wanted.has('P1') || wanted.has('P2')) figures.push(...(await benchAdmission(wanted, scale, report)));
   if (wanted.has('P5')) figures.push(...benchExtraction(scale));
-  if (measures.some((measure) => !['P1', 'P2', 'P5'].includes(measure) && wanted.has(measure))) figures.push(...(await benchPipeline(wanted, scale, report, flags.profile)));
+  if (measures.some((measure) => !['P1', 'P2', 'P5', 'P10'].includes(measure) && wanted.has(measure))) figures.push(...(await benchPipeline(wanted, scale, report, flags.profile)));
+  if (wanted.has('P10')) figures.push(...(await benchGit(scale, report)));
   const numberOf = ({ measure }: Figure): number => Number(/\d+/.exec(measure)?.[0]);
   figures.sort((a, b) => numberOf(a) - numberOf(b));
   console.log(`\n${table(figures)}`);

@@ -21,7 +21,7 @@ export interface Scale {
 }
 
 /** Goals that have a figure here. */
-export const measures = ['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P7', 'P8', 'P9', 'P11', 'P12'] as const;
+export const measures = ['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P7', 'P8', 'P9', 'P10', 'P11', 'P12'] as const;
 export type Measure = (typeof measures)[number];
 
 /** The measures of these names, in any case; all when there are none. Throws `KOL_CONFIG_FLAG` for another name. */

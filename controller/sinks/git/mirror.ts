@@ -35,6 +35,8 @@ export class Mirror {
   readonly #root: string;
   readonly #prefix: string;
   #folder: string | undefined;
+  /** Some that were read of late, by what git calls them, or by commits. */
+  readonly folders = new Map<string, Buffer>();
   #writes = 0;
   #isEmpty = true;
   /** The server can leave out files, and give them later one by one. */

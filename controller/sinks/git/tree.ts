@@ -148,7 +148,21 @@ async function folderAt(mirror: Mirror, commit: string, folder: string, signal: 
   return (await readFolders(mirror, [id], signal))[0]!;
 }
 
+/** What folders hold is never another: those that many inventories look at are read once. */
 async function readFolders(mirror: Mirror, ids: readonly string[], signal: AbortSignal): Promise<Buffer[]> {
+  const { folders } = mirror;
+  const known = ids.map((id) => folders.get(id));
+  const lacking = ids.filter((_, index) => known[index] === undefined);
+  const read = lacking.length === 0 ? [] : await readUnknown(mirror, lacking, signal);
+  for (const [index, folder] of read.entries()) if (folder.length <= keptBytes) folders.set(lacking[index]!, folder);
+  while (folders.size > keptFolders) folders.delete(folders.keys().next().value!);
+  return known.map((folder) => folder ?? read.shift()!);
+}
+
+/** Folders that are kept, and how large they may be: those above the files of many inventories. */
+const [keptFolders, keptBytes] = [64, 64 * 1024];
+
+async function readUnknown(mirror: Mirror, ids: readonly string[], signal: AbortSignal): Promise<Buffer[]> {
   const { stdout } = await mirror.local({ args: ['cat-file', '--batch'], stdin: [ids.map((id) => `${id}\n`).join('')], signal });
   const folders: Buffer[] = [];
   const turns = new Turns();
@@ -157,7 +171,8 @@ async function readFolders(mirror: Mirror, ids: readonly string[], signal: Abort
     const [, type, size] = stdout.toString('latin1', at, lineEnd).split(' ');
     if (type !== 'tree') throw new KollectError('KOL_SINK_BUSY', 'a folder of the branch is missing in the mirror');
     const end = lineEnd + 1 + Number(size);
-    folders.push(stdout.subarray(lineEnd + 1, end));
+    // Not a part of the whole, which would be kept with it.
+    folders.push(ids.length === 1 ? stdout.subarray(lineEnd + 1, end) : Buffer.from(stdout.subarray(lineEnd + 1, end)));
     at = end + 1;
     if (turns.isOver) await turns.next();
   }

@@ -192,6 +192,46 @@ t.test('a folder with thousands of files changes at once, and whatever others ke
   t.equal(await repository.git('fsck', '--strict'), '');
 });
 
+t.test('a branch that moves while the server takes the push is pushed to again, and both commits are there', async (t) => {
+  const repository = await git.createRepository({ filters: true });
+  for (const protocol of ['http', 'ssh'] as const) {
+    const { branch } = await connect(t, repository, protocol);
+    await branch.write(write({ [protocol]: '1' }, { key: protocol }), signal);
+    const before = (await history(repository)).length;
+    await repository.feed(`commit refs/rivals/${protocol}\ncommitter someone <someone@example.com> 0 +0000\ndata 5\nrival\nfrom main\nM 100644 inline rival-${protocol}\ndata 5\nrival\n`, 'fast-import', '--quiet');
+    repository.overtake(`${(await repository.git('rev-parse', `refs/rivals/${protocol}`)).trim()}\n`);
+    t.match(await branch.write(write({ [protocol]: '2' }, { key: protocol }), signal), { changed: [protocol] });
+    t.strictSame((await history(repository)).slice(0, 2), [`+ ~${protocol} -`, 'rival'], protocol);
+    t.equal((await history(repository)).length, before + 2);
+    t.equal(await repository.git('show', `main:${protocol}`), '2');
+  }
+  t.strictSame(await tree(repository), ['http', 'rival-http', 'rival-ssh', 'ssh']);
+});
+
+t.test('of a long history and of large files nothing is fetched but the end', async (t) => {
+  for (const filters of [true, false]) {
+    const repository = await git.createRepository({ filters });
+    const commits = Array.from({ length: 2_000 }, (_, index) => {
+      const text = `commit ${index} ${'x'.repeat(500)}`;
+      return `commit refs/heads/main\ncommitter someone <someone@example.com> 0 +0000\ndata 0\nM 100644 inline folder-${index % 7}/file-${index % 20}\ndata ${text.length}\n${text}\n\n`;
+    });
+    await repository.feed(commits.join(''), 'fast-import', '--quiet');
+    const { branch, mirror } = await connect(t, repository, 'http');
+    const objects = async () => {
+      const { stdout } = await mirror.local({ args: ['cat-file', '--batch-all-objects', '--batch-check=%(objecttype)', '--unordered'], signal });
+      const types = stdout.toString().trim().split('\n');
+      return Object.fromEntries(['commit', 'tree', 'blob'].map((type) => [type, types.filter((one) => one === type).length]));
+    };
+    await branch.write(write({ 'ours/x': '1' }), signal);
+    const files = (await tree(repository)).length;
+    t.strictSame(await objects(), { commit: 2, tree: 8 + 2, blob: filters ? 1 : files }, 'the end of what was there, and what was written');
+    await repository.feed(commits.slice(0, 300).join('').replace('data 0\n', 'data 0\nfrom main\n'), 'fast-import', '--quiet', '--force');
+    await branch.write(write({ 'ours/x': '2' }), signal);
+    t.equal((await objects())['commit'], 5, 'also when others go on: their last, and ours that came too late');
+    t.equal(Number(await repository.git('rev-list', '--count', 'main')), 2_302);
+  }
+});
+
 t.test('a server that declines says why', async (t) => {
   const repository = await git.createRepository();
   const { branch } = await connect(t, repository, 'http');

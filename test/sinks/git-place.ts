@@ -44,9 +44,9 @@ function tarFiles(tar: Buffer): Files {
   return files;
 }
 
-/** Somebody else commits a file. */
-export async function commitFile(repository: GitRepository, path: string, text: string): Promise<void> {
+/** Somebody else commits a file, or removes it. */
+export async function commitFile(repository: GitRepository, path: string, text: string | undefined): Promise<void> {
   const tip = (await repository.git('for-each-ref', '--format=%(objectname)', 'refs/heads/main')).trim();
-  const script = `commit refs/heads/main\ncommitter someone <someone@example.com> ${Math.floor(Date.now() / 1_000)} +0000\ndata 7\nby hand\n${tip === '' ? '' : `from ${tip}\n`}M 100644 inline ${path}\ndata ${Buffer.byteLength(text)}\n${text}\n`;
+  const script = `commit refs/heads/main\ncommitter someone <someone@example.com> ${Math.floor(Date.now() / 1_000)} +0000\ndata 7\nby hand\n${tip === '' ? '' : `from ${tip}\n`}${text === undefined ? `D ${path}` : `M 100644 inline ${path}\ndata ${Buffer.byteLength(text)}\n${text}`}\n`;
   await repository.feed(script, 'fast-import', '--quiet');
 }

@@ -71,6 +71,31 @@ t.test('a check tells what the branch holds by its last commits, and whether som
   await Promise.all([sink, restarted.sink, theirs.sink, ours.sink].map((one) => one.close()));
 });
 
+t.test('files that somebody else edits or removes are found at the next look and written again, also by a process that has only looked so far', async (t) => {
+  for (const layout of [undefined, { mode: 'perResource' }] as const) {
+    const repository = await git.createRepository({ filters: true });
+    const spec = layout ? { layout } : {};
+    const { sink } = await openGit(git, repository, 'http', { installation: 'ours', spec });
+    await sink.write(whole(rows, after('first')), signal);
+    const intact = await filesOf(repository);
+    const ours = Object.keys(intact).filter((path) => !path.endsWith('.manifest.json'));
+    const breaks = { edited: () => commitFile(repository, ours[0]!, 'broken'), removed: () => commitFile(repository, ours[0]!, undefined) };
+    for (const [what, breakIt] of Object.entries(breaks)) {
+      const restarted = await openGit(git, repository, 'http', { installation: 'ours', spec });
+      t.match(await restarted.sink.check(identity(), signal), { rows: 2, digest: 'first' });
+      await breakIt();
+      for (const one of [sink, restarted.sink]) t.equal((await one.check(identity(), signal)).isTouched, true, what);
+      const { written } = await restarted.sink.write(whole(rows, after('first')), signal);
+      t.equal(written, layout ? 1 : 2);
+      t.strictSame(Object.keys(await filesOf(repository)), Object.keys(intact));
+      t.notOk((await restarted.sink.check(identity(), signal)).isTouched, 'mended');
+      t.match(await sink.write(whole(rows, after('first')), signal), { written: 0 });
+      await restarted.sink.close();
+    }
+    await sink.close();
+  }
+});
+
 t.test('sinks of one branch share a mirror, and what waits goes with one push', async (t) => {
   const repository = await git.createRepository();
   const shared = new CountedResources();

@@ -69,8 +69,10 @@ export class Branch {
   /** Nothing has happened since that could have moved it without our knowledge. */
   #isCertain = false;
   readonly #remembered = new Map<string, Remembered>();
-  /** Inventories of which somebody else has changed files since they were written as a whole. */
+  /** Inventories of which somebody else has, or may have, changed files since they were written as a whole. */
   readonly #touched = new Set<string>();
+  /** Inventories that were only looked at so far: which files they have is not known. */
+  readonly #seen = new Set<string>();
   /** Writes that are being prepared. */
   #announced = 0;
   readonly #closing = new AbortController();
@@ -123,6 +125,7 @@ export class Branch {
   async committed(key: string, signal: AbortSignal): Promise<{ state: CommittedState | undefined; isTouched: boolean }> {
     return await this.inspect(signal, async (tip) => {
       const remembered = this.#remembered.get(key);
+      if (!remembered) this.#seen.add(key);
       const state = remembered?.state ?? (tip === undefined ? undefined : snapshotIn(await this.#mirror.commits(tip, signal), key));
       return { state, isTouched: this.#touched.has(key) };
     });
@@ -227,6 +230,7 @@ export class Branch {
       await inTurns(outcome.removed, (path) => ids.delete(path));
     }
     this.#remembered.set(key, { ids: ids ?? wanted, state });
+    this.#seen.delete(key);
     if (isWhole) this.#touched.delete(key);
     waiter.resolve(outcome);
   }
@@ -243,6 +247,8 @@ export class Branch {
         this.#remembered.delete(key);
         this.#touched.add(key);
       }
+      for (const key of this.#seen) this.#touched.add(key);
+      this.#seen.clear();
     }
     this.#tip = tip;
     this.#isCertain = true;

@@ -11,10 +11,17 @@ export function remoteError(stderr: string, { title, branch }: GitSinkSettings):
   return new KollectError('KOL_SINK_UNAVAILABLE', `git failed at ${title}: ${wordsOfServer(stderr) || lastLine(stderr)}`);
 }
 
-/** The branch holds something else than what the push was built upon. */
-export function lostRace(stderr: string): boolean {
-  return /\[rejected\]|non-fast-forward|fetch first|stale info|cannot lock ref|reference already exists|incorrect old value/.test(stderr);
+/**
+ * The branch holds something else than what the push was built upon: by what we saw before it, or by what the server met. Of the latter it says in its report that it
+ * could not update the branch, and beside it why.
+ */
+export function lostRace(text: string): boolean {
+  const [, why] = /\[remote rejected\][^(\n]*\(([^\n]*)\)/.exec(text) ?? [];
+  if (why === undefined) return /\[rejected\]|non-fast-forward|fetch first|stale info/.test(text);
+  return serversRace.test(why) || (why === 'failed to update ref' && serversRace.test(text));
 }
+
+const serversRace = /cannot lock ref|failed to lock|reference already exists|incorrect old value/;
 
 export function branchMissing(stderr: string): boolean {
   return /couldn't find remote ref/i.test(stderr);

@@ -123,7 +123,7 @@ export class Mirror {
     const { forces, pushOptions } = this.#settings;
     const options = dryRun ? ['--dry-run'] : pushOptions.map((option) => `--push-option=${option}`);
     const guard = forces || dryRun ? '--force' : `--force-with-lease=${this.#branchRef}:${from ?? ''}`;
-    const result = await this.#network((access) => ['push', '--porcelain', '--no-verify', ...options, guard, '--', access.url, `${commit}:${this.#branchRef}`], signal, (text) => !forces && !/\[remote rejected\](?!.*(?:cannot lock|already exists|incorrect old value))/.test(text) && lostRace(text));
+    const result = await this.#network((access) => ['push', '--porcelain', '--no-verify', ...options, guard, '--', access.url, `${commit}:${this.#branchRef}`], signal, (text) => !forces && lostRace(text));
     if (result.code === 0 && !dryRun && ++this.#writes % tidyAfter === 0) await this.#tidy(commit, signal);
     return result.code === 0;
   }

@@ -46,6 +46,8 @@ export interface GitRepository {
   /** The `later`th push after the next is taken, and its answer lost: cut off, or never sent. */
   loseAnswer(kind: 'cut' | 'silence', later?: number): void;
   heal(): void;
+  /** While the next push is being taken, somebody else moves main to a commit of the repository. */
+  overtake(commit: string): void;
   /** From now on pushes wait. `waits` once one does; after `release` those that waited are refused. */
   hold(): { waits(): boolean; release(): void };
 }
@@ -178,6 +180,7 @@ async function createRepository(root: string, owner: typeof unprivileged | undef
       own(file('fault'), owner);
     },
     heal: () => rmSync(file('fault'), { force: true }),
+    overtake: (commit) => writeFileSync(file('rival'), commit),
     hold: () => {
       writeFileSync(file('held'), '');
       return { waits: () => existsSync(file('waiting')), release: () => rmSync(file('held')) };
@@ -193,6 +196,7 @@ while [ -e held ]; do : > waiting; waited=yes; sleep 0.05; done
 rm -f waiting
 [ -z "$waited" ] || exit 1
 [ ! -e declined ] || { cat declined; exit 1; }
+[ ! -e rival ] || { read -r commit < rival; rm rival; env -u GIT_QUARANTINE_PATH git update-ref refs/heads/main "$commit"; }
 `,
   'post-receive': `#!/bin/sh
 printf '%s\\n' "$GIT_PUSH_OPTION_0" "$GIT_PUSH_OPTION_1" > push-options

@@ -104,7 +104,7 @@ export class CachedSinkDirectory implements SinkDirectory {
   async #openWith(key: string, ingredients: Ingredients, readSecret: ReadSecret, rotated?: () => void): Promise<OpenSink> {
     const { object } = ingredients;
     const installation = await this.#runtime.installation();
-    const { sink, backend, server, fingerprint, place, refusesLateWrites, secretVersions } = await openSink({ ...this.#runtime, readSecret, installation, sink: object });
+    const { sink, backend, granularity, server, fingerprint, place, refusesLateWrites, secretVersions } = await openSink({ ...this.#runtime, readSecret, installation, sink: object });
     this.#sweep();
     let entry = this.#gates.get(server);
     if (entry === undefined) this.#gates.set(server, (entry = { gate: new SinkGate(backend.capabilities.concurrency), users: 0 }));
@@ -125,7 +125,7 @@ export class CachedSinkDirectory implements SinkDirectory {
       }
       await sink.close();
     };
-    return { sink: { ...sink, close }, type: backend.type, cluster: object.spec.cluster?.trim() ?? '', granularity: backend.capabilities.granularity, refusesLateWrites, fingerprint, place, queue: held.gate, isCurrent: () => poll.areCurrent(secretVersions) };
+    return { sink: { ...sink, close }, type: backend.type, cluster: object.spec.cluster?.trim() ?? '', granularity, refusesLateWrites, fingerprint, place, queue: held.gate, isCurrent: () => poll.areCurrent(secretVersions) };
   }
 
   #remember(key: string, ingredients: Ingredients): Former {

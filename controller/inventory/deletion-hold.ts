@@ -72,7 +72,7 @@ export class DeletionHold {
     if (isExplained && !this.#paused) return undefined;
     const there = await lookAt(opened, facts);
     // A record of owners that was lost makes nothing foreign that status knows to be ours.
-    this.#isForeign = there.rows !== 0 && there.owned !== true && !(facts.isOwn && facts.held?.reason !== 'foreign');
+    this.#isForeign = !there.isLog && there.rows !== 0 && there.owned !== true && !(facts.isOwn && facts.held?.reason !== 'foreign');
     change.staleLimit = { rows: this.#paused || this.#isForeign ? 0 : staleLimit(there.rows), exempt: this.#isForeign ? [] : exempt };
     return there.rows;
   }
@@ -90,7 +90,7 @@ export class DeletionHold {
   }
 }
 
-async function lookAt({ sink }: Pick<OpenSink, 'sink'>, { identity, signal, isCompared }: DestinationFacts): Promise<Pick<CheckResult, 'rows' | 'owned'>> {
+async function lookAt({ sink }: Pick<OpenSink, 'sink'>, { identity, signal, isCompared }: DestinationFacts): Promise<Omit<CheckResult, 'digest'>> {
   try {
     return await sink.check(identity, signal, true);
   } catch (error) {

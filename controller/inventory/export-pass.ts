@@ -89,7 +89,7 @@ async function holdsAll(progress: Progress, opened: OpenSink, { digest, reached,
   if (!isTold || previous.lastChecksum !== digest || previous.rows !== reached.rows) return false;
   const found = await opened.sink.check(progress.identity(opened.cluster), progress.signal);
   // Where the destination keeps no record, what status says counts.
-  return !found.isTouched && found.rows === reached.rows && (found.owned === undefined || found.digest === digest);
+  return !found.isTouched && (found.isLog || found.rows === reached.rows) && (found.owned === undefined || found.digest === digest);
 }
 
 function factsOf(progress: Progress, { cluster, fingerprint }: OpenSink): DestinationFacts {

@@ -27,7 +27,7 @@ export interface WriteOnceOptions {
 export async function writeOnce({ view, identity, opened, maxDocumentBytes, allowsDeletes, signal }: WriteOnceOptions): Promise<WriteResult> {
   const hold = new DeletionHold();
   if (allowsDeletes) void hold.allow(view);
-  const { granularity } = opened.backend.capabilities;
+  const { granularity } = opened;
   const plan = planPass({ view, identity, isSynced: () => true, granularity, cursor: undefined, mayHoldRows: true, deletions: hold.deletions });
   if (!plan) throw new KollectError('KOL_INTERNAL', 'there is nothing to decide by what is to be written');
   plan.change.maxDocumentBytes = maxDocumentBytes;

@@ -125,6 +125,8 @@ export interface CheckResult {
   digest: string | undefined;
   /** Somebody else wrote there since this sink was opened: it may not hold what was confirmed. */
   isTouched?: boolean;
+  /** It takes messages and never changes them: what was confirmed was sent, and how many rows that makes is for those to know who read it. */
+  isLog?: boolean;
 }
 
 export interface ProbeResult {
@@ -234,6 +236,8 @@ export interface Backend<Spec = unknown> {
   type: string;
   family: SinkFamily;
   capabilities: Capabilities;
+  /** Where it follows from the settings of a sink; that of the capabilities when absent. */
+  granularity?(spec: Spec): Capabilities['granularity'];
   /**
    * The parsed destination (host, database, table …) without credentials. A cursor is only good for the destination it was gained at.
    */

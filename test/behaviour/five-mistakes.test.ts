@@ -64,10 +64,10 @@ apiVersion: kollect.dev/v1alpha1
 kind: KollectEventSink
 metadata: {name: changes, namespace: default}
 spec:
-  type: nats
-  nats:
-    url: nats://nats.kollect-system.svc:4222
-    subject: inventory.events
+  type: kafka
+  kafka:
+    brokers: [kafka.kollect-system.svc:9092]
+    topic: inventory.changes
   exportMinInterval: 12 hours
 ---
 apiVersion: kollect.dev/v1alpha1

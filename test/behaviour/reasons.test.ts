@@ -10,7 +10,7 @@ import { deployment, pipeline, type PipelineOptions } from './objects.ts';
  * What keeps an inventory from being exported is said by a reason of its own, in condition, entry of the sink and event, and passes when it is
  * mended. Without the webhook, so that the controller meets what it would have refused. Faults of servers and Secrets are in faults.test.ts.
  */
-const kollect = await startKollect({ webhook: false, controllerFlags: ['--sinks=postgres,nats'] });
+const kollect = await startKollect({ webhook: false, controllerFlags: ['--sinks=postgres,kafka'] });
 t.teardown(() => kollect.stop());
 await kollect.kubectl(['delete', 'validatingadmissionpolicybindings', '--all']);
 t.jobs = 6;
@@ -65,9 +65,9 @@ t.test('ExportUnavailable: a type that is switched off, and one that is not buil
   const namespace = await arranged({ inventorySpec: 'snapshotSinkRefs: [disabled]\neventSinkRefs: [later]' });
   await kollect.apply([
     sinkOf(namespace, 'KollectSnapshotSink', 'disabled', { type: 'git', endpoint: 'https://git.example.org/a/b.git' }),
-    sinkOf(namespace, 'KollectEventSink', 'later', { type: 'nats', endpoint: 'nats://nats.example.org:4222', nats: { subject: 'a' } }),
+    sinkOf(namespace, 'KollectEventSink', 'later', { type: 'kafka', kafka: { brokers: ['kafka.example.org:9092'], topic: 'a' } }),
   ]);
-  const wanted = /snapshot\/disabled: sinks of type "git" are switched off here: --sinks of the controller names postgres, nats; event\/later: sinks of type "nats" are not implemented/;
+  const wanted = /snapshot\/disabled: sinks of type "git" are switched off here: --sinks of the controller names postgres, kafka; event\/later: sinks of type "kafka" are not implemented/;
   await kollect.eventually(async () => wanted.test(messageOf(await degraded(namespace, 'ExportUnavailable', 'False ExportUnavailable'))), { what: 'both reasons' });
   await isTold(t, namespace, 'Warning', 'ExportUnavailable');
   await edit(namespace, 'kinv/inventory', { snapshotSinkRefs: null, eventSinkRefs: null, databaseSinkRefs: ['pg'] });

@@ -205,9 +205,9 @@ t.test('the annotation asks for one test where edits are not tested', async (t) 
 t.test('a type without a backend and a spec that breaks a rule fail their test, once', async (t) => {
   const namespace = await newNamespace();
   newTests();
-  await applySink(namespace, { type: 'nats', postgres: undefined, nats: { url: 'nats://nats.example:4222', subject: 'kollect' } }, {}, 'KollectEventSink');
+  await applySink(namespace, { type: 'kafka', postgres: undefined, kafka: { brokers: ['kafka.example:9092'], topic: 'kollect' } }, {}, 'KollectEventSink');
   const sink = await untilConditions(namespace, failed, 'kevt');
-  t.match(sink.status?.conditions?.[0]?.message, /sinks of type "nats" are not implemented/);
+  t.match(sink.status?.conditions?.[0]?.message, /sinks of type "kafka" are not implemented/);
   await applySink(namespace, { options: { password: canary } });
   t.match((await untilConditions(namespace, failed)).status?.conditions?.[0]?.message, /spec\.options/);
   await new Promise((resolve) => setTimeout(resolve, 700));

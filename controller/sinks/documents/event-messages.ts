@@ -14,6 +14,8 @@ export interface EventMessage {
   part: Part;
   /** Equal for equal content: what a broker knows a message again by. See `messageId`. */
   id: string;
+  /** As `id`, for a message that is meant again after another one. */
+  idAgain(again: string): string;
   /** What the body does not tell, in names that brokers take as they are. */
   headers: Readonly<Record<string, string>>;
 }
@@ -26,6 +28,8 @@ export interface EventExport {
   rows: readonly ExportRow[];
   /** Digest of the snapshot, for the headers. */
   digest?: string | undefined;
+  /** Number of the leader who publishes, see `LeaderEpoch`. */
+  epoch?: number | undefined;
   /** Of a body, as the broker has it; no limit when unset. */
   maxBytes?: number | undefined;
 }
@@ -34,7 +38,7 @@ export interface EventExport {
  * The messages of an export: one, or as many as the broker's limit asks for, each as full as can be. An inventory without rows is a message, too. Made one at a
  * time: each is garbage when it is sent.
  */
-export async function eventMessages({ identity, timestamp, rows, digest, maxBytes = Infinity }: EventExport): Promise<{ messages: AsyncIterable<EventMessage>; parts: number; rejected: readonly RejectedRow[] }> {
+export async function eventMessages({ identity, timestamp, rows, digest, epoch, maxBytes = Infinity }: EventExport): Promise<{ messages: AsyncIterable<EventMessage>; parts: number; rejected: readonly RejectedRow[] }> {
   const { namespace, name, cluster, generation } = identity;
   const start = `${JSON.stringify({ schemaVersion, timestamp: timestamp.toISOString(), cluster, namespace }).slice(0, -1)},"payload":[`;
   const { groups, rejected } = await grouped(rows, maxBytes - Buffer.byteLength(start) - end.length);
@@ -50,8 +54,10 @@ export async function eventMessages({ identity, timestamp, rows, digest, maxByte
         'Kollect-Part': partText(part),
         'Kollect-Checksum': await itemsChecksum(group),
         ...(digest === undefined ? {} : { 'Kollect-Digest': digest }),
+        ...(epoch === undefined ? {} : { 'Kollect-Epoch': String(epoch) }),
       };
-      yield { body: Buffer.from(`${start}${items}${end}`), rows: group, part, id: messageId(identity, part, `[${items}]`), headers };
+      const idAgain = (again?: string): string => messageId(identity, part, `[${items}]`, again);
+      yield { body: Buffer.from(`${start}${items}${end}`), rows: group, part, id: idAgain(), idAgain, headers };
     }
   }
   return { messages: messages(), parts: groups.length, rejected };
@@ -62,12 +68,17 @@ export async function eventMessages({ identity, timestamp, rows, digest, maxByte
  * front, so that no two messages share one by chance of where their fields end.
  *
  * @param payload canonical JSON of the rows in the message
- * @param again what tells this message from an earlier one with the same content, when both are meant: digest of what was confirmed in between
+ * @param again what tells this message from an earlier one with the same content, when both are meant: the digest of what was confirmed in between, and when this one is sent
  * @example messageId({ cluster: 'prod-west', namespace: 'team-a', name: 'api', generation: 1 }, { index: 1, total: 1 }, '[]') // of '9:prod-west6:team-a3:api3:1/12:[]'
  */
 export function messageId({ cluster, namespace, name }: InventoryIdentity, part: Part, payload: string, again?: string): string {
+  return fieldsId([cluster, namespace, name, partText(part), payload, ...(again === undefined ? [] : [again])]);
+}
+
+/** SHA-256, in hex, of fields that each have their length in bytes and a colon in front. */
+export function fieldsId(fields: readonly string[]): string {
   const hash = createHash('sha256');
-  for (const field of [cluster, namespace, name, partText(part), payload, ...(again === undefined ? [] : [again])]) hash.update(`${Buffer.byteLength(field)}:${field}`);
+  for (const field of fields) hash.update(`${Buffer.byteLength(field)}:${field}`);
   return hash.digest('hex');
 }
 

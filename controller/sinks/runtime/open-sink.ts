@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { SinkTls } from '../../../shared/api/sink-common.ts';
 import type { AddressPolicy } from '../../../shared/net/address-policy.ts';
 import type { HostMap } from '../../../shared/net/host-map.ts';
-import type { Backend, OpenContext, SecretValues, SharedResources, Sink } from '../contract.ts';
+import type { Backend, Capabilities, OpenContext, SecretValues, SharedResources, Sink } from '../contract.ts';
 import { loadBackend } from '../registry.ts';
 import { resolveCa, resolveClientCertificate } from './ca.ts';
 import { createDialer, type DialerOptions } from './dialer.ts';
@@ -47,6 +47,7 @@ export interface OpenSinkOptions {
 export interface OpenedSink {
   sink: Sink;
   backend: Backend;
+  granularity: Capabilities['granularity'];
   /** SHA-256 of the server, in hex: passes at one server wait for each other. */
   server: string;
   /** SHA-256 of destination, cluster and projection, in hex. Credentials are no part of it. */
@@ -95,7 +96,7 @@ export async function openSink(options: OpenSinkOptions): Promise<OpenedSink> {
     const place = `${backend.place(context)}${cluster === '' ? '' : ` as cluster ${JSON.stringify(cluster)}`}`;
     const sink = guarded(await backend.open(context), sanitize, { ...defaultBudgets, ...budgets });
     const secretVersions = new Map(read.map(({ key, resourceVersion }) => [key, resourceVersion]));
-    return { sink, backend, server: hash(backend.type, backend.server(context)), fingerprint, place, refusesLateWrites: backend.refusesLateWrites(context), secretVersions };
+    return { sink, backend, granularity: backend.granularity?.(spec) ?? backend.capabilities.granularity, server: hash(backend.type, backend.server(context)), fingerprint, place, refusesLateWrites: backend.refusesLateWrites(context), secretVersions };
   } catch (error) {
     throw sanitizedError(error, sanitize);
   }

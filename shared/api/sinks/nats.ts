@@ -12,6 +12,9 @@ export const NatsSettings = z.object({
 });
 export type NatsSettings = z.infer<typeof NatsSettings>;
 
+/** Of a stream that is created: `maxAge` is a duration, `storage` is file or memory. */
+export const natsOptions = ['maxAge', 'replicas', 'storage'] as const;
+
 export const nats = {
   family: 'event',
   block: 'nats',
@@ -20,7 +23,7 @@ export const nats = {
   isBlockRequired: true,
   formats: ['json'],
   compressions: ['none'],
-  options: ['maxAge', 'replicas', 'storage'],
+  options: natsOptions,
   hasLayout: false,
-  isBuilt: false,
+  isBuilt: true,
 } as const satisfies SinkTypeFacts;

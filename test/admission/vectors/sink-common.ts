@@ -27,7 +27,7 @@ export const sinkCommonVectors: readonly Vector[] = [
   sinkVector('postgres', 'with the block of bigquery', { bigquery: { project: 'p', dataset: 'd', table: 't' } }, errors('spec.bigquery')),
   sinkVector('mongodb', 'with the block of postgres', { postgres: { databaseRef: { name: 'd' }, table: 't' } }, errors('spec.postgres')),
   sinkVector('kafka', 'with the block of nats', { nats: { subject: 's' } }, errors('spec.nats')),
-  { name: 'nats: with the block of kafka in place of its own', kind: 'KollectEventSink', object: { spec: { type: 'nats', kafka: { brokers: ['k.example:9092'], topic: 't' } } }, errors: ['spec.kafka', 'spec.nats'], warnings: ['spec.type'] },
+  { name: 'nats: with the block of kafka in place of its own', kind: 'KollectEventSink', object: { spec: { type: 'nats', kafka: { brokers: ['k.example:9092'], topic: 't' } } }, errors: ['spec.kafka', 'spec.nats'] },
 
   // Paths of documents.
   ...each('git', 'the path', ['{namespace}/{name}.yaml', 'clusters/{cluster}/inventory/{namespace}/{name}{extension}', ' {namespace}/{name}-{generation}{extension} ', ''], (pathTemplate) => ({ pathTemplate })),
@@ -124,6 +124,6 @@ export const sinkCommonVectors: readonly Vector[] = [
   { name: 'git: an update that leaves a bad endpoint as it is', kind: 'KollectSnapshotSink', old: { spec: localGit }, object: { metadata: { labels: { a: 'b' } }, spec: localGit }, warnings: ['spec.endpoint'], says: ['path on the machine'] },
   { name: 'git: an update that leaves a bad endpoint and edits the rest', kind: 'KollectSnapshotSink', old: { spec: localGit }, object: { spec: { ...localGit, cluster: 'a' } }, errors: ['spec.endpoint'] },
   { name: 'git: an update that brings a bad endpoint', kind: 'KollectSnapshotSink', old: { spec: { ...localGit, endpoint: 'https://git.example.com/r.git' } }, object: { spec: localGit }, errors: ['spec.endpoint'] },
-  { name: 'nats: an update that brings the metadata of a cloud', kind: 'KollectEventSink', old: { spec: { type: 'nats', nats: { url: 'nats://a.example', subject: 's' } } }, object: { spec: { type: 'nats', nats: { url: 'nats://a.example,nats://metadata.goog:4222', subject: 's' } } }, errors: ['spec.nats.url'], warnings: ['spec.type'] },
+  { name: 'nats: an update that brings the metadata of a cloud', kind: 'KollectEventSink', old: { spec: { type: 'nats', nats: { url: 'nats://a.example', subject: 's' } } }, object: { spec: { type: 'nats', nats: { url: 'nats://a.example,nats://metadata.goog:4222', subject: 's' } } }, errors: ['spec.nats.url'] },
   { name: 'git: a bad endpoint that is being deleted', kind: 'KollectSnapshotSink', old: { spec: { ...localGit, endpoint: 'https://git.example.com/r.git' } }, object: { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: ['example.com/x'] }, spec: localGit } },
 ];

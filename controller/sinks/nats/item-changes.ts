@@ -1,0 +1,94 @@
+import type { ExportRow, RejectedRow, RowKey, SinkChange } from '../contract.ts';
+import type { ItemEvent } from '../documents/item-events.ts';
+import { rejection } from '../documents/rejection.ts';
+import { rowText } from '../documents/row-text.ts';
+import { isSpared } from '../runtime/spared.ts';
+import type { PublishedRows, TargetRows } from './published-rows.ts';
+
+/** What a pass tells the readers of a stream. */
+export interface ItemPlan {
+  /** Row by row. */
+  changes: readonly ItemEvent[];
+  /** All rows of targets of which it is not known what readers have, between a begin and an end. */
+  snapshot: { rows: ReadonlyMap<string, TargetRows>; keeps: readonly RowKey[]; end: Extract<ItemEvent, { type: 'snapshotEnd' }> } | undefined;
+  rejected: readonly RejectedRow[];
+  held: number;
+}
+
+/**
+ * Decides what readers have to be told so that they have what the change says. What they have is known of targets that were published as a whole; of others all rows
+ * are told, unless deletions are paused: then what readers have beside them stays.
+ *
+ * @param maxPayload bytes that a row may have
+ */
+export function planItems(change: SinkChange, published: PublishedRows, maxPayload: number): ItemPlan {
+  const { completeTargets, knownTargets, spared = [], staleLimit } = change;
+  const { rows, rejected } = acceptable(change.upserts, maxPayload);
+  const keeps = new Map<string, RowKey>([...change.keep, ...rejected.map(({ key }) => key)].map((key) => [nameOf(key), key]));
+  const mayTell = staleLimit?.rows !== 0;
+  const untold = completeTargets.filter((target) => !published.of(target));
+  const isLimiting = knownTargets !== undefined && published.mayHaveOthers(knownTargets);
+  const needsSnapshot = untold.length > 0 || isLimiting;
+  const whole = new Set(mayTell ? untold : []);
+
+  const changes: ItemEvent[] = [];
+  for (const [target, ofTarget] of rows) {
+    if (whole.has(target)) continue;
+    const former = published.of(target);
+    for (const [uid, row] of ofTarget) if (row && former?.get(uid)?.hash !== row.hash) changes.push({ type: 'upsert', row });
+  }
+  const named = new Set<string>();
+  for (const key of change.deletes) {
+    const former = published.of(key.targetName);
+    if (whole.has(key.targetName) || (former && !former.has(key.uid))) continue;
+    named.add(nameOf(key));
+    changes.push({ type: 'delete', key });
+  }
+  const stale = new Map<string, RowKey[]>();
+  for (const [targetName, former] of published.targets) {
+    const isGone = knownTargets?.includes(targetName) === false;
+    if (!isGone && !completeTargets.includes(targetName)) continue;
+    const keys = [...former].flatMap(([uid, row]): RowKey[] => {
+      const key = { targetName, uid };
+      const stays = !isGone && (rows.get(targetName)?.has(uid) || keeps.has(nameOf(key)) || (spared.length > 0 && isSpared({ ...(row && rowText(row.payload).head), targetName }, spared)));
+      return stays || named.has(nameOf(key)) ? [] : [key];
+    });
+    if (keys.length > 0) stale.set(targetName, keys);
+  }
+  const doubtful = [...stale.keys()].filter((target) => !staleLimit?.exempt.includes(target));
+  const count = doubtful.reduce((sum, target) => sum + stale.get(target)!.length, 0);
+  const heldBack = staleLimit && count > staleLimit.rows ? count : 0;
+  for (const [target, keys] of stale) if (heldBack === 0 || !doubtful.includes(target)) changes.push(...keys.map((key): ItemEvent => ({ type: 'delete', key })));
+
+  if (!needsSnapshot) return { changes, snapshot: undefined, rejected, held: heldBack };
+  // How many rows readers have that should be gone is not known: one at least has to be thought of, so that it is looked at again.
+  if (!mayTell) return { changes, snapshot: undefined, rejected, held: Math.max(1, heldBack) };
+  const sparedHere = spared.filter(({ targetName }) => whole.has(targetName));
+  const end = { type: 'snapshotEnd' as const, targets: untold, ...(isLimiting && { knownTargets }), ...(sparedHere.length > 0 && { spared: sparedHere }) };
+  return { changes, snapshot: { rows: new Map(untold.map((target) => [target, rows.get(target) ?? new Map()])), keeps: [...keeps.values()].filter(({ targetName }) => whole.has(targetName)), end }, rejected, held: heldBack };
+}
+
+/** Rows by target and uid. Of one that comes twice the later counts. */
+function acceptable(upserts: SinkChange['upserts'], maxPayload: number): { rows: Map<string, Map<string, ExportRow>>; rejected: RejectedRow[] } {
+  const rows = new Map<string, Map<string, ExportRow>>();
+  const rejected: RejectedRow[] = [];
+  for (const slice of upserts) {
+    for (const row of slice) {
+      // Characters have three bytes at most.
+      const size = row.payload.length * 3 > maxPayload ? Buffer.byteLength(row.payload) : 0;
+      if (size > maxPayload) {
+        rejected.push(rejection(row, 'PayloadTooLarge', `has ${size} bytes, and a message may have ${maxPayload}`));
+        continue;
+      }
+      const ofTarget = rows.get(row.targetName);
+      if (ofTarget) ofTarget.set(row.uid, row);
+      else rows.set(row.targetName, new Map([[row.uid, row]]));
+    }
+  }
+  return { rows, rejected };
+}
+
+/** Names of targets have no slash. */
+function nameOf({ targetName, uid }: RowKey): string {
+  return `${targetName}/${uid}`;
+}

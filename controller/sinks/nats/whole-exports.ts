@@ -1,0 +1,66 @@
+import type { InventoryIdentity, SinkChange, WriteResult } from '../contract.ts';
+import { eventMessages, type EventExport } from '../documents/event-messages.ts';
+import { snapshotOf, type Snapshot } from '../documents/snapshot.ts';
+import { keyOf, type Outlet } from './outlet.ts';
+
+/** What was confirmed last of an inventory. */
+interface Confirmed {
+  /** Of all rows. */
+  checksum: string;
+  parts: number;
+  rows: number;
+}
+
+const nothing: Omit<WriteResult, 'held'> = { confirmed: 0, written: 0, deleted: 0, bytes: 0, rejected: [] };
+
+/** Publishes an inventory as a whole, whenever it differs from what was confirmed last. */
+export class WholeExports {
+  readonly #confirmed = new Map<string, Confirmed>();
+
+  /** Nothing is known of the stream any more. */
+  forget(): void {
+    this.#confirmed.clear();
+  }
+
+  async write(change: SinkChange, outlet: Outlet): Promise<WriteResult> {
+    const { identity, upserts, since, staleLimit, after } = change;
+    const snapshot = await snapshotOf(upserts);
+    const before = this.#confirmed.get(keyOf(identity));
+    const deleted = since ? since.deletes.length : Math.max(0, (before?.rows ?? 0) - snapshot.rows.length);
+    const doubtful = since ? since.deletes.filter(({ targetName }) => !staleLimit?.exempt.includes(targetName)).length : deleted;
+    if (staleLimit && doubtful > staleLimit.rows) return { ...nothing, held: doubtful };
+    const maxBytes = Math.min(outlet.maxBytes(identity), change.maxDocumentBytes ?? Infinity);
+    const { parts, bytes, rejected } = await this.#publish(identity, snapshot, { digest: after?.digest, maxBytes }, outlet);
+    const confirmed = snapshot.rows.length - rejected.length;
+    return { confirmed, written: parts > 0 ? confirmed : 0, deleted: parts > 0 ? deleted : 0, bytes, rejected };
+  }
+
+  /** An inventory that is gone is an empty one. Of one that was not published here it is not known how many rows it had. */
+  async remove(identity: InventoryIdentity, isOwn: boolean, outlet: Outlet): Promise<{ deleted: number }> {
+    const before = this.#confirmed.get(keyOf(identity));
+    if (before ? before.rows === 0 : !isOwn) return { deleted: 0 };
+    await this.#publish(identity, await snapshotOf([]), { maxBytes: outlet.maxBytes(identity) }, outlet);
+    return { deleted: before?.rows ?? 1 };
+  }
+
+  /** `parts` is 0 when the stream has all of it as its last word. */
+  async #publish(identity: InventoryIdentity, { rows, checksum }: Snapshot, limits: Pick<EventExport, 'digest' | 'maxBytes'>, outlet: Outlet): Promise<{ parts: number; bytes: number; rejected: WriteResult['rejected'] }> {
+    const { timestamp, epoch } = outlet;
+    const { messages, parts, rejected } = await eventMessages({ identity, timestamp, epoch, rows, ...limits });
+    const key = keyOf(identity);
+    const before = this.#confirmed.get(key);
+    if (before?.checksum === checksum && before.parts === parts) return { parts: 0, bytes: 0, rejected };
+    // Whatever comes of it, it is not known any more what the stream has last.
+    this.#confirmed.delete(key);
+    // The stream drops what it had a while ago, and that is not its last word if there was another since. Parts are only of use if all have one time.
+    const again = `${before?.checksum ?? ''} ${timestamp.toISOString()}`;
+    let bytes = 0;
+    for await (const { body, id, idAgain, headers } of messages) {
+      bytes += body.length;
+      const [isKnown] = await outlet.send([{ body, id, headers }]);
+      if (isKnown) await outlet.send([{ body, id: idAgain(again), headers }]);
+    }
+    this.#confirmed.set(key, { checksum, parts, rows: rows.length });
+    return { parts, bytes, rejected };
+  }
+}

@@ -6,6 +6,7 @@ import type { KnownObject } from '../shared/admission/lookups.ts';
 import { knownObject } from '../shared/admission/state/object-lookups.ts';
 import { API_VERSION } from '../shared/api/group.ts';
 import type { KubeObject } from '../shared/api/kube-object.ts';
+import { SharedTurns } from '../shared/in-turns.ts';
 import { KubeApiError, KubeClient } from '../shared/kube/client.ts';
 import { loadConnection } from '../shared/kube/config.ts';
 import { Discovery } from '../shared/kube/discovery.ts';
@@ -288,6 +289,7 @@ export class Controller {
       namespaces,
       store,
       isListed: (target) => exporting.isSynced(target) || exporting.frozen(target) !== undefined,
+      turns: new SharedTurns(),
       onFault: (error) => logger.error('the rows of a cluster inventory are selected anew, because that broke off', { error }),
     };
     this.#clusterInventoryCache = settings.tenantMode ? undefined : new ObjectCache<KubeObject>(clusterWide(clusterInventories.plural));

@@ -20,6 +20,8 @@ export interface ClusterSources {
   /** See `RollupOptions`. */
   pace?: RollupOptions['pace'];
   /** See `RollupOptions`. */
+  turns?: RollupOptions['turns'];
+  /** See `RollupOptions`. */
   onFault?: RollupOptions['onFault'];
 }
 
@@ -42,8 +44,8 @@ export class ClusterRows implements InventoryRows {
     this.#sources = sources;
     this.#onChange = onChange;
     this.view = new InventoryView('', onChange);
-    const { isListed, pace, onFault } = sources;
-    this.#rollup = new Rollup({ view: this.view, selection: nothing, isListed, isAwaited: (target) => !isListed(target) && !this.#trouble(target.name), patienceMs, pace, onFault });
+    const { isListed, pace, turns, onFault } = sources;
+    this.#rollup = new Rollup({ view: this.view, selection: nothing, isListed, isAwaited: (target) => !isListed(target) && !this.#trouble(target.name), patienceMs, pace, turns, onFault });
   }
 
   get rollup(): RollupFacts {

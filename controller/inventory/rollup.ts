@@ -1,4 +1,4 @@
-import { inTurns } from '../../shared/in-turns.ts';
+import { inTurns, type SharedTurns } from '../../shared/in-turns.ts';
 import type { Row, TargetRows } from '../collect/row-store.ts';
 import { EarlierRows } from './earlier-rows.ts';
 import { NamespaceShards, type NamespaceShard } from './namespace-shards.ts';
@@ -24,6 +24,8 @@ export interface RollupOptions {
   patienceMs: number;
   /** Goes through work of many steps; `inTurns` when unset. */
   pace?: typeof inTurns | undefined;
+  /** What one event sets going in many rollups shall not take a turn in each of them. Those of this one alone when unset. */
+  turns?: SharedTurns | undefined;
   /** A fault of ours broke off what was under way: everything is made anew after a while. */
   onFault?: ((error: unknown) => void) | undefined;
   /** How long that while is, in milliseconds; 5 s when unset. */
@@ -129,12 +131,12 @@ export class Rollup {
     clearTimeout(this.#anew);
   }
 
-  /** Does what takes a few milliseconds at once. */
+  /** Does what takes a few milliseconds at once, unless others have taken them. */
   #do(work: () => Iterable<void>): void {
     this.#work.push(work);
     if (this.#work.length > 1) return;
-    const { view, pace = inTurns, onFault, anewMs = defaultAnewMs } = this.#options;
-    pace(this.#steps(), () => undefined, () => this.#closed).catch((error: unknown) => {
+    const { view, pace = inTurns, turns, onFault, anewMs = defaultAnewMs } = this.#options;
+    pace(this.#steps(), () => undefined, () => this.#closed, turns).catch((error: unknown) => {
       onFault?.(error);
       if (!this.#closed) this.#anew = setTimeout(() => this.#startAnew(), anewMs);
     });

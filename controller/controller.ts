@@ -276,6 +276,7 @@ export class Controller {
       isTurning: (target: ViewTarget) => this.#collector.isTurning(target.namespace, target.name),
       verifyIntervalMs: settings.verifyIntervalMs,
       observer: this.metrics,
+      onExported: (...sink: Parameters<SinkReconciler['exported']>) => this.#sinks.exported(...sink),
     };
     this.#inventories = new InventoryReconciler({
       ...exporting,

@@ -47,6 +47,8 @@ export interface BindingOptions {
   observer: BindingObserver;
   /** The state is another, or it is `dirty` no more. */
   onChange: () => void;
+  /** The destination took what there was to be written, or holds what was written. */
+  onExported?: (() => void) | undefined;
   /** The sink leads to another destination than the one that was exported to before; what is there stays. */
   onMoved?: (from: { destination: string | undefined; rows: number | undefined }, to: string) => void;
 }

@@ -284,6 +284,7 @@ export class Binding {
     this.#timer.release();
     this.#planCheck();
     this.options.onChange();
+    this.options.onExported?.();
   }
 
   async #fail(error: KollectError, where: 'unopened' | 'queued'): Promise<void> {

@@ -10,6 +10,7 @@ import { Binding } from './binding.ts';
 import type { BindingObserver, BindingOptions } from './binding-options.ts';
 import { placeOf } from './binding-state.ts';
 import { exportedSink, keptDestinations, type ExportedSink } from './cleanup.ts';
+import type { SinkFamily } from '../sinks/contract.ts';
 import { exportNamespace, sinkNamespace, type InventoryKind } from './inventory-kind.ts';
 import { isSet, pausesRemovals, type InventoryRuntime } from './inventory-runtime.ts';
 import { Removal } from './removal.ts';
@@ -24,6 +25,8 @@ export interface ExportOptions extends Pick<BindingOptions, 'frozen' | 'isListin
   events: EventRecorder;
   logger: Logger;
   observer: BindingObserver & ReferenceObserver;
+  /** An export to a sink has succeeded. */
+  onExported?: ((family: SinkFamily, namespace: string, name: string) => void) | undefined;
 }
 
 /** Whoever keeps the status of inventories, and looks at them again. */
@@ -88,6 +91,7 @@ export class InventoryExports {
       logger: logger.child({ controller: kind.kind.toLowerCase(), namespace: inventory.namespace, name }),
       observer,
       onChange: () => this.#keeper.submitStatus(runtime),
+      onExported: () => this.#options.onExported?.(ref.family, namespace, ref.name),
       onMoved: ({ destination = 'its former destination', rows = 0 }, to) => {
         const text = `${binding.key} exports to ${to} now; of the ${rows} row(s) that it exported to ${destination} none was removed, because an edit removes nothing`;
         this.#options.events.event(runtime.object, 'Normal', 'DestinationChanged', text);

@@ -1,5 +1,6 @@
 import { KollectError } from '../../shared/errors.ts';
 import type { Verdict } from '../observe/conditions.ts';
+import type { ProbeResult } from '../sinks/contract.ts';
 import { openSink, type OpenSinkOptions, type SinkObject } from '../sinks/runtime/open-sink.ts';
 
 /** Budget for Secret, connection, login and questions, the same for all types. */
@@ -15,6 +16,8 @@ export interface ProbeOutcome {
   error: KollectError | undefined;
   /** The whole condition list of the sink. */
   verdicts: Verdict[];
+  /** An export that succeeds tells otherwise, or soon will. */
+  isPassing: boolean;
 }
 
 /**
@@ -28,11 +31,11 @@ export async function probeSink(options: ProbeOptions): Promise<ProbeOutcome> {
   const { sink, timeoutMs = probeTimeoutMs } = options;
   const tls = tlsVerdicts(sink);
   try {
-    const message = await withinBudget(options, timeoutMs);
-    return { error: undefined, verdicts: [{ type: 'ConnectionVerified', status: 'True', reason: 'ConnectionOK', message }, ...tls] };
+    const { message, isPassing = false } = await withinBudget(options, timeoutMs);
+    return { error: undefined, isPassing, verdicts: [{ type: 'ConnectionVerified', status: 'True', reason: 'ConnectionOK', message }, ...tls] };
   } catch (thrown) {
     const error = thrown instanceof KollectError ? thrown : new KollectError('KOL_INTERNAL', String(thrown));
-    return { error, verdicts: [...failureVerdicts(error), ...tls] };
+    return { error, isPassing: true, verdicts: [...failureVerdicts(error), ...tls] };
   }
 }
 
@@ -52,7 +55,7 @@ export function tlsVerdicts({ spec }: Pick<SinkObject, 'spec'>): Verdict[] {
   return [{ type: 'TLSInsecure', status: 'True', reason: 'InsecureSkipVerify', message }];
 }
 
-async function withinBudget({ signal, ...options }: ProbeOptions, timeoutMs: number): Promise<string> {
+async function withinBudget({ signal, ...options }: ProbeOptions, timeoutMs: number): Promise<ProbeResult> {
   const timeout = AbortSignal.timeout(timeoutMs);
   const both = AbortSignal.any([signal, timeout]);
   const late = Promise.withResolvers<never>();
@@ -63,7 +66,7 @@ async function withinBudget({ signal, ...options }: ProbeOptions, timeoutMs: num
   const opening = openSink({ ...options, shared: undefined });
   const probing = opening.then(async ({ sink }) => {
     try {
-      return (await sink.probe(both)).message;
+      return await sink.probe(both);
     } finally {
       await sink.close();
     }

@@ -17,7 +17,7 @@ import type { SinkFamily } from '../sinks/contract.ts';
 import type { SinkObject } from '../sinks/runtime/open-sink.ts';
 import type { SecretPoll } from '../sinks/runtime/secret-poll.ts';
 import type { ReadSecret } from '../sinks/runtime/secrets.ts';
-import { failureVerdicts, probeSink, tlsVerdicts, type ProbeOptions } from './sink-prober.ts';
+import { failureVerdicts, probeSink, tlsVerdicts, type ProbeOptions, type ProbeOutcome } from './sink-prober.ts';
 
 /** A failed test is repeated after 30 s, then after twice as long each time, up to 10 min: it must recover without an edit. */
 const defaultRetry = { firstMs: 30_000, lastMs: 600_000 };
@@ -47,6 +47,12 @@ interface Progress {
   /** The request that was answered. */
   answered: string | undefined;
   failures: number;
+  /** An export has succeeded since the last test began. */
+  exported: boolean;
+  /** What the last test said does not go with an export that succeeds. */
+  isPassing: boolean;
+  /** It was tested again because of one, and that is not done for each. */
+  refreshed: boolean;
   /** Ends the looks at the Secrets that the last test read. */
   endPoll: (() => void) | undefined;
 }
@@ -79,6 +85,24 @@ export class SinkReconciler {
     await this.#queue.stop();
   }
 
+  /** An export to a sink has succeeded: it is tested once more if its last test failed, or told of what was still to be created. */
+  exported(family: SinkFamily, namespace: string, name: string): void {
+    const key: SinkKey = `${family}/${namespace}/${name}`;
+    const progress = this.#progress.get(key);
+    if (!progress) return;
+    progress.exported = true;
+    this.#refresh(key, progress);
+  }
+
+  #refresh(key: SinkKey, progress: Progress): void {
+    if (!progress.exported || !progress.isPassing || progress.refreshed) return;
+    progress.isPassing = false;
+    progress.refreshed = true;
+    progress.answered = undefined;
+    this.#queue.forget(key);
+    this.#queue.add(key);
+  }
+
   #changed(key: SinkKey, object: KubeObject | undefined): void {
     if (object === undefined || object.metadata.deletionTimestamp) {
       this.#progress.get(key)?.endPoll?.();
@@ -89,7 +113,7 @@ export class SinkReconciler {
     const request = requestOf(object);
     if (this.#progress.get(key)?.request === request) return;
     this.#progress.get(key)?.endPoll?.();
-    this.#progress.set(key, { request, answered: undefined, failures: 0, endPoll: undefined });
+    this.#progress.set(key, { request, answered: undefined, failures: 0, exported: false, isPassing: false, refreshed: false, endPoll: undefined });
     // A retry that waits belongs to the request before.
     this.#queue.forget(key);
     this.#queue.add(key);
@@ -110,6 +134,7 @@ export class SinkReconciler {
     }
 
     const secrets = new Map<string, string | undefined>();
+    progress.exported = progress.isPassing = false;
     const outcome = await this.#probe(sinkKinds[family], object, secrets);
     if (this.#stopping.signal.aborted) return;
     // Edited meanwhile: that request is in the queue, and this answer is about what nobody has any more.
@@ -128,6 +153,7 @@ export class SinkReconciler {
       if (spec['connectionTest'] === false) await this.#dropAnnotation(family, object);
       progress.answered = request;
       progress.failures = 0;
+      if (!outcome.isPassing) progress.refreshed = false;
     } else if (outcome.repeat) {
       const { firstMs, lastMs } = this.#options.retry ?? defaultRetry;
       const delayMs = Math.min(lastMs, firstMs * 2 ** progress.failures++);
@@ -136,14 +162,16 @@ export class SinkReconciler {
     } else {
       progress.answered = request;
     }
+    progress.isPassing = outcome.isPassing;
+    this.#refresh(key, progress);
   }
 
   /** `secrets` gets the resourceVersion of each Secret that was asked for. */
-  async #probe(kind: string, object: KubeObject, secrets: Map<string, string | undefined>): Promise<{ verdicts: Verdict[]; error: KollectError | undefined; repeat: boolean }> {
+  async #probe(kind: string, object: KubeObject, secrets: Map<string, string | undefined>): Promise<ProbeOutcome & { repeat: boolean }> {
     const checked = checkObject<SinkObject>(kind, object, this.#options.probe.policy);
     if (!checked.object) {
       const error = new KollectError('KOL_SINK_CONFIG', checked.message);
-      return { verdicts: failureVerdicts(error), error, repeat: false };
+      return { verdicts: failureVerdicts(error), error, isPassing: false, repeat: false };
     }
     const readSecret: ReadSecret = async (namespace, name) => {
       const secret = await this.#options.probe.readSecret(namespace, name);

@@ -132,6 +132,8 @@ export interface CheckResult {
 export interface ProbeResult {
   /** What was verified, for the condition's message. */
   message: string;
+  /** The first export makes it untrue: something is missing that it creates. */
+  isPassing?: boolean;
 }
 
 /** An open destination. All methods throw `KollectError`; `signal` cancels what is in flight. */

@@ -17,7 +17,7 @@ import { TcpProxy } from '../faults/tcp-proxy.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
 import { startPostgres } from '../servers/postgres/index.ts';
-import { canary, signal } from './conformance.ts';
+import { canary, rows, signal, whole } from './conformance.ts';
 import { loopback, postgresPlace, sinkObject } from './postgres-place.ts';
 
 const [cluster, postgres] = await Promise.all([startCluster(), startPostgres()]);
@@ -120,6 +120,25 @@ t.test('a new sink is tested once, and writing its status is no reason to test i
   await events.flush();
   t.match(await kubectl(['get', 'events', '-n', namespace]), /Normal\s+ConnectionVerified\s+kollectdatabasesink\/pg/);
   t.notOk(await place.touched());
+});
+
+t.test('an export brings up to date what a test said of what is missing, once', async (t) => {
+  const namespace = await newNamespace();
+  const own = await postgresPlace(postgres, (end) => ends.push(end));
+  await applySecret(namespace, { dsn: own.dsn });
+  newTests();
+  reconciler.exported('database', namespace, 'pg');
+  await applySink(namespace);
+  t.match((await untilConditions(namespace, verified)).status?.conditions?.[0]?.message, /will create table/);
+  t.strictSame(newTests(), ['postgres success']);
+  const { sink } = await own.opened();
+  await sink.write(whole(rows(1)), signal);
+  await sink.close();
+  reconciler.exported('database', namespace, 'pg');
+  await eventually(async () => /has the columns, the key and the privileges/.test((await read(namespace)).status?.conditions?.[0]?.message ?? ''));
+  for (let passes = 0; passes < 5; passes++) reconciler.exported('database', namespace, 'pg');
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  t.strictSame(newTests(), ['postgres success']);
 });
 
 t.test('a missing Secret, a missing key and a wrong password are told apart, and mending them is enough', async (t) => {

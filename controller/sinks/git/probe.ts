@@ -14,6 +14,6 @@ export async function probeRepository({ branch, mirror }: Connection, settings: 
     const commit = await mirror.import([`reset ${nextRef}\n\ncommit ${nextRef}\nmark :1\ncommitter kollect <kollect@kollect.dev> 0 +0000\ndata 0\n\nget-mark :1\ndone\n`], signal);
     await mirror.push(commit, tip, signal, true);
     const way = endpoint.scheme === 'ssh' ? 'SSH' : endpoint.scheme === 'https' ? 'TLS' : 'HTTP without TLS';
-    return { message: `${way} and git remote reachability verified: login succeeded, the user may push, ${tip === undefined ? `the first export will create the branch ${JSON.stringify(name)}` : `the branch ${JSON.stringify(name)} is there`}` };
+    return { message: `${way} and git remote reachability verified: login succeeded, the user may push, ${tip === undefined ? `the first export will create the branch ${JSON.stringify(name)}` : `the branch ${JSON.stringify(name)} is there`}`, isPassing: tip === undefined };
   });
 }

@@ -18,7 +18,7 @@ export async function probeTable(session: Session, settings: ResolvedSettings): 
   if (state.table === null) {
     if (mode === 'existing') throw missingTable(table);
     verifyCreation(table, state);
-    return { message: `${login}: login succeeded, the first export will create ${table.title}` };
+    return { message: `${login}: login succeeded, the first export will create ${table.title}`, isPassing: true };
   }
   verifyTable(settings, state, state.table);
   return { message: `${login}: login succeeded, ${table.title} has the columns, the key and the privileges that exports need` };

@@ -128,7 +128,10 @@ function guarded(sink: Sink, sanitize: Sanitize, budgets: Budgets): Sink {
     }
   };
   return {
-    probe: async (signal) => ({ message: sanitize((await guard(signal, budgets.probe, (both) => sink.probe(both))).message) }),
+    probe: async (signal) => {
+      const result = await guard(signal, budgets.probe, (both) => sink.probe(both));
+      return { ...result, message: sanitize(result.message) };
+    },
     check: (identity, signal, counts) => guard(signal, budgets.check, (both) => sink.check(identity, both, counts)),
     ...(sink.differing && { differing: (identity, rows, signal) => guard(signal, budgets.check, (both) => sink.differing!(identity, rows, both)) }),
     write: async (change, signal) => {

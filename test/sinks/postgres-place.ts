@@ -1,3 +1,4 @@
+import type { Sink } from '../../controller/sinks/contract.ts';
 import { CountedResources } from '../../controller/sinks/runtime/shared-resources.ts';
 import { openSink, type OpenedSink, type OpenSinkOptions, type SinkObject } from '../../controller/sinks/runtime/open-sink.ts';
 import type { AddressPolicy } from '../../shared/net/address-policy.ts';
@@ -9,6 +10,13 @@ import { canary, type Destination, type StoredRow } from './conformance.ts';
 
 export const loopback: AddressPolicy = { allowPrivate: true, allowLoopback: true };
 export const table = 'inventory_items';
+
+/** Columns that a table has to have, for CREATE TABLE. */
+export const columns = `inventory_namespace text NOT NULL, inventory_name text NOT NULL, target_name text NOT NULL, source_uid text NOT NULL,
+  cluster text NOT NULL DEFAULT '', resource_namespace text NOT NULL DEFAULT '', payload jsonb NOT NULL, exported_at timestamptz NOT NULL`;
+/** The key of older tables. */
+export const fourFields = 'inventory_namespace, inventory_name, target_name, source_uid';
+export const existing = { provisioning: { mode: 'existing' } };
 
 type SinkSpec = SinkObject['spec'];
 
@@ -92,4 +100,14 @@ export async function postgresPlace(server: Postgres, onEnd: (end: () => Promise
       };
     },
   };
+}
+
+/** Rows of all inventories. */
+export const count = async (place: PostgresPlace): Promise<number> => (await place.contents()).length;
+
+/** A sink that is open until the test ends. */
+export async function withSink(t: { teardown(end: () => Promise<void>): void }, place: PostgresPlace, spec?: Parameters<PostgresPlace['opened']>[0]): Promise<Sink> {
+  const { sink } = await place.opened(spec);
+  t.teardown(() => sink.close());
+  return sink;
 }

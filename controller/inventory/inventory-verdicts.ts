@@ -92,7 +92,8 @@ export function inventoryVerdicts(facts: ExportFacts): Verdict[] {
 /** What sinks hold that the spec names no more. */
 function removalProblems(removals: readonly RemovalState[]): { reason: string; message: string }[] {
   const paused = removals.filter(({ isPaused }) => isPaused);
-  const failed = removals.filter(({ isPaused, error }) => !isPaused && error);
+  // Of one that was never exported to it is only told in its entry.
+  const failed = removals.filter(({ isPaused, error, fingerprint }) => !isPaused && error && fingerprint !== undefined);
   return [
     ...(paused.length > 0 ? [{ reason: 'DeletionHeld', message: `${few(paused.map(({ key }) => key))}: not referenced any more, and ${pausedRemoval}` }] : []),
     ...(failed.length > 0 ? [{ reason: 'Progressing', message: few(failed.map(({ key, error }) => `${key}: not referenced any more, and its rows could not be removed, which is tried again: ${error!.message}`), '; ') }] : []),

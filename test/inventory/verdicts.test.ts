@@ -96,8 +96,13 @@ const cases: Record<string, Case> = {
   },
   'rows of a dropped reference cannot be removed': {
     states: [refusing('22P05')],
-    facts: { removals: [removal({}), removal({ error: new KollectError('KOL_SINK_UNAVAILABLE', 'why') })] },
+    facts: { removals: [removal({}), removal({ fingerprint: 'there', error: new KollectError('KOL_SINK_UNAVAILABLE', 'why') })] },
     wanted: ['Ready=True Exported', 'Synced=False PartialExport', 'Degraded=False Exported', 'SinkReachable=True ExportSucceeded'],
+  },
+  'a reference was dropped that nothing is known to be exported to, and that cannot be looked at': {
+    states: [exported],
+    facts: { removals: [removal({ error: new KollectError('KOL_SINK_UNAVAILABLE', 'why') })] },
+    wanted: all('True Exported', 'False', 'True ExportSucceeded'),
   },
   'rows of a dropped reference are being removed': { states: [exported], facts: { removals: [removal({})] }, wanted: all('True Exported', 'False', 'True ExportSucceeded') },
   'it is suspended': {
@@ -195,7 +200,7 @@ t.test('messages name sinks, targets and ten of the rows', async (t) => {
   const trouble = { reason: 'TargetDegraded', message: 'targets are broken' } as const;
   t.match(message([holding('guard')], { trouble }), /allow-deletes: "true" to delete them; targets are broken$/);
   t.equal(message([failing('KOL_SINK_AUTH')], { trouble }, 'Ready'), 'database/s0: why; targets are broken');
-  const removals = [removal({ isPaused: true }), removal({ error: new KollectError('KOL_SINK_UNAVAILABLE', 'why') })];
+  const removals = [removal({ isPaused: true }), removal({ fingerprint: 'there', error: new KollectError('KOL_SINK_UNAVAILABLE', 'why') })];
   t.match(message([holding('paused')], { removals }), /^database\/s0 holds .*; database\/former: not referenced any more, and rows are kept .*; database\/former: .* could not be removed, which is tried again: why$/);
   const names = Array.from({ length: 12 }, (_, index) => `t${index}`);
   t.match(message([fresh], { awaiting: names }), /target\(s\) t0, t1, .*, t9 and 2 more; nothing of theirs is deleted meanwhile/);

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -230,6 +230,35 @@ t.test('of a long history and of large files nothing is fetched but the end', as
     t.equal((await objects())['commit'], 5, 'also when others go on: their last, and ours that came too late');
     t.equal(Number(await repository.git('rev-list', '--count', 'main')), 2_302);
   }
+});
+
+t.test('a mirror is tidied up, and goes on', async (t) => {
+  for (const filters of [true, false]) {
+    const repository = await git.createRepository({ filters });
+    await repository.feed('commit refs/heads/main\ncommitter someone <someone@example.com> 0 +0000\ndata 0\nM 100644 inline theirs/x\ndata 1\nx\n', 'fast-import', '--quiet');
+    const { branch, mirror } = await connect(t, repository, 'http');
+    for (const text of ['1', '2', '3']) await branch.write(write({ 'ours/x': text, 'ours/y': 'y' }), signal);
+    await branch.inspect(signal, (tip) => mirror.tidy(tip!, signal));
+    t.notOk(mirror.isEmpty, 'it was not thrown away');
+    const { stdout } = await mirror.local({ args: ['count-objects', '-v'], signal });
+    t.match(stdout.toString(), /^count: 0\n/);
+    t.equal((await mirror.commits('refs/kollect/tip', signal)).length, 1);
+    t.match(await branch.write(write({ 'ours/x': '4', 'ours/y': 'y' }), signal), { changed: ['ours/x'] });
+    const someone = await connect(t, repository, 'http');
+    await someone.branch.write(write({ 'ours/y': 'broken' }, { key: 'other' }), signal);
+    t.match(await branch.write(write({ 'ours/x': '4', 'ours/y': 'y' }), signal), { changed: ['ours/y'] });
+    t.equal(Number(await repository.git('rev-list', '--count', 'main')), 7);
+  }
+});
+
+t.test('a folder for mirrors that others can write to is refused', async (t) => {
+  const repository = await git.createRepository();
+  const { branch } = await connect(t, repository, 'http');
+  chmodSync(root, 0o777);
+  const refused = await failure(branch.write(write({ x: '1' }), signal));
+  chmodSync(root, 0o700);
+  t.match(refused, { code: 'KOL_SINK_CONFIG', class: 'terminal', message: /others cannot write to/ });
+  t.match(await branch.write(write({ x: '1' }), signal), { added: ['x'] });
 });
 
 t.test('a server that declines says why', async (t) => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -11,6 +11,8 @@ import { commitFile, filesOf, openGit } from './git-place.ts';
 
 const mirrors = mkdtempSync(join(tmpdir(), 'kollect-mirrors-'));
 process.env['KOLLECT_GIT_MIRROR_DIR'] = mirrors;
+// As an emptyDir is.
+chmodSync(mirrors, 0o777);
 const git = await startGit({ password: canary });
 t.teardown(async () => {
   await git.stop();

@@ -124,8 +124,17 @@ export class Mirror {
     const options = dryRun ? ['--dry-run'] : pushOptions.map((option) => `--push-option=${option}`);
     const guard = forces || dryRun ? '--force' : `--force-with-lease=${this.#branchRef}:${from ?? ''}`;
     const result = await this.#network((access) => ['push', '--porcelain', '--no-verify', ...options, guard, '--', access.url, `${commit}:${this.#branchRef}`], signal, (text) => !forces && lostRace(text));
-    if (result.code === 0 && !dryRun && ++this.#writes % tidyAfter === 0) await this.#tidy(commit, signal);
+    // The push has succeeded, whatever becomes of the mirror.
+    if (result.code === 0 && !dryRun && ++this.#writes % tidyAfter === 0) await this.tidy(commit, signal).catch(() => undefined);
     return result.code === 0;
+  }
+
+  /** What led to a commit that the branch has is not needed any more, and single files become a pack. */
+  async tidy(tip: string, signal: AbortSignal): Promise<void> {
+    if (this.#folder === undefined) return;
+    await writeFile(join(this.#folder, 'shallow'), `${tip}\n`);
+    await this.local({ args: ['update-ref', tipRef, tip], signal });
+    await this.local({ args: ['gc', '--quiet', '--prune=now'], signal });
   }
 
   /** Runs git in the mirror. A run that fails makes the mirror worth nothing, unless `tolerates` says otherwise. */
@@ -198,18 +207,11 @@ export class Mirror {
     return folder;
   }
 
-  /** Commits before the last are not needed, and single files become a pack. */
-  async #tidy(tip: string, signal: AbortSignal): Promise<void> {
-    if (this.#folder === undefined) return;
-    await writeFile(join(this.#folder, 'shallow'), `${tip}\n`);
-    await this.local({ args: ['update-ref', tipRef, tip], signal });
-    await this.local({ args: ['gc', '--quiet', '--prune=now'], signal });
-  }
 }
 
-/** The folder of all mirrors: of `KOLLECT_GIT_MIRROR_DIR`, else in that of temporary files. */
+/** The folder of all mirrors. It lies in `KOLLECT_GIT_MIRROR_DIR`, else in the folder of temporary files: either may be a volume that others can write to. */
 export function mirrorRoot(environment: NodeJS.ProcessEnv = process.env): string {
-  return environment['KOLLECT_GIT_MIRROR_DIR'] || join(tmpdir(), 'kollect-git-mirrors');
+  return join(environment['KOLLECT_GIT_MIRROR_DIR'] || tmpdir(), 'kollect-git-mirrors');
 }
 
 /** Throws `KOL_SINK_CONFIG` for a folder that others may write to: they could plant a repository with hooks and filters of theirs. */

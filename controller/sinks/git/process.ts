@@ -56,6 +56,8 @@ const fixedSettings = [
   ['credential.helper', ''],
   ['gc.auto', '0'],
   ['maintenance.auto', 'false'],
+  // They would have to cover files that were left out.
+  ['repack.writeBitmaps', 'false'],
   ['advice.pushUpdateRejected', 'false'],
   ['safe.directory', '*'],
 ] as const;

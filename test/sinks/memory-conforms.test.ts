@@ -1,5 +1,6 @@
 import { openSink } from '../../controller/sinks/runtime/open-sink.ts';
-import { canary, conforms } from './conformance.ts';
+import { canary } from './conformance.ts';
+import { conforms } from './conforms.ts';
 import { memoryBackend, MemoryPlace, type MemoryFault } from './memory.ts';
 
 conforms({

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { startNats } from '../servers/nats/index.ts';
-import { canary, conforms } from './conformance.ts';
+import { canary } from './conformance.ts';
+import { conforms } from './conforms.ts';
 import { natsPlace } from './nats-place.ts';
 
 const server = await startNats({ config: () => `max_payload: 65536\nauthorization { user: kollect, password: "${canary}" }` });

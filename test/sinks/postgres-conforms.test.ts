@@ -1,7 +1,7 @@
 import t from 'tap';
 import { maxRowBytes } from '../../controller/sinks/postgres/rows.ts';
 import { startPostgres } from '../servers/postgres/index.ts';
-import { conforms } from './conformance.ts';
+import { conforms } from './conforms.ts';
 import { postgresPlace } from './postgres-place.ts';
 
 const server = await startPostgres();

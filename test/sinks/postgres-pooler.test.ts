@@ -3,7 +3,8 @@ import t from 'tap';
 import { maxRowBytes } from '../../controller/sinks/postgres/rows.ts';
 import { startPgbouncer } from '../servers/pgbouncer/index.ts';
 import { startPostgres } from '../servers/postgres/index.ts';
-import { change, conforms, failure, row, rows, signal, whole } from './conformance.ts';
+import { change, failure, row, rows, signal, whole } from './conformance.ts';
+import { conforms } from './conforms.ts';
 import { open, postgresPlace, type PostgresPlace } from './postgres-place.ts';
 
 /** The sink behind PgBouncer in transaction mode, as many installations have it. */

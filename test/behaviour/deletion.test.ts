@@ -245,6 +245,7 @@ t.test('a reference that comes back while it is removed is exported to as before
   shutDoor();
   await edit(namespace, 'kinv/inventory', { databaseSinkRefs: [] });
   await untilEntries(namespace, ['database/pg Removing']);
+  await untilCondition(namespace, 'Synced', /^False Progressing: database\/pg: not referenced any more, and its rows could not be removed, which is tried again: the /);
   await run('scale', 'deployment/web', '-n', namespace, '--replicas=3');
   await edit(namespace, 'kinv/inventory', { databaseSinkRefs: ['pg'] });
   await untilEntries(namespace, ['database/pg Active']);

@@ -54,6 +54,7 @@ function write(files: Record<string, string | undefined>, parts: Partial<BranchW
     key: 'default/team-a/shop',
     files: entries.flatMap(([path, text]) => (text === undefined ? [] : { path, bytes: [Buffer.from(text)] })),
     isWhole: true,
+    base: undefined,
     removes: entries.flatMap(([path, text]) => (text === undefined ? path : [])),
     message: ({ added, changed, removed }: FileChanges) => `+${added.join(' ')} ~${changed.join(' ')} -${removed.join(' ')}`,
     author: { name: 'kollect', email: 'kollect@example.com' },

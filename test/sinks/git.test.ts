@@ -76,7 +76,8 @@ t.test('a check tells what the branch holds by its last commits, and whether som
 t.test('files that somebody else edits or removes are found at the next look and written again, also by a process that has only looked so far', async (t) => {
   for (const layout of [undefined, { mode: 'perResource' }] as const) {
     const repository = await git.createRepository({ filters: true });
-    const spec = layout ? { layout } : {};
+    // Of equal rows, documents in JSON keep the time when they were written first.
+    const spec = layout ? { layout } : { serialization: { format: 'json' } as const };
     const { sink } = await openGit(git, repository, 'http', { installation: 'ours', spec });
     await sink.write(whole(rows, after('first')), signal);
     const intact = await filesOf(repository);
@@ -96,6 +97,41 @@ t.test('files that somebody else edits or removes are found at the next look and
     }
     await sink.close();
   }
+});
+
+t.test('a tree keeps no file of a push whose answer was lost, nor of one that somebody brought back', async (t) => {
+  const repository = await git.createRepository();
+  const { sink } = await openGit(git, repository, 'http', { spec: { layout: { mode: 'perResource' } } });
+  const tree = async () => Object.keys(await filesOf(repository)).filter((path) => !path.endsWith('.manifest.json')).map((path) => path.replace(/.*\//, '')).sort();
+  const lost = { code: 'KOL_SINK_DESTINATION_LOST', message: /files of the inventory have changed in branch "main"/ };
+  const change = (all: typeof rows, upserts: typeof rows, deletes: readonly string[] = []) => sink.write({ ...whole(all, after('next', all.length)), ...since(upserts, deletes) }, signal);
+  await sink.write(whole(rows, after('first')), signal);
+  repository.loseAnswer('cut');
+  t.match(await failure(change([...rows, row('c')], [row('c')])), { code: 'KOL_SINK_UNAVAILABLE' });
+  t.strictSame(await tree(), ['a.yaml', 'b.yaml', 'c.yaml'], 'it has arrived');
+  const next = [row('a', { v: 2 }), rows[1]!];
+  t.match(await failure(change(next, [next[0]!])), lost, 'what came and went meanwhile is in no change');
+  await sink.write(whole(next, after('second')), signal);
+  t.strictSame(await tree(), ['a.yaml', 'b.yaml']);
+
+  await change([next[0]!], [], ['b']);
+  t.strictSame(await tree(), ['a.yaml']);
+  await repository.git('update-ref', 'refs/heads/main', 'main~1');
+  t.match(await failure(change([row('a')], [row('a')])), lost);
+  // Who begins now has read what was there before somebody brought a file back.
+  let isFirst = true;
+  git.intercept(async ({ url }) => {
+    if (isFirst && url?.endsWith('service=git-receive-pack')) {
+      isFirst = false;
+      await repository.git('update-ref', 'refs/heads/main', 'main~1');
+    }
+    return false;
+  });
+  t.match(await failure(sink.write(whole([row('a')], after('third', 1)), signal)), lost);
+  git.intercept(undefined);
+  await sink.write(whole([row('a')], after('third', 1)), signal);
+  t.strictSame(await tree(), ['a.yaml']);
+  await sink.close();
 });
 
 t.test('sinks of one branch share a mirror, and what waits goes with one push', async (t) => {

@@ -3,7 +3,6 @@ import { KollectError } from '../../../shared/errors.ts';
 import { clusterLabel, documentPath } from '../../../shared/layout/document-path.ts';
 import { layoutOf, type Layout } from '../../../shared/layout/layout.ts';
 import type { Backend, CheckResult, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
-import type { FileStore } from '../documents/file-store.ts';
 import { InventoryFiles, type FilesPlan, type PlannedFile } from '../documents/inventory-files.ts';
 import { commitMs } from '../runtime/deadline.ts';
 import { namedChanges, WrittenRows, type RowChanges } from './changes.ts';
@@ -12,6 +11,7 @@ import { Connection } from './connection.ts';
 import { commitMessage, pathChanges, type CommittedState, type MessageValues, type NamedChanges } from './message.ts';
 import { probeRepository } from './probe.ts';
 import { gitSecretRef, readSettings, settingsKey, type GitSinkSettings } from './settings.ts';
+import type { TipStore } from './tree.ts';
 
 /** Files in a branch of a repository, with a commit for what changed. */
 export const git: Backend<KollectSnapshotSinkSpec> = {
@@ -80,7 +80,7 @@ class GitSink implements Sink {
     }
   }
 
-  async #writeTo(store: FileStore, arrive: () => void, change: SinkChange, signal: AbortSignal): Promise<WriteResult> {
+  async #writeTo(store: TipStore, arrive: () => void, change: SinkChange, signal: AbortSignal): Promise<WriteResult> {
     const { identity } = change;
     const exportedAt = new Date();
     const upserts = kept(change.upserts);
@@ -89,7 +89,7 @@ class GitSink implements Sink {
     const rows = this.#written.get(key) ?? new WrittenRows();
     const { changes, confirm } = await rows.compare(upserts, change.since);
     const result = await this.#files.write({ change: { ...change, upserts }, store, heldRows, exportedAt }, (plan) => {
-      const done = this.#carryOut(plan, change, { changes, exportedAt }, signal);
+      const done = this.#carryOut(plan, change, { changes, exportedAt, tip: store.commit }, signal);
       arrive();
       return done;
     });
@@ -110,7 +110,7 @@ class GitSink implements Sink {
     const deleted = await this.#files.rows(identity, store);
     const nobodys = { after: undefined, installation: undefined };
     const message = (outcome: FileChanges): string => this.#message(identity, { rows: 0, digest: 'removed', exportedAt: new Date() }, pathChanges(outcome), nobodys);
-    await branch.write({ key, files: [], removes, isWhole: true, message, author: this.#settings.author, state: nobodys, fence: () => this.#context.fence(commitMs) }, signal);
+    await branch.write({ key, files: [], removes, isWhole: true, base: store.commit, message, author: this.#settings.author, state: nobodys, fence: () => this.#context.fence(commitMs) }, signal);
     this.#written.delete(key);
     return { deleted };
   }
@@ -119,7 +119,7 @@ class GitSink implements Sink {
     await this.#release();
   }
 
-  async #carryOut(plan: FilesPlan, change: SinkChange, { changes, exportedAt }: { changes: RowChanges | undefined; exportedAt: Date }, signal: AbortSignal): Promise<WriteResult> {
+  async #carryOut(plan: FilesPlan, change: SinkChange, { changes, exportedAt, tip }: { changes: RowChanges | undefined; exportedAt: Date; tip: string | undefined }, signal: AbortSignal): Promise<WriteResult> {
     const { confirmed, rejected, held, mode, isChangeOnly } = plan;
     if (held > 0) return { confirmed: 0, written: 0, deleted: 0, bytes: 0, rejected, held };
     const { identity } = change;
@@ -132,6 +132,8 @@ class GitSink implements Sink {
         files: noting(plan, ofRows),
         removes: plan.removes,
         isWhole: !isChangeOnly,
+        base: tip,
+        list: plan.manifest?.path,
         message: (files) => this.#message(identity, about, changes ? namedChanges(changes) : mode === 'document' ? nothingNamed : pathChanges(files), state),
         author: this.#settings.author,
         state,

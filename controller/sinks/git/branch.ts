@@ -4,8 +4,7 @@ import { inTurns } from '../../../shared/in-turns.ts';
 import { Commits, type FileChanges, type Plan, type WantedFile } from './commits.ts';
 import { snapshotIn, type CommittedState } from './message.ts';
 import type { Mirror } from './mirror.ts';
-import { TipStore } from './tree.ts';
-import type { FileStore } from '../documents/file-store.ts';
+import { filesAt, TipStore } from './tree.ts';
 
 /** What an inventory wants of a branch. Files that are so already are no change. */
 export interface BranchWrite {
@@ -16,6 +15,10 @@ export interface BranchWrite {
   removes: readonly string[];
   /** All files of the inventory are among them. */
   isWhole: boolean;
+  /** The commit that told what there is; undefined for none. */
+  base: string | undefined;
+  /** The file that lists the others. */
+  list?: string | undefined;
   /** Of the commit, which is made only when there are changes. */
   message(changes: FileChanges): string;
   author: { name: string; email: string };
@@ -132,7 +135,7 @@ export class Branch {
   }
 
   /** The files of the branch as we know it. */
-  async store(signal: AbortSignal): Promise<FileStore> {
+  async store(signal: AbortSignal): Promise<TipStore> {
     return await this.exclusively(async () => {
       if (!this.#isSure) await this.#refresh(signal);
       return new TipStore(this.#mirror, this.#tip, signal);
@@ -195,7 +198,10 @@ export class Branch {
       const able = group.filter(({ signal: given }) => !given.aborted).filter(passesFence);
       if (able.length === 0) return;
       const tip = this.#tip;
-      const { commit, planned, refused } = await this.#commits.make(able, tip, (key) => this.#remembered.get(key)?.ids, signal);
+      const current: Waiter[] = [];
+      for (const waiter of able) if (await this.#isCurrent(waiter, tip, signal)) current.push(waiter);
+      if (current.length === 0) return;
+      const { commit, planned, refused } = await this.#commits.make(current, tip, (key) => this.#remembered.get(key)?.ids, signal);
       for (const { waiter, error } of refused) waiter.reject(error);
       if (commit === undefined) {
         // Nothing to do, if it is true that nobody has changed anything.
@@ -218,6 +224,21 @@ export class Branch {
       return;
     }
     throw new KollectError('KOL_SINK_BUSY', `${this.#title} was pushed to by others ${maxAttempts} times while this export was prepared`);
+  }
+
+  /**
+   * Whether the files are those that were planned for. If not, somebody else has changed some, or a push of ours arrived although its answer was lost: a new list that does
+   * not name the files of that push would leave them there for ever. So all is compared again.
+   */
+  async #isCurrent({ write: { key, isWhole, base, list }, reject }: Waiter, tip: string | undefined, signal: AbortSignal): Promise<boolean> {
+    const listAt = async (commit: string | undefined): Promise<string | undefined> => (commit === undefined || list === undefined ? undefined : (await filesAt(this.#mirror, commit, [list], signal)).get(list));
+    try {
+      if ((isWhole || this.#remembered.has(key)) && (base === tip || (await listAt(base)) === (await listAt(tip)))) return true;
+      throw new KollectError('KOL_SINK_DESTINATION_LOST', `files of the inventory have changed in ${this.#title}: they are compared with all rows`, { retryAfterMs: 100 });
+    } catch (error) {
+      reject(error);
+      return false;
+    }
   }
 
   async #remember({ waiter, outcome, wanted, found }: Plan): Promise<void> {

@@ -6,27 +6,27 @@ import type { Mirror } from './mirror.ts';
 /** The files of a commit; none at all when there is no commit yet. */
 export class TipStore implements FileStore {
   readonly #mirror: Mirror;
-  readonly #commit: string | undefined;
+  readonly commit: string | undefined;
   readonly #signal: AbortSignal;
 
   constructor(mirror: Mirror, commit: string | undefined, signal: AbortSignal) {
     this.#mirror = mirror;
-    this.#commit = commit;
+    this.commit = commit;
     this.#signal = signal;
   }
 
   async read(path: string, maxBytes?: number): Promise<Uint8Array | undefined> {
-    if (this.#commit === undefined) return undefined;
-    const id = (await filesAt(this.#mirror, this.#commit, [path], this.#signal)).get(path);
+    if (this.commit === undefined) return undefined;
+    const id = (await filesAt(this.#mirror, this.commit, [path], this.#signal)).get(path);
     if (!id) return undefined;
     const content = await this.#mirror.content(id, this.#signal);
     return maxBytes === undefined ? content : content.subarray(0, maxBytes);
   }
 
   async list(folder: string): Promise<readonly string[]> {
-    if (this.#commit === undefined) return [];
+    if (this.commit === undefined) return [];
     const names: string[] = [];
-    await inTurns(entriesOf(await folderAt(this.#mirror, this.#commit, folder, this.#signal)), ({ name, mode }) => {
+    await inTurns(entriesOf(await folderAt(this.#mirror, this.commit, folder, this.#signal)), ({ name, mode }) => {
       if (mode !== folderMode) names.push(textOf(name));
     });
     return names;

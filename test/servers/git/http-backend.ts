@@ -8,16 +8,18 @@ export interface HttpBackendOptions {
   password: string;
   /** Who owns the repositories; this process when unset. */
   owner: { uid: number; gid: number } | undefined;
-  /** Called for each request before it is looked at; true: it was answered. */
-  intercept?: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined;
+  /** Called for each request before it is looked at, and may hold it up; true: it was answered. */
+  intercept?: ((request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>) | undefined;
 }
 
 /** Serves the repositories below a folder by git's own CGI program, to who knows the password. */
 export function httpBackend(options: HttpBackendOptions): RequestListener {
   const { root, user, password, owner } = options;
   const expected = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
-  return (request, response) => {
-    if (options.intercept?.(request, response)) return;
+  return async (request, response) => {
+    if (await options.intercept?.(request, response)) return;
+    // Whoever asked may have gone.
+    if (response.destroyed) return;
     if (request.headers.authorization !== expected) {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end('who are you?\n');
       return;

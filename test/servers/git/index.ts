@@ -68,7 +68,7 @@ export interface Git {
   keeper: Keeper;
   sshd: KeptProcess;
   /** Sees each request of HTTP first; true: it has answered. */
-  intercept(handler: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined): void;
+  intercept(handler: ((request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>) | undefined): void;
   createRepository(options?: RepositoryOptions): Promise<GitRepository>;
   stop(): Promise<void>;
 }
@@ -107,7 +107,7 @@ export async function startGit(options: GitOptions = {}): Promise<Git> {
     const programs = copied(obtained, folder);
     const password = options.password ?? randomUUID();
     let intercept: Parameters<Git['intercept']>[0];
-    const backend = httpBackend({ root, user, password, owner, intercept: (...given) => intercept?.(...given) === true });
+    const backend = httpBackend({ root, user, password, owner, intercept: (...given) => intercept?.(...given) ?? false });
     const authority = createAuthority('git test');
     const { certificate, key } = issueCertificate(authority, { hosts: ['127.0.0.1', 'git.example.com'] });
     servers.push(createServer(backend), createTlsServer({ cert: certificate, key }, backend));

@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import { documentOf, writeOnce } from '../../controller/once/write-once.ts';
 import { collectOnce, type TargetNote } from '../../controller/once/collect-once.ts';
 import { chooseInventory, viewOf, type ChosenInventory } from '../../controller/once/chosen-inventory.ts';
+import { ClusterSource } from '../../controller/once/cluster-source.ts';
 import { DumpSource } from '../../controller/once/dump-source.ts';
+import type { ObjectSource } from '../../controller/once/object-source.ts';
 import { GivenObjects } from '../../controller/once/given-objects.ts';
 import { chosenSinks, folderSink, openChosen, type ChosenSink } from '../../controller/once/chosen-sinks.ts';
 import type { InventoryView } from '../../controller/inventory/view.ts';
@@ -11,9 +13,13 @@ import { Folder } from '../../controller/sinks/local/folder.ts';
 import { installationPolicy } from '../../shared/admission-flags.ts';
 import { Dump } from '../../shared/dump/dump.ts';
 import { KollectError } from '../../shared/errors.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { parseFlags, type FlagValues } from '../../shared/flags.ts';
+import { KubeApiError, KubeClient } from '../../shared/kube/client.ts';
+import { loadConnection } from '../../shared/kube/config.ts';
 import { findFiles } from '../../shared/lint/files.ts';
 import { lint } from '../../shared/lint/lint.ts';
+import { userAgent } from '../../shared/version.ts';
 import type { ExitCode, Terminal } from '../command.ts';
 import { textReport } from '../lint/text-report.ts';
 import { destinationOf, type Destination } from './destination.ts';
@@ -29,14 +35,13 @@ export async function runExport(argv: readonly string[], terminal: Terminal): Pr
     terminal.stdout.write(options.help);
     return 0;
   }
-  if (options.filename.length === 0) throw new KollectError('KOL_CONFIG_FLAG', 'name the files to read with -f; --help shows examples');
   const destination = destinationOf(options);
   const run = new ExportRun(options, destination, terminal);
   try {
     return await run.run();
   } catch (error) {
-    if (!(error instanceof KollectError) || error.code === 'KOL_CONFIG_FLAG') throw error;
-    run.say(error.message);
+    if (error instanceof KollectError ? error.code === 'KOL_CONFIG_FLAG' : !(error instanceof KubeApiError)) throw error;
+    run.say((error as Error).message);
     return 2;
   }
 }
@@ -58,8 +63,20 @@ class ExportRun {
     const { filename, namespace } = this.#options;
     const { files } = await findFiles(filename);
     using dump = await Dump.open(files, this.#terminal.stdin, (bytes) => this.#progress.show(`${Math.round(bytes / 1e6)} MB read`));
-    const given = this.#judge(dump);
-    return given === undefined ? 2 : await this.#export(given, new DumpSource(dump, namespace));
+    const ours = this.#judge(dump);
+    if (ours === undefined) return 2;
+    const ofFiles = new DumpSource(dump, namespace);
+    const { kubeconfig, context } = this.#options;
+    if (kubeconfig === undefined && context === undefined && filename.length > 0) return await this.#export(new GivenObjects(ours), ofFiles);
+    const client = new KubeClient(await loadConnection({ kubeconfig, context, environment: this.#terminal.env }), { userAgent: userAgent('export') });
+    try {
+      const cluster = new ClusterSource(client, new AbortController().signal);
+      const isChosen = ours.some(({ kind }) => selecting.has(kind));
+      const theirs = await cluster.kollectObjects((kind) => !isChosen || !selecting.has(kind), !isChosen);
+      return await this.#export(new GivenObjects([...ours, ...theirs]), withSecretsOf(cluster, ofFiles));
+    } finally {
+      await client.close();
+    }
   }
 
   say(message: string): void {
@@ -68,16 +85,16 @@ class ExportRun {
   }
 
   /** Kollect's objects, when nothing is wrong with them. */
-  #judge({ sources }: Dump): GivenObjects | undefined {
+  #judge({ sources }: Dump): KubeObject[] | undefined {
     const found = lint(sources, { installation: installationPolicy(this.#options), namespace: this.#options.namespace });
     const findings = found.findings.filter(({ severity }) => severity === 'error');
-    if (findings.length === 0) return new GivenObjects(found.stored());
+    if (findings.length === 0) return found.stored();
     this.#progress.clear();
     this.#terminal.stderr.write(textReport({ ...found, findings }, { hasColor: false }));
     return undefined;
   }
 
-  async #export(given: GivenObjects, source: DumpSource): Promise<ExitCode> {
+  async #export(given: GivenObjects, source: ObjectSource): Promise<ExitCode> {
     const { inventory: name, quiet } = this.#options;
     const inventory = chooseInventory(given, name);
     const scopes = given.scopes(this.#options['tenant-mode']);
@@ -106,7 +123,7 @@ class ExportRun {
   }
 
   /** True when a sink refused rows. */
-  async #write(view: InventoryView, inventory: ChosenInventory, sinks: readonly ChosenSink[], source: DumpSource): Promise<boolean> {
+  async #write(view: InventoryView, inventory: ChosenInventory, sinks: readonly ChosenSink[], source: ObjectSource): Promise<boolean> {
     const destination = this.#destination;
     const { cluster, layout } = this.#options;
     const [first] = sinks;
@@ -134,7 +151,7 @@ class ExportRun {
     }
   }
 
-  async #writeTo(sink: ChosenSink, view: InventoryView, inventory: ChosenInventory, source: DumpSource): Promise<boolean> {
+  async #writeTo(sink: ChosenSink, view: InventoryView, inventory: ChosenInventory, source: ObjectSource): Promise<boolean> {
     const { quiet } = this.#options;
     const opened = await openChosen(sink, { source, policy: installationPolicy(this.#options).addresses });
     try {
@@ -148,6 +165,20 @@ class ExportRun {
       await opened.sink.close();
     }
   }
+}
+
+/** Kinds that say what is exported. Where files have some, those of the cluster do not count. */
+const selecting: ReadonlySet<string> = new Set(['KollectTarget', 'KollectClusterTarget', 'KollectInventory', 'KollectClusterInventory']);
+
+/** Sinks of files have their Secrets there, too. */
+function withSecretsOf(source: ClusterSource, files: DumpSource): ObjectSource {
+  return {
+    namespaces: () => source.namespaces(),
+    resolve: (gvk) => source.resolve(gvk),
+    objects: (wanted) => source.objects(wanted),
+    readSecret: async (namespace, name) => (await files.readSecret(namespace, name)) ?? (await source.readSecret(namespace, name)),
+    installation: () => source.installation(),
+  };
 }
 
 function summary({ confirmed, written, deleted }: WriteResult, place: string): string {

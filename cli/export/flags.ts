@@ -5,6 +5,8 @@ import { parseNames, parseNamespaces } from '../../shared/name-list.ts';
 
 export const exportFlags = {
   filename: { type: 'list', short: 'f', placeholder: 'file|folder|-', help: 'Objects to read: YAML or JSON, of one or many documents, lists as kubectl get writes them; - for standard input.' },
+  kubeconfig: { type: 'string', placeholder: 'file', help: 'Kubeconfig of a cluster to read the objects from. $KUBECONFIG or ~/.kube/config when neither this nor -f is given.' },
+  context: { type: 'string', placeholder: 'name', help: 'Context of the kubeconfig to use; the current one when unset.' },
   namespace: { type: 'string', short: 'n', default: 'default', placeholder: 'name', help: 'Namespace of objects in files that name none.' },
   inventory: { type: 'string', placeholder: '[namespace/]name', help: 'Inventory to export. The only one when unset, and without any all targets together.' },
   to: { type: 'string', default: '-', placeholder: 'file|folder|-', help: 'Where to write: a file, by its ending (.json .ndjson .yaml .csv .parquet, then .gz or .zst); any other name is a folder, with files as a git sink lays them out; - is standard output.' },
@@ -21,15 +23,17 @@ export const exportFlags = {
   ...admissionFlags,
 } as const satisfies FlagDefinitions;
 
-export const about = `Exports what targets collect, once and without an operator: the objects of files, to standard output, a file, a folder or sinks. Profiles,
-targets, scopes, inventories and sinks stand among the objects, and are judged first as kollect lint does. What is selected, extracted,
-redacted and written is what the controller would.
+export const about = `Exports what targets collect, once and without an operator: the objects of files or of a cluster, to standard output, a file, a folder or
+sinks. Profiles, targets, scopes, inventories and sinks stand among the objects; those of files are judged first as kollect lint does. With
+files and a cluster, the files say what to export, and the cluster has it. What is selected, extracted, redacted and written is what the
+controller would.
 
 Exits with 0 when all rows are exported; with 1 when some objects are left out, because a scope, a limit or the sink refuses them; and with 2
 when nothing was exported, or not to all sinks.
 
 Examples:
   kubectl get deployments -A -o json | kollect export -f - -f kollect.yaml -o csv
+  kollect export --context prod -f kollect.yaml -o yaml
   kollect export -f dump/ -f kollect.yaml --to inventory.parquet
   kollect export -f dump.yaml -f kollect.yaml --to out/ --layout perResource
   kollect export -f dump.json -f kollect.yaml --inventory team-a/api --sink database/warehouse`;

@@ -3,6 +3,7 @@ import { KollectError } from '../errors.ts';
 import { parseJson } from '../kube/json.ts';
 import { readYaml } from '../lint/yaml.ts';
 import { isObject } from '../values.ts';
+import { readBlockYaml } from './block-yaml.ts';
 import type { ListHeader } from './item.ts';
 
 export type DumpFormat = 'json' | 'yaml';
@@ -41,6 +42,8 @@ export function parsed(text: string, format: DumpFormat): unknown {
       // What begins like JSON may be YAML all the same.
     }
   }
+  const block = format === 'yaml' ? readBlockYaml(text) : undefined;
+  if (block !== undefined) return block;
   for (const { root, problems } of readYaml(text).documents) {
     const unreadable = problems.find(({ rule }) => rule === 'unreadable');
     if (unreadable) throw new Error(unreadable.message);

@@ -17,6 +17,7 @@ export class YamlItems implements ItemFinder {
   /** In `#rest`, of the document or item that is under way. */
   #start = 0;
   #startLine = 0;
+  #startColumn = 0;
   /** Something stands in it but comments. */
   #isFilled = false;
   #isInItems = false;
@@ -56,7 +57,7 @@ export class YamlItems implements ItemFinder {
     if (first === dash && isMarker(bytes, at, end)) {
       this.#endDocument(bytes, at);
       // What is behind the dashes belongs to the document.
-      this.#begin(at + 3);
+      this.#begin(at + 3, 3);
       if (end > at + 3 && /^\s*[^#\s]/.test(bytes.toString('latin1', at + 3, Math.min(end, at + 43)))) this.#isFilled = true;
       return;
     }
@@ -89,15 +90,16 @@ export class YamlItems implements ItemFinder {
     if (!this.#isFilled && indentOf(bytes, at, end) !== undefined && first !== 0x25) this.#isFilled = true;
   }
 
-  #begin(at: number): void {
+  #begin(at: number, column = 0): void {
     this.#start = at;
+    this.#startColumn = column;
     this.#startLine = this.#line;
     this.#isFilled = false;
   }
 
   #finish(bytes: Buffer, end: number): void {
     const start = this.#start;
-    this.#handlers.item({ start: this.#base + start, end: this.#base + end, line: this.#startLine, column: 0 }, bytes.subarray(start, end));
+    this.#handlers.item({ start: this.#base + start, end: this.#base + end, line: this.#startLine, column: this.#startColumn }, bytes.subarray(start, end));
   }
 
   #endDocument(bytes: Buffer, end: number): void {

@@ -24,6 +24,8 @@ export interface KubeConnection {
 export interface ConnectionOptions {
   /** Path of a kubeconfig. */
   kubeconfig?: string | undefined;
+  /** Name of a context of the kubeconfig; the current one when unset. A pod has none. */
+  context?: string | undefined;
   environment?: NodeJS.ProcessEnv;
   /** Where a pod finds its token, authority and namespace. */
   serviceAccount?: string;
@@ -34,19 +36,19 @@ export interface ConnectionOptions {
  * `~/.kube/config`. Throws `KollectError` (`KOL_CONFIG_KUBECONFIG`) with the file and what it lacks.
  */
 export async function loadConnection(options: ConnectionOptions = {}): Promise<KubeConnection> {
-  const { kubeconfig, environment = process.env, serviceAccount = serviceAccountFolder } = options;
-  if (kubeconfig) return fromFiles([kubeconfig]);
+  const { kubeconfig, context, environment = process.env, serviceAccount = serviceAccountFolder } = options;
+  if (kubeconfig) return fromFiles([kubeconfig], context);
   const files = (environment['KUBECONFIG'] ?? '').split(process.platform === 'win32' ? ';' : ':').filter((file) => file !== '');
-  if (files.length > 0) return fromFiles(files);
+  if (files.length > 0) return fromFiles(files, context);
   const host = environment['KUBERNETES_SERVICE_HOST'];
-  if (host) return inCluster(host, environment['KUBERNETES_SERVICE_PORT'] ?? '443', serviceAccount);
-  return fromFiles([join(homedir(), '.kube', 'config')]);
+  if (host && context === undefined) return inCluster(host, environment['KUBERNETES_SERVICE_PORT'] ?? '443', serviceAccount);
+  return fromFiles([join(homedir(), '.kube', 'config')], context);
 }
 
 /** Loaded when there is something to read: a pod has no kubeconfig, and can do without the YAML parser. */
-async function fromFiles(files: readonly string[]): Promise<KubeConnection> {
+async function fromFiles(files: readonly string[], context: string | undefined): Promise<KubeConnection> {
   const { readKubeconfig } = await import('./kubeconfig.ts');
-  return readKubeconfig(files);
+  return readKubeconfig(files, context);
 }
 
 async function inCluster(host: string, port: string, folder: string): Promise<KubeConnection> {

@@ -45,8 +45,10 @@ interface Found<T> {
 /**
  * Reads the current context of kubeconfig files. Where several files name the same thing, the first one counts; of several, those that do not exist
  * are passed over. Throws `KollectError` with the file and what it lacks.
+ *
+ * @param named the context to read instead of the current one
  */
-export async function readKubeconfig(files: readonly string[]): Promise<KubeConnection> {
+export async function readKubeconfig(files: readonly string[], named?: string): Promise<KubeConnection> {
   const loaded: Found<Kubeconfig>[] = [];
   for (const file of files) {
     const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -56,7 +58,7 @@ export async function readKubeconfig(files: readonly string[]): Promise<KubeConn
     if (text !== undefined) loaded.push({ file, value: check(Kubeconfig, await parseYaml(text, file), file, '') });
   }
   const all = files.join(', ');
-  const current = loaded.map(({ value }) => value['current-context']).find((name) => !!name);
+  const current = named ?? loaded.map(({ value }) => value['current-context']).find((name) => !!name);
   if (!current) throw broken(`${all}: no current-context is set`);
   const context = find(loaded, all, 'contexts', 'context', current, Context);
   const cluster = find(loaded, all, 'clusters', 'cluster', context.value.cluster, Cluster);

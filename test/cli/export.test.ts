@@ -69,7 +69,7 @@ t.test('what is wrong with the input is told with its place', async (t) => {
   t.match(await of('-f', 'other.yaml'), { code: 2, stderr: /other\.yaml:1:1 +error/ });
   t.match(await of('-f', 'missing.json'), { code: 2, stderr: /there is no such file or folder/ });
   t.match(await of('-f', 'none'), { code: 2, stderr: /holds no file/ });
-  t.match(await kollect(['export']), { code: 2, stderr: /name the files to read with -f/ });
+  t.match(await kollect(['export'], { env: { HOME: folder, KUBECONFIG: '', KUBERNETES_SERVICE_HOST: '' } }), { code: 2, stderr: /\.kube\/config/ });
   t.match(await kollect(['export', '-f', 'dump.json', '--inventry', 'x']), { code: 2, stderr: /did you mean --inventory\?/ });
 });
 

@@ -116,6 +116,21 @@ t.test('after a restart nobody knows why rows are stale', async (t) => {
   await second.binding.close();
 });
 
+t.test('what is held back while all targets are awaited is counted once among the rows that are there', async (t) => {
+  const place = new MemoryPlace();
+  for (let index = 0; index < 300; index++) place.put(identity, { ...facts(`u${index}`), targetName: 'former', targetNamespace: 'shop', hash: '' });
+  const { binding, rowsOf } = startBinding({ place, previous: { fingerprint: 'here', rows: 300 } });
+  rowsOf('web').upsert(facts('new'));
+  for (let comparison = 0; comparison < 2; comparison++) {
+    const { length } = place.writes;
+    binding.reopen();
+    await until(() => place.writes.length > length && binding.state.held !== undefined);
+    t.match(binding.state, { phase: 'Waiting', held: { stale: 300 } });
+    t.equal(rowsThere(binding.state), 300);
+  }
+  await binding.close();
+});
+
 t.test('while deletions are paused everything else goes on, and afterwards what was seen to go goes', async (t) => {
   const { place, web, binding, add } = await exported(300);
   binding.pauseDeletions(true);

@@ -2,7 +2,7 @@
 // one line of JSON a row:
 //
 //   node nats-consumer.ts nats://127.0.0.1:4222 kollect_events inventory.events
-import { connect, DeliverPolicy } from 'nats';
+import { connect } from 'nats';
 
 export interface Row {
   targetNamespace: string;
@@ -140,13 +140,13 @@ async function main([servers = '127.0.0.1:4222', stream = 'kollect_events', subj
   const client = await connect({ servers });
   try {
     const inventories = new Inventories();
-    const consumer = await client.jetstream().consumers.get(stream, { filterSubjects: subject, deliver_policy: DeliverPolicy.All });
-    // Read to the end of what is there. Go on with `consumer.consume()` to follow it.
-    let { num_pending: pending } = await consumer.info();
-    while (pending > 0) {
-      for await (const message of await consumer.fetch({ max_messages: Math.min(pending, 500), expires: 5_000 })) {
+    const { state } = await (await client.jetstreamManager()).streams.info(stream, { subjects_filter: subject });
+    if (Object.keys(state.subjects ?? {}).length > 0) {
+      const consumer = await client.jetstream().consumers.get(stream, { filterSubjects: subject });
+      for await (const message of await consumer.consume()) {
         inventories.apply(message);
-        pending = message.info.pending;
+        // Without this line it follows the stream.
+        if (message.info.pending === 0) break;
       }
     }
     for (const row of inventories.rows()) process.stdout.write(`${JSON.stringify(row)}\n`);

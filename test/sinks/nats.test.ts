@@ -164,7 +164,7 @@ t.test('nothing is told by a process that does not lead, and messages say who le
   await sink.write(whole(rows(1)), signal);
   t.equal((await at.messages())[0]!.headers?.get('Kollect-Epoch'), '7');
   const former = await at.open({ fence: () => { throw new Error('the lease is lost'); } });
-  for (const attempt of [former.write(whole(rows(2)), signal), former.remove(identity(), true, signal)]) t.match(await failure(attempt), { message: /the lease is lost/ });
+  for (const attempt of [() => former.write(whole(rows(2)), signal), () => former.remove(identity(), true, signal)]) t.match(await failure(attempt()), { message: /the lease is lost/ });
   t.equal((await at.messages()).length, 1);
   await Promise.all([sink.close(), former.close()]);
 });

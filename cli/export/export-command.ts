@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { documentOf, writeOnce } from '../../controller/once/write-once.ts';
+import { compareRows, compareSink, type RowChange } from '../../controller/once/compare-once.ts';
+import { documentOf, rowsOf, writeOnce } from '../../controller/once/write-once.ts';
 import { collectOnce, type TargetNote } from '../../controller/once/collect-once.ts';
 import { chooseInventory, viewOf, type ChosenInventory } from '../../controller/once/chosen-inventory.ts';
 import { ClusterSource } from '../../controller/once/cluster-source.ts';
@@ -9,6 +10,7 @@ import { GivenObjects } from '../../controller/once/given-objects.ts';
 import { chosenSinks, folderSink, openChosen, type ChosenSink } from '../../controller/once/chosen-sinks.ts';
 import type { InventoryView } from '../../controller/inventory/view.ts';
 import type { WriteResult } from '../../controller/sinks/contract.ts';
+import { rowsOfDocument } from '../../controller/sinks/documents/held-rows.ts';
 import { Folder } from '../../controller/sinks/local/folder.ts';
 import { installationPolicy } from '../../shared/admission-flags.ts';
 import { Dump } from '../../shared/dump/dump.ts';
@@ -36,6 +38,7 @@ export async function runExport(argv: readonly string[], terminal: Terminal): Pr
     return 0;
   }
   const destination = destinationOf(options);
+  if (options.diff && destination.kind === 'stdout' && options.sink.length === 0) throw new KollectError('KOL_CONFIG_FLAG', '--diff needs something to compare with: name a file or folder with --to, or a sink with --sink');
   const run = new ExportRun(options, destination, terminal);
   try {
     return await run.run();
@@ -114,15 +117,15 @@ class ExportRun {
     this.#tell(collected.errors, '');
     if (collected.errors.length > 0) return 2;
     const view = viewOf(inventory, collected);
-    const rejected = await this.#write(view, inventory, sinks, source);
-    return rejected || collected.leftOut.length > 0 ? 1 : 0;
+    const differs = await this.#write(view, inventory, sinks, source);
+    return differs || collected.leftOut.length > 0 ? 1 : 0;
   }
 
   #tell(notes: readonly TargetNote[], prefix: string): void {
     for (const { target, message } of notes) this.say(`${prefix}${target}: ${message}`);
   }
 
-  /** True when a sink refused rows. */
+  /** True when a sink refused rows, and under `--diff` when something would change. */
   async #write(view: InventoryView, inventory: ChosenInventory, sinks: readonly ChosenSink[], source: ObjectSource): Promise<boolean> {
     const destination = this.#destination;
     const { cluster, layout } = this.#options;
@@ -131,15 +134,32 @@ class ExportRun {
       return await this.#writeTo(folderSink(destination.path, first, { serialization: destination.serialization, layout, cluster }), view, inventory, source);
     }
     if (sinks.length > 0 && destination.kind === 'stdout') {
-      let isRejected = false;
-      for (const sink of sinks) isRejected = (await this.#writeTo(sink, view, inventory, source)) || isRejected;
-      return isRejected;
+      let differs = false;
+      for (const sink of sinks) differs = (await this.#writeTo(sink, view, inventory, source)) || differs;
+      return differs;
     }
     const identity = { ...inventory.identity, cluster: cluster ?? first?.object.spec.cluster?.trim() ?? '' };
-    const bytes = documentOf(view, identity, destination.serialization, new Date());
-    if (destination.kind === 'file') await new Folder(destination.folder).write(destination.name, bytes);
-    else await this.#print(bytes);
+    if (destination.kind === 'file') {
+      const folder = new Folder(destination.folder);
+      if (this.#options.diff) {
+        const former = await folder.read(destination.name);
+        const held = former === undefined ? [] : rowsOfDocument(destination.name, former, destination.serialization);
+        return this.#tellChanges(await compareRows((await rowsOf(view)).rows, held), destination.name);
+      }
+      if (!this.#options['dry-run']) await folder.write(destination.name, documentOf(view, identity, destination.serialization, new Date()));
+      return false;
+    }
+    if (!this.#options['dry-run']) await this.#print(documentOf(view, identity, destination.serialization, new Date()));
     return false;
+  }
+
+  /** True when there are some. */
+  #tellChanges(changes: readonly RowChange[], place: string): boolean {
+    const { stdout } = this.#terminal;
+    for (const { change, targetName, kind, namespace, name } of changes) stdout.write(`${marks[change]} ${kind} ${namespace === '' ? '' : `${namespace}/`}${name} (${targetName})\n`);
+    const count = (of: RowChange['change']): number => changes.filter(({ change }) => change === of).length;
+    if (!this.#options.quiet) this.say(`${place}: ${count('added')} added, ${count('changed')} changed, ${count('removed')} removed`);
+    return changes.length > 0;
   }
 
   async #print(bytes: AsyncIterable<Uint8Array>): Promise<void> {
@@ -156,7 +176,18 @@ class ExportRun {
     const opened = await openChosen(sink, { source, policy: installationPolicy(this.#options).addresses });
     try {
       const identity = { ...inventory.identity, cluster: sink.object.spec.cluster?.trim() ?? '' };
-      const result = await writeOnce({ view, identity, opened, maxDocumentBytes: sink.maxDocumentBytes, allowsDeletes: this.#options['allow-deletes'] || sink.isOwn, signal: new AbortController().signal });
+      const { signal } = new AbortController();
+      if (this.#options.diff) {
+        const changes = await compareSink((await rowsOf(view)).rows, { sink: opened.sink, identity, signal });
+        if (changes === undefined) throw new KollectError('KOL_EXPORT_INPUT', `${opened.place} cannot tell which rows it holds: --diff compares with files, folders and sinks of git and postgres`);
+        return this.#tellChanges(changes, opened.place);
+      }
+      if (this.#options['dry-run']) {
+        const { message } = await opened.sink.probe(signal);
+        if (!quiet) this.say(`${opened.place}: ${message}`);
+        return false;
+      }
+      const result = await writeOnce({ view, identity, opened, maxDocumentBytes: sink.maxDocumentBytes, allowsDeletes: this.#options['allow-deletes'] || sink.isOwn, signal });
       if (!quiet && this.#terminal.stderr.isTTY) this.say(summary(result, opened.place));
       for (const { key, code, message } of result.rejected.slice(0, 10)) this.say(`${opened.place} refused ${key.targetName}/${key.uid}: ${code}: ${message}`);
       if (result.rejected.length > 10) this.say(`${opened.place} refused ${result.rejected.length} rows in all`);
@@ -166,6 +197,8 @@ class ExportRun {
     }
   }
 }
+
+const marks = { added: '+', changed: '~', removed: '-' } as const;
 
 /** Kinds that say what is exported. Where files have some, those of the cluster do not count. */
 const selecting: ReadonlySet<string> = new Set(['KollectTarget', 'KollectClusterTarget', 'KollectInventory', 'KollectClusterInventory']);

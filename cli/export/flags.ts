@@ -15,6 +15,8 @@ export const exportFlags = {
   compression: { type: 'string', choices: compressions, help: 'Compression of files; snappy is for Parquet.' },
   layout: { type: 'string', choices: layoutModes, help: 'Files in a folder: one document, a file for each row, or both with an index. When unset, a file for each row if rows are whole objects.' },
   cluster: { type: 'string', placeholder: 'name', help: 'Name of the cluster in documents and paths. That of the sink when unset.' },
+  diff: { type: 'boolean', default: false, help: 'Write nothing, and print which rows would be added, changed and removed. Exits with 1 when there are any.' },
+  'dry-run': { type: 'boolean', default: false, help: 'Write nothing: read, judge and collect everything, and test the sinks.' },
   'allow-deletes': { type: 'boolean', default: false, help: 'Delete from a sink whatever the objects do not hold, however much it is.' },
   quiet: { type: 'boolean', short: 'q', default: false, help: 'Say nothing but errors.' },
   'scrub-keys': { type: 'parsed', parse: parseNames, default: '', placeholder: 'key,key', help: 'As the flag of the controller: keys to redact besides the built-in ones.' },
@@ -28,12 +30,13 @@ sinks. Profiles, targets, scopes, inventories and sinks stand among the objects;
 files and a cluster, the files say what to export, and the cluster has it. What is selected, extracted, redacted and written is what the
 controller would.
 
-Exits with 0 when all rows are exported; with 1 when some objects are left out, because a scope, a limit or the sink refuses them; and with 2
-when nothing was exported, or not to all sinks.
+Exits with 0 when all rows are exported; with 1 when some objects are left out, because a limit or the sink refuses them, and under --diff
+when there are differences; and with 2 when nothing was exported, or not to all sinks.
 
 Examples:
   kubectl get deployments -A -o json | kollect export -f - -f kollect.yaml -o csv
   kollect export --context prod -f kollect.yaml -o yaml
   kollect export -f dump/ -f kollect.yaml --to inventory.parquet
   kollect export -f dump.yaml -f kollect.yaml --to out/ --layout perResource
+  kollect export -f dump.yaml -f kollect.yaml --to out/ --diff
   kollect export -f dump.json -f kollect.yaml --inventory team-a/api --sink database/warehouse`;

@@ -4,12 +4,17 @@ import { planPass } from '../inventory/pass.ts';
 import type { InventoryView } from '../inventory/view.ts';
 import type { InventoryIdentity, WriteResult } from '../sinks/contract.ts';
 import { writeDocument, type DocumentSettings } from '../sinks/documents/formats.ts';
-import { snapshotOf } from '../sinks/documents/snapshot.ts';
+import { snapshotOf, type Snapshot } from '../sinks/documents/snapshot.ts';
 import type { OpenedSink } from '../sinks/runtime/open-sink.ts';
+
+/** All rows of a view in canonical order. */
+export async function rowsOf(view: InventoryView): Promise<Snapshot> {
+  return await snapshotOf([...view.targets].flatMap((target) => target.pieces()));
+}
 
 /** The document of all rows of a view, in pieces. */
 export async function* documentOf(view: InventoryView, identity: InventoryIdentity, settings: DocumentSettings, exportedAt: Date): AsyncGenerator<Uint8Array> {
-  const { rows, checksum } = await snapshotOf([...view.targets].flatMap((target) => target.pieces()));
+  const { rows, checksum } = await rowsOf(view);
   yield* writeDocument(settings, { identity, exportedAt, rows, checksum });
 }
 

@@ -136,6 +136,17 @@ export interface ProbeResult {
   isPassing?: boolean;
 }
 
+/** A row that a destination holds. */
+export interface HeldRow {
+  key: RowKey;
+  kind: string;
+  /** Of the collected object. */
+  namespace: string;
+  name: string;
+  /** As in `ExportRow`; undefined where the destination does not keep it. */
+  hash: string | undefined;
+}
+
 /** An open destination. All methods throw `KollectError`; `signal` cancels what is in flight. */
 export interface Sink {
   /** Verifies what an export will need, without a write. */
@@ -150,6 +161,8 @@ export interface Sink {
    * up. Absent: it cannot be asked about rows.
    */
   differing?(identity: InventoryIdentity, rows: readonly ExportRow[], signal: AbortSignal): Promise<readonly ExportRow[]>;
+  /** All rows that the destination holds of the inventory, for people who want to know what an export would change. Reads only. Absent: it cannot tell. */
+  held?(identity: InventoryIdentity, signal: AbortSignal): AsyncIterable<HeldRow>;
   /** Returns once the destination confirmed. An error means an unknown outcome: the engine repeats. */
   write(change: SinkChange, signal: AbortSignal): Promise<WriteResult>;
   /**

@@ -105,3 +105,16 @@ t.test('a sink that the controller has written to is as it should be', async (t)
   t.match(await run('--kubeconfig', kollect.cluster.kubeconfig, '--sink', 'snapshot/rows'), { code: 0, stderr: '' });
   t.equal(await repositories['rows']!.git('rev-parse', 'main'), head, 'no commit');
 });
+
+t.test('what an export would change is told of a table and of a repository', async (t) => {
+  const dump = JSON.parse(readFileSync(join(folder, 'dump.json'), 'utf8')) as { items: { kind: string; metadata: { name: string } }[] };
+  writeFileSync(join(folder, 'less.json'), JSON.stringify({ ...dump, items: dump.items.filter(({ metadata: { name } }) => name !== 'web-10') }));
+  const versions = () => kollect.psql('select xmin::text from inventory_items order by source_uid');
+  const before = await versions();
+  for (const sink of ['database/pg', 'snapshot/rows', 'snapshot/tree']) {
+    t.match(await run('-f', 'kollect.yaml', '-f', 'dump.json', '--sink', sink, '--diff', '-q'), { code: 0, stdout: '', stderr: '' }, sink);
+    t.match(await run('-f', 'kollect.yaml', '-f', 'less.json', '--sink', sink, '--diff', '-q'), { code: 1, stdout: `- Deployment ${own}/web-10 (web)\n`, stderr: '' }, sink);
+    t.match(await run('-f', 'kollect.yaml', '-f', 'less.json', '--sink', sink, '--dry-run', '-q'), { code: 0, stdout: '', stderr: '' }, sink);
+  }
+  t.strictSame(await versions(), before);
+});

@@ -51,6 +51,25 @@ t.test('a folder is laid out as a repository, and follows the objects', async (t
   t.notOk(files().includes('west/shop-b/deployment/cart.yaml'), 'what is gone leaves');
 });
 
+t.test('what an export would change is told, and nothing is written', async (t) => {
+  const folder = folderOf(t);
+  const of = (dump: readonly object[], ...argv: string[]) => kollect(['export', '-f', 'kollect.yaml', '-f', '-', ...argv], { folder, stdin: printed(dump) });
+  const edited = [...cluster.slice(1, 3).map((object) => (object === cluster[2] ? deployment('api', 'shop-a', 9) : object)), deployment('new', 'shop-a'), ...cluster.slice(3)];
+  const told = '~ Deployment shop-a/api (web)\n+ Deployment shop-a/new (web)\n- Deployment shop-b/cart (web)\n';
+  for (const [index, to] of [['--to', 'rows.json'], ['--to', 'rows.ndjson.gz'], ['--to', 'rows.yaml'], ['--to', 'out', '-o', 'json'], ['--to', 'tree', '--layout', 'perResource']].entries()) {
+    const before = readdirSync(folder).length;
+    if (index === 0) t.match(await of(cluster, ...to, '--diff'), { code: 1, stdout: '+ Deployment shop-a/api (web)\n+ Deployment shop-b/cart (web)\n', stderr: /2 added, 0 changed, 0 removed/ });
+    if (index === 0) t.strictSame(await of(cluster, ...to, '--dry-run'), { code: 0, stdout: '', stderr: '' });
+    t.equal(readdirSync(folder).length, before);
+    t.match(await of(cluster, ...to), { code: 0 });
+    t.match(await of(edited, ...to, '--diff'), { code: 1, stdout: told, stderr: /1 added, 1 changed, 1 removed/ }, to.join(' '));
+    if (index > 2) t.strictSame(await of(cluster, ...to, '--diff', '-q'), { code: 0, stdout: '', stderr: '' }, 'it was not written');
+  }
+  t.match(await of(cluster, '--diff'), { code: 2, stderr: /--diff needs something to compare with/ });
+  t.match(await of(cluster, '--to', 'rows.csv'), { code: 0 });
+  t.match(await of(cluster, '--to', 'rows.csv', '--diff'), { code: 2, stderr: /rows\.csv cannot be compared/ });
+});
+
 t.test('objects that break a rule are told in the words of lint, and nothing is written', async (t) => {
   const folder = t.testdir({ 'kollect.yaml': kollectObjects.replace('profileRef', 'profilRef'), 'dump.json': printed(cluster) });
   const { code, stdout, stderr } = await kollect(['export', '-f', 'kollect.yaml', '-f', 'dump.json', '--to', 'out'], { folder });

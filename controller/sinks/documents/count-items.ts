@@ -10,7 +10,8 @@ export function countItems(document: Uint8Array, { format, compression }: Serial
   return Number(/"itemCount":(\d+)/.exec(bytes.subarray(0, 1_024).toString())?.[1] ?? 0);
 }
 
-function decompressed(document: Uint8Array, compression: Serialization['compression']): Buffer {
+/** The bytes of a document; none when somebody else made something else of it. */
+export function decompressed(document: Uint8Array, compression: Serialization['compression']): Buffer {
   try {
     return Buffer.from(compression === 'gzip' ? gunzipSync(document) : compression === 'zstd' ? zstdDecompressSync(document) : document);
   } catch {

@@ -3,7 +3,8 @@ import { inTurns, Turns } from '../../../shared/in-turns.ts';
 import { clusterLabel, documentPath } from '../../../shared/layout/document-path.ts';
 import { effectiveLayout, layoutOf, type EffectiveLayout, type LaidOutSpec, type Layout } from '../../../shared/layout/layout.ts';
 import { sortInTurns } from '../../../shared/sort-in-turns.ts';
-import type { ExportRow, InventoryIdentity, RejectedRow, SinkChange } from '../contract.ts';
+import { KollectError } from '../../../shared/errors.ts';
+import type { ExportRow, HeldRow, InventoryIdentity, RejectedRow, SinkChange } from '../contract.ts';
 import { compressed } from './compression.ts';
 import { countItems } from './count-items.ts';
 import type { FileStore } from './file-store.ts';
@@ -11,6 +12,7 @@ import { writeDocument } from './formats.ts';
 import { envelopeStart, schemaVersion } from './json-document.ts';
 import { partition } from './parts.ts';
 import { layoutKey, manifestPath, readManifest, writeManifest, type SetManifest } from './set-manifest.ts';
+import { rowOfFile, rowsOfDocument } from './held-rows.ts';
 import { compareRows, slicesOf, snapshotOf, type Snapshot } from './snapshot.ts';
 import { isManifest, treeFile } from './tree-file.ts';
 import type { TreeIndex } from './tree-index.ts';
@@ -104,6 +106,18 @@ export class InventoryFiles {
     let rows = (await this.#manifest(identity, store))?.paths.length ?? 0;
     for (const path of await this.#documents(identity, store)) rows += countItems((await store.read(path)) ?? new Uint8Array(), this.#layout);
     return rows;
+  }
+
+  /** The same rows. Throws `KOL_SINK_CONFIG` where files do not say which rows they are of. */
+  async *held(identity: InventoryIdentity, store: FileStore): AsyncGenerator<HeldRow> {
+    const manifest = await this.#manifest(identity, store);
+    const { content } = effectiveLayout(this.#layout, manifest !== undefined);
+    if (manifest && manifest.paths.length > 0 && content !== 'item') throw new KollectError('KOL_SINK_CONFIG', `files of ${content} cannot be compared by row: they do not say which row they are of`);
+    for (const path of manifest?.paths ?? []) {
+      const file = await store.read(path);
+      if (file) yield rowOfFile(path, file, this.#layout);
+    }
+    for (const path of await this.#documents(identity, store)) yield* rowsOfDocument(path, (await store.read(path)) ?? new Uint8Array(), this.#layout);
   }
 
   async #plan(input: FilesInput, former: Tree | undefined): Promise<Planned> {

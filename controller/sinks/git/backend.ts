@@ -2,7 +2,7 @@ import type { KollectSnapshotSinkSpec } from '../../../shared/api/kollect-snapsh
 import { KollectError } from '../../../shared/errors.ts';
 import { clusterLabel, documentPath } from '../../../shared/layout/document-path.ts';
 import { layoutOf, type Layout } from '../../../shared/layout/layout.ts';
-import type { Backend, CheckResult, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
+import type { Backend, CheckResult, HeldRow, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
 import { InventoryFiles, type FilesPlan, type PlannedFile } from '../documents/inventory-files.ts';
 import { commitMs } from '../runtime/deadline.ts';
 import { namedChanges, WrittenRows, type RowChanges } from './changes.ts';
@@ -65,6 +65,10 @@ class GitSink implements Sink {
     const rows = await this.#files.rows(identity, await branch.store(signal));
     if (rows === 0) return { rows, digest: state?.after?.digest, owned: false, ...touched };
     return { rows: counts || state ? rows : undefined, digest: state?.after?.digest, owned: state?.installation === undefined ? undefined : true, ...touched };
+  }
+
+  async *held(identity: InventoryIdentity, signal: AbortSignal): AsyncGenerator<HeldRow> {
+    yield* this.#files.held(identity, await this.#connection.branch.store(signal));
   }
 
   async write(change: SinkChange, signal: AbortSignal): Promise<WriteResult> {

@@ -4,7 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { KollectError } from '../../../shared/errors.ts';
 import { serializationOf } from '../../../shared/layout/serialization.ts';
 import { layoutOf, type LaidOutSpec } from '../../../shared/layout/layout.ts';
-import type { Backend, CheckResult, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
+import type { Backend, CheckResult, HeldRow, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
 import { InventoryFiles, type FilesPlan, type PlannedFile } from '../documents/inventory-files.ts';
 import { commitMs } from '../runtime/deadline.ts';
 import { fileError, Folder } from './folder.ts';
@@ -59,6 +59,10 @@ class LocalSink implements Sink {
 
   async check(identity: InventoryIdentity): Promise<CheckResult> {
     return { rows: await this.#rows(identity), digest: undefined };
+  }
+
+  held(identity: InventoryIdentity): AsyncIterable<HeldRow> {
+    return this.#files.held(identity, this.#folder);
   }
 
   async write(change: SinkChange, signal: AbortSignal): Promise<WriteResult> {

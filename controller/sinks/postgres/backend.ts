@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { KollectDatabaseSinkSpec } from '../../../shared/api/kollect-database-sink.ts';
 import { KollectError } from '../../../shared/errors.ts';
-import type { Backend, CheckResult, ExportRow, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
+import type { Backend, CheckResult, ExportRow, HeldRow, InventoryIdentity, OpenContext, ProbeResult, RowKey, Sink, SinkChange, WriteResult } from '../contract.ts';
 import { findPortions } from './adoption.ts';
 import { ChunkedWrite, chunkLimit, deleteAll, isWhole } from './chunked-write.ts';
 import { isTooSlow, postgresError, sqlState } from './errors.ts';
@@ -15,7 +15,7 @@ import { readSettings, type ResolvedSettings } from './settings.ts';
 import { foreignOwner, forgetState, readState } from './state.ts';
 import { tableChanges } from './table-changes.ts';
 import type { WriteTarget } from './upsert.ts';
-import { countRows, differingRows, writeDelta } from './write.ts';
+import { countRows, differingRows, heldRows, writeDelta } from './write.ts';
 
 /** Up to here a delta is one transaction. */
 const maxDeltaRows = 5_000;
@@ -85,6 +85,19 @@ class PostgresSink implements Sink {
       });
       return { rows, digest: state?.digest, owned: await this.#tells(session) ? state !== undefined : undefined };
     });
+  }
+
+  async *held(identity: InventoryIdentity, signal: AbortSignal): AsyncGenerator<HeldRow> {
+    for (let after: RowKey | undefined, page: HeldRow[] | undefined; page === undefined || page.length > 0; after = page.at(-1)?.key) {
+      page = await this.#use(signal, async (session) => {
+        const { table } = this.#settings;
+        const facts = await inspectTable(session, table);
+        if (facts.table === null) return [];
+        const layout = verifyTable(this.#settings, facts, facts.table);
+        return await session.transaction(() => heldRows(session, { table, identity, layout }, after));
+      });
+      yield* page;
+    }
   }
 
   async differing(identity: InventoryIdentity, rows: readonly ExportRow[], signal: AbortSignal): Promise<readonly ExportRow[]> {

@@ -1,5 +1,5 @@
 import { KollectError } from '../../../shared/errors.ts';
-import type { ExportRow, InventoryIdentity, RejectedRow, RowKey, SinkChange, WriteResult } from '../contract.ts';
+import type { ExportRow, HeldRow, InventoryIdentity, RejectedRow, RowKey, SinkChange, WriteResult } from '../contract.ts';
 import { isRowError, rowRefusal } from './errors.ts';
 import { inventoryTransaction, scope, scopeValues, type InventoryRows } from './inventory-rows.ts';
 import { payloadBytes, portions, withoutDuplicates, withoutOversize } from './rows.ts';
@@ -163,6 +163,17 @@ WHERE old.source_uid IS NULL OR ${differs(layout, { payload: 'r.p', namespace: '
   const found = await session.query<{ i: string }>({ text, values: [...scopeValues(identity), ...jsonSource(rows, identity.namespace).values] });
   return found.rows.map(({ i }) => rows[Number(i) - 1]!);
 }
+
+/** The next rows that the table holds of the inventory and cluster, in the order of their keys; none at the end. */
+export async function heldRows(session: Session, { table, identity, layout }: Pick<WriteTarget, 'table' | 'identity' | 'layout'>, after: RowKey | undefined): Promise<HeldRow[]> {
+  const order = `t.target_name::text COLLATE "C", t.source_uid::text COLLATE "C"`;
+  const text = `SELECT t.target_name::text AS target, t.source_uid::text AS uid, t.payload->>'kind' AS kind, t.payload->>'namespace' AS namespace, t.payload->>'name' AS name, ${layout.hashed ? 't.payload_sha256' : 'NULL::bytea'} AS hash
+FROM ${table.sql} AS t WHERE ${scope('t')} AND (${order}) > ($4, $5) ORDER BY ${order} LIMIT ${heldPage}`;
+  const { rows } = await session.query<{ target: string; uid: string; kind: string | null; namespace: string | null; name: string | null; hash: Buffer | null }>({ text, values: [...scopeValues(identity), after?.targetName ?? '', after?.uid ?? ''] });
+  return rows.map(({ target, uid, kind, namespace, name, hash }) => ({ key: { targetName: target, uid }, kind: kind ?? '', namespace: namespace ?? '', name: name ?? '', hash: hash?.toString('latin1') }));
+}
+
+const heldPage = 5_000;
 
 /** Rows that the table holds of the inventory and cluster. */
 export async function countRows(session: Session, table: TableName, identity: InventoryIdentity): Promise<number> {

@@ -134,6 +134,15 @@ function guarded(sink: Sink, sanitize: Sanitize, budgets: Budgets): Sink {
     },
     check: (identity, signal, counts) => guard(signal, budgets.check, (both) => sink.check(identity, both, counts)),
     ...(sink.differing && { differing: (identity, rows, signal) => guard(signal, budgets.check, (both) => sink.differing!(identity, rows, both)) }),
+    ...(sink.held && {
+      async *held(identity, signal) {
+        try {
+          yield* sink.held!(identity, signal);
+        } catch (error) {
+          throw sanitizedError(error, sanitize);
+        }
+      },
+    }),
     write: async (change, signal) => {
       const result = await guard(signal, undefined, (both) => sink.write(change, both));
       return { ...result, rejected: result.rejected.map((row) => ({ ...row, message: sanitize(row.message) })) };

@@ -49,7 +49,7 @@ export class ClusterWriter {
   constructor(options: WriterOptions) {
     this.#options = options;
     this.#rare = new Deck(
-      [() => this.#labelNamespace(), () => this.#labelNamespace(), () => this.#editProfile(), () => this.#turnRights(), () => this.#turnRights(), () => this.#turnDefinition(), () => this.#rotateToken()],
+      [() => this.#labelNamespace(), () => this.#labelNamespace(), () => this.#editProfile(), () => this.#revoke(), () => this.#deleteDefinition(), () => this.#rotateToken()],
       options.random,
     );
   }
@@ -68,7 +68,9 @@ export class ClusterWriter {
   async write(): Promise<void> {
     if (this.#count % 20 === 19) {
       this.#count++;
-      await this.#rare.draw()();
+      // What is gone for long keeps everything that waits for complete lists from being seen.
+      if (this.#isGranted && this.#isDefined) await this.#rare.draw()();
+      else await this.end();
     } else await this.writeOne();
   }
 
@@ -168,8 +170,7 @@ export class ClusterWriter {
     this.#note('edit the profile');
   }
 
-  async #turnRights(): Promise<void> {
-    if (!this.#isGranted) return this.#grant();
+  async #revoke(): Promise<void> {
     await this.#options.admin.delete(`${rbac}/clusterrolebindings/collected`);
     this.#isGranted = false;
     this.#note('revoke');
@@ -186,8 +187,7 @@ export class ClusterWriter {
     this.#note('grant');
   }
 
-  async #turnDefinition(): Promise<void> {
-    if (!this.#isDefined) return this.#define();
+  async #deleteDefinition(): Promise<void> {
     this.definitionDeletions++;
     this.#isDefined = false;
     for (const object of this.#objects.filter(({ path }) => path === gatewayPath)) this.#objects.splice(this.#objects.indexOf(object), 1);

@@ -21,7 +21,7 @@ const controller = await Controller.create({
   watchNamespaces: [],
   namespaceDefaults: { included: [], excluded: [] },
   scrubKeys: [],
-  tenantMode: true,
+  tenantMode: false,
   metricsSampleIntervalMs: 0,
   identity,
   leadership: election,

@@ -1,3 +1,5 @@
+import { allowFullResourceExport } from '../../shared/api/annotations.ts';
+import type { KollectClusterInventory } from '../../shared/api/kollect-cluster-inventory.ts';
 import type { KollectProfile } from '../../shared/api/kollect-profile.ts';
 import type { KollectTargetSpec } from '../../shared/api/kollect-target.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
@@ -10,6 +12,11 @@ import { gatewayPath } from './gateways.ts';
 
 /** Where the objects of Kollect are. */
 export const api = '/apis/kollect.dev/v1alpha1/namespaces/home';
+const clusterApi = '/apis/kollect.dev/v1alpha1';
+/** The rollup of the whole cluster. */
+export const rollupPath = `${clusterApi}/kollectclusterinventories/rollup`;
+/** The inventories: `<namespace>/<name>` in sinks, and path. */
+export const inventories = { 'home/inventory': `${api}/kollectinventories/inventory`, 'home/second': `${api}/kollectinventories/second`, 'cluster/rollup': rollupPath } as const;
 /** ServiceAccount of the controller. */
 export const account = { namespace: 'home', name: 'controller' };
 /** Where objects change. */
@@ -64,22 +71,57 @@ export async function prepareHome(admin: KubeClient): Promise<void> {
   for (const [name, spec] of Object.entries(homeTargets)) await createInHome(admin, 'kollecttargets', 'KollectTarget', name, spec);
 }
 
+/** Collects whole Secrets, of which there is one that holds `canary`: nobody may ever see that. */
+export async function collectSecrets(admin: KubeClient, canary: string): Promise<void> {
+  await admin.create(`/api/v1/namespaces/${untouched}/secrets`, { metadata: { name: 'login' }, stringData: { password: canary, note: `one more ${canary}` } });
+  const profile = kollectObject('KollectProfile', 'home', 'secrets', { targetGVK: { version: 'v1', kind: 'Secret' }, attributes: [], export: { mode: 'Resource', include: 'All' } });
+  await admin.create(`${api}/kollectprofiles`, { ...profile, metadata: { name: 'secrets', annotations: { [allowFullResourceExport]: 'true' } } });
+  await createInHome(admin, 'kollecttargets', 'KollectTarget', 'secrets', { profileRef: 'secrets', namespaceSelector: { matchLabels: { collected: 'yes' } } });
+}
+
+/** Cluster targets that collect some objects both, of which the rollup is to have one row each: that of the second. */
+const clusterTargets: Readonly<Record<string, object>> = {
+  'a-all': { namespaceSelector: { matchLabels: { collected: 'yes' } } },
+  'b-labelled': { namespaceSelector: { matchLabels: { collected: 'yes' } }, labelSelector: { matchLabels: { test: 'yes' } } },
+};
+
+export async function createClusterTargets(admin: KubeClient): Promise<void> {
+  for (const [name, spec] of Object.entries(clusterTargets)) {
+    await admin.create(`${clusterApi}/kollectclustertargets`, { ...kollectObject('KollectClusterTarget', '', name, { profileRef: { name: 'maps', namespace: 'home' }, ...spec }), metadata: { name } });
+  }
+}
+
+/** What the cluster says that the rows of the rollup are. */
+export async function expectedRollup(admin: KubeClient): Promise<string[]> {
+  const { spec } = await admin.get<KollectClusterInventory>(rollupPath);
+  const namespaces = (await admin.page('/api/v1/namespaces', {})).items.filter(({ metadata }) => has(metadata.labels, spec.namespaceSelector)).map(({ metadata }) => metadata.name);
+  const byUid = new Map<string, string>();
+  for (const name of Object.keys(clusterTargets)) for (const { row, uid, namespace } of await rowsOf(admin, `${clusterApi}/kollectclustertargets/${name}`)) if (namespaces.includes(namespace)) byUid.set(uid, row);
+  return [...byUid.values()];
+}
+
 /** What the cluster says that the rows are, of the targets that there are. */
 export async function expectedRows(admin: KubeClient): Promise<string[]> {
-  const listAll = async (path: string): Promise<KubeObject[]> => (await admin.page(path, {})).items;
-  const namespaces = new Map((await listAll('/api/v1/namespaces')).map(({ metadata }) => [metadata.name, metadata.labels ?? {}]));
-  const objectsOf = new Map([['maps', await listAll(mapPath())], ['gateways', await listAll(gatewayPath())]]);
+  const targets = (await admin.page(`${api}/kollecttargets`, {})).items;
   const rows: string[] = [];
-  for (const { metadata: target, spec } of await listAll(`${api}/kollecttargets`)) {
-    const { profileRef, namespaceSelector, labelSelector } = spec as KollectTargetSpec;
-    const profile = compileProfile(await admin.get<KollectProfile>(`${api}/kollectprofiles/${profileRef}`));
-    for (const object of objectsOf.get(profileRef) ?? []) {
-      const { name, namespace = '', uid = '', labels } = object.metadata;
-      if (!has(namespaces.get(namespace), namespaceSelector) || !has(labels, labelSelector)) continue;
-      rows.push(canonicalRow({ targetNamespace: 'home', targetName: target.name, namespace, name, ...profile.gvk, uid, attributes: profile.extract(object).attributes }));
-    }
-  }
+  for (const { metadata } of targets) rows.push(...(await rowsOf(admin, `${api}/kollecttargets/${metadata.name}`)).map(({ row }) => row));
   return rows.sort();
+}
+
+const pathOf: Readonly<Record<string, string>> = { maps: mapPath(), gateways: gatewayPath(), secrets: '/api/v1/secrets' };
+
+/** What one target is to collect. */
+async function rowsOf(admin: KubeClient, path: string): Promise<{ row: string; uid: string; namespace: string }[]> {
+  const { metadata: target, spec } = await admin.get<KubeObject & { spec: KollectTargetSpec }>(path);
+  const { profileRef, namespaceSelector, labelSelector } = spec;
+  const profileName = typeof profileRef === 'string' ? profileRef : (profileRef as { name: string }).name;
+  const profile = compileProfile(await admin.get<KollectProfile>(`${api}/kollectprofiles/${profileName}`));
+  const namespaces = new Map((await admin.page('/api/v1/namespaces', {})).items.map(({ metadata }) => [metadata.name, metadata.labels ?? {}]));
+  return (await admin.page(pathOf[profileName]!, {})).items.flatMap((object) => {
+    const { name, namespace = '', uid = '', labels } = object.metadata;
+    if (!has(namespaces.get(namespace), namespaceSelector) || !has(labels, labelSelector)) return [];
+    return { row: canonicalRow({ targetNamespace: target.namespace ?? '', targetName: target.name, namespace, name, ...profile.gvk, uid, attributes: profile.extract(object).attributes }), uid, namespace };
+  });
 }
 
 function has(labels: Readonly<Record<string, string>> = {}, selector: { matchLabels?: Readonly<Record<string, string>> | undefined } = {}): boolean {

@@ -11,6 +11,8 @@ export interface KeptControllerOptions {
   identity: string;
   pace: ControllerPace;
   lease: Pick<LeaderElectionOptions, 'namespace' | 'name' | 'times'>;
+  /** Folder of its mirrors of git repositories. */
+  mirrors: string;
 }
 
 /** A controller with little patience, which is killed, frozen and started again. */
@@ -32,6 +34,7 @@ export class KeptController {
       name: this.identity,
       command: globalThis.process.execPath,
       args: [...nodeFlags.controller, join(import.meta.dirname, 'controller-process.ts'), JSON.stringify(this.#options)],
+      env: { ...globalThis.process.env, KOLLECT_GIT_MIRROR_DIR: this.#options.mirrors },
       stop: [{ signal: 'SIGTERM', graceMs: 10_000 }],
     });
     this.#process = process;
@@ -46,9 +49,14 @@ export class KeptController {
     if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') await this.#process?.untilExit();
   }
 
-  /** Lines that it wrote, of all its lives. */
+  /** All that it wrote, in all its lives. */
+  get output(): string {
+    return this.#process?.logs() ?? '';
+  }
+
+  /** The lines of it. */
   get log(): Record<string, unknown>[] {
-    return (this.#process?.logs() ?? '').split('\n').flatMap((line) => {
+    return this.output.split('\n').flatMap((line) => {
       try {
         return [JSON.parse(line) as Record<string, unknown>];
       } catch {

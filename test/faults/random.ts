@@ -39,6 +39,10 @@ export class Deck<T> {
     this.#random = random;
   }
 
+  get size(): number {
+    return this.#cards.length;
+  }
+
   draw(): T {
     if (this.#left.length === 0) this.#left = [...this.#cards];
     const [card] = this.#left.splice(this.#random.below(this.#left.length), 1);

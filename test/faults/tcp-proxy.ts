@@ -13,8 +13,8 @@ export type CommitFault =
   | 'drop';
 
 /**
- * Stands in front of a server and breaks what a test tells it to. Knows of the protocol only how a commit looks, and how a statement is
- * cancelled: as with a pooler, only for a client that is still there.
+ * Stands in front of a server and breaks what a test tells it to. Knows of the protocol only how a commit looks, and how a statement of PostgreSQL
+ * is cancelled: as with a pooler, only for a client that is still there.
  */
 export class TcpProxy {
   readonly #target: number;
@@ -22,7 +22,7 @@ export class TcpProxy {
   readonly #sockets = new Set<Socket>();
   readonly #clients = new Set<Socket>();
   readonly #listener = createServer((client) => this.#serve(client));
-  readonly #delayed: { upstream: Socket; bytes: Buffer }[] = [];
+  readonly #delayed: { upstream: Socket; pieces: Buffer[] }[] = [];
   #fault: { kind: CommitFault; later: number } | undefined;
   #frozen = false;
   /** By which clients that are connected may cancel, see `keyOf`. */
@@ -76,7 +76,11 @@ export class TcpProxy {
 
   /** Lets the server have the commits that were held back. */
   deliver(): void {
-    for (const { upstream, bytes } of this.#delayed.splice(0)) upstream.end(bytes);
+    for (const { upstream, pieces } of this.#delayed.splice(0)) {
+      upstream.write(Buffer.concat(pieces));
+      // Nobody waits for the answer.
+      upstream.setTimeout(3_000, () => upstream.destroy());
+    }
   }
 
   /** From now on no byte passes. */
@@ -110,6 +114,7 @@ export class TcpProxy {
     const upstream = connect(this.#target, '127.0.0.1');
     const [toServer, toClient] = [upstream, client].map((socket) => writerOf(socket, () => this.drips)) as [Write, Write];
     let fault: CommitFault | undefined;
+    let held: Buffer[] | undefined;
     let key: string | undefined;
     for (const socket of [client, upstream]) {
       this.#sockets.add(socket);
@@ -125,13 +130,16 @@ export class TcpProxy {
       this.sent += bytes.length;
       if (bytes.includes(this.#commit)) this.commits++;
       if (this.#frozen) return;
+      if (held) return void held.push(bytes);
       if (bytes.length === 16 && bytes.readInt32BE(4) === cancelCode && !this.#keys.has(bytes.toString('latin1', 8))) return void client.destroy();
-      // Statements are sent one at a time, so that a commit is a message of its own.
       if (bytes.includes(this.#commit) && this.#fault && this.#fault.later-- === 0) {
         fault = this.#fault.kind;
         this.#fault = undefined;
         if (fault === 'drop') return void client.destroy();
-        if (fault === 'delay') return void this.#delayed.push({ upstream, bytes });
+        if (fault === 'delay') {
+          held = [bytes];
+          return void this.#delayed.push({ upstream, pieces: held });
+        }
       }
       toServer(bytes);
     });

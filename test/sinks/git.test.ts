@@ -31,12 +31,16 @@ t.test('the history of the branch reads as that of the inventory', async (t) => 
   await sink.write(whole(rows, { ...of, ...after('0123456789abcdef') }), signal);
   t.equal(
     (await message()).trim(),
-    'Jane\nchore(west/team-a/shop): export 2 items @ 0123456789ab\n\nSigned-off-by: team-a/git <kollect@example.com>\nKollect-Inventory: west/team-a/shop\nKollect-Installation: ours\nKollect-Digest: 0123456789abcdef\nKollect-Rows: 2',
+    'Jane\nchore(west/team-a/shop): export 2 items @ 0123456789ab\n\n2 added\n\nadded:\n- Pod ns/a\n- Pod ns/b\n\nSigned-off-by: team-a/git <kollect@example.com>\nKollect-Inventory: west/team-a/shop\nKollect-Installation: ours\nKollect-Digest: 0123456789abcdef\nKollect-Rows: 2',
   );
   await sink.write({ ...whole([row('a', { v: 2 }), row('c')], { ...of, ...after('next') }), ...since([row('a', { v: 2 }), row('c')], ['b']) }, signal);
   t.match(await message(), /^Jane\nchore[^\n]+ @ next\n\n1 added, 1 changed, 1 removed\n\nadded:\n- Pod ns\/c\n\nchanged:\n- Pod ns\/a\n\nremoved:\n- Pod ns\/b\n\nSigned-off-by/);
   await sink.write(whole([row('a', { v: 2 })], { ...of, ...after('last', 1) }), signal);
   t.match(await message(), /\n1 removed\n\nremoved:\n- Pod ns\/c\n\n/);
+  const restarted = await openGit(git, repository, 'http', { installation: 'ours', spec: { cluster: 'west' } });
+  await restarted.sink.write(whole([row('a', { v: 3 })], { ...of, ...after('restarted', 1) }), signal);
+  t.match(await message(), /export 1 items @ restarted\n\nKollect-Inventory/, 'what nobody knows is not told');
+  await restarted.sink.close();
   t.match(await sink.remove(of.identity, true, signal), { deleted: 1 });
   t.match(await message(), /export 0 items @ removed\n\n1 removed\n\nremoved:\n- inventory\/team-a\/shop.yaml\n/);
   t.strictSame(await filesOf(repository), {});
@@ -91,6 +95,7 @@ t.test('files that somebody else edits or removes are found at the next look and
       const { written } = await restarted.sink.write(whole(rows, after('first')), signal);
       t.equal(written, layout ? 1 : 2);
       t.strictSame(Object.keys(await filesOf(repository)), Object.keys(intact));
+      if (layout) t.match(await repository.git('log', '-1', '--format=%b', 'main'), what === 'edited' ? /^1 changed\n\nchanged:\n- default\// : /^1 added\n\nadded:\n- default\//);
       t.notOk((await restarted.sink.check(identity(), signal)).isTouched, 'mended');
       t.match(await sink.write(whole(rows, after('first')), signal), { written: 0 });
       await restarted.sink.close();

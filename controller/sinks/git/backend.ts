@@ -5,7 +5,7 @@ import { layoutOf, type Layout } from '../../../shared/layout/layout.ts';
 import type { Backend, CheckResult, HeldRow, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
 import { InventoryFiles, type FilesPlan, type PlannedFile } from '../documents/inventory-files.ts';
 import { commitMs } from '../runtime/deadline.ts';
-import { namedChanges, WrittenRows, type RowChanges } from './changes.ts';
+import { namedChanges, WrittenRows, type Comparison } from './changes.ts';
 import type { FileChanges } from './commits.ts';
 import { Connection } from './connection.ts';
 import { commitMessage, pathChanges, type CommittedState, type MessageValues, type NamedChanges } from './message.ts';
@@ -91,14 +91,14 @@ class GitSink implements Sink {
     const heldRows = change.staleLimit && !change.since ? await this.#files.rows(identity, store) : undefined;
     const key = keyOf(identity);
     const rows = this.#written.get(key) ?? new WrittenRows();
-    const { changes, confirm } = await rows.compare(upserts, change.since);
+    const comparison = await rows.compare(upserts, change.since);
     const result = await this.#files.write({ change: { ...change, upserts }, store, heldRows, exportedAt }, (plan) => {
-      const done = this.#carryOut(plan, change, { changes, exportedAt, tip: store.commit }, signal);
+      const done = this.#carryOut(plan, change, { comparison, exportedAt, tip: store.commit }, signal);
       arrive();
       return done;
     });
     if ((result.held ?? 0) > 0) return result;
-    await confirm();
+    await comparison.confirm();
     this.#written.set(key, rows);
     return result;
   }
@@ -123,7 +123,7 @@ class GitSink implements Sink {
     await this.#release();
   }
 
-  async #carryOut(plan: FilesPlan, change: SinkChange, { changes, exportedAt, tip }: { changes: RowChanges | undefined; exportedAt: Date; tip: string | undefined }, signal: AbortSignal): Promise<WriteResult> {
+  async #carryOut(plan: FilesPlan, change: SinkChange, { comparison, exportedAt, tip }: { comparison: Comparison; exportedAt: Date; tip: string | undefined }, signal: AbortSignal): Promise<WriteResult> {
     const { confirmed, rejected, held, mode, isChangeOnly } = plan;
     if (held > 0) return { confirmed: 0, written: 0, deleted: 0, bytes: 0, rejected, held };
     const { identity } = change;
@@ -138,7 +138,7 @@ class GitSink implements Sink {
         isWhole: !isChangeOnly,
         base: tip,
         list: plan.manifest?.path,
-        message: (files) => this.#message(identity, about, changes ? namedChanges(changes) : mode === 'document' ? nothingNamed : pathChanges(files), state),
+        message: (files) => this.#message(identity, about, changesOf(comparison, files, mode), state),
         author: this.#settings.author,
         state,
         fence: () => this.#context.fence(commitMs),
@@ -179,6 +179,14 @@ function placeOf({ branch, title }: GitSinkSettings): string {
 /** Of an inventory in its cluster, in the trailers of commits: one word. */
 function keyOf({ cluster, namespace, name }: InventoryIdentity): string {
   return [clusterLabel({ cluster }), namespace, name].map(encodeURIComponent).join('/');
+}
+
+/** What a commit names: rows where it is known what became of them, else files, of which one that holds all rows tells nothing. */
+function changesOf({ changes, isKnown }: Comparison, files: FileChanges, mode: FilesPlan['mode']): NamedChanges {
+  // One that was not there before is new as a whole.
+  const isNew = files.changed.length + files.removed.length === 0 && (mode === 'document' || files.added.length >= changes.added.count);
+  if (isKnown || isNew) return namedChanges(changes);
+  return mode === 'document' ? nothingNamed : pathChanges(files);
 }
 
 /** All files of a plan. Notes which of them are those of rows, as they are read. */

@@ -28,7 +28,7 @@ export class WrittenRows {
   #rows: Map<string, ExportRow> | undefined;
 
   /**
-   * What a pass changes; undefined when nothing is known of the rows before it. They count as written when `confirm` is called.
+   * What a pass changes; all rows are added where nothing is known of those before it. They count as written when `confirm` is called.
    *
    * @param rows all of them
    */
@@ -42,19 +42,20 @@ export class WrittenRows {
     const confirm = async (): Promise<void> => {
       this.#rows = after;
     };
-    if (before === undefined) return { changes: undefined, confirm };
     const changes: RowChanges = { added: new Tally(), changed: new Tally(), removed: new Tally() };
-    await inTurns(after, ([key, row]) => tallyOf(changes, before.get(key), row)?.add(row));
-    await inTurns(before, ([key, row]) => {
+    await inTurns(after, ([key, row]) => tallyOf(changes, before?.get(key), row)?.add(row));
+    await inTurns(before ?? [], ([key, row]) => {
       if (!after.has(key)) changes.removed.add(row);
     });
-    return { changes, confirm };
+    return { changes, isKnown: before !== undefined, confirm };
   }
 }
 
 /** What a pass changes, and how it is remembered. */
-interface Comparison {
-  changes: RowChanges | undefined;
+export interface Comparison {
+  changes: RowChanges;
+  /** The rows before it were known. */
+  isKnown: boolean;
   confirm(): Promise<void>;
 }
 
@@ -74,7 +75,7 @@ async function compareSince(before: Map<string, ExportRow>, { upserts, deletes }
       else before.delete(key);
     });
   };
-  return { changes, confirm };
+  return { changes, isKnown: true, confirm };
 }
 
 function tallyOf({ added, changed }: RowChanges, former: ExportRow | undefined, { hash }: ExportRow): Tally | undefined {

@@ -97,6 +97,7 @@ t.test('files that somebody else edits or removes are found at the next look and
       t.strictSame(Object.keys(await filesOf(repository)), Object.keys(intact));
       if (layout) t.match(await repository.git('log', '-1', '--format=%b', 'main'), what === 'edited' ? /^1 changed\n\nchanged:\n- default\// : /^1 added\n\nadded:\n- default\//);
       t.notOk((await restarted.sink.check(identity(), signal)).isTouched, 'mended');
+      t.equal((await sink.check(identity(), signal)).isTouched, true);
       t.match(await sink.write(whole(rows, after('first')), signal), { written: 0 });
       await restarted.sink.close();
     }

@@ -94,6 +94,7 @@ t.test('a message that may have arrived is not told twice when it is the last', 
   t.ok((await at.messages()).length <= 3);
   at.proxy.breakCommit('silence');
   t.match(await failure(sink.write(whole(rows(2)), AbortSignal.timeout(300))), { class: 'transient' });
+  at.proxy.heal();
   await sink.write(whole(rows(2)), signal);
   t.equal((await last(at))?.length, 2, 'nor does it wait for a connection that does not answer');
   await sink.close();
@@ -294,6 +295,12 @@ t.test('a probe says what an export will meet, and writes nothing', async (t) =>
   t.match(await probe({ spec: { nats: { subject: `${at.stream}.more` } } }), /the first export will add "\w+\.more" to stream/);
   t.match(await failure(probe({ spec: { nats: { stream: 'another' } } })), { code: 'KOL_SINK_SCHEMA', message: new RegExp(`stream "${at.stream}" takes subject`) });
   t.equal((await at.messages()).length, 1);
+
+  const without = await startNats({ config: () => `accounts { plain { users: [{ user: kollect, password: "${canary}" }] } }` });
+  ends.push(() => without.stop());
+  const { sink } = await openNats(`nats://127.0.0.1:${without.port}`, { secret: { username: 'kollect', password: canary } });
+  for (const attempt of [() => sink.probe(signal), () => sink.write(whole(rows(1)), signal)]) t.match(await failure(attempt()), { code: 'KOL_SINK_CONFIG', class: 'terminal', message: /JetStream is not enabled for the account/ });
+  await sink.close();
 });
 
 t.test('people log in with what their Secret holds', async (t) => {

@@ -1,6 +1,8 @@
+import { parseDuration } from '../../api/duration.ts';
 import type { KollectEventSinkSpec } from '../../api/kollect-event-sink.ts';
+import type { natsOptions } from '../../api/sinks/nats.ts';
 import { parseNatsServers } from '../../api/sinks/nats-servers.ts';
-import { unlessCredential } from '../credentials.ts';
+import { holdsCredential, unlessCredential } from '../credentials.ts';
 import { invalid, required, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
@@ -20,6 +22,7 @@ export const natsRules: readonly Rule<KollectEventSinkSpec>[] = [
   { id: 'nats-subject', field: 'spec.nats.subject', asks: 'Must be a subject that can be published to.', check: subject },
   { id: 'nats-stream', field: 'spec.nats.stream', asks: 'Must be the name of a stream that JetStream can have.', check: stream },
   { id: 'nats-stream-dots', field: 'spec.nats.stream', asks: 'Dots in the name of a stream become "_".', advises: true, check: streamDots },
+  { id: 'nats-options', field: 'spec.options', asks: 'What a stream is created with must be something that JetStream can have.', check: created },
   { id: 'nats-secret-ref', field: 'spec.nats.secretRef', asks: 'Must name a Secret.', check: ({ spec }, report) => secretReference('spec.nats.secretRef', spec.nats?.secretRef, report) },
   effectless('nats-endpoint', 'spec.endpoint', 'Has no effect beside spec.nats.url.', ({ spec }) => (spec.type === 'nats' && isSet(spec.endpoint) && isSet(spec.nats?.url) ? 'spec.nats.url names the servers; remove this field' : undefined)),
 ];
@@ -74,6 +77,31 @@ function stream({ spec }: Input, report: Report): void {
   const name = spec.nats?.stream ?? '';
   if (name.trim() === '') return;
   if (/[\s*>/\\\p{Cc}\p{Cf}]/u.test(name) || name.length > maxNameLength) report(invalid('spec.nats.stream', name, `must have at most ${maxNameLength} characters, without blanks, "*", ">", "/" and "\\", such as kollect_events`));
+}
+
+function created({ spec }: Input, report: Report): void {
+  if (spec.type !== 'nats') return;
+  for (const [name, isValid, wish] of createdOptions) {
+    const value = spec.options?.[name];
+    // A credential is refused as such.
+    if (value !== undefined && !isValid(value.trim()) && !holdsCredential(value)) report(invalid(`spec.options[${name}]`, value, wish));
+  }
+}
+
+const createdOptions: readonly [name: (typeof natsOptions)[number], isValid: (value: string) => boolean, wish: string][] = [
+  ['storage', (value) => value === 'file' || value === 'memory', 'must be file or memory'],
+  ['replicas', (value) => /^[1-5]$/.test(value), 'must be a number from 1 to 5'],
+  ['maxAge', (value) => isAge(value), 'must be a duration of 100ms or more, such as 72h, or 0s for no limit'],
+];
+
+/** Servers take no shorter one. */
+function isAge(value: string): boolean {
+  try {
+    const ms = parseDuration(value);
+    return ms === 0 || ms >= 100;
+  } catch {
+    return false;
+  }
 }
 
 function streamDots({ spec }: Input, report: Report): void {

@@ -29,6 +29,10 @@ export const eventSinkVectors: readonly Vector[] = [
   sinkVector('nats', 'a blank subject', settings('nats', { subject: ' ' }), { errors: ['spec.nats.subject'], says: ['Required value'] }),
   ...each('nats', 'the stream', ['kollect_events', 'A-1', ''], (stream) => settings('nats', { stream })),
   ...each('nats', 'the stream', ['a b', 'a*', 'a>', 'a/b', String.raw`a\b`, 'x'.repeat(256)], (stream) => settings('nats', { stream }), errors('spec.nats.stream')),
+  ...each('nats', 'the age of messages', ['72h', '0s', '100ms'], (maxAge) => ({ options: { maxAge, storage: 'memory', replicas: '3' } })),
+  ...each('nats', 'the age of messages', ['3d', '99ms', '-1h', ''], (maxAge) => ({ options: { maxAge } }), errors('spec.options[maxAge]')),
+  sinkVector('nats', 'a storage that does not exist', { options: { storage: 'disk' } }, { errors: ['spec.options[storage]'], says: ['must be file or memory'] }),
+  ...each('nats', 'the replicas', ['0', '6', 'three'], (replicas) => ({ options: { replicas } }), errors('spec.options[replicas]')),
   sinkVector('nats', 'a stream with a dot', settings('nats', { stream: 'kollect.events' }), { warnings: ['spec.nats.stream'], says: ['"kollect_events"'] }),
   sinkVector('nats', 'a Secret of a bad namespace', settings('nats', { secretRef: { name: 'n', namespace: 'a/b' } }), errors('spec.nats.secretRef.namespace')),
 ];

@@ -1,8 +1,8 @@
-import { once } from 'node:events';
+import { pipeline } from 'node:stream/promises';
 import { compareRows, compareSink, type RowChange } from '../../controller/once/compare-once.ts';
 import { documentOf, rowsOf, writeOnce } from '../../controller/once/write-once.ts';
 import { collectOnce, type TargetNote } from '../../controller/once/collect-once.ts';
-import { chooseInventory, viewOf, type ChosenInventory } from '../../controller/once/chosen-inventory.ts';
+import { chooseInventory, needOneOfEachName, viewOf, type ChosenInventory } from '../../controller/once/chosen-inventory.ts';
 import { ClusterSource } from '../../controller/once/cluster-source.ts';
 import { DumpSource } from '../../controller/once/dump-source.ts';
 import type { ObjectSource } from '../../controller/once/object-source.ts';
@@ -101,7 +101,8 @@ class ExportRun {
     const { inventory: name, quiet } = this.#options;
     const inventory = chooseInventory(given, name);
     const scopes = given.scopes(this.#options['tenant-mode']);
-    const sinks = chosenSinks(this.#options.sink, { given, scopes, inventory, policy: installationPolicy(this.#options).addresses });
+    if (this.#options.diff || this.#options.sink.length > 0) needOneOfEachName(inventory);
+    const sinks = chosenSinks(this.#options.sink, { given, scopes, inventory, policy: installationPolicy(this.#options).addresses, cluster: this.#options.cluster });
     const collected = await collectOnce({
       targets: inventory.targets,
       given,
@@ -163,11 +164,11 @@ class ExportRun {
   }
 
   async #print(bytes: AsyncIterable<Uint8Array>): Promise<void> {
-    const { stdout } = this.#terminal;
-    for await (const piece of bytes) {
-      // Whoever reads may have heard enough.
-      if (stdout.destroyed) return;
-      if (!stdout.write(piece)) await Promise.race([once(stdout, 'drain'), once(stdout, 'close')]);
+    try {
+      await pipeline(bytes, this.#terminal.stdout, { end: false });
+    } catch (error) {
+      // Whoever reads has heard enough.
+      if (!['EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
     }
   }
 

@@ -45,6 +45,13 @@ export function chooseInventory(given: GivenObjects, name: string | undefined): 
   return { object, targets, identity: { namespace: exportNamespace(object), name: object.metadata.name, generation: object.metadata.generation ?? 0 } };
 }
 
+/** Sinks know the rows of a target by its name. Throws `KOL_EXPORT_INPUT` when targets of several namespaces, which no inventory has together, have the same. */
+export function needOneOfEachName({ targets }: ChosenInventory): void {
+  const names = targets.map(({ metadata }) => metadata.name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new KollectError('KOL_EXPORT_INPUT', `several targets have the name ${JSON.stringify(twice)}, which would be one for a sink: give an inventory and name it with --inventory`);
+}
+
 /** The rows of the inventory, as the controller has them. */
 export function viewOf({ object, targets }: ChosenInventory, { store, namespaces }: CollectedOnce): InventoryView {
   const unchanged = (): void => undefined;

@@ -29,6 +29,8 @@ interface Circumstances {
   scopes: ScopeJudge;
   inventory: ChosenInventory;
   policy: AddressPolicy;
+  /** Name of the cluster instead of that which sinks have. */
+  cluster?: string | undefined;
 }
 
 /**
@@ -66,7 +68,7 @@ export async function openChosen({ object, load }: ChosenSink, { source, policy 
   return await openSink({ sink: object, readSecret: (namespace, name) => source.readSecret(namespace, name), policy, installation: await source.installation(), ...(load && { load }) });
 }
 
-function chosenSink(name: string, { given, scopes, inventory, policy }: Circumstances): ChosenSink {
+function chosenSink(name: string, { given, scopes, inventory, policy, cluster }: Circumstances): ChosenSink {
   const { object } = inventory;
   const [family, ...rest] = name.split('/');
   const sinkName = rest.at(-1);
@@ -85,7 +87,8 @@ function chosenSink(name: string, { given, scopes, inventory, policy }: Circumst
   const checked = checkObject<SinkObject>(kind, raw, policy);
   if (!checked.object) throw new KollectError('KOL_SINK_CONFIG', `${kind} "${sinkName}": ${checked.message}`);
   const ofInventory = (object?.['spec'] as { maxExportBytes?: number } | undefined)?.maxExportBytes;
-  return { object: checked.object, maxDocumentBytes: ref?.maxExportBytes ?? ofInventory, isOwn: false };
+  const { spec } = checked.object;
+  return { object: cluster === undefined ? checked.object : { ...checked.object, spec: { ...spec, cluster } }, maxDocumentBytes: ref?.maxExportBytes ?? ofInventory, isOwn: false };
 }
 
 function isFamily(text: string | undefined): text is SinkFamily {

@@ -68,6 +68,9 @@ t.test('what an export would change is told, and nothing is written', async (t) 
   t.match(await of(cluster, '--diff'), { code: 2, stderr: /--diff needs something to compare with/ });
   t.match(await of(cluster, '--to', 'rows.csv'), { code: 0 });
   t.match(await of(cluster, '--to', 'rows.csv', '--diff'), { code: 2, stderr: /rows\.csv cannot be compared/ });
+  const [profile = '', target = ''] = kollectObjects.split('---\n');
+  const twin = t.testdir({ 'kollect.yaml': [profile, target, profile.replace('team-a', 'team-b'), target.replace('team-a', 'team-b')].join('---\n') });
+  t.match(await kollect(['export', '-f', '.', '-f', '-', '--to', 'out', '--diff'], { folder: twin, stdin: printed(cluster) }), { code: 2, stderr: /several targets have the name "web"/ });
 });
 
 t.test('objects that break a rule are told in the words of lint, and nothing is written', async (t) => {

@@ -1,5 +1,5 @@
 import { chmodSync, existsSync, readdirSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -249,6 +249,26 @@ t.test('a mirror is tidied up, and goes on', async (t) => {
     await someone.branch.write(write({ 'ours/y': 'broken' }, { key: 'other' }), signal);
     t.match(await branch.write(write({ 'ours/x': '4', 'ours/y': 'y' }), signal), { changed: ['ours/y'] });
     t.equal(Number(await repository.git('rev-list', '--count', 'main')), 7);
+  }
+});
+
+t.test('a mirror that is damaged is made anew', async (t) => {
+  const repository = await git.createRepository();
+  const { branch, mirror } = await connect(t, repository, 'http');
+  await branch.write(write({ x: '0' }), signal);
+  for (const [at, damaged] of ['HEAD', 'config', 'objects'].entries()) {
+    await branch.write(write({ x: `${at} before` }), signal);
+    const { stdout } = await mirror.local({ args: ['rev-parse', '--absolute-git-dir'], signal });
+    const folder = stdout.toString().trim();
+    for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+      const path = join(entry.parentPath, entry.name);
+      if (entry.isFile() && path.startsWith(join(folder, damaged))) await truncate(path, 3);
+    }
+    // Somebody is here who only asks the server, and then somebody who writes.
+    await branch.inspect(signal, async () => undefined).catch(() => undefined);
+    await branch.write(write({ x: `${at} after` }), signal).catch(() => undefined);
+    await branch.write(write({ x: `${at} after` }), signal);
+    t.equal(await repository.git('show', 'main:x'), `${at} after`, damaged);
   }
 });
 

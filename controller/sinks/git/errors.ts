@@ -11,6 +11,13 @@ export function remoteError(stderr: string, { title, branch }: GitSinkSettings):
   return new KollectError('KOL_SINK_UNAVAILABLE', `git failed at ${title}: ${wordsOfServer(stderr) || lastLine(stderr)}`);
 }
 
+/** Whether a run may have failed because the mirror is damaged: it says so, or nothing that is known of servers. */
+export function mayBeOfMirror(stderr: string): boolean {
+  return mirrorFaults.test(stderr) || !meanings.some(([pattern]) => pattern.test(stderr));
+}
+
+const mirrorFaults = /not a git repository|bad (?:object|tree|config)|corrupt|inflate|object file|packfile|unable to (?:read|parse|mmap)|pack-objects died/;
+
 /**
  * The branch holds something else than what the push was built upon: by what we saw before it, or by what the server met. Of the latter it says in its report that it
  * could not update the branch, and beside it why.

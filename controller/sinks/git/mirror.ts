@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile, lstat } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KollectError } from '../../../shared/errors.ts';
-import { branchMissing, lostRace, remoteError } from './errors.ts';
+import { branchMissing, lostRace, mayBeOfMirror, remoteError } from './errors.ts';
 import { runGit, type GitResult, type GitRun } from './process.ts';
 import type { Remote, RemoteAccess } from './remote.ts';
 import type { GitSinkSettings } from './settings.ts';
@@ -171,6 +171,7 @@ export class Mirror {
     if (signal.aborted) throw new KollectError('KOL_SINK_UNAVAILABLE', 'the work was cancelled');
     const folder = await this.#ready(signal);
     let failure: unknown;
+    let text = '';
     for (const access of await this.#remote.accesses()) {
       const settings = [['remote.kollect.url', access.url], ['remote.kollect.promisor', 'true'], ['remote.kollect.partialclonefilter', 'blob:none'], ...access.settings] as const;
       let result: GitResult;
@@ -181,11 +182,12 @@ export class Mirror {
         throw error;
       }
       // Of a push, the reasons stand in its report.
-      const text = `${result.stderr}\n${result.stdout.toString('utf8')}`;
+      text = `${result.stderr}\n${result.stdout.toString('utf8')}`;
       if (result.code === 0 || tolerates(text)) return result;
       failure = remoteError(text, this.#settings);
       if (!/Connection refused|timed out|No route to host|Network is unreachable/.test(text)) break;
     }
+    if (mayBeOfMirror(text)) await this.discard();
     throw failure;
   }
 

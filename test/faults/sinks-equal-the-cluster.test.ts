@@ -23,6 +23,7 @@ import { KeptController } from './kept-controller.ts';
 import { proxiedKubeconfig } from './proxied-kubeconfig.ts';
 import { Deck, Random } from './random.ts';
 import { elsewhere, here, rowOf, type NamedStrike, type SinkPlace } from './sink-place.ts';
+import { StreamPlace } from './stream-place.ts';
 import { Turnstile } from './turnstile.ts';
 import { WatchProxy } from './watch-proxy.ts';
 
@@ -67,11 +68,14 @@ t.test(`every sink equals the cluster after ${wantedFaults} faults`, async (t) =
   for (const name of ['calm', 'east', 'west']) tables.push(await DatabasePlace.start(name, { postgres, admin, random: new Random(seed + 3 + tables.length), canary }));
   const branches: GitPlace[] = [];
   for (const layout of ['document', 'perResource'] as const) branches.push(await GitPlace.start(layout.toLowerCase(), { git, admin, random: new Random(seed + 6 + branches.length), canary, layout, mirrors }));
+  const streams: StreamPlace[] = [];
+  for (const mode of ['aggregate', 'perItem'] as const) streams.push(await StreamPlace.start(mode.toLowerCase(), { admin, random: new Random(seed + 8 + streams.length), canary, mode }));
+  t.teardown(() => Promise.all(streams.map((place) => place.stop())));
   git.intercept(async (request, response) => {
     for (const branch of branches) if (await branch.intercept(request, response)) return true;
     return false;
   });
-  const places: readonly SinkPlace[] = [...tables, ...branches];
+  const places: readonly SinkPlace[] = [...tables, ...branches, ...streams];
   t.teardown(() => places.forEach((place) => place.proxy.stop()));
   const [calm] = tables as [DatabasePlace, ...DatabasePlace[]];
   const editor = new InventoryEditor(admin, new Random(seed + 10), places);
@@ -207,6 +211,8 @@ t.test(`every sink equals the cluster after ${wantedFaults} faults`, async (t) =
 
   /** Documents are not written before all lists are there, so that these come late. */
   const ofWholes: (readonly [string, () => Promise<boolean>])[] = [
+    ['a leader that is killed after a message', () => killAfterCommit(random.pick(streams))],
+    ['a leader that is frozen while its message is on the way', () => freezeInCommit(random.pick(streams))],
     ['a leader that is killed after a push', () => killAfterCommit(random.pick(branches))],
     ['a leader that is frozen while its push is on the way', () => freezeInCommit(random.pick(branches))],
   ];
@@ -239,7 +245,7 @@ t.test(`every sink equals the cluster after ${wantedFaults} faults`, async (t) =
   const isCalm = (place: SinkPlace): boolean => place === calm;
   const ofPlaces = new Map(places.map((place) => [place, new Map([...place.harmless, ...(isCalm(place) ? [] : place.destructive)])]));
   const storms = (chosen: (place: SinkPlace) => readonly NamedStrike[], deckSeed: number): Promise<void>[] =>
-    [tables, branches].flatMap((family: readonly SinkPlace[]) => {
+    [tables, branches, streams].flatMap((family: readonly SinkPlace[]) => {
       // The places of a family share one deck, so that each kind comes soon.
       const deck = new Deck([...new Set(family.flatMap((place) => chosen(place).map(([name]) => name)))], new Random(deckSeed));
       return family.map((place) =>
@@ -255,7 +261,7 @@ t.test(`every sink equals the cluster after ${wantedFaults} faults`, async (t) =
   const processes = new Deck(ofProcesses, random);
   const kinds = new Set([...Chaos.names, ...ofPlaces.values().flatMap((faults) => faults.keys()), ...[...ofProcesses, ...ofWholes].map(([name]) => name)]);
   const harmless = new Set(places.flatMap((place) => place.harmless.map(([name]) => name)));
-  const later = new Set([...branches.flatMap((place) => place.harmless), ...ofWholes].map(([name]) => name));
+  const later = new Set([...[...branches, ...streams].flatMap((place) => place.harmless), ...ofWholes].map(([name]) => name));
   const missing = (): string[] => [...kinds].filter((name) => !later.has(name) && !chaos.struckBy.has(name) && !struckBy.has(name));
   const isEnough = (): boolean => faults() >= wantedFaults * 0.8 && missing().length === 0 && ClusterWriter.rareThings.every((thing) => writer.done.has(thing));
   await Promise.all([
@@ -320,7 +326,7 @@ t.test(`every sink equals the cluster after ${wantedFaults} faults`, async (t) =
         return status?.sinkExports?.every(({ dirty }) => dirty === false);
       }, { timeoutMs: 2 * minutes, what: 'a status at rest' });
     }
-    t.ok(await revert([calm, ...branches], isConfirmed, minutes), 'the value came to the sinks');
+    t.ok(await revert([calm, ...branches, ...streams], isConfirmed, minutes), 'the value came to the sinks');
     await equal('a sink that does not hold a value that was reverted while nobody looked');
   }
   await writer.sentinel('sentinel');
@@ -341,6 +347,7 @@ t.test(`every sink equals the cluster after ${wantedFaults} faults`, async (t) =
     t.strictSame(await branch.touched(`trees/${here}/home/inventory/all/${untouched}`, 'removed'), [], 'no untouched row left a branch');
     for (const root of ['documents', 'trees']) t.strictSame(await branch.touched(`${root}/${elsewhere}`, 'any'), [], 'no file of another cluster was touched');
   }
+  for (const place of streams) t.strictSame(place.odd, [], 'no message tells a secret, or of another cluster');
   const seen: Record<string, string> = {};
   for (const { identity, output } of controllers) seen[`the log of ${identity}`] = output;
   for (const branch of branches) seen[`the history of ${branch.name}`] = await branch.history();

@@ -209,6 +209,32 @@ t.test('a branch that moves while the server takes the push is pushed to again, 
   t.strictSame(await tree(repository), ['http', 'rival-http', 'rival-ssh', 'ssh']);
 });
 
+t.test('what was refused is not tried again when the others have to be', async (t) => {
+  const repository = await git.createRepository();
+  const { branch } = await connect(t, repository, 'http');
+  for (const [key, text] of [['full', '1'], ['fenced', '1'], ['other', '1']] as const) await branch.write(write({ [`${key}/x`]: text, [`${key}/y`]: text }, { key }), signal);
+  await repository.feed(`commit refs/rivals/refused\ncommitter someone <someone@example.com> 0 +0000\ndata 5\nrival\nfrom main\nM 100644 inline rival\ndata 5\nrival\n`, 'fast-import', '--quiet');
+  repository.overtake(`${(await repository.git('rev-parse', 'refs/rivals/refused')).trim()}\n`);
+  async function* files() {
+    yield { path: 'full/x', bytes: [Buffer.from('2')] };
+    throw new Error('no space left');
+  }
+  let asked = 0;
+  const fence = () => {
+    if (++asked === 1) throw new Error('the lease is lost');
+  };
+  const results = await Promise.allSettled([
+    branch.write(write({ 'full/y': undefined }, { key: 'full', files: files() }), signal),
+    branch.write(write({ 'fenced/x': '2', 'fenced/y': undefined }, { key: 'fenced', fence }), signal),
+    branch.write(write({ 'other/x': '2' }, { key: 'other' }), signal),
+  ]);
+  t.match(results, [{ status: 'rejected', reason: /no space left/ }, { status: 'rejected', reason: /the lease is lost/ }, { status: 'fulfilled' }]);
+  t.strictSame((await history(repository)).slice(0, 2), ['+ ~other/x -', 'rival']);
+  t.strictSame(await tree(repository), ['fenced/x', 'fenced/y', 'full/x', 'full/y', 'other/x', 'other/y', 'rival']);
+  t.equal(asked, 1);
+  t.match(await branch.write(write({ 'full/x': '2', 'full/y': undefined }, { key: 'full' }), signal), { changed: ['full/x'], removed: ['full/y'] }, 'and is remembered as it was');
+});
+
 t.test('of a long history and of large files nothing is fetched but the end', async (t) => {
   for (const filters of [true, false]) {
     const repository = await git.createRepository({ filters });

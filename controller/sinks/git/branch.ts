@@ -45,6 +45,8 @@ export interface Waiter {
   /** What git calls the contents that are wanted, by path, once they were read; the mirror holds them. */
   wanted: Map<string, string> | undefined;
   signal: AbortSignal;
+  /** It was told how it ended, and takes part in no further attempt: its files may have been read in part. */
+  isSettled: boolean;
   resolve(outcome: BranchOutcome): void;
   reject(error: unknown): void;
 }
@@ -108,11 +110,14 @@ export class Branch {
         write,
         wanted: undefined,
         signal,
+        isSettled: false,
         resolve: (outcome) => {
+          waiter.isSettled = true;
           signal.removeEventListener('abort', give);
           resolve(outcome);
         },
         reject: (error) => {
+          waiter.isSettled = true;
           signal.removeEventListener('abort', give);
           reject(error);
         },
@@ -195,7 +200,7 @@ export class Branch {
     for (let attempt = 1; attempt <= maxAttempts; attempt++) {
       // What was remembered is good for a try even if it may be outdated: the server compares.
       if (!this.#isSure) await this.#refresh(signal);
-      const able = group.filter(({ signal: given }) => !given.aborted).filter(passesFence);
+      const able = group.filter(({ isSettled, signal: given }) => !isSettled && !given.aborted).filter(passesFence);
       if (able.length === 0) return;
       const tip = this.#tip;
       const current: Waiter[] = [];

@@ -10,7 +10,7 @@ export interface BindingState {
   generation: number;
   error: KollectError | undefined;
   fingerprint: string | undefined;
-  /** Where the last export went, for people. */
+  /** Where the last export of this process went, for people. */
   destination: string | undefined;
   lastExportTime: string | undefined;
   lastChecksum: string | undefined;
@@ -25,7 +25,6 @@ export interface BindingState {
 export interface PreviousState {
   dirty?: boolean | undefined;
   fingerprint?: string | undefined;
-  destination?: string | undefined;
   lastExportTime?: string | undefined;
   lastChecksum?: string | undefined;
   rows?: number | undefined;
@@ -38,7 +37,7 @@ export function firstState(generation: number, previous: PreviousState | undefin
     generation,
     error: undefined,
     fingerprint: undefined,
-    destination: previous?.destination,
+    destination: undefined,
     lastExportTime: pastTime(previous?.lastExportTime, new Date().toISOString()),
     lastChecksum: previous?.lastChecksum,
     rows: previous?.rows,

@@ -95,9 +95,6 @@ export class InventoryExports {
       onMoved: ({ destination = 'its former destination', rows = 0 }, to) => {
         const text = `${binding.key} exports to ${to} now; of the ${rows} row(s) that it exported to ${destination} none was removed, because an edit removes nothing`;
         this.#options.events.event(runtime.object, 'Normal', 'DestinationChanged', text);
-        // After a crash nobody else would know what the former destination was.
-        this.#keeper.submitStatus(runtime);
-        void this.#keeper.flushStatus(runtime);
       },
     });
     binding.pauseDeletions(isSet(runtime.object, annotations.pauseDeletes));

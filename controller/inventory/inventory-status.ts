@@ -113,7 +113,6 @@ function sinkExport(binding: Binding, { previous }: InventoryFacts, now: string)
     phase: 'Active',
     dirty: binding.dirty,
     ...(fingerprint === undefined ? {} : { fingerprint }),
-    ...(state.destination === undefined ? {} : { destination: state.destination }),
     ...(state.lastExportTime === undefined ? {} : { lastExportTime: state.lastExportTime }),
     ...(state.lastChecksum === undefined ? {} : { lastChecksum: state.lastChecksum }),
     ...(rows === undefined ? {} : { rows }),

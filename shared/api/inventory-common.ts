@@ -24,7 +24,6 @@ const SinkExport = z.object({
   phase: z.enum(['Active', 'Removing']).optional().meta({ description: 'Active, or Removing: the reference is gone, and what it exported is being removed.' }),
   dirty: z.boolean().optional().meta({ description: 'There may be writes that lastChecksum does not cover; after a restart the destination is compared.' }),
   fingerprint: z.string().optional().meta({ description: 'Identifies the destination, such as host, database and table, without credentials.' }),
-  destination: z.string().optional().meta({ description: 'Where the sink last exported to, such as table "public"."items" as cluster "east".' }),
   lastChecksum: z.string().optional().meta({ description: 'Digest of what the sink holds: the sum of the SHA-256 of its rows modulo 2^256. It detects changes; it proves nothing.' }),
   lastExportTime: timestamp('When the sink last confirmed a write.'),
   rows: count('Rows that the sink holds of this inventory.'),

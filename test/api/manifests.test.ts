@@ -251,8 +251,8 @@ t.test('conditions and errors use the reasons that are declared', async (t) => {
   for (const [name, value] of Object.entries(conditionTypes)) t.equal(name, value);
   t.same(Object.keys(reasons), Object.keys(reasons).toSorted(), 'sorted');
 
-  // Flags end the process before there is an object to write a condition to, and admission answers the request.
-  const ofErrors = Object.entries(errorCatalogue).filter(([code]) => !/^KOL_(CONFIG|ADMISSION)_/.test(code)).map(([, { reason }]) => reason);
+  // Flags, and what a command reads, end the process before there is an object to write a condition to, and admission answers the request.
+  const ofErrors = Object.entries(errorCatalogue).filter(([code]) => !/^KOL_(CONFIG_|ADMISSION_|EXPORT_INPUT$)/.test(code)).map(([, { reason }]) => reason);
   t.same(ofErrors.filter((reason) => !Object.hasOwn(reasons, reason)), [], 'reasons of errors');
 
   const used = new Set(Object.values(conditions).flatMap((set) => Object.values(set).flatMap(({ True = [], False = [], Unknown = [] }: ConditionReasons) => [...True, ...False, ...Unknown])));

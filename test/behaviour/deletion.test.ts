@@ -242,6 +242,8 @@ t.test('a reference that is dropped while the inventory is suspended is removed 
 
 t.test('a reference that comes back while it is removed is exported to as before', alone, async (t) => {
   const namespace = await exported({ dsn: viaDoor });
+  // Until a write is confirmed it is not known that there is anything to remove.
+  await kollect.eventually(async () => (await inventory(namespace))?.status?.sinkExports?.[0]?.lastExportTime !== undefined, { what: 'the time of the export' });
   shutDoor();
   await edit(namespace, 'kinv/inventory', { databaseSinkRefs: [] });
   await untilEntries(namespace, ['database/pg Removing']);

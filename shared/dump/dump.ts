@@ -1,5 +1,5 @@
 import { closeSync, createReadStream, openSync, readSync, rmSync, writeSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -12,23 +12,23 @@ import type { GroupVersionKind } from '../kube/discovery.ts';
 import { reason, type FoundFile } from '../lint/files.ts';
 import type { Source } from '../lint/source.ts';
 import { nearestName } from '../nearest.ts';
+import { KollectError } from '../errors.ts';
 import { isObject } from '../values.ts';
 import type { DumpItem, ItemFinder, ListHeader } from './item.ts';
 import { JsonItems } from './json-items.ts';
-import { headerOf, parsed, readObjects, type DumpFormat } from './read-object.ts';
+import { headerOf, isPage, pageProblem, parsed, readObjects, type DumpFormat } from './read-object.ts';
 import { YamlItems } from './yaml-items.ts';
 
 /** The objects of a kind in the files. */
 export interface DumpKind {
-  gvk: GroupVersionKind;
-  count: number;
   /** The first of them is in a namespace. */
   namespaced: boolean;
 }
 
 interface DumpFile {
   name: string;
-  descriptor: number;
+  /** Of what can be read only once, and is kept. */
+  spool: number | undefined;
   format: DumpFormat;
 }
 
@@ -54,7 +54,9 @@ export class Dump implements Disposable {
   /** Kollect's own objects, each as a text of its own. */
   readonly sources: Source[] = [];
   readonly kinds = new Map<string, DumpKind>();
-  readonly #files: DumpFile[] = [];
+  readonly #spools: number[] = [];
+  /** The file that was read last: of many, one is open. */
+  #open: { file: DumpFile; descriptor: number } | undefined;
   readonly #entries: Entry[] = [];
   /** Bytes that were looked through. */
   #bytes = 0;
@@ -72,11 +74,6 @@ export class Dump implements Disposable {
       throw error;
     }
     return dump;
-  }
-
-  /** Objects that are not Kollect's own. */
-  get count(): number {
-    return this.#entries.length;
   }
 
   /**
@@ -100,20 +97,24 @@ export class Dump implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const { descriptor } of this.#files) closeSync(descriptor);
-    this.#files.length = 0;
+    if (this.#open) closeSync(this.#open.descriptor);
+    this.#open = undefined;
+    for (const descriptor of this.#spools.splice(0)) closeSync(descriptor);
   }
 
   async #add({ name, isNamed, isStandardInput }: Extract<FoundFile, { isStandardInput: boolean }>, stdin: Readable, onProgress: (bytes: number) => void): Promise<void> {
     const before = this.sources.length + this.#entries.length;
     try {
-      // What comes through a pipe is needed twice.
-      const file: DumpFile = { name, descriptor: isStandardInput ? await spool() : openSync(name, 'r'), format: 'yaml' };
-      this.#files.push(file);
+      const file: DumpFile = { name, spool: undefined, format: 'yaml' };
+      if (isStandardInput || !(await stat(name)).isFile()) {
+        // What comes through a pipe is needed twice.
+        file.spool = await spool();
+        this.#spools.push(file.spool);
+      }
       let finder: ItemFinder | undefined;
       let head: Buffer = Buffer.alloc(0);
       for await (const chunk of (isStandardInput ? stdin : createReadStream(name, { highWaterMark: blockBytes })) as AsyncIterable<Buffer>) {
-        if (isStandardInput) writeAll(file.descriptor, chunk);
+        if (file.spool !== undefined) writeAll(file.spool, chunk);
         this.#bytes += chunk.length;
         onProgress(this.#bytes);
         if (finder) {
@@ -138,21 +139,31 @@ export class Dump implements Disposable {
   #finder(file: DumpFile, isNamed: boolean): ItemFinder {
     // Items that say nothing of themselves wait for their list.
     let unnamed: DumpItem[] = [];
+    let areObjects = false;
     const handlers = {
       item: (item: DumpItem, bytes: Buffer): void => {
         const gvk = peek(bytes) ?? wholeGvk(bytes, file.format);
         if (gvk === 'unnamed') unnamed.push(item);
-        else if (gvk !== 'none') this.#note(file, item, bytes, gvk, undefined, isNamed);
-        else if (isNamed) this.sources.push(sourceOf(file, item, bytes, isNamed));
+        else if (typeof gvk === 'object') this.#note(file, item, bytes, gvk, undefined, isNamed);
+        // In folders, too, nobody knows what was to be there.
+        else if (isNamed || gvk === 'unreadable') this.sources.push(sourceOf(file, item, bytes, true));
+        if (gvk !== 'none') areObjects = true;
       },
       listed: (list: Buffer | undefined): void => {
         const items = unnamed;
+        const header = list && headerIn(textOf(list, file.format), file.format);
+        const problem = header && problemOf(header, file.format, areObjects);
         unnamed = [];
-        const header = items.length === 0 || list === undefined ? undefined : headerIn(textOf(list, file.format), file.format);
+        areObjects = false;
+        if (problem !== undefined) {
+          this.sources.push({ name: file.name, text: '', problem, isNamed: true });
+          return;
+        }
+        const ofItems = header && header !== 'unreadable' ? headerOf(header) : undefined;
         for (const item of items) {
-          const bytes = bytesOf(file, item);
-          if (header) this.#note(file, item, bytes, gvkOf(header), header, isNamed);
-          else if (isNamed) this.sources.push(sourceOf(file, item, bytes, isNamed));
+          const bytes = this.#bytesOf(file, item);
+          if (ofItems) this.#note(file, item, bytes, gvkOf(ofItems), ofItems, isNamed);
+          else this.sources.push(sourceOf(file, item, bytes, true));
         }
       },
     };
@@ -166,7 +177,7 @@ export class Dump implements Disposable {
       return;
     }
     const key = gvkKey(gvk);
-    this.#keep({ file, item, key, header, index: 0 }, gvk, this.kinds.get(key)?.namespaced ?? isNamespaced(bytes, file.format));
+    this.#keep({ file, item, key, header, index: 0 }, this.kinds.get(key)?.namespaced ?? isNamespaced(bytes, file.format));
   }
 
   /** A list that stands in another one, or is written in a way that is not looked into. */
@@ -175,40 +186,52 @@ export class Dump implements Disposable {
     try {
       objects = readObjects(textOf(bytes, file.format), file.format, placeOf(file, item));
     } catch (error) {
-      if (isNamed) this.sources.push({ ...sourceOf(file, item, bytes, isNamed), problem: (error as Error).message });
+      this.sources.push({ ...sourceOf(file, item, bytes, isNamed), problem: (error as Error).message });
     }
     for (const [index, object] of objects.entries()) {
       const gvk = gvkOf(object);
       if (isOurs(gvk)) this.sources.push({ name: file.name, text: JSON.stringify(object), linesBefore: item.line, isNamed });
-      else this.#keep({ file, item, key: gvkKey(gvk), header: undefined, index }, gvk, typeof object.metadata.namespace === 'string');
+      else this.#keep({ file, item, key: gvkKey(gvk), header: undefined, index }, typeof object.metadata.namespace === 'string');
     }
   }
 
-  #keep(entry: Entry, gvk: GroupVersionKind, namespaced: boolean): void {
-    const known = this.kinds.get(entry.key);
-    if (known) known.count++;
-    else this.kinds.set(entry.key, { gvk, count: 1, namespaced });
+  #keep(entry: Entry, namespaced: boolean): void {
+    if (!this.kinds.has(entry.key)) this.kinds.set(entry.key, { namespaced });
     this.#entries.push(entry);
   }
 
   #read({ file, item, header, index }: Entry): KubeObject {
-    return readObjects(textOf(bytesOf(file, item), file.format), file.format, placeOf(file, item), header)[index]!;
+    return readObjects(textOf(this.#bytesOf(file, item), file.format), file.format, placeOf(file, item), header)[index]!;
+  }
+
+  #bytesOf(file: DumpFile, { start, end }: DumpItem): Buffer {
+    const bytes = Buffer.allocUnsafe(end - start);
+    try {
+      const descriptor = this.#descriptorOf(file);
+      for (let at = 0; at < bytes.length; ) {
+        const read = readSync(descriptor, bytes, at, bytes.length - at, start + at);
+        if (read === 0) throw new Error('it is shorter than it was');
+        at += read;
+      }
+    } catch (cause) {
+      throw new KollectError('KOL_EXPORT_INPUT', `${file.name} cannot be read again: ${reason(cause)}`, { cause });
+    }
+    return bytes;
+  }
+
+  #descriptorOf(file: DumpFile): number {
+    if (file.spool !== undefined) return file.spool;
+    if (this.#open?.file === file) return this.#open.descriptor;
+    if (this.#open) closeSync(this.#open.descriptor);
+    this.#open = undefined;
+    this.#open = { file, descriptor: openSync(file.name, 'r') };
+    return this.#open.descriptor;
   }
 }
 
 /** Objects that are handed over together. */
 const batch = 256;
 const blockBytes = 4 * 1024 * 1024;
-
-function bytesOf({ descriptor, name }: DumpFile, { start, end }: DumpItem): Buffer {
-  const bytes = Buffer.allocUnsafe(end - start);
-  for (let at = 0; at < bytes.length; ) {
-    const read = readSync(descriptor, bytes, at, bytes.length - at, start + at);
-    if (read === 0) throw new Error(`${name} is shorter than it was`);
-    at += read;
-  }
-  return bytes;
-}
 
 function writeAll(descriptor: number, chunk: Buffer): void {
   for (let at = 0; at < chunk.length; ) at += writeSync(descriptor, chunk, at);
@@ -234,24 +257,41 @@ function peek(bytes: Buffer): GroupVersionKind | undefined {
 }
 
 /** By all of an item: `none` when it is nothing, `unnamed` when its list has to say. */
-function wholeGvk(bytes: Buffer, format: DumpFormat): GroupVersionKind | 'none' | 'unnamed' {
+function wholeGvk(bytes: Buffer, format: DumpFormat): GroupVersionKind | 'none' | 'unnamed' | 'unreadable' {
   try {
     const value = parsed(textOf(bytes, format), format);
-    if (!isObject(value) || !('metadata' in value || 'kind' in value)) return 'none';
+    // Objects without a list around them.
+    if (Array.isArray(value)) return value.some(isPartOfObject) ? 'unreadable' : 'none';
+    if (!isPartOfObject(value)) return 'none';
     const { apiVersion, kind } = value;
     return apiVersion === undefined && kind === undefined ? 'unnamed' : gvkOf({ apiVersion: String(apiVersion ?? ''), kind: String(kind ?? '') });
   } catch {
-    return 'none';
+    return 'unreadable';
   }
 }
 
-function headerIn(text: string, format: DumpFormat): ListHeader | undefined {
+function isPartOfObject(value: unknown): value is Record<string, unknown> {
+  return isObject(value) && ('metadata' in value || 'kind' in value);
+}
+
+/** What a list says beside its items. */
+function headerIn(text: string, format: DumpFormat): Record<string, unknown> | 'unreadable' {
   try {
     const list = parsed(text, format);
-    return isObject(list) ? headerOf(list) : undefined;
+    return isObject(list) ? list : {};
   } catch {
-    return undefined;
+    return 'unreadable';
   }
+}
+
+/** Why the items of a list may not be all of them. */
+function problemOf(header: Record<string, unknown> | 'unreadable', format: DumpFormat, areObjects: boolean): string | undefined {
+  if (header === 'unreadable') return 'cannot be read: it has items, and what stands beside them is not understood';
+  if (isPage(header)) return pageProblem;
+  const { apiVersion, kind } = header;
+  // It stands behind the items, and may be missing with some of them.
+  const isCut = format === 'yaml' && (areObjects || apiVersion !== undefined) && !(typeof kind === 'string' && kind.endsWith('List'));
+  return isCut ? 'is not complete: it has items, but no kind such as List, which stands behind them' : undefined;
 }
 
 function isNamespaced(bytes: Buffer, format: DumpFormat): boolean {

@@ -18,6 +18,7 @@ export interface ListHeader {
 export interface ItemFinder {
   /** Takes the next bytes, and hands over each object that is complete with its bytes, which are only good during the call. */
   push(chunk: Buffer): void;
+  /** Throws an `Error` when the text is not complete. */
   end(): void;
 }
 

@@ -103,10 +103,10 @@ export class JsonItems implements ItemFinder {
     this.#depth = depth;
   }
 
-  /** What is left is an object that was cut off: whoever parses it says so. */
+  /** What is left is no object: whoever parses it says so. */
   end(): void {
+    if (this.#depth !== 0 || this.#isInString) throw new Error('the JSON is not complete: it ends within an object, or has brackets that do not belong together');
     if (this.#itemStart < 0 || this.#rest.length === 0) return;
-    if (this.#header.length > 0 && !this.#isInItems) this.#begin(this.#itemStart);
     this.#finish(this.#rest, this.#rest.length);
     this.#handlers.listed(undefined);
   }

@@ -22,10 +22,18 @@ export function readObjects(text: string, format: DumpFormat, where: string, hea
     throw new KollectError('KOL_EXPORT_INPUT', `${where}: ${error instanceof Error ? error.message : String(error)}`);
   }
   if (isObject(value) && typeof value['kind'] === 'string' && value['kind'].endsWith('List') && Array.isArray(value['items'])) {
+    if (isPage(value)) throw new KollectError('KOL_EXPORT_INPUT', `${where}: ${pageProblem}`);
     return value['items'].map((item: unknown) => completed(item, where, headerOf(value)));
   }
   return [completed(value, where, header)];
 }
+
+/** The API server has more of the list. */
+export function isPage({ metadata }: Readonly<Record<string, unknown>>): boolean {
+  return isObject(metadata) && Boolean(metadata['continue']);
+}
+
+export const pageProblem = 'holds one page of a list: metadata.continue says that there are more; without a limit, kubectl get prints all of them';
 
 /** What a list says of items that leave it out; undefined when it says nothing, as `kind: List` does. */
 export function headerOf(list: Readonly<Record<string, unknown>>): ListHeader | undefined {

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, readlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
@@ -9,6 +9,7 @@ import { Dump } from '../../shared/dump/dump.ts';
 import type { DumpItem, ItemFinder, ItemHandlers } from '../../shared/dump/item.ts';
 import { JsonItems } from '../../shared/dump/json-items.ts';
 import { YamlItems } from '../../shared/dump/yaml-items.ts';
+import { lint } from '../../shared/lint/lint.ts';
 import { readYaml } from '../../shared/lint/yaml.ts';
 import { cluster, deployment, list, namespace, printed } from './export-objects.ts';
 
@@ -100,7 +101,7 @@ t.test('what a list says of its items counts for them', async (t) => {
   const names: string[] = [];
   for await (const objects of dump.objects((key) => key === 'apps/v1/deployment')) for (const { apiVersion, kind, metadata } of objects) names.push(`${apiVersion} ${kind} ${metadata.name} ${'managedFields' in metadata}`);
   t.strictSame(names, ['a', 'b', 'a', 'b', 'c'].map((name) => `apps/v1 Deployment ${name} false`));
-  t.strictSame(dump.kinds.get('/v1/namespace'), { gvk: { group: '', version: 'v1', kind: 'Namespace' }, count: 1, namespaced: false });
+  t.strictSame(dump.kinds.get('/v1/namespace'), { namespaced: false });
 });
 
 t.test('an object in a large file is judged with its place', async (t) => {
@@ -110,4 +111,48 @@ t.test('an object in a large file is judged with its place', async (t) => {
   const lines = printed([...cluster, {}]).split('\n');
   t.equal(source?.linesBefore, lines.indexOf('        {}'));
   t.equal(/^ */.exec(source?.text ?? '')?.[0].length, 8);
+});
+
+t.test('what is not a whole cluster is not taken for one', async (t) => {
+  const folder = t.testdir();
+  const json = printed(cluster);
+  const yaml = stringify({ apiVersion: 'v1', items: cluster, kind: 'List', metadata: { resourceVersion: '' } });
+  const bare = cluster.map((object) => ({ metadata: (object as { metadata: object }).metadata }));
+  const raw = JSON.stringify({ apiVersion: 'apps/v1', items: bare, kind: 'DeploymentList', metadata: {} });
+  const page = { ...list(cluster), metadata: { continue: 'eyJ2Ij', remainingItemCount: 7 } };
+  const problemsOf = async (text: string, isNamed: boolean): Promise<string> => {
+    const name = join(folder, 'dump.yaml');
+    writeFileSync(name, text);
+    using dump = await Dump.open([{ name, isNamed, isStandardInput: false }], Readable.from([]));
+    const { findings } = lint(dump.sources, { installation: { addresses: { allowPrivate: true, allowLoopback: false }, tenantMode: false }, namespace: 'default' });
+    return findings.filter(({ severity }) => severity === 'error').map(({ problem }) => problem).join('\n');
+  };
+  for (const isNamed of [true, false]) {
+    for (const whole of [json, yaml, raw, `${yaml}---\n${yaml}`, `${json}${json}`]) t.equal(await problemsOf(whole, isNamed), '', whole.slice(0, 100));
+    const cuts = [json.lastIndexOf('        {\n            "apiVersion"'), json.lastIndexOf('"List"'), json.length - 3];
+    for (const at of cuts) t.match(await problemsOf(json.slice(0, at), isNamed), /is not complete/, json.slice(at - 60, at));
+    t.match(await problemsOf(raw.slice(0, raw.lastIndexOf('{"metadata"')), isNamed), /is not complete/);
+    t.match(await problemsOf(`${json}}`, isNamed), /is not complete/);
+    for (const at of [yaml.indexOf('items:\n') + 7, yaml.lastIndexOf('  - apiVersion'), yaml.indexOf('kind: List')]) t.match(await problemsOf(yaml.slice(0, at), isNamed), /is not complete/, yaml.slice(Math.max(0, at - 60), at));
+    t.match(await problemsOf(`${yaml.slice(0, yaml.lastIndexOf('  - apiVersion'))}---\n${yaml}`, isNamed), /is not complete/);
+    for (const part of [JSON.stringify(page), stringify(page), stringify({ items: [page, ...cluster], kind: 'List' }), JSON.stringify({ ...page, items: bare, kind: 'DeploymentList' })]) t.match(await problemsOf(part, isNamed), /one page of a list/);
+    t.match(await problemsOf(JSON.stringify(cluster), isNamed), /object/);
+    t.match(await problemsOf(JSON.stringify({ items: bare }), isNamed), /object|kind/);
+    t.match(await problemsOf('kind: Deployment\n"', isNamed), /./);
+  }
+  t.equal(await problemsOf('items: [a]\nreplicas: 1\n', false), '', 'a folder may hold other things');
+  t.equal(await problemsOf('items:\n  - a\n', false), '');
+});
+
+t.test('of the many files of a folder one is open', async (t) => {
+  const folder = t.testdir(Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`${index}.json`, JSON.stringify(deployment(`web-${index}`, 'shop'))])));
+  const files = Array.from({ length: 100 }, (_, index) => ({ name: join(folder, `${index}.json`), isNamed: false, isStandardInput: false }));
+  using dump = await Dump.open(files, Readable.from([]));
+  const ours = (): number => readdirSync('/proc/self/fd').map((name) => { try { return readlinkSync(`/proc/self/fd/${name}`); } catch { return ''; } }).filter((name) => name.startsWith(folder)).length;
+  let read = 0;
+  for await (const objects of dump.objects(() => true)) read += objects.length;
+  t.equal(read, 100);
+  t.equal(ours(), 1);
+  unlinkSync(files[7]!.name);
+  await t.rejects(async () => { for await (const objects of dump.objects(() => true)) read += objects.length; }, { code: 'KOL_EXPORT_INPUT', message: /7\.json cannot be read again/ });
 });

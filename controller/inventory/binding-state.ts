@@ -28,6 +28,7 @@ export interface PreviousState {
   lastExportTime?: string | undefined;
   lastChecksum?: string | undefined;
   rows?: number | undefined;
+  conditions?: readonly { reason: string }[] | undefined;
 }
 
 /** Before anything was tried. */

@@ -22,6 +22,14 @@ export function staleLimit(heldRows: number | undefined): number {
   return Math.max(fewRows, Math.floor((heldRows ?? 0) / 2));
 }
 
+/**
+ * Rows by which it is judged how many of a destination may go. While some are held back these are no more than there were at first: what is exported beside them makes
+ * it no likelier that they are gone.
+ */
+export function rowsToJudgeBy(rows: number | undefined, held: HeldDeletions | undefined): number | undefined {
+  return rows === undefined || held?.rows === undefined ? rows : Math.min(rows, held.rows);
+}
+
 /** Targets of which lists removed rows since a cursor was confirmed or a consent given, if these are more than may go. Of others, deletions are those of objects that were seen to go, or follow an edit. */
 export function doubtfulTargets(targets: Iterable<ViewTarget>, since: Pick<Cursor, 'swept' | 'rows'>): ReadonlySet<ViewTarget> {
   const swept = new Map([...targets].map((target) => [target, target.swept - (since.swept.get(target) ?? target.swept)]));

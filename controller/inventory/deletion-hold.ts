@@ -1,6 +1,6 @@
 import { KollectError } from '../../shared/errors.ts';
 import type { CheckResult, InventoryIdentity } from '../sinks/contract.ts';
-import { doubtfulTargets, staleLimit, type Deletions, type HeldDeletions } from './deletion-guard.ts';
+import { doubtfulTargets, rowsToJudgeBy, staleLimit, type Deletions, type HeldDeletions } from './deletion-guard.ts';
 import type { Cursor, PassPlan } from './pass.ts';
 import type { OpenSink } from './sink-connection.ts';
 import type { InventoryView, ViewTarget } from './view.ts';
@@ -64,7 +64,7 @@ export class DeletionHold {
     this.#consent = undefined;
   }
 
-  /** Where nothing explains what may be stale, only so much of it goes. Gives what the destination held. */
+  /** Where nothing explains what may be stale, only so much of it goes. Gives the rows of the destination by which that was judged. */
   async limit(opened: Pick<OpenSink, 'sink'>, { change, exempt }: PassPlan, facts: DestinationFacts): Promise<number | undefined> {
     const { completeTargets, knownTargets } = change;
     if (!exempt || (completeTargets.length === 0 && knownTargets === undefined)) return undefined;
@@ -73,8 +73,9 @@ export class DeletionHold {
     const there = await lookAt(opened, facts);
     // A record of owners that was lost makes nothing foreign that status knows to be ours.
     this.#isForeign = !there.isLog && there.rows !== 0 && there.owned !== true && !(facts.isOwn && facts.held?.reason !== 'foreign');
-    change.staleLimit = { rows: this.#paused || this.#isForeign ? 0 : staleLimit(there.rows), exempt: this.#isForeign ? [] : exempt };
-    return there.rows;
+    const rows = rowsToJudgeBy(there.rows, facts.held);
+    change.staleLimit = { rows: this.#paused || this.#isForeign ? 0 : staleLimit(rows), exempt: this.#isForeign ? [] : exempt };
+    return rows;
   }
 
   /**

@@ -1,4 +1,4 @@
-import { staleLimit } from './deletion-guard.ts';
+import { rowsToJudgeBy, staleLimit } from './deletion-guard.ts';
 import type { Cursor } from './pass.ts';
 import type { Progress } from './progress.ts';
 import { nameOf } from './quarantine.ts';
@@ -10,7 +10,7 @@ export async function checkDestination(progress: Progress, { sink, cluster }: Op
   const { rows, isTouched = false } = await sink.check(progress.identity(cluster), progress.signal, counts);
   const complete = progress.isComplete(cursor);
   const { held, rows: expected = 0 } = progress.state;
-  const isHealed = held !== undefined && held.reason !== 'paused' && rows !== undefined && rows - expected <= (held.reason === 'foreign' ? 0 : staleLimit(rows));
+  const isHealed = held !== undefined && held.reason !== 'paused' && rows !== undefined && rows - expected <= (held.reason === 'foreign' ? 0 : staleLimit(rowsToJudgeBy(rows, held)));
   // Of an object that was left out, or a row that was refused, the destination may hold an older version, or none.
   const leftOut = [...view.targets].reduce((count, target) => count + target.refused.count, 0);
   const differs = rows !== undefined && (rows > expected + leftOut || rows < expected - progress.state.rejected.length);

@@ -1,4 +1,6 @@
+import type { Reason } from '../../shared/api/conditions.ts';
 import { rowsThere } from './binding-state.ts';
+import type { HeldDeletions } from './deletion-guard.ts';
 import type { DestinationFacts } from './deletion-hold.ts';
 import type { PassPlan } from './pass.ts';
 import type { Progress } from './progress.ts';
@@ -92,6 +94,11 @@ async function holdsAll(progress: Progress, opened: OpenSink, { digest, reached,
   return !found.isTouched && (found.isLog || found.rows === reached.rows) && (found.owned === undefined || found.digest === digest);
 }
 
+/** Deletions that were held back when the process ended before this one. How many rows there were at first is not known any more. */
+function heldBefore({ known, options: { previous } }: Progress): HeldDeletions | undefined {
+  return known === undefined && previous?.conditions?.some(({ reason }) => reason === ('DeletionHeld' satisfies Reason)) ? { reason: 'guard', stale: 0, rows: 0 } : undefined;
+}
+
 function factsOf(progress: Progress, { cluster, fingerprint }: OpenSink): DestinationFacts {
   return {
     identity: progress.identity(cluster),
@@ -99,6 +106,6 @@ function factsOf(progress: Progress, { cluster, fingerprint }: OpenSink): Destin
     isKnown: progress.known?.fingerprint === fingerprint,
     isCompared: progress.cursor !== undefined,
     isOwn: (progress.state.fingerprint ?? progress.options.previous?.fingerprint) === fingerprint,
-    held: progress.state.held,
+    held: progress.state.held ?? heldBefore(progress),
   };
 }

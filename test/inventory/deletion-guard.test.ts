@@ -10,9 +10,9 @@ import { facts, memory, startBinding, until } from './binding-fixture.ts';
 const identity = { namespace: 'shop', name: 'inventory', cluster: '', generation: 1 };
 
 /** A process of its own that exports a target `web` to a place. */
-function start(place: MemoryPlace, { intervalMs = 0, there = () => ({ place, fingerprint: 'here' }) } = {}) {
+function start(place: MemoryPlace, { intervalMs = 0, there = () => ({ place, fingerprint: 'here' }), conditions = [] as { reason: string }[] } = {}) {
   const open = async () => ({ ...memory, sink: new MemorySink(there().place), fingerprint: there().fingerprint, queue: process.queue });
-  const process = startBinding({ place, intervalMs, previous: { fingerprint: 'here' }, open });
+  const process = startBinding({ place, intervalMs, previous: { fingerprint: 'here', conditions }, open });
   const web = process.rowsOf('web');
   const add = (from: number, to: number) => {
     for (let index = from; index < to; index++) web.upsert(facts(`u${index}`));
@@ -114,6 +114,35 @@ t.test('after a restart nobody knows why rows are stale', async (t) => {
   await until(() => place.rows.size === 250);
   t.equal(second.binding.state.held, undefined);
   await second.binding.close();
+});
+
+t.test('rows that come beside those that are held back do not outvote them, nor does another restart', async (t) => {
+  const first = await exported(200);
+  await first.binding.close();
+  const { place } = first;
+  const second = start(place, { intervalMs: 20 });
+  second.add(1_000, 1_200);
+  second.sync();
+  await until(() => second.binding.state.held !== undefined);
+  t.strictSame(second.binding.state.held, { reason: 'guard', stale: 200, rows: 200 });
+  const { checks } = place;
+  await until(() => place.checks > checks + 2);
+  t.equal(place.rows.size, 400, 'each look at the destination comes to the same');
+  const { length } = place.writes;
+  second.binding.reopen();
+  await until(() => place.writes.length > length && second.binding.lag.rows === 0);
+  t.equal(place.rows.size, 400, 'so does a comparison');
+  await second.binding.close();
+
+  const third = start(place, { conditions: [{ reason: 'DeletionHeld' }] });
+  third.add(1_000, 1_200);
+  third.sync();
+  await until(() => third.binding.state.held !== undefined);
+  t.equal(third.binding.state.held?.stale, 200);
+  t.equal(place.rows.size, 400);
+  await third.binding.allowDeletions();
+  t.equal(place.rows.size, 200);
+  await third.binding.close();
 });
 
 t.test('what is held back while all targets are awaited is counted once among the rows that are there', async (t) => {

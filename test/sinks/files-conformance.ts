@@ -175,6 +175,8 @@ export function filesConform({ name, place }: FilesConformance): void {
       const staleLimit = { rows: 10, exempt: [] };
       for (const at of [sink, await open(spec)]) t.match(await at.write(all(few, { staleLimit }), signal), { confirmed: 0, written: 0, deleted: 0, held: 19 });
       t.match(await sink.write(all(few, { staleLimit, ...since(few, rows.slice(1)) }), signal), { written: 0, held: 19 });
+      const exchanged = [...rows.slice(0, 5), ...Array.from({ length: 15 }, (_, index) => row(`m${index}`))];
+      for (const at of [sink, await open(spec)]) t.match(await at.write(all(exchanged, { staleLimit }), signal), { written: 0, held: 15 }, 'as many come as go');
       t.strictSame(await files(), before);
       const explained = { rows: 10, exempt: ['web'] };
       t.match(await sink.write(all(few, { staleLimit: explained, ...since(few, rows.slice(1)) }), signal), { written: 1, held: 0 }, 'or explained');

@@ -4,7 +4,7 @@ import { clusterLabel, documentPath } from '../../../shared/layout/document-path
 import { effectiveLayout, layoutOf, type EffectiveLayout, type LaidOutSpec, type Layout } from '../../../shared/layout/layout.ts';
 import { sortInTurns } from '../../../shared/sort-in-turns.ts';
 import { KollectError } from '../../../shared/errors.ts';
-import type { ExportRow, HeldRow, InventoryIdentity, RejectedRow, SinkChange } from '../contract.ts';
+import type { ExportRow, HeldRow, InventoryIdentity, RejectedRow, RowKey, SinkChange } from '../contract.ts';
 import { compressed } from './compression.ts';
 import { countItems } from './count-items.ts';
 import type { FileStore } from './file-store.ts';
@@ -139,10 +139,11 @@ export class InventoryFiles {
     return await this.#treePlan(input, tree, effective, { rows: snapshot.rows, isChangeOnly: false });
   }
 
-  async #documentPlan({ change, store, heldRows, exportedAt }: FilesInput, snapshot: Snapshot): Promise<Planned> {
+  async #documentPlan(input: FilesInput, snapshot: Snapshot): Promise<Planned> {
+    const { change, store, heldRows, exportedAt } = input;
     const { identity, staleLimit, since } = change;
     const layout = this.#layout;
-    const gone = since ? since.deletes.filter(({ targetName }) => !staleLimit?.exempt.includes(targetName)).length : Math.max(0, (heldRows ?? 0) - snapshot.rows.length);
+    const gone = since ? since.deletes.filter(({ targetName }) => !staleLimit?.exempt.includes(targetName)).length : heldRows && staleLimit && heldRows > staleLimit.rows ? await this.#gone(input, snapshot, heldRows) : 0;
     if (staleLimit && gone > staleLimit.rows) return { plan: { ...nothing, mode: 'document', held: gone } };
     const { parts, rejected } = await partition(snapshot, { identity, exportedAt }, change.maxDocumentBytes);
     const named = parts.map((part) => ({ ...part, path: documentPath(layout.document, layout.extension, identity, part.part) }));
@@ -160,6 +161,23 @@ export class InventoryFiles {
     }
     const confirmed = snapshot.rows.length - rejected.length;
     return { plan: { mode: 'document', files: { [Symbol.asyncIterator]: files }, removes: owned.filter((path) => !paths.has(path)), confirmed, isChangeOnly: false, rejected, held: 0 } };
+  }
+
+  /** Rows of the document that the snapshot lacks, but for those that may go. Where they cannot be read, as many as there are fewer. */
+  async #gone({ change: { identity, staleLimit }, store }: FilesInput, { rows }: Snapshot, heldRows: number): Promise<number> {
+    const named = new Set(rows.map(nameOf));
+    const turns = new Turns();
+    let gone = 0;
+    try {
+      for await (const { key } of this.held(identity, store)) {
+        if (!named.has(nameOf(key)) && !staleLimit?.exempt.includes(key.targetName)) gone++;
+        if (turns.isOver) await turns.next();
+      }
+      return gone;
+    } catch (error) {
+      if (error instanceof KollectError && error.code === 'KOL_SINK_CONFIG') return Math.max(0, heldRows - rows.length);
+      throw error;
+    }
   }
 
   async #treePlan({ change, store, exportedAt }: FilesInput, tree: TreePlan & { undo?(): void }, effective: EffectiveLayout, { rows, isChangeOnly }: { rows: readonly ExportRow[]; isChangeOnly: boolean }): Promise<Planned> {
@@ -287,4 +305,8 @@ function sameTime(former: Uint8Array, render: (time: Date) => string): Date | un
 
 function seconds(time: Date): string {
   return time.toISOString().replace(/\.\d{3}Z$/, 'Z');
+}
+
+function nameOf({ targetName, uid }: RowKey): string {
+  return `${targetName}/${uid}`;
 }

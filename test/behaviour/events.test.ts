@@ -79,6 +79,7 @@ t.test('another sink publishes row by row, through a restart of the controller a
   await kollect.apply({ apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectInventory', metadata: { name: 'items', namespace }, spec: { eventSinkRefs: [{ name: 'items' }] } });
   await kollect.apply(deployment(namespace, 'api'));
   await untilConsumed('kollect_events', 'inventory.items', [`${key('items')} api=1`, `${key('items')} web=2`]);
+  await untilCondition('kevt', 'items', 'ConnectionVerified', /^True ConnectionOK: .*stream "kollect_events" takes "inventory\.items"/);
   await kollect.controller.kill('SIGTERM');
   await kollect.kubectl(['delete', 'deployment/web', '-n', namespace]);
   await kollect.kubectl(['scale', 'deployment/api', '-n', namespace, '--replicas=3']);

@@ -1,3 +1,6 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, ErrorCode as NatsCode, NatsError, type JetStreamManager, type NatsConnection } from 'nats';
 import { KollectError } from '../../../shared/errors.ts';
@@ -23,7 +26,11 @@ type ConnectionSettings = Pick<NatsSinkSettings, 'servers' | 'title' | 'login' |
 export class Connection {
   readonly #settings: ConnectionSettings;
   readonly #dialer: Dialer;
-  #current: Promise<NatsConnection> | undefined;
+  #current: NatsConnection | undefined;
+  #opening: Promise<NatsConnection> | undefined;
+  #isClosed = false;
+  /** The sockets of the dialling that is under way: the client leaves those open that nobody greets in time. */
+  readonly #dialled = new AsyncLocalStorage<Socket[]>();
   /** Somebody gave up waiting for an answer. */
   #isDoubted = false;
 
@@ -54,28 +61,33 @@ export class Connection {
     }
   }
 
-  /** Lets what was sent go out, and closes. */
+  /** Lets what was sent go out, and closes. Nothing is opened from then on. */
   async close(): Promise<void> {
-    const current = this.#current;
-    this.#current = undefined;
-    const client = await current?.catch(() => undefined);
-    if (!client) return;
+    this.#isClosed = true;
+    await this.#opening?.catch(() => undefined);
+    const client = this.#current;
+    if (!client || client.isClosed()) return;
     await Promise.race([client.drain().catch(() => undefined), sleep(roundTripMs, undefined, { ref: false })]);
     await client.close();
   }
 
-  async #open(): Promise<NatsConnection> {
-    const client = await this.#current?.catch(() => undefined);
+  /** Whoever comes meanwhile gets the same. */
+  #open(): Promise<NatsConnection> {
+    this.#opening ??= this.#renew().finally(() => (this.#opening = undefined));
+    return this.#opening;
+  }
+
+  async #renew(): Promise<NatsConnection> {
+    const client = this.#current;
     if (client && !client.isClosed() && !(await this.#isLost(client))) return client;
-    // Another may have come first while this one was waiting.
-    const current = await this.#current?.catch(() => undefined);
-    if (current && current !== client && !current.isClosed()) return current;
-    const opening = this.#dial();
-    this.#current = opening;
-    opening.catch(() => {
-      if (this.#current === opening) this.#current = undefined;
-    });
-    return await opening;
+    if (this.#isClosed) throw closing();
+    const opened = await this.#dial();
+    if (this.#isClosed) {
+      await opened.close();
+      throw closing();
+    }
+    this.#current = opened;
+    return opened;
   }
 
   /** After somebody gave up waiting, the server is asked whether it is there at all. */
@@ -125,19 +137,37 @@ export class Connection {
   async #connectWith({ host, port }: CheckedAddress, tls: object | undefined): Promise<NatsConnection> {
     const { login, clientName } = this.#settings;
     const authenticator = authenticatorOf(login);
-    return await connect({
-      servers: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
-      resolve: false,
-      reconnect: false,
-      ignoreClusterUpdates: true,
-      timeout: connectMs,
-      name: clientName,
-      noAsyncTraces: true,
-      ...ping,
-      ...(authenticator && { authenticator }),
-      ...(tls && { tls }),
-    });
+    const sockets: Socket[] = [];
+    const note = (message: unknown): void => {
+      if (this.#dialled.getStore() === sockets) sockets.push((message as { socket: Socket }).socket);
+    };
+    subscribe('net.client.socket', note);
+    try {
+      return await this.#dialled.run(sockets, () =>
+        connect({
+          servers: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+          resolve: false,
+          reconnect: false,
+          ignoreClusterUpdates: true,
+          timeout: connectMs,
+          name: clientName,
+          noAsyncTraces: true,
+          ...ping,
+          ...(authenticator && { authenticator }),
+          ...(tls && { tls }),
+        }),
+      );
+    } catch (error) {
+      for (const socket of sockets) socket.destroy();
+      throw error;
+    } finally {
+      unsubscribe('net.client.socket', note);
+    }
   }
+}
+
+function closing(): KollectError {
+  return new KollectError('KOL_SINK_UNAVAILABLE', 'the connection to the server is being closed');
 }
 
 /** Questions about streams. None is asked in order to make it. */

@@ -24,7 +24,7 @@ export async function probeStream(client: NatsConnection, settings: NatsSinkSett
   const most = client.info?.max_payload ?? 0;
   const state = isThere ? `stream ${JSON.stringify(stream)} takes ${JSON.stringify(subject)}` : `the first export will ${found ? `add ${JSON.stringify(subject)} to` : 'create'} stream ${JSON.stringify(stream)}`;
   const way = client.info?.tls_required || client.info?.tls_available ? 'TLS' : 'without TLS';
-  return { message: `NATS ${client.info?.version ?? ''} with JetStream, ${way}: login succeeded, ${state}, messages have at most ${most} bytes` };
+  return { message: `NATS ${client.info?.version ?? ''} with JetStream, ${way}: login succeeded, ${state}, messages have at most ${most} bytes`, isPassing: !isThere };
 }
 
 /** A request whose name is not the one that it asks about is refused in any case: as such, or before that because the user may not ask. */

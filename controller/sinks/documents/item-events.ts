@@ -63,7 +63,13 @@ export function eventId({ identity }: EventSource, event: ItemEvent, pass: strin
 
 /** Both say the same. */
 export function isSameEvent(one: ItemEvent, other: ItemEvent | undefined): boolean {
-  return other !== undefined && nameOf(one).join('\0') === nameOf(other).join('\0');
+  if (one.type === 'upsert') return other?.type === 'upsert' && one.row.hash === other.row.hash && isSameKey(one.row, other.row);
+  if ('key' in one) return other?.type === one.type && isSameKey(one.key, other.key);
+  return one.type === other?.type;
+}
+
+function isSameKey(one: RowKey, other: RowKey): boolean {
+  return one.uid === other.uid && one.targetName === other.targetName;
 }
 
 function nameOf(event: ItemEvent): string[] {

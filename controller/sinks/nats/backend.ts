@@ -114,6 +114,7 @@ class NatsSink implements Sink {
     return {
       timestamp: new Date(this.#lastTimestamp),
       epoch: this.#context.epoch?.current(),
+      signal,
       maxBytes: ({ cluster, namespace, name }) => most - headerBytes - Buffer.byteLength(`${cluster}${namespace}${name}${stream}`),
       send: async (messages) => await this.#send(client, messages, signal),
     };
@@ -122,10 +123,11 @@ class NatsSink implements Sink {
   async #send(client: NatsConnection, messages: Iterable<Message>, signal: AbortSignal): Promise<boolean[]> {
     const known: boolean[] = [];
     for (const group of groupsOf(messages)) {
-      if (signal.aborted) throw new KollectError('KOL_SINK_UNAVAILABLE', 'the work was cancelled');
+      signal.throwIfAborted();
       this.#context.fence(commitMs);
       known.push(...(await publish(client, this.#settings, group)));
     }
+    signal.throwIfAborted();
     return known;
   }
 

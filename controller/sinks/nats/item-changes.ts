@@ -1,3 +1,4 @@
+import { inTurns, Turns } from '../../../shared/in-turns.ts';
 import type { ExportRow, RejectedRow, RowKey, SinkChange } from '../contract.ts';
 import type { ItemEvent } from '../documents/item-events.ts';
 import { rejection } from '../documents/rejection.ts';
@@ -19,12 +20,19 @@ export interface ItemPlan {
  * Decides what readers have to be told so that they have what the change says. What they have is known of targets that were published as a whole; of others all rows
  * are told, unless deletions are paused: then what readers have beside them stays.
  *
+ * Done a few milliseconds at a time.
+ *
  * @param maxPayload bytes that a row may have
  */
-export function planItems(change: SinkChange, published: PublishedRows, maxPayload: number): ItemPlan {
+export async function planItems(change: SinkChange, published: PublishedRows, maxPayload: number): Promise<ItemPlan> {
   const { completeTargets, knownTargets, spared = [], staleLimit } = change;
-  const { rows, rejected } = acceptable(change.upserts, maxPayload);
-  const keeps = new Map<string, RowKey>([...change.keep, ...rejected.map(({ key }) => key)].map((key) => [nameOf(key), key]));
+  const turns = new Turns();
+  const inOurTurns = <T>(items: Iterable<T>, work: (item: T) => void): Promise<void> => inTurns(items, work, undefined, turns);
+  const { rows, rejected } = await acceptable(change.upserts, maxPayload, turns);
+  const keeps = new Map<string, RowKey>();
+  const keep = (key: RowKey): unknown => keeps.set(nameOf(key), key);
+  await inOurTurns(change.keep, keep);
+  await inOurTurns(rejected, ({ key }) => keep(key));
   const mayTell = staleLimit?.rows !== 0;
   const untold = completeTargets.filter((target) => !published.of(target));
   const isLimiting = knownTargets !== undefined && published.mayHaveOthers(knownTargets);
@@ -35,30 +43,36 @@ export function planItems(change: SinkChange, published: PublishedRows, maxPaylo
   for (const [target, ofTarget] of rows) {
     if (whole.has(target)) continue;
     const former = published.of(target);
-    for (const [uid, row] of ofTarget) if (row && former?.get(uid)?.hash !== row.hash) changes.push({ type: 'upsert', row });
+    await inOurTurns(ofTarget.values(), (row) => {
+      if (former?.get(row.uid)?.hash !== row.hash) changes.push({ type: 'upsert', row });
+    });
   }
   const named = new Set<string>();
-  for (const key of change.deletes) {
+  await inOurTurns(change.deletes, (key) => {
     const former = published.of(key.targetName);
-    if (whole.has(key.targetName) || (former && !former.has(key.uid))) continue;
+    if (whole.has(key.targetName) || (former && !former.has(key.uid))) return;
     named.add(nameOf(key));
     changes.push({ type: 'delete', key });
-  }
+  });
   const stale = new Map<string, RowKey[]>();
   for (const [targetName, former] of published.targets) {
     const isGone = knownTargets?.includes(targetName) === false;
     if (!isGone && !completeTargets.includes(targetName)) continue;
-    const keys = [...former].flatMap(([uid, row]): RowKey[] => {
+    const ofTarget = rows.get(targetName);
+    const keys: RowKey[] = [];
+    await inOurTurns(former, ([uid, row]) => {
+      if (!isGone && ofTarget?.has(uid)) return;
       const key = { targetName, uid };
-      const stays = !isGone && (rows.get(targetName)?.has(uid) || keeps.has(nameOf(key)) || (spared.length > 0 && isSpared({ ...(row && rowText(row.payload).head), targetName }, spared)));
-      return stays || named.has(nameOf(key)) ? [] : [key];
+      const name = nameOf(key);
+      const stays = !isGone && (keeps.has(name) || (spared.length > 0 && isSpared({ ...(row && rowText(row.payload).head), targetName }, spared)));
+      if (!stays && !named.has(name)) keys.push(key);
     });
     if (keys.length > 0) stale.set(targetName, keys);
   }
   const doubtful = [...stale.keys()].filter((target) => !staleLimit?.exempt.includes(target));
   const count = doubtful.reduce((sum, target) => sum + stale.get(target)!.length, 0);
   const heldBack = staleLimit && count > staleLimit.rows ? count : 0;
-  for (const [target, keys] of stale) if (heldBack === 0 || !doubtful.includes(target)) changes.push(...keys.map((key): ItemEvent => ({ type: 'delete', key })));
+  for (const [target, keys] of stale) if (heldBack === 0 || !doubtful.includes(target)) await inOurTurns(keys, (key) => changes.push({ type: 'delete', key }));
 
   if (!needsSnapshot) return { changes, snapshot: undefined, rejected, held: heldBack };
   // How many rows readers have that should be gone is not known: one at least has to be thought of, so that it is looked at again.
@@ -69,21 +83,23 @@ export function planItems(change: SinkChange, published: PublishedRows, maxPaylo
 }
 
 /** Rows by target and uid. Of one that comes twice the later counts. */
-function acceptable(upserts: SinkChange['upserts'], maxPayload: number): { rows: Map<string, Map<string, ExportRow>>; rejected: RejectedRow[] } {
+async function acceptable(upserts: SinkChange['upserts'], maxPayload: number, turns: Turns): Promise<{ rows: Map<string, Map<string, ExportRow>>; rejected: RejectedRow[] }> {
   const rows = new Map<string, Map<string, ExportRow>>();
   const rejected: RejectedRow[] = [];
   for (const slice of upserts) {
-    for (const row of slice) {
-      // Characters have three bytes at most.
-      const size = row.payload.length * 3 > maxPayload ? Buffer.byteLength(row.payload) : 0;
-      if (size > maxPayload) {
-        rejected.push(rejection(row, 'PayloadTooLarge', `has ${size} bytes, and a message may have ${maxPayload}`));
-        continue;
-      }
-      const ofTarget = rows.get(row.targetName);
-      if (ofTarget) ofTarget.set(row.uid, row);
-      else rows.set(row.targetName, new Map([[row.uid, row]]));
-    }
+    await inTurns(
+      slice,
+      (row) => {
+        // Characters have three bytes at most.
+        const size = row.payload.length * 3 > maxPayload ? Buffer.byteLength(row.payload) : 0;
+        if (size > maxPayload) return void rejected.push(rejection(row, 'PayloadTooLarge', `has ${size} bytes, and a message may have ${maxPayload}`));
+        const ofTarget = rows.get(row.targetName);
+        if (ofTarget) ofTarget.set(row.uid, row);
+        else rows.set(row.targetName, new Map([[row.uid, row]]));
+      },
+      undefined,
+      turns,
+    );
   }
   return { rows, rejected };
 }

@@ -1,3 +1,4 @@
+import { inTurns } from '../../../shared/in-turns.ts';
 import type { InventoryIdentity, RowKey, SinkChange, WriteResult } from '../contract.ts';
 import { eventBody, eventHead, eventHeaders, eventId, isSameEvent, type EventSource, type ItemEvent } from '../documents/item-events.ts';
 import { planItems, type ItemPlan } from './item-changes.ts';
@@ -25,7 +26,7 @@ export class ItemEvents {
     const key = keyOf(identity);
     const published = this.#published.get(key) ?? new PublishedRows();
     this.#published.set(key, published);
-    const plan = planItems(change, published, outlet.maxBytes(identity) - eventBody(head, emptyUpsert).length);
+    const plan = await planItems(change, published, outlet.maxBytes(identity) - eventBody(head, emptyUpsert).length);
     const { changes, snapshot, rejected, held } = plan;
     let bytes = 0;
     const headers = new Map<ItemEvent['type'], Message['headers']>();
@@ -39,22 +40,29 @@ export class ItemEvents {
       bytes += body.length;
       return { body, id: eventId(source, event, pass), headers: headersOf(event) };
     };
-    if (changes.length > 0 || snapshot) published.isRemoved = false;
-    for (const event of changes) published.doubt(keyOfEvent(event));
-    for (const target of snapshot?.rows.keys() ?? []) published.forget(target);
     const failed = this.#failed.get(key);
-    const isSame = failed?.changes.length === changes.length && changes.every((event, at) => isSameEvent(event, failed.changes[at]));
-    const pass = isSame ? failed.pass : outlet.timestamp.toISOString();
+    const pass = failed && (await isSame(changes, failed.changes)) ? failed.pass : outlet.timestamp.toISOString();
+    const ended = (): boolean => outlet.signal.aborted;
+    await inTurns(changes, (event) => published.doubt(keyOfEvent(event)), ended);
+    // Another attempt may be under way since somebody gave this one up.
+    outlet.signal.throwIfAborted();
+    if (changes.length > 0 || snapshot) published.isRemoved = false;
+    for (const target of snapshot?.rows.keys() ?? []) published.forget(target);
     this.#failed.set(key, { pass, changes });
     await outlet.send(iterate(changes, (event) => messageOf(event, pass)));
     this.#failed.delete(key);
-    for (const event of changes) published.settle(keyOfEvent(event), event.type === 'upsert' ? event.row : undefined);
+    let [written, deleted] = [0, 0];
+    const settle = (event: ItemEvent): void => {
+      if (event.type === 'upsert') written++;
+      else deleted++;
+      published.settle(keyOfEvent(event), event.type === 'upsert' ? event.row : undefined);
+    };
+    await inTurns(changes, settle, ended);
     // It begins anew when it fails, so that none of it is left out as known.
     if (snapshot) await outlet.send(iterate(snapshotEvents(snapshot), (event) => messageOf(event, outlet.timestamp.toISOString())));
-    const told = snapshot?.rows.values().reduce((sum, { size }) => sum + size, 0) ?? 0;
-    const written = told + changes.filter(({ type }) => type === 'upsert').length;
+    outlet.signal.throwIfAborted();
+    written += snapshot?.rows.values().reduce((sum, { size }) => sum + size, 0) ?? 0;
     confirm(snapshot, published, change);
-    const deleted = changes.filter(({ type }) => type === 'delete').length;
     return { confirmed: change.upsertCount - rejected.length, written, deleted, bytes, rejected, ...(held > 0 ? { held } : {}) };
   }
 
@@ -76,6 +84,12 @@ export class ItemEvents {
 }
 
 const emptyUpsert: ItemEvent = { type: 'upsert', row: { targetName: '', targetNamespace: '', namespace: '', name: '', uid: '', payload: '', hash: '' } };
+
+async function isSame(changes: readonly ItemEvent[], former: readonly ItemEvent[]): Promise<boolean> {
+  let [at, same] = [0, changes.length === former.length];
+  await inTurns(changes, (event) => (same = isSameEvent(event, former[at++])), () => !same);
+  return same;
+}
 
 function* iterate(events: Iterable<ItemEvent>, messageOf: (event: ItemEvent) => Message): Generator<Message> {
   for (const event of events) yield messageOf(event);

@@ -7,6 +7,8 @@ export interface Outlet {
   timestamp: Date;
   /** Number of this leader; undefined when there is only one. */
   epoch: number | undefined;
+  /** Somebody waits for the pass. */
+  signal: AbortSignal;
   /** What the body of a message of the inventory may have at most. */
   maxBytes(identity: InventoryIdentity): number;
   /** Publishes messages in their order, each made when it is its turn, and says of each whether the stream had it already. Throws when one was not confirmed: the others may have been. */

@@ -124,6 +124,8 @@ t.test('where too much would go nothing is told, until it is allowed', async (t)
   const few: SinkChange = whole(rows(1), { staleLimit: { rows: 10, exempt: [] } });
   const since = { upserts: [], deletes: rows(20).slice(1).map(({ targetName, uid }) => ({ targetName, uid })) };
   t.match(await sink.write(few, signal), { confirmed: 0, written: 0, deleted: 0, held: 19 });
+  const exchanged = [...rows(5), ...Array.from({ length: 15 }, (_, index) => row(`other${index}`))];
+  t.match(await sink.write(whole(exchanged, { staleLimit: { rows: 10, exempt: [] } }), signal), { written: 0, held: 15 }, 'as many come as go');
   t.match(await sink.write({ ...few, since }, signal), { held: 19 });
   t.equal((await at.messages()).length, 1);
   t.match(await sink.write({ ...whole(rows(1), { staleLimit: { rows: 10, exempt: ['web'] } }), since }, signal), { written: 1, deleted: 19 });

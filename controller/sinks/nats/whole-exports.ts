@@ -1,4 +1,4 @@
-import type { InventoryIdentity, SinkChange, WriteResult } from '../contract.ts';
+import type { InventoryIdentity, RowKey, SinkChange, WriteResult } from '../contract.ts';
 import { eventMessages, type EventExport } from '../documents/event-messages.ts';
 import { snapshotOf, type Snapshot } from '../documents/snapshot.ts';
 import { keyOf, type Outlet } from './outlet.ts';
@@ -8,7 +8,7 @@ interface Confirmed {
   /** Of all rows. */
   checksum: string;
   parts: number;
-  rows: number;
+  rows: readonly RowKey[];
 }
 
 const nothing: Omit<WriteResult, 'held'> = { confirmed: 0, written: 0, deleted: 0, bytes: 0, rejected: [] };
@@ -26,21 +26,21 @@ export class WholeExports {
     const { identity, upserts, since, staleLimit, after } = change;
     const snapshot = await snapshotOf(upserts);
     const before = this.#confirmed.get(keyOf(identity));
-    const deleted = since ? since.deletes.length : Math.max(0, (before?.rows ?? 0) - snapshot.rows.length);
-    const doubtful = since ? since.deletes.filter(({ targetName }) => !staleLimit?.exempt.includes(targetName)).length : deleted;
+    const deletes = since?.deletes ?? lacking(before?.rows ?? [], snapshot.rows);
+    const doubtful = deletes.filter(({ targetName }) => !staleLimit?.exempt.includes(targetName)).length;
     if (staleLimit && doubtful > staleLimit.rows) return { ...nothing, held: doubtful };
     const maxBytes = Math.min(outlet.maxBytes(identity), change.maxDocumentBytes ?? Infinity);
     const { parts, bytes, rejected } = await this.#publish(identity, snapshot, { digest: after?.digest, maxBytes }, outlet);
     const confirmed = snapshot.rows.length - rejected.length;
-    return { confirmed, written: parts > 0 ? confirmed : 0, deleted: parts > 0 ? deleted : 0, bytes, rejected };
+    return { confirmed, written: parts > 0 ? confirmed : 0, deleted: parts > 0 ? deletes.length : 0, bytes, rejected };
   }
 
   /** An inventory that is gone is an empty one. Of one that was not published here it is not known how many rows it had. */
   async remove(identity: InventoryIdentity, isOwn: boolean, outlet: Outlet): Promise<{ deleted: number }> {
     const before = this.#confirmed.get(keyOf(identity));
-    if (before ? before.rows === 0 : !isOwn) return { deleted: 0 };
+    if (before ? before.rows.length === 0 : !isOwn) return { deleted: 0 };
     await this.#publish(identity, await snapshotOf([]), { maxBytes: outlet.maxBytes(identity) }, outlet);
-    return { deleted: before?.rows ?? 1 };
+    return { deleted: before?.rows.length ?? 1 };
   }
 
   /** `parts` is 0 when the stream has all of it as its last word. */
@@ -60,7 +60,17 @@ export class WholeExports {
       const [isKnown] = await outlet.send([{ body, id, headers }]);
       if (isKnown) await outlet.send([{ body, id: idAgain(again), headers }]);
     }
-    this.#confirmed.set(key, { checksum, parts, rows: rows.length });
+    this.#confirmed.set(key, { checksum, parts, rows });
     return { parts, bytes, rejected };
   }
+}
+
+/** Rows of the former that the latter have no more. */
+function lacking(former: readonly RowKey[], rows: readonly RowKey[]): readonly RowKey[] {
+  const named = new Set(rows.map(nameOf));
+  return former.filter((key) => !named.has(nameOf(key)));
+}
+
+function nameOf({ targetName, uid }: RowKey): string {
+  return `${targetName}/${uid}`;
 }

@@ -15,6 +15,8 @@ export interface HeldDeletions {
   stale: number;
   /** Rows that the destination held; undefined when it cannot tell. */
   rows: number | undefined;
+  /** The destination is a document, which is as it was: changes wait, too. */
+  isUntouched?: boolean;
 }
 
 /** Stale rows that may go although nothing explains them: half of what the destination holds. */

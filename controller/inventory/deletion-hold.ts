@@ -83,11 +83,14 @@ export class DeletionHold {
    *
    * @param before what was held back of what the pass did not compare
    * @param stale rows that the destination left for their number, and `rows` what it held
+   * @param isDocument each pass compares all rows of the destination, and leaves it as it was when some are held back
    */
-  after(plan: PassPlan, { before, stale, rows }: { before: HeldDeletions | undefined; stale: number; rows: number | undefined }): HeldDeletions | undefined {
+  after(plan: PassPlan, { before, stale, rows, isDocument }: { before: HeldDeletions | undefined; stale: number; rows: number | undefined; isDocument: boolean }): HeldDeletions | undefined {
+    const reason = this.#paused ? 'paused' : this.#isForeign ? 'foreign' : 'guard';
+    if (isDocument && stale > 0) return { reason, stale, rows: rows ?? before?.rows, isUntouched: true };
     const held = stale + plan.withheld;
-    if (held === 0) return before;
-    return { reason: this.#paused ? 'paused' : this.#isForeign ? 'foreign' : 'guard', stale: (before?.stale ?? 0) + held, rows: rows ?? before?.rows };
+    if (held === 0) return isDocument ? undefined : before;
+    return { reason, stale: (before?.stale ?? 0) + held, rows: rows ?? before?.rows };
   }
 }
 

@@ -40,7 +40,7 @@ export async function exportPass(progress: Progress, opened: OpenSink, plan: Pas
     const result = await opened.sink.write(plan.change, progress.signal);
     progress.quarantine.settle(plan, result.rejected);
     const before = progress.cursor?.isHeld ? progress.state.held : undefined;
-    const held = progress.hold.after(plan, { before, stale: result.held ?? 0, rows: rowsThere });
+    const held = progress.hold.after(plan, { before, stale: result.held ?? 0, rows: rowsThere, isDocument: opened.granularity === 'document' });
     // One that reached none of the targets had little to delete.
     if (plan.exempt === undefined && (targets.size > 0 || view.targets.size === 0)) progress.hold.endConsent();
     if (drops === progress.drops) {
@@ -53,8 +53,7 @@ export async function exportPass(progress: Progress, opened: OpenSink, plan: Pas
     const ms = performance.now() - started;
     // A pass that only removed the rows of targets that are gone says nothing of those that are awaited.
     const awaiting = progress.isAwaiting(targets);
-    // A document that would lose too much is as it was.
-    const untouched = opened.granularity === 'document' && (result.held ?? 0) > 0;
+    const untouched = held?.isUntouched === true;
     progress.state = {
       phase: awaiting ? 'Waiting' : 'Exported',
       generation,

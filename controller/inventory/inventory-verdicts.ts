@@ -85,7 +85,10 @@ export function inventoryVerdicts(facts: ExportFacts): Verdict[] {
     ...(refusing.length > 0 ? [{ reason: 'PartialExport', message: refusals }] : []),
     ...removalProblems(facts.removals),
   ]);
-  if (refusing.length > 0) ready.message = `${bindings.length - refusing.length} of ${bindings.length} sink(s) hold all rows; ${refusals}`;
+  const untouched = held.filter(({ state }) => state.held?.isUntouched);
+  const lacking = new Set([...refusing, ...untouched]).size;
+  const why = [...(refusing.length > 0 ? [refusals] : []), ...(untouched.length > 0 ? [heldDeletions(untouched)] : [])].join('; ');
+  if (lacking > 0) ready.message = `${bindings.length - lacking} of ${bindings.length} sink(s) hold all rows; ${why}`;
   return verdictsOf({ ready, isReady: true, synced, sinkReachable });
 }
 
@@ -196,7 +199,7 @@ function refusedRows({ state: { rejected } }: Pick<Binding, 'state'>): string {
 
 function heldDeletions(bindings: readonly Pick<Binding, 'key' | 'state'>[]): string {
   const holds = bindings.flatMap(({ key, state: { held } }) => (held ? [{ key, ...held }] : []));
-  const text = holds.map(({ key, stale, rows }) => `${key} holds ${stale} row(s)${rows === undefined ? '' : ` of ${rows}`} that would be deleted`).join('; ');
+  const text = holds.map(({ key, stale, rows, isUntouched }) => `${key} holds ${stale} row(s)${rows === undefined ? '' : ` of ${rows}`} that would be deleted${isUntouched ? ' (no change is written meanwhile)' : ''}`).join('; ');
   const consent = `set the annotation ${annotations.allowDeletes}: "true" to delete them`;
   if (holds.some(({ reason }) => reason === 'foreign')) return `${text}, which somebody else wrote: look whether anybody still needs them, then ${consent}`;
   return holds.some(({ reason }) => reason === 'guard')

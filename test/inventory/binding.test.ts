@@ -222,6 +222,10 @@ t.test('a document that would lose too much stays as it is until that is allowed
   await until(() => binding.state.held !== undefined);
   t.match(binding.state, { held: { reason: 'guard', stale: 290, rows: 300 }, lastChecksum: 'd', lastExportTime: '2026-01-15T12:00:00.000Z' });
   t.equal(place.held().size, 300);
+  const { held } = binding.state;
+  web.upsert(facts('u0', 'changed'));
+  await until(() => binding.state.held !== held);
+  t.match(binding.state.held, { stale: 290, rows: 300, isUntouched: true }, 'it is not counted once more with each pass');
   await binding.allowDeletions();
   await until(() => binding.state.held === undefined);
   t.equal(place.held().size, 10);

@@ -202,6 +202,8 @@ t.test('messages name sinks, targets and ten of the rows', async (t) => {
   t.equal(message([failing('KOL_SINK_AUTH')], { trouble }, 'Ready'), 'database/s0: why; targets are broken');
   const removals = [removal({ isPaused: true }), removal({ fingerprint: 'there', error: new KollectError('KOL_SINK_UNAVAILABLE', 'why') })];
   t.match(message([holding('paused')], { removals }), /^database\/s0 holds .*; database\/former: not referenced any more, and rows are kept .*; database\/former: .* could not be removed, which is tried again: why$/);
+  const untouched: BindingState = { ...exported, held: { reason: 'paused', stale: 1, rows: 4, isUntouched: true } };
+  t.match(message([exported, untouched], {}, 'Ready'), /^1 of 2 sink\(s\) hold all rows; database\/s1 holds 1 row\(s\) of 4 that would be deleted \(no change is written meanwhile\), and are kept as long as .*pause-deletes/);
   const names = Array.from({ length: 12 }, (_, index) => `t${index}`);
   t.match(message([fresh], { awaiting: names }), /target\(s\) t0, t1, .*, t9 and 2 more; nothing of theirs is deleted meanwhile/);
 });

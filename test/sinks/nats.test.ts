@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { JsMsg } from 'nats';
+import { StorageType, type JsMsg } from 'nats';
 import t from 'tap';
 import type { Sink, SinkChange } from '../../controller/sinks/contract.ts';
 import { startNats } from '../servers/nats/index.ts';
@@ -80,8 +80,10 @@ t.test('a message that may have arrived is told once more, and not whenever it i
   await sink.write(whole([row('a')], { identity: identity('other') }), signal);
   at.proxy.breakCommit('cut');
   t.match(await failure(sink.write(whole(rows(3)), signal)), { code: 'KOL_SINK_UNAVAILABLE', class: 'transient' });
+  at.proxy.breakCommit('cut', 1);
+  t.match(await failure(sink.write(whole(rows(3)), signal)), { code: 'KOL_SINK_UNAVAILABLE' });
   await sink.write(whole(rows(3)), signal);
-  t.ok((await at.messages()).length <= 3);
+  t.equal((await at.messages()).length, 3, 'one of the other, and two of this');
   at.proxy.breakCommit('silence');
   t.match(await failure(sink.write(whole(rows(2)), AbortSignal.timeout(300))), { class: 'transient' });
   at.proxy.heal();
@@ -175,7 +177,8 @@ t.test('a check asks for the stream, and one that is gone is filled anew', async
     await sink.write(whole(rows(3, { v: 1 })), signal);
     t.ok((await at.messages()).length > 0, 'the same rows are told to a new stream');
     await at.manager.streams.delete(at.stream);
-    await at.manager.streams.add({ name: at.stream, subjects: [at.subject] });
+    // In memory: files of the one that was deleted may still be there for a moment, and the server counts on from those.
+    await at.manager.streams.add({ name: at.stream, subjects: [at.subject], storage: StorageType.Memory });
     t.match(await (await at.open()).check(identity(), signal), { isTouched: true }, 'a stream that never had a message had none of ours');
     t.match(await failure(sink.check(identity(), signal)), lost);
     await sink.write(whole(rows(3, { v: 1 })), signal);

@@ -16,10 +16,13 @@ const nothing: Omit<WriteResult, 'held'> = { confirmed: 0, written: 0, deleted: 
 /** Publishes an inventory as a whole, whenever it differs from what was confirmed last. */
 export class WholeExports {
   readonly #confirmed = new Map<string, Confirmed>();
+  /** What was tried last and not confirmed: its checksum, and what told it from an earlier one. */
+  readonly #tried = new Map<string, { checksum: string; again: string }>();
 
   /** Nothing is known of the stream any more. */
   forget(): void {
     this.#confirmed.clear();
+    this.#tried.clear();
   }
 
   async write(change: SinkChange, outlet: Outlet): Promise<WriteResult> {
@@ -52,14 +55,18 @@ export class WholeExports {
     if (before?.checksum === checksum && before.parts === parts) return { parts: 0, bytes: 0, rejected };
     // Whatever comes of it, it is not known any more what the stream has last.
     this.#confirmed.delete(key);
-    // The stream drops what it had a while ago, and that is not its last word if there was another since. Parts are only of use if all have one time.
-    const again = `${before?.checksum ?? ''} ${timestamp.toISOString()}`;
+    // The stream drops what it had a while ago, and that is not its last word if there was another since. An attempt at the same may have arrived: it is not told a third time.
+    // Parts are only of use if all have one time.
+    const tried = this.#tried.get(key);
+    const again = parts === 1 && tried?.checksum === checksum ? tried.again : `${before?.checksum ?? ''} ${timestamp.toISOString()}`;
+    this.#tried.set(key, { checksum, again });
     let bytes = 0;
     for await (const { body, id, idAgain, headers } of messages) {
       bytes += body.length;
       const [isKnown] = await outlet.send([{ body, id, headers }]);
       if (isKnown) await outlet.send([{ body, id: idAgain(again), headers }]);
     }
+    this.#tried.delete(key);
     this.#confirmed.set(key, { checksum, parts, rows });
     return { parts, bytes, rejected };
   }

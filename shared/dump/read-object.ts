@@ -15,6 +15,7 @@ export type DumpFormat = 'json' | 'yaml';
  * @param where of the item, for messages
  */
 export function readObjects(text: string, format: DumpFormat, where: string, header?: ListHeader): KubeObject[] {
+  if (format === 'yaml' && ambiguousBreak.test(text)) throw new KollectError('KOL_EXPORT_INPUT', `${where}: ${ambiguousProblem}`);
   let value: unknown;
   try {
     value = parsed(text, format);
@@ -27,6 +28,10 @@ export function readObjects(text: string, format: DumpFormat, where: string, hea
   }
   return [completed(value, where, header)];
 }
+
+/** kubectl writes YAML 1.1, where these end a line and may be followed by an indent; in YAML 1.2 they are characters like any other. */
+const ambiguousBreak = /[\u0085\u2028\u2029]/;
+const ambiguousProblem = 'holds one of the characters U+0085, U+2028 and U+2029, which not all YAML means the same by: dump it as JSON, with -o json';
 
 /** The API server has more of the list. */
 export function isPage({ metadata }: Readonly<Record<string, unknown>>): boolean {

@@ -8,6 +8,7 @@ import { readBlockYaml } from '../../shared/dump/block-yaml.ts';
 import { Dump } from '../../shared/dump/dump.ts';
 import type { DumpItem, ItemFinder, ItemHandlers } from '../../shared/dump/item.ts';
 import { JsonItems } from '../../shared/dump/json-items.ts';
+import { readObjects } from '../../shared/dump/read-object.ts';
 import { YamlItems } from '../../shared/dump/yaml-items.ts';
 import { lint } from '../../shared/lint/lint.ts';
 import { readYaml } from '../../shared/lint/yaml.ts';
@@ -81,6 +82,15 @@ t.test('blocks are read as by a reader of all of YAML, or not at all', (t) => {
   );
   const usual = stringify(deployment('api', 'shop'), { indentSeq: false });
   t.strictSame(readBlockYaml(usual), deployment('api', 'shop'), 'what kubectl writes is such a form');
+  t.end();
+});
+
+t.test('a character that ends a line for some readers of YAML only is not guessed at', (t) => {
+  for (const odd of ['\u0085', '\u2028', '\u2029']) {
+    const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' }, data: { text: `a${odd}b` } };
+    t.throws(() => readObjects(stringify(object), 'yaml', 'dump.yaml:1'), { code: 'KOL_EXPORT_INPUT', message: /^dump\.yaml:1: holds one of the characters U\+0085.*dump it as JSON/ });
+    t.match(readObjects(JSON.stringify(object), 'json', 'dump.json:1'), [object]);
+  }
   t.end();
 });
 

@@ -1,3 +1,4 @@
+import { inTurns } from '../../../shared/in-turns.ts';
 import type { InventoryIdentity, RowKey, SinkChange, WriteResult } from '../contract.ts';
 import { eventMessages, type EventExport } from '../documents/event-messages.ts';
 import { snapshotOf, type Snapshot } from '../documents/snapshot.ts';
@@ -29,7 +30,7 @@ export class WholeExports {
     const { identity, upserts, since, staleLimit, after } = change;
     const snapshot = await snapshotOf(upserts);
     const before = this.#confirmed.get(keyOf(identity));
-    const deletes = since?.deletes ?? lacking(before?.rows ?? [], snapshot.rows);
+    const deletes = since?.deletes ?? (await lacking(before?.rows ?? [], snapshot.rows));
     const doubtful = deletes.filter(({ targetName }) => !staleLimit?.exempt.includes(targetName)).length;
     if (staleLimit && doubtful > staleLimit.rows) return { ...nothing, held: doubtful };
     const maxBytes = Math.min(outlet.maxBytes(identity), change.maxDocumentBytes ?? Infinity);
@@ -73,9 +74,14 @@ export class WholeExports {
 }
 
 /** Rows of the former that the latter have no more. */
-function lacking(former: readonly RowKey[], rows: readonly RowKey[]): readonly RowKey[] {
-  const named = new Set(rows.map(nameOf));
-  return former.filter((key) => !named.has(nameOf(key)));
+async function lacking(former: readonly RowKey[], rows: readonly RowKey[]): Promise<readonly RowKey[]> {
+  const named = new Set<string>();
+  if (former.length > 0) await inTurns(rows, (key) => named.add(nameOf(key)));
+  const found: RowKey[] = [];
+  await inTurns(former, (key) => {
+    if (!named.has(nameOf(key))) found.push(key);
+  });
+  return found;
 }
 
 function nameOf({ targetName, uid }: RowKey): string {

@@ -115,11 +115,12 @@ export function conformsUnderFaults({ name, supports, maxRowBytes, destination }
 
   t.test(`${name}: nothing is committed by a process that does not lead any more`, async (t) => {
     const place = await destination();
-    const leader = await place.open();
+    const leader = await place.open({ installation: 'ours' });
     await leader.write(whole(rows(3, { v: 1 })), signal);
     const before = await place.contents();
     const asked: number[] = [];
     const former = await place.open({
+      installation: 'ours',
       fence: (ms) => {
         asked.push(ms);
         throw new KollectError('KOL_SINK_UNAVAILABLE', 'the lease is lost');
@@ -160,10 +161,13 @@ export function conformsUnderFaults({ name, supports, maxRowBytes, destination }
     const [ours, theirs] = [await place.open({ installation: 'ours' }), await place.open({ installation: 'theirs' })];
     await ours.write(whole(rows(3, { v: 1 })), signal);
     const before = await place.contents();
+    const unknown = await place.open({});
     const clash = { code: 'KOL_SINK_OWNER', class: 'terminal' };
-    const attempts = [() => theirs.write(whole(rows(1)), signal), () => theirs.write(change(rows(1, { v: 2 }), { deletes: ['u000002'] }), signal), () => theirs.check(identity(), signal)];
+    const attempts = [() => theirs.write(whole(rows(1)), signal), () => theirs.write(change(rows(1, { v: 2 }), { deletes: ['u000002'] }), signal), () => theirs.check(identity(), signal), () => unknown.write(whole(rows(1)), signal), () => unknown.write(change(rows(1, { v: 2 }), { deletes: ['u000002'] }), signal), () => unknown.check(identity(), signal)];
     for (const attempt of attempts) t.match(await failure(attempt()), clash);
     t.strictSame(await theirs.remove(identity(), true, signal), { deleted: 0 }, 'there is nothing of theirs to remove');
+    t.strictSame(await unknown.remove(identity(), true, signal), { deleted: 0 }, 'nor of somebody who is not known');
+    await unknown.close();
     t.strictSame(await place.contents(), before);
 
     await theirs.write(whole(rows(2), { identity: identity('shop', 'west') }), signal);

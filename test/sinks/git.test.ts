@@ -69,6 +69,10 @@ t.test('a check tells what the branch holds by its last commits, and whether som
   const ours = await openGit(git, repository, 'http', { installation: 'ours', spec: { git: { cloneDepth: 1 } } });
   t.match(await failure(ours.sink.check(identity('theirs'), signal)), { code: 'KOL_SINK_OWNER', class: 'terminal', message: /push an empty commit/ });
   t.strictSame(await ours.sink.remove(identity('theirs'), true, signal), { deleted: 0 });
+  const unknown = await openGit(git, repository, 'http', { spec: { git: { cloneDepth: 1 } } });
+  t.match(await failure(unknown.sink.check(identity('theirs'), signal)), { code: 'KOL_SINK_OWNER', class: 'terminal', message: /Namespace kube-system/ });
+  t.strictSame(await unknown.sink.remove(identity('theirs'), true, signal), { deleted: 0 });
+  await unknown.sink.close();
   await commitFile(repository, 'inventory/team-a/shop.yaml', 'broken');
   t.equal((await sink.check(identity(), signal)).isTouched, true);
   t.match(await sink.write(whole(rows, after('first')), signal), { written: 2 });

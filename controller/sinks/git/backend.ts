@@ -5,6 +5,7 @@ import { layoutOf, type Layout } from '../../../shared/layout/layout.ts';
 import type { Backend, CheckResult, HeldRow, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
 import { InventoryFiles, type FilesPlan, type PlannedFile } from '../documents/inventory-files.ts';
 import { commitMs } from '../runtime/deadline.ts';
+import { unknownInstallation } from '../runtime/errors.ts';
 import { namedChanges, WrittenRows, type Comparison } from './changes.ts';
 import type { FileChanges } from './commits.ts';
 import { Connection } from './connection.ts';
@@ -161,15 +162,18 @@ class GitSink implements Sink {
   /** Throws `KOL_SINK_OWNER` when the last commit for the inventory is another installation's. */
   #verifyOwner(identity: InventoryIdentity, state: CommittedState | undefined): void {
     if (!isForeign(state, this.#context.installation)) return;
+    const what = `${placeOf(this.#settings)} holds inventory ${identity.namespace}/${identity.name}`;
+    if (this.#context.installation === undefined) throw new KollectError('KOL_SINK_OWNER', `${what} of an installation, and nobody knows whether it is this one: ${unknownInstallation}`);
     throw new KollectError(
       'KOL_SINK_OWNER',
-      `${placeOf(this.#settings)} holds inventory ${identity.namespace}/${identity.name} of another installation: give each cluster a name of its own in spec.cluster, and put {cluster} into the paths; if that installation is gone, push an empty commit to the branch`,
+      `${what} of another installation: give each cluster a name of its own in spec.cluster, and put {cluster} into the paths; if that installation is gone, push an empty commit to the branch`,
     );
   }
 }
 
+/** Also where it is not known which installation this is. */
 function isForeign(state: CommittedState | undefined, installation: string | undefined): boolean {
-  return installation !== undefined && state?.installation !== undefined && state.installation !== installation;
+  return state?.installation !== undefined && state.installation !== installation;
 }
 
 function placeOf({ branch, title }: GitSinkSettings): string {

@@ -78,7 +78,7 @@ class PostgresSink implements Sink {
   async check(identity: InventoryIdentity, signal: AbortSignal, counts = false): Promise<CheckResult> {
     return await this.#use(signal, async (session) => {
       const state = await this.#stateOf(session, identity);
-      if (state !== undefined && this.#isForeign(state.installation)) throw foreignOwner(this.#settings.table, identity);
+      if (state !== undefined && this.#isForeign(state.installation)) throw foreignOwner(this.#target(identity));
       const rows = await session.transaction(() => this.#rowsOf(session, identity, counts ? undefined : { told: state?.rows })).catch((error: unknown) => {
         if (!isTooSlow(error, session)) throw error;
         return undefined;
@@ -225,8 +225,9 @@ class PostgresSink implements Sink {
     return this.#settings.mode === 'ensure' && this.#context.installation !== undefined;
   }
 
+  /** Also where it is not known which installation this is. */
   #isForeign(installation: string): boolean {
-    return this.#context.installation !== undefined && installation !== this.#context.installation;
+    return installation !== this.#context.installation;
   }
 
   async #stateOf(session: Session, identity: InventoryIdentity, usable?: boolean | null): ReturnType<typeof readState> {

@@ -1,5 +1,6 @@
 import { KollectError } from '../../../shared/errors.ts';
 import type { InventoryIdentity, SnapshotState } from '../contract.ts';
+import { unknownInstallation } from '../runtime/errors.ts';
 import { scopeValues } from './inventory-rows.ts';
 import type { Session } from './session.ts';
 import { quoted, type TableName } from './settings.ts';
@@ -55,7 +56,11 @@ export async function readState(session: Session, { schema, table }: TableName, 
  */
 export async function recordState(session: Session, target: WriteTarget, state: SnapshotState | undefined, claims: boolean): Promise<void> {
   const { table, layout, identity, installation, epoch } = target;
-  if (!layout.state || installation === undefined) return;
+  if (!layout.state) return;
+  if (installation === undefined) {
+    if ((await readState(session, table, identity)) !== undefined) throw foreignOwner(target);
+    return;
+  }
   const values = [...scopeValues(identity), table.table, installation, state?.rows, state?.digest, epoch?.current()];
   if (!claims) {
     const text = `UPDATE ${stateName(table.schema)} AS old SET row_count = $6, digest = $7, changed_at = now(), epoch = coalesce($8::bigint, old.epoch)
@@ -73,11 +78,12 @@ WHERE old.installation = excluded.installation AND (excluded.epoch >= old.epoch)
   if (rowCount === 0) throw await refusal(session, target);
 }
 
-async function refusal(session: Session, { table, identity, installation, epoch }: WriteTarget): Promise<KollectError> {
+async function refusal(session: Session, target: WriteTarget): Promise<KollectError> {
+  const { table, identity, installation, epoch } = target;
   const text = `SELECT installation, epoch FROM ${stateName(table.schema)} WHERE ${conditions}`;
   const { rows } = await session.query<{ installation: string; epoch: string | null }>({ text, values: [...scopeValues(identity), table.table] });
   const [row] = rows;
-  if (row === undefined || row.installation !== installation) return foreignOwner(table, identity);
+  if (row === undefined || row.installation !== installation) return foreignOwner(target);
   epoch?.outrank(Number(row.epoch));
   return new KollectError('KOL_LEADER_LOST', `${table.title} was written by leader ${row.epoch} since, and this process was leader ${epoch?.current()}: it writes again if it still leads`);
 }
@@ -89,8 +95,9 @@ export async function forgetState(session: Session, { table, identity, installat
 }
 
 /** The error of rows that another installation wrote under the same names. */
-export function foreignOwner({ schema, title }: TableName, { namespace, name, cluster }: InventoryIdentity): KollectError {
+export function foreignOwner({ table: { schema, title }, identity: { namespace, name, cluster }, installation }: Pick<WriteTarget, 'table' | 'identity' | 'installation'>): KollectError {
   const which = `inventory ${namespace}/${name} of ${cluster === '' ? 'a cluster without a name' : `cluster ${JSON.stringify(cluster)}`}`;
+  if (installation === undefined) return new KollectError('KOL_SINK_OWNER', `${title} holds rows of ${which} that an installation wrote, and nobody knows whether it is this one: ${unknownInstallation}`);
   return new KollectError(
     'KOL_SINK_OWNER',
     `${title} holds rows of ${which} that another installation wrote: give each cluster a name of its own in spec.cluster, or delete the entry in ${stateName(schema)} if that installation is gone`,

@@ -69,3 +69,6 @@ function errorCode(error: unknown): string | undefined {
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
   return typeof code === 'string' ? code : undefined;
 }
+
+/** What to do where rows have an owner, and the writer does not know its own installation. */
+export const unknownInstallation = 'an installation is known by the uid of the Namespace kube-system; allow reading it, and put it into a dump that is exported';

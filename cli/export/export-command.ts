@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream/promises';
 import { compareRows, compareSink, type RowChange } from '../../controller/once/compare-once.ts';
-import { documentOf, rowsOf, writeOnce } from '../../controller/once/write-once.ts';
+import { documentOf, rowsOf, writeOnce, type WriteOnceOptions } from '../../controller/once/write-once.ts';
 import { collectOnce, type TargetNote } from '../../controller/once/collect-once.ts';
 import { chooseInventory, needOneOfEachName, viewOf, type ChosenInventory } from '../../controller/once/chosen-inventory.ts';
 import { ClusterSource } from '../../controller/once/cluster-source.ts';
@@ -8,7 +8,6 @@ import { DumpSource } from '../../controller/once/dump-source.ts';
 import type { ObjectSource } from '../../controller/once/object-source.ts';
 import { GivenObjects } from '../../controller/once/given-objects.ts';
 import { chosenSinks, folderSink, openChosen, type ChosenSink } from '../../controller/once/chosen-sinks.ts';
-import type { InventoryView } from '../../controller/inventory/view.ts';
 import type { WriteResult } from '../../controller/sinks/contract.ts';
 import { rowsOfDocument } from '../../controller/sinks/documents/held-rows.ts';
 import { Folder } from '../../controller/sinks/local/folder.ts';
@@ -49,6 +48,9 @@ export async function runExport(argv: readonly string[], terminal: Terminal): Pr
   }
 }
 
+/** What is written, and what is left as it is. */
+type Collected = Pick<WriteOnceOptions, 'view' | 'absent'>;
+
 class ExportRun {
   readonly #options: Options;
   readonly #destination: Destination;
@@ -64,7 +66,8 @@ class ExportRun {
 
   async run(): Promise<ExitCode> {
     const { filename, namespace } = this.#options;
-    const { files } = await findFiles(filename);
+    const { files, skipped } = await findFiles(filename);
+    if (!this.#options.quiet) for (const { name, why } of skipped) this.say(`note: ${name} is left out: ${why}`);
     using dump = await Dump.open(files, this.#terminal.stdin, (bytes) => this.#progress.show(`${Math.round(bytes / 1e6)} MB read`));
     const ours = this.#judge(dump);
     if (ours === undefined) return 2;
@@ -76,7 +79,7 @@ class ExportRun {
       const cluster = new ClusterSource(client, new AbortController().signal);
       const isChosen = ours.some(({ kind }) => selecting.has(kind));
       const theirs = await cluster.kollectObjects((kind) => !isChosen || !selecting.has(kind), !isChosen);
-      return await this.#export(new GivenObjects([...ours, ...theirs]), withSecretsOf(cluster, ofFiles));
+      return await this.#export(new GivenObjects(ours, theirs), withSecretsOf(cluster, ofFiles));
     } finally {
       await client.close();
     }
@@ -113,13 +116,15 @@ class ExportRun {
       onProgress: (objects, rows) => this.#progress.show(`${objects} objects, ${rows} rows`),
     });
     this.#progress.clear();
+    const absent = this.#options['allow-deletes'] || (this.#destination.kind !== 'folder' && this.#options.sink.length === 0) ? new Map<string, never>() : collected.absent;
     if (!quiet) this.#tell(collected.notes, 'note: ');
+    for (const [target, kinds] of absent) this.say(`warning: target ${target}: the objects hold no ${kinds.map(({ kind }) => kind).join(', ')}, and rows of it stay where they are; if the cluster has none, say so with --allow-deletes`);
     if (!quiet) this.#tell(collected.leftOut, 'left out: ');
     this.#tell(collected.errors, '');
     if (collected.errors.length > 0) return 2;
     const view = viewOf(inventory, collected);
-    const differs = await this.#write(view, inventory, sinks, source);
-    return differs || collected.leftOut.length > 0 ? 1 : 0;
+    const differs = await this.#write({ view, absent }, inventory, sinks, source);
+    return differs || absent.size > 0 || collected.leftOut.length > 0 ? 1 : 0;
   }
 
   #tell(notes: readonly TargetNote[], prefix: string): void {
@@ -127,16 +132,17 @@ class ExportRun {
   }
 
   /** True when a sink refused rows, and under `--diff` when something would change. */
-  async #write(view: InventoryView, inventory: ChosenInventory, sinks: readonly ChosenSink[], source: ObjectSource): Promise<boolean> {
+  async #write(collected: Collected, inventory: ChosenInventory, sinks: readonly ChosenSink[], source: ObjectSource): Promise<boolean> {
+    const { view } = collected;
     const destination = this.#destination;
     const { cluster, layout } = this.#options;
     const [first] = sinks;
     if (destination.kind === 'folder') {
-      return await this.#writeTo(folderSink(destination.path, first, { serialization: destination.serialization, layout, cluster }), view, inventory, source);
+      return await this.#writeTo(folderSink(destination.path, first, { serialization: destination.serialization, layout, cluster }), collected, inventory, source);
     }
     if (sinks.length > 0 && destination.kind === 'stdout') {
       let differs = false;
-      for (const sink of sinks) differs = (await this.#writeTo(sink, view, inventory, source)) || differs;
+      for (const sink of sinks) differs = (await this.#writeTo(sink, collected, inventory, source)) || differs;
       return differs;
     }
     const identity = { ...inventory.identity, cluster: cluster ?? first?.object.spec.cluster?.trim() ?? '' };
@@ -172,7 +178,7 @@ class ExportRun {
     }
   }
 
-  async #writeTo(sink: ChosenSink, view: InventoryView, inventory: ChosenInventory, source: ObjectSource): Promise<boolean> {
+  async #writeTo(sink: ChosenSink, { view, absent }: Collected, inventory: ChosenInventory, source: ObjectSource): Promise<boolean> {
     const { quiet } = this.#options;
     const opened = await openChosen(sink, { source, policy: installationPolicy(this.#options).addresses });
     try {
@@ -188,7 +194,7 @@ class ExportRun {
         if (!quiet) this.say(`${opened.place}: ${message}`);
         return false;
       }
-      const result = await writeOnce({ view, identity, opened, maxDocumentBytes: sink.maxDocumentBytes, allowsDeletes: this.#options['allow-deletes'] || sink.isOwn, signal });
+      const result = await writeOnce({ view, identity, opened, maxDocumentBytes: sink.maxDocumentBytes, absent, allowsDeletes: this.#options['allow-deletes'] || sink.isOwn, signal });
       if (!quiet && this.#terminal.stderr.isTTY) this.say(summary(result, opened.place));
       for (const { key, code, message } of result.rejected.slice(0, 10)) this.say(`${opened.place} refused ${key.targetName}/${key.uid}: ${code}: ${message}`);
       if (result.rejected.length > 10) this.say(`${opened.place} refused ${result.rejected.length} rows in all`);
@@ -207,6 +213,7 @@ const selecting: ReadonlySet<string> = new Set(['KollectTarget', 'KollectCluster
 /** Sinks of files have their Secrets there, too. */
 function withSecretsOf(source: ClusterSource, files: DumpSource): ObjectSource {
   return {
+    isWhole: source.isWhole,
     namespaces: () => source.namespaces(),
     resolve: (gvk) => source.resolve(gvk),
     objects: (wanted) => source.objects(wanted),

@@ -30,8 +30,9 @@ sinks. Profiles, targets, scopes, inventories and sinks stand among the objects;
 files and a cluster, the files say what to export, and the cluster has it. What is selected, extracted, redacted and written is what the
 controller would.
 
-Exits with 0 when all rows are exported; with 1 when some objects are left out, because a limit or the sink refuses them, and under --diff
-when there are differences; and with 2 when nothing was exported, or not to all sinks.
+Exits with 0 when all rows are exported; with 1 when some objects are left out, because a limit or the sink refuses them, when files lack a
+kind whose rows may be where they are written to, and under --diff when there are differences; and with 2 when nothing was exported, or
+not to all sinks.
 
 Examples:
   kubectl get deployments -A -o json | kollect export -f - -f kollect.yaml -o csv

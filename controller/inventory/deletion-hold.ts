@@ -94,7 +94,8 @@ export class DeletionHold {
   }
 }
 
-async function lookAt({ sink }: Pick<OpenSink, 'sink'>, { identity, signal, isCompared }: DestinationFacts): Promise<Omit<CheckResult, 'digest'>> {
+/** What a destination answers before a pass. Throws `KOL_SINK_OWNER` where it is not ours. */
+export async function lookAt({ sink }: Pick<OpenSink, 'sink'>, { identity, signal, isCompared }: Pick<DestinationFacts, 'identity' | 'signal' | 'isCompared'>): Promise<Omit<CheckResult, 'digest'>> {
   try {
     return await sink.check(identity, signal, true);
   } catch (error) {

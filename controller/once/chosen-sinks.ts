@@ -1,6 +1,7 @@
 import type { LayoutMode } from '../../shared/layout/layout.ts';
 import { sinkKinds } from '../../shared/admission/lookups.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
+import type { KollectEventSinkSpec } from '../../shared/api/kollect-event-sink.ts';
 import { sinkBindings, sinkFamilies, type SinkRefLists } from '../../shared/api/sink-ref.ts';
 import { KollectError } from '../../shared/errors.ts';
 import type { Serialization } from '../../shared/layout/serialization.ts';
@@ -86,6 +87,10 @@ function chosenSink(name: string, { given, scopes, inventory, policy, cluster }:
   if (denial) throw denial;
   const checked = checkObject<SinkObject>(kind, raw, policy);
   if (!checked.object) throw new KollectError('KOL_SINK_CONFIG', `${kind} "${sinkName}": ${checked.message}`);
+  // Who leads numbers such messages, and their readers pass over what a former leader sends.
+  if ((checked.object.spec as KollectEventSinkSpec).events?.mode === 'perItem') {
+    throw new KollectError('KOL_EXPORT_INPUT', `${kind} "${sinkName}" has a message for each change of a row, which only an operator knows: export to one with spec.events.mode aggregate`);
+  }
   const ofInventory = (object?.['spec'] as { maxExportBytes?: number } | undefined)?.maxExportBytes;
   const { spec } = checked.object;
   return { object: cluster === undefined ? checked.object : { ...checked.object, spec: { ...spec, cluster } }, maxDocumentBytes: ref?.maxExportBytes ?? ofInventory, isOwn: false };

@@ -12,6 +12,7 @@ import { namespaceFacts, type ObjectSource, type WantedObjects } from './object-
 
 /** Reads the objects of a cluster from its API server, and writes nothing there. Everything throws `KubeApiError`. */
 export class ClusterSource implements ObjectSource {
+  readonly isWhole = true;
   readonly #client: KubeClient;
   readonly #discovery: Discovery;
   readonly #signal: AbortSignal;

@@ -2,7 +2,7 @@ import { gvkKey, gvkText } from '../../shared/api/gvk.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { Turns } from '../../shared/in-turns.ts';
 import { CompiledProfiles } from '../collect/compiled-profiles.ts';
-import type { CollectionPlan } from '../collect/collector.ts';
+import type { CollectionPlan, FrozenRows } from '../collect/collector.ts';
 import { ResourcePlanner, type Problem } from '../collect/resource-planner.ts';
 import { RowStore, type TargetRows } from '../collect/row-store.ts';
 import type { ScopeJudge } from '../collect/scope-judge.ts';
@@ -37,6 +37,8 @@ export interface CollectedOnce {
   errors: readonly TargetNote[];
   /** What exists and has no row, because a scope or a limit says so. */
   leftOut: readonly TargetNote[];
+  /** By name of their target: kinds that are collected, and of which a source that may not be whole has nothing. */
+  absent: ReadonlyMap<string, readonly FrozenRows[]>;
   /** What may be a mistake. */
   notes: readonly TargetNote[];
 }
@@ -54,7 +56,7 @@ export async function collectOnce(options: CollectOnceOptions): Promise<Collecte
   const store = new RowStore();
   const namespaces = new Map((await source.namespaces()).map((facts) => [facts.name, facts]));
   const { byKey, errors, leftOut } = await plans(options, store, namespaces);
-  if (errors.length > 0) return { store, namespaces, errors, leftOut, notes: [] };
+  if (errors.length > 0) return { store, namespaces, errors, leftOut, absent: new Map(), notes: [] };
   const wanted = [...byKey].map(([key, { resource, all }]): WantedObjects => ({ key, resource, namespaces: new Set(all.flatMap(({ subscription }) => subscription.effectiveNamespaces)) }));
   const seen = new Map<string, number>();
   const turns = new Turns();
@@ -77,9 +79,11 @@ export async function collectOnce(options: CollectOnceOptions): Promise<Collecte
     onProgress(objects, store.count);
   }
   const notes: TargetNote[] = [];
+  const absent = new Map<string, FrozenRows[]>();
   for (const [key, { resource, all }] of byKey) {
-    for (const { target, subscription } of all) {
+    for (const { target, subscription, rows } of all) {
       if (!seen.has(key)) notes.push({ target, message: `there is no ${gvkText(resource)}` });
+      if (!seen.has(key) && !source.isWhole) absent.set(rows.name, [...(absent.get(rows.name) ?? []), { group: resource.group, kind: resource.kind.toLowerCase(), namespace: undefined }]);
       if (subscription.lastFailure) notes.push({ target, message: `some objects could not be read as a whole, such as: ${subscription.lastFailure}` });
     }
   }
@@ -87,7 +91,7 @@ export async function collectOnce(options: CollectOnceOptions): Promise<Collecte
     const { any, count, more } = rows.refused;
     if (any) leftOut.push({ target: `${rows.namespace}/${rows.name}`, message: `${more ? 'more than ' : ''}${count} objects have no row: ${shortages[rows.shortage ?? 'maxRows']}` });
   }
-  return { store, namespaces, errors, leftOut, notes };
+  return { store, namespaces, errors, leftOut, absent, notes };
 }
 
 const shortages = {

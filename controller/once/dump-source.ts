@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import { annotations } from '../../shared/api/annotations.ts';
 import { gvkKey } from '../../shared/api/gvk.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import type { Dump } from '../../shared/dump/dump.ts';
+import { KollectError } from '../../shared/errors.ts';
 import type { ApiResource, GroupVersionKind } from '../../shared/kube/discovery.ts';
 import { isObject } from '../../shared/values.ts';
 import type { NamespaceFacts } from '../collect/selection.ts';
@@ -15,11 +17,28 @@ const clusterScoped = new Set(
     'MutatingAdmissionPolicyBinding FlowSchema PriorityLevelConfiguration CertificateSigningRequest ClusterTrustBundle ServiceCIDR IPAddress DeviceClass ResourceSlice').split(' '),
 );
 
+/** Those that Kubernetes itself serves. */
+const builtInGroups = new Set([
+  '',
+  'apps',
+  'autoscaling',
+  'batch',
+  'extensions',
+  'policy',
+  ...(
+    'admissionregistration apiextensions apiregistration authentication authorization certificates coordination discovery events flowcontrol.apiserver internal.apiserver networking node ' +
+    'rbac.authorization resource scheduling storage storagemigration'
+  )
+    .split(' ')
+    .map((name) => `${name}.k8s.io`),
+]);
+
 const namespaceKey = gvkKey({ group: '', version: 'v1', kind: 'Namespace' });
 const secretKey = gvkKey({ group: '', version: 'v1', kind: 'Secret' });
 
 /** Reads the objects of a cluster from a dump of it. */
 export class DumpSource implements ObjectSource {
+  readonly isWhole = false;
   readonly #dump: Dump;
   readonly #defaultNamespace: string;
 
@@ -38,8 +57,7 @@ export class DumpSource implements ObjectSource {
   }
 
   async resolve(gvk: GroupVersionKind): Promise<ApiResource> {
-    const isBuiltIn = !gvk.group.includes('.') || gvk.group.endsWith('.k8s.io');
-    const namespaced = isBuiltIn && !isMetrics(gvk) ? !clusterScoped.has(gvk.kind) : (this.#dump.kinds.get(gvkKey(gvk))?.namespaced ?? true);
+    const namespaced = builtInGroups.has(gvk.group) ? !clusterScoped.has(gvk.kind) : (this.#dump.kinds.get(gvkKey(gvk))?.namespaced ?? true);
     const plural = pluralOf(gvk.kind);
     const root = gvk.group ? `/apis/${gvk.group}/${gvk.version}` : `/api/${gvk.version}`;
     return { ...gvk, plural, namespaced, verbs: ['list'], path: (namespace) => (namespaced && namespace ? `${root}/namespaces/${namespace}/${plural}` : `${root}/${plural}`) };
@@ -63,7 +81,9 @@ export class DumpSource implements ObjectSource {
       for (const { metadata, data, stringData } of objects) {
         if (metadata.name !== name || (metadata.namespace ?? this.#defaultNamespace) !== namespace) continue;
         const plain = isObject(stringData) ? Object.entries(stringData).map(([key, value]) => [key, Buffer.from(String(value)).toString('base64')]) : [];
-        found = { metadata, data: { ...(data as Record<string, string> | undefined), ...(Object.fromEntries(plain) as Record<string, string>) } };
+        const secret = { metadata, data: { ...(data as Record<string, string> | undefined), ...(Object.fromEntries(plain) as Record<string, string>) } };
+        if (found && !isDeepStrictEqual(found.data, secret.data)) throw new KollectError('KOL_EXPORT_INPUT', `Secret ${namespace}/${name} is given more than once, and not with the same content`);
+        found = secret;
       }
     }
     if (!found) return undefined;
@@ -78,11 +98,6 @@ export class DumpSource implements ObjectSource {
     }
     return undefined;
   }
-}
-
-/** Served by others, in namespaces and not. */
-function isMetrics({ group }: GroupVersionKind): boolean {
-  return group.endsWith('metrics.k8s.io');
 }
 
 /** As kubectl guesses it. It is shown to nobody, and stands in the keys of objects that have no uid. */

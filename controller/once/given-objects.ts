@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { KnownObject } from '../../shared/admission/lookups.ts';
 import { knownObject } from '../../shared/admission/state/object-lookups.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { sinkKinds } from '../../shared/admission/lookups.ts';
+import { KollectError } from '../../shared/errors.ts';
 import { ScopeJudge, type KnownScopes } from '../collect/scope-judge.ts';
 import type { SinkFamily } from '../sinks/contract.ts';
 
@@ -10,14 +12,18 @@ export class GivenObjects {
   /** By kind, then by `<namespace>/<name>`. */
   readonly #objects = new Map<string, Map<string, KubeObject>>();
 
-  /** @param objects filled in, as an API server stores them; of those with the same name the first counts */
-  constructor(objects: Iterable<KubeObject>) {
+  /**
+   * Throws `KOL_EXPORT_INPUT` when two of `objects` have the same name and are not equal.
+   *
+   * @param objects filled in, as an API server stores them
+   * @param others count where `objects` have none of the name
+   */
+  constructor(objects: Iterable<KubeObject>, others: Iterable<KubeObject> = []) {
     for (const object of objects) {
-      const ofKind = this.#objects.get(object.kind) ?? new Map<string, KubeObject>();
-      const key = keyOf(object);
-      if (!ofKind.has(key)) ofKind.set(key, object);
-      this.#objects.set(object.kind, ofKind);
+      const known = this.#add(object);
+      if (!isDeepStrictEqual(known, object)) throw new KollectError('KOL_EXPORT_INPUT', `${titleOf(object)} is given more than once, and not with the same content`);
     }
+    for (const object of others) this.#add(object);
   }
 
   all(kind: string): KubeObject[] {
@@ -36,6 +42,16 @@ export class GivenObjects {
   /** @param tenantMode no cluster kinds are worked on */
   scopes(tenantMode: boolean): ScopeJudge {
     return new ScopeJudge({ scopes: this.#known('KollectScope'), clusterScopes: tenantMode ? undefined : this.#known('KollectClusterScope'), areRead: true });
+  }
+
+  /** The first of the name. */
+  #add(object: KubeObject): KubeObject {
+    const ofKind = this.#objects.get(object.kind) ?? new Map<string, KubeObject>();
+    this.#objects.set(object.kind, ofKind);
+    const key = keyOf(object);
+    const known = ofKind.get(key) ?? object;
+    ofKind.set(key, known);
+    return known;
   }
 
   #known(kind: string): KnownScopes {

@@ -19,6 +19,8 @@ export interface WantedObjects {
 
 /** Where the objects of a cluster are read from, once. */
 export interface ObjectSource {
+  /** What it has no object of does not exist. Otherwise nobody may have asked for it. */
+  readonly isWhole: boolean;
   /** Those that are known before any object is read. */
   namespaces(): Promise<NamespaceFacts[]>;
   /** The resource of a kind; undefined when it is known that there is none. */

@@ -1,6 +1,7 @@
 import { KollectError } from '../../shared/errors.ts';
-import { DeletionHold } from '../inventory/deletion-hold.ts';
-import { planPass } from '../inventory/pass.ts';
+import { DeletionHold, lookAt } from '../inventory/deletion-hold.ts';
+import type { FrozenRows } from '../collect/collector.ts';
+import { planPass, type PassPlan } from '../inventory/pass.ts';
 import type { InventoryView } from '../inventory/view.ts';
 import type { InventoryIdentity, WriteResult } from '../sinks/contract.ts';
 import { writeDocument, type DocumentSettings } from '../sinks/documents/formats.ts';
@@ -23,19 +24,32 @@ export interface WriteOnceOptions {
   identity: InventoryIdentity;
   opened: OpenedSink;
   maxDocumentBytes: number | undefined;
+  /** Kinds of targets, by name, of which nobody knows whether there are objects: what the destination holds of them stays. */
+  absent: ReadonlyMap<string, readonly FrozenRows[]>;
   /** Whatever is stale goes, however much it is. */
   allowsDeletes: boolean;
   signal: AbortSignal;
 }
 
 /** Makes a destination what a view says, as the first pass of a controller does that knows it for its own. Throws `KollectError`, also when more rows would be deleted than may. */
-export async function writeOnce({ view, identity, opened, maxDocumentBytes, allowsDeletes, signal }: WriteOnceOptions): Promise<WriteResult> {
+export async function writeOnce({ view, identity, opened, maxDocumentBytes, absent, allowsDeletes, signal }: WriteOnceOptions): Promise<WriteResult> {
   const hold = new DeletionHold();
   if (allowsDeletes) void hold.allow(view);
   const { granularity } = opened;
-  const plan = planPass({ view, identity, isSynced: () => true, granularity, cursor: undefined, mayHoldRows: true, deletions: hold.deletions });
+  const planned = (kinds: WriteOnceOptions['absent']): PassPlan | undefined =>
+    planPass({ view, identity, isSynced: ({ name }) => !kinds.has(name), frozen: ({ name }) => kinds.get(name), granularity, cursor: undefined, mayHoldRows: true, deletions: hold.deletions });
+  let plan = planned(absent);
+  if (!plan && absent.size > 0) {
+    // Whole documents cannot keep a part of what they held.
+    if ((await lookAt(opened, { identity, signal, isCompared: false })).rows !== 0) {
+      throw new KollectError('KOL_EXPORT_INPUT', `${opened.place} holds rows in whole documents, and may lose those of kinds that the objects lack; with --allow-deletes they go`);
+    }
+    plan = planned(new Map());
+  }
   if (!plan) throw new KollectError('KOL_INTERNAL', 'there is nothing to decide by what is to be written');
   plan.change.maxDocumentBytes = maxDocumentBytes;
+  // Consent to deletions is none to write what is another's.
+  if (allowsDeletes) await lookAt(opened, { identity, signal, isCompared: false });
   await hold.limit(opened, plan, { identity, signal, isKnown: false, isCompared: false, isOwn: true, held: undefined });
   const result = await opened.sink.write(plan.change, signal);
   if (result.held) {

@@ -64,7 +64,7 @@ export interface LintResult {
 }
 
 export interface LintedObjects extends LintResult {
-  /** Kollect's own as an API server would store them, as far as their kinds are known. Of those with the same name the last one. */
+  /** Kollect's own as an API server would store them, as far as their kinds are known. */
   stored(): KubeObject[];
 }
 
@@ -133,8 +133,7 @@ class Run {
     for (const { candidate, object } of stored) for (const finding of judge(object, circumstances)) this.#add(candidate, finding.rule ?? 'schema', finding);
     const order = new Map(sources.map(({ name }, index) => [name, index]));
     const findings = this.#findings.toSorted((a, b) => (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) || (a.region?.line ?? 0) - (b.region?.line ?? 0) || (a.region?.column ?? 0) - (b.region?.column ?? 0));
-    const byName = (): KubeObject[] => [...new Map(stored.map(({ object }) => [JSON.stringify([object.kind, object.metadata.namespace, object.metadata.name]), object])).values()];
-    return { findings, objects: this.#candidates.length, others: this.#others, isComplete: this.#isComplete, stored: byName };
+    return { findings, objects: this.#candidates.length, others: this.#others, isComplete: this.#isComplete, stored: () => stored.map(({ object }) => object) };
   }
 
   #readObject(source: Source, yaml: YamlText, place: Placed): void {

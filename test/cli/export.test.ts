@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 import { parquetReadObjects } from 'hyparquet';
@@ -51,6 +51,46 @@ t.test('a folder is laid out as a repository, and follows the objects', async (t
   t.notOk(files().includes('west/shop-b/deployment/cart.yaml'), 'what is gone leaves');
 });
 
+t.test('a kind that the objects lack takes no rows away', async (t) => {
+  const folder = t.testdir({ 'kollect.yaml': kollectObjects, 'out': { '.hidden': '' }, 'more': { '.hidden.yaml': 'a: 1\n', 'dump.json': printed(cluster.filter((object) => (object as { kind: string }).kind !== 'Deployment')) } });
+  const of = (...argv: string[]) => kollect(['export', '-f', 'kollect.yaml', ...argv], { folder, stdin: printed(cluster) });
+  const text = () => readFileSync(join(folder, 'out/inventory/team-a/export.ndjson'), 'utf8');
+  const absent = /warning: target web: the objects hold no Deployment/i;
+  t.match(await of('-f', 'more', '--to', 'new', '-q'), { code: 1, stderr: absent });
+  t.match(await of('-f', '-', '--to', 'out', '-o', 'ndjson'), { code: 0, stderr: '' });
+  t.match(await of('-f', 'more', '--to', 'out', '-o', 'ndjson', '-q'), { code: 2, stderr: /may lose those of kinds that the objects lack/ });
+  t.equal(text(), rows);
+  t.match(await of('-f', 'more', '-o', 'ndjson'), { code: 0, stdout: '', stderr: /note: more\/\.hidden\.yaml is left out: hidden/ });
+  t.strictSame(await of('-f', 'more', '--to', 'out', '-o', 'ndjson', '-q', '--allow-deletes'), { code: 0, stdout: '', stderr: '' });
+  t.equal(text(), '');
+});
+
+t.test('the first object tells whether kinds of others are in namespaces, also when it comes through a pipe', async (t) => {
+  const gateway = { apiVersion: 'gateway.networking.k8s.io/v1', kind: 'GatewayClass', metadata: { name: 'istio', uid: 'uid-class' } };
+  const folder = t.testdir({
+    'kollect.yaml': `apiVersion: kollect.dev/v1alpha1
+kind: KollectProfile
+metadata: {name: classes, namespace: kollect-system}
+spec: {targetGVK: {group: gateway.networking.k8s.io, version: v1, kind: GatewayClass}, attributes: [{name: title, path: $.metadata.name}]}
+---
+apiVersion: kollect.dev/v1alpha1
+kind: KollectClusterTarget
+metadata: {name: all}
+spec: {profileRef: {name: classes, namespace: kollect-system}, namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists}]}}
+`,
+    'dump.json': printed([...cluster, gateway]),
+  });
+  const { code, stdout, stderr } = await run('bash', ['-c', `'${process.execPath}' '${join(import.meta.dirname, '../../cli/kollect.mjs')}' export -f kollect.yaml -f <(cat dump.json) -o ndjson`], { folder });
+  t.strictSame([code, stderr], [0, '']);
+  t.match(JSON.parse(stdout), { namespace: '', name: 'istio' });
+});
+
+t.test('two objects of one name have to be equal', async (t) => {
+  const folder = t.testdir({ 'kollect.yaml': kollectObjects, 'same.yaml': kollectObjects, 'other.yaml': kollectObjects.replace('tier: shop', 'tier: other'), 'dump.json': printed(cluster) });
+  t.match(await kollect(['export', '-f', 'kollect.yaml', '-f', 'same.yaml', '-f', 'dump.json', '-o', 'ndjson'], { folder }), { code: 0, stdout: rows });
+  t.match(await kollect(['export', '-f', 'kollect.yaml', '-f', 'other.yaml', '-f', 'dump.json'], { folder }), { code: 2, stdout: '', stderr: /KollectTarget team-a\/web is given more than once/ });
+});
+
 t.test('what an export would change is told, and nothing is written', async (t) => {
   const folder = folderOf(t);
   const of = (dump: readonly object[], ...argv: string[]) => kollect(['export', '-f', 'kollect.yaml', '-f', '-', ...argv], { folder, stdin: printed(dump) });
@@ -67,6 +107,10 @@ t.test('what an export would change is told, and nothing is written', async (t) 
   }
   t.match(await of(cluster, '--diff'), { code: 2, stderr: /--diff needs something to compare with/ });
   t.match(await of(cluster, '--to', 'rows.csv'), { code: 0 });
+  writeFileSync(join(folder, 'broken.json.gz'), 'no gzip');
+  t.match(await of(cluster, '--to', 'broken.json.gz', '--diff'), { code: 2, stdout: '', stderr: /broken\.json\.gz cannot be compared: it cannot be decompressed/ });
+  writeFileSync(join(folder, 'cut.json'), readFileSync(join(folder, 'rows.json')).subarray(0, -9));
+  t.match(await of(cluster, '--to', 'cut.json', '--diff'), { code: 2, stdout: '', stderr: /cut\.json cannot be compared: it is cut off/ });
   t.match(await of(cluster, '--to', 'rows.csv', '--diff'), { code: 2, stderr: /rows\.csv cannot be compared/ });
   const [profile = '', target = ''] = kollectObjects.split('---\n');
   const twin = t.testdir({ 'kollect.yaml': [profile, target, profile.replace('team-a', 'team-b'), target.replace('team-a', 'team-b')].join('---\n') });

@@ -11,15 +11,15 @@ import { rowText } from './row-text.ts';
 
 /** The rows of a document that this project wrote. Throws `KOL_SINK_CONFIG` for a format that is not read, and for what somebody else wrote. */
 export function* rowsOfDocument(path: string, document: Uint8Array, { format, compression }: Serialization): Generator<HeldRow> {
-  const bytes = decompressed(document, compression);
   if (format === 'csv' || format === 'parquet') throw new KollectError('KOL_SINK_CONFIG', `${path} cannot be compared: rows are read from json, ndjson and yaml`);
-  const texts = format === 'json' ? itemsOf(bytes) : format === 'ndjson' ? linesOf(bytes.toString()) : bytes.toString().split(/^- /m).slice(1).map((text) => `  ${text}`);
+  const bytes = bytesOf(path, document, compression);
+  const texts = format === 'json' ? itemsOf(path, bytes) : format === 'ndjson' ? linesOf(bytes.toString()) : bytes.toString().split(/^- /m).slice(1).map((text) => `  ${text}`);
   for (const text of texts) yield rowOf(path, text, format);
 }
 
 /** The row of a file of a tree. Throws `KOL_SINK_CONFIG` for what somebody else wrote. */
 export function rowOfFile(path: string, file: Uint8Array, { format, compression }: Serialization): HeldRow {
-  return rowOf(path, decompressed(file, compression).toString(), format);
+  return rowOf(path, bytesOf(path, file, compression).toString(), format);
 }
 
 function rowOf(path: string, text: string, format: Serialization['format']): HeldRow {
@@ -35,11 +35,23 @@ function rowOf(path: string, text: string, format: Serialization['format']): Hel
   }
 }
 
-function itemsOf(bytes: Buffer): string[] {
+function bytesOf(path: string, document: Uint8Array, compression: Serialization['compression']): Buffer {
+  try {
+    return decompressed(document, compression);
+  } catch (cause) {
+    throw new KollectError('KOL_SINK_CONFIG', `${path} cannot be compared: it cannot be decompressed`, { cause });
+  }
+}
+
+function itemsOf(path: string, bytes: Buffer): string[] {
   const items: string[] = [];
   const finder = new JsonItems({ item: (_item, given) => void items.push(given.toString()), listed: () => undefined });
   finder.push(bytes);
-  finder.end();
+  try {
+    finder.end();
+  } catch (cause) {
+    throw new KollectError('KOL_SINK_CONFIG', `${path} cannot be compared: it is cut off`, { cause });
+  }
   return items;
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { KollectDatabaseSinkSpec } from '../../../shared/api/kollect-database-sink.ts';
 import { KollectError } from '../../../shared/errors.ts';
-import type { Backend, CheckResult, ExportRow, HeldRow, InventoryIdentity, OpenContext, ProbeResult, RowKey, Sink, SinkChange, WriteResult } from '../contract.ts';
+import type { Backend, CheckResult, ExportRow, HeldRow, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
 import { findPortions } from './adoption.ts';
 import { ChunkedWrite, chunkLimit, deleteAll, isWhole } from './chunked-write.ts';
 import { isTooSlow, postgresError, sqlState } from './errors.ts';
@@ -88,16 +88,13 @@ class PostgresSink implements Sink {
   }
 
   async *held(identity: InventoryIdentity, signal: AbortSignal): AsyncGenerator<HeldRow> {
-    for (let after: RowKey | undefined, page: HeldRow[] | undefined; page === undefined || page.length > 0; after = page.at(-1)?.key) {
-      page = await this.#use(signal, async (session) => {
-        const { table } = this.#settings;
-        const facts = await inspectTable(session, table);
-        if (facts.table === null) return [];
-        const layout = verifyTable(this.#settings, facts, facts.table);
-        return await session.transaction(() => heldRows(session, { table, identity, layout }, after));
-      });
-      yield* page;
-    }
+    yield* await this.#use(signal, async (session) => {
+      const { table } = this.#settings;
+      const facts = await inspectTable(session, table);
+      if (facts.table === null) return [];
+      const layout = verifyTable(this.#settings, facts, facts.table);
+      return await session.transaction(() => heldRows(session, { table, identity, layout }));
+    });
   }
 
   async differing(identity: InventoryIdentity, rows: readonly ExportRow[], signal: AbortSignal): Promise<readonly ExportRow[]> {

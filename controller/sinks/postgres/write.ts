@@ -164,13 +164,21 @@ WHERE old.source_uid IS NULL OR ${differs(layout, { payload: 'r.p', namespace: '
   return found.rows.map(({ i }) => rows[Number(i) - 1]!);
 }
 
-/** The next rows that the table holds of the inventory and cluster, in the order of their keys; none at the end. */
-export async function heldRows(session: Session, { table, identity, layout }: Pick<WriteTarget, 'table' | 'identity' | 'layout'>, after: RowKey | undefined): Promise<HeldRow[]> {
+/** The rows that the table holds of the inventory and cluster, in the order of their keys, sorted once. Within a transaction. */
+export async function heldRows(session: Session, { table, identity, layout }: Pick<WriteTarget, 'table' | 'identity' | 'layout'>): Promise<HeldRow[]> {
   const order = `t.target_name::text COLLATE "C", t.source_uid::text COLLATE "C"`;
-  const text = `SELECT t.target_name::text AS target, t.source_uid::text AS uid, t.payload->>'kind' AS kind, t.payload->>'namespace' AS namespace, t.payload->>'name' AS name, ${layout.hashed ? 't.payload_sha256' : 'NULL::bytea'} AS hash
-FROM ${table.sql} AS t WHERE ${scope('t')} AND (${order}) > ($4, $5) ORDER BY ${order} LIMIT ${heldPage}`;
-  const { rows } = await session.query<{ target: string; uid: string; kind: string | null; namespace: string | null; name: string | null; hash: Buffer | null }>({ text, values: [...scopeValues(identity), after?.targetName ?? '', after?.uid ?? ''] });
-  return rows.map(({ target, uid, kind, namespace, name, hash }) => ({ key: { targetName: target, uid }, kind: kind ?? '', namespace: namespace ?? '', name: name ?? '', hash: hash?.toString('latin1') }));
+  const text = `DECLARE kollect_held NO SCROLL CURSOR FOR
+SELECT t.target_name::text AS target, t.source_uid::text AS uid, t.payload->>'kind' AS kind, t.payload->>'namespace' AS namespace, t.payload->>'name' AS name, ${layout.hashed ? 't.payload_sha256' : 'NULL::bytea'} AS hash
+FROM ${table.sql} AS t WHERE ${scope('t')} ORDER BY ${order}`;
+  await session.query({ text, values: scopeValues(identity) });
+  const held: HeldRow[] = [];
+  for (let count = -1; held.length > count; ) {
+    count = held.length;
+    const { rows } = await session.query<{ target: string; uid: string; kind: string | null; namespace: string | null; name: string | null; hash: Buffer | null }>({ text: `FETCH ${heldPage} FROM kollect_held`, values: [] });
+    for (const { target, uid, kind, namespace, name, hash } of rows) held.push({ key: { targetName: target, uid }, kind: kind ?? '', namespace: namespace ?? '', name: name ?? '', hash: hash?.toString('latin1') });
+  }
+  await session.query({ text: 'CLOSE kollect_held', values: [] });
+  return held;
 }
 
 const heldPage = 5_000;

@@ -31,7 +31,7 @@ export const celFunctions: Record<string, (operands: unknown[], budget: StepBudg
     if (typeof value === 'number' && value < 0) throw new CelFault('number out of range');
     return decimal(value, /^\d+$/);
   },
-  duration: ([text]) => (typeof text === 'string' && /^[-+]?0$/.test(text) ? new Duration(0n, 0) : undefined),
+  duration: ([text]) => (typeof text === 'string' ? durationOf(text) : undefined),
   indexOf: (operands, budget) => findText(operands, budget, (text, part, from = 0) => (from >= text.length && part.length > 0 ? -1 : indexOfPart(text, part, from, 1))),
   lastIndexOf: (operands, budget) =>
     findText(operands, budget, (text, part, from) => (from !== undefined && from >= text.length ? -1 : indexOfPart(text, part, from ?? text.length - part.length, -1))),
@@ -180,4 +180,11 @@ function searched<T>(text: unknown, pattern: unknown, budget: StepBudget, regexe
   }
   budget.charge(20 + (text.length * regex.programSize) / 3);
   return search(regex);
+}
+
+/** Zero needs no unit. What is no duration is refused here: cel-js looks for a unit behind every digit, which takes the cube of their number. */
+function durationOf(text: string): Duration | undefined {
+  if (/^[-+]?0$/.test(text)) return new Duration(0n, 0);
+  if (!/^[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(text)) throw new CelFault('the text is not a duration such as 1h30m');
+  return undefined;
 }

@@ -84,6 +84,8 @@ const expressions = [
   'strings.quote(object.text)',
   'int(object.text)',
   'double(object.text)',
+  'duration(object.text)',
+  'duration(object.text + "h")',
   'quantity(object.text)',
   'semver(object.text)',
   'url(object.text)',

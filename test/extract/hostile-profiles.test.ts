@@ -84,7 +84,6 @@ const expressions = [
   'strings.quote(object.text)',
   'int(object.text)',
   'double(object.text)',
-  'duration(object.text)',
   'duration(object.text + "h")',
   'quantity(object.text)',
   'semver(object.text)',

@@ -30,6 +30,9 @@ import { WatchProxy } from './watch-proxy.ts';
 // A longer run: KOLLECT_FAULTS=1000 tap test/faults/sinks-equal-the-cluster.test.ts; KOLLECT_SEED repeats the order of the faults of an earlier one.
 const wantedFaults = Number(process.env['KOLLECT_FAULTS'] ?? 500);
 const seed = Number(process.env['KOLLECT_SEED'] ?? 20_260_202);
+/** Tables take part always; git and streams with `KOLLECT_FAULT_FAMILIES=database,snapshot,event`, which takes twice as long. */
+const families = (process.env['KOLLECT_FAULT_FAMILIES'] ?? 'database').split(',');
+const [hasBranches, hasStreams] = [families.includes('snapshot'), families.includes('event')];
 const minutes = 60_000;
 /** In all that nobody may see. */
 const canary = 'canary-5e1f';
@@ -67,9 +70,9 @@ t.test(`every sink equals the cluster after ${wantedFaults} faults`, async (t) =
   const tables: DatabasePlace[] = [];
   for (const name of ['calm', 'east', 'west']) tables.push(await DatabasePlace.start(name, { postgres, admin, random: new Random(seed + 3 + tables.length), canary }));
   const branches: GitPlace[] = [];
-  for (const layout of ['document', 'perResource'] as const) branches.push(await GitPlace.start(layout.toLowerCase(), { git, admin, random: new Random(seed + 6 + branches.length), canary, layout, mirrors }));
+  for (const layout of hasBranches ? (['document', 'perResource'] as const) : []) branches.push(await GitPlace.start(layout.toLowerCase(), { git, admin, random: new Random(seed + 6 + branches.length), canary, layout, mirrors }));
   const streams: StreamPlace[] = [];
-  for (const mode of ['aggregate', 'perItem'] as const) streams.push(await StreamPlace.start(mode.toLowerCase(), { admin, random: new Random(seed + 8 + streams.length), canary, mode }));
+  for (const mode of hasStreams ? (['aggregate', 'perItem'] as const) : []) streams.push(await StreamPlace.start(mode.toLowerCase(), { admin, random: new Random(seed + 8 + streams.length), canary, mode }));
   t.teardown(() => Promise.all(streams.map((place) => place.stop())));
   git.intercept(async (request, response) => {
     for (const branch of branches) if (await branch.intercept(request, response)) return true;
@@ -211,10 +214,14 @@ t.test(`every sink equals the cluster after ${wantedFaults} faults`, async (t) =
 
   /** Documents are not written before all lists are there, so that these come late. */
   const ofWholes: (readonly [string, () => Promise<boolean>])[] = [
-    ['a leader that is killed after a message', () => killAfterCommit(random.pick(streams))],
-    ['a leader that is frozen while its message is on the way', () => freezeInCommit(random.pick(streams))],
-    ['a leader that is killed after a push', () => killAfterCommit(random.pick(branches))],
-    ['a leader that is frozen while its push is on the way', () => freezeInCommit(random.pick(branches))],
+    ...(hasStreams ? [
+      ['a leader that is killed after a message', () => killAfterCommit(random.pick(streams))],
+      ['a leader that is frozen while its message is on the way', () => freezeInCommit(random.pick(streams))],
+    ] as const : []),
+    ...(hasBranches ? [
+      ['a leader that is killed after a push', () => killAfterCommit(random.pick(branches))],
+      ['a leader that is frozen while its push is on the way', () => freezeInCommit(random.pick(branches))],
+    ] as const : []),
   ];
 
   // The table of a place where nothing is taken away: what nobody touched must never leave it.
@@ -289,7 +296,7 @@ t.test(`every sink equals the cluster after ${wantedFaults} faults`, async (t) =
   isStorm = true;
   await Promise.all([
     repeat(async () => {
-      await strike(wholes.draw());
+      if (ofWholes.length > 0) await strike(wholes.draw());
       isStorm = ofWholes.some(([name]) => !struckBy.has(name));
     }, 100),
     ...storms((place) => place.harmless, seed + 25),

@@ -230,7 +230,7 @@ t.test('a type without a backend and a spec that breaks a rule fail their test, 
   await applySink(namespace, { options: { password: canary } });
   t.match((await untilConditions(namespace, failed)).status?.conditions?.[0]?.message, /spec\.options/);
   await new Promise((resolve) => setTimeout(resolve, 700));
-  t.strictSame(newTests(), ['nats failure']);
+  t.strictSame(newTests(), ['kafka failure']);
 });
 
 t.test('a server that does not answer fails the test within its budget', async (t) => {

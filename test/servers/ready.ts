@@ -1,5 +1,6 @@
-import { request } from 'node:https';
 import { request as plainRequest } from 'node:http';
+import { request } from 'node:https';
+import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { KeptProcess } from './keeper.ts';
 
@@ -35,5 +36,16 @@ export function answersOk(url: string, options: { headers?: Record<string, strin
     call.setTimeout(5_000, () => call.destroy(new Error('no answer within 5 s')));
     call.once('error', reject);
     call.end();
+  });
+}
+
+/** Whether something takes connections on a port of 127.0.0.1. */
+export function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
   });
 }

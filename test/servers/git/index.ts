@@ -4,13 +4,14 @@ import { once } from 'node:events';
 import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { connect, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { basename, join } from 'node:path';
 import { createAuthority, issueCertificate } from '../../../certs/x509.ts';
 import { freePort } from '../free-port.ts';
 import { openKeeper, plainEnvironment, type Keeper, type KeptProcess } from '../keeper.ts';
 import { launch } from '../launch.ts';
 import type { Report } from '../progress.ts';
+import { accepts } from '../ready.ts';
 import { runCommand } from '../run-command.ts';
 import { httpBackend } from './http-backend.ts';
 import { obtainSshd, type SshdPrograms } from './sshd.ts';
@@ -265,11 +266,4 @@ function sshdConfig(folder: string, port: number, hostKey: string, clientKey: st
 
 function own(path: string, owner: typeof unprivileged | undefined): void {
   if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => resolve(true)).once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
 }

@@ -2,11 +2,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pinnedVersion, type GoBinary } from '../binary.ts';
 import { freePort } from '../free-port.ts';
-import type { Keeper, KeptProcess } from '../keeper.ts';
-import { launch } from '../launch.ts';
+import type { Keeper } from '../keeper.ts';
+import { launchRestartable, type RestartableServer } from '../launch-restartable.ts';
 import { obtain } from '../obtain.ts';
 import type { Report } from '../progress.ts';
-import { answersOk, untilReady } from '../ready.ts';
+import { answersOk } from '../ready.ts';
 
 export const natsBinary: GoBinary & { name: 'nats-server' } = {
   name: 'nats-server',
@@ -23,15 +23,8 @@ export interface NatsOptions {
   report?: Report | undefined;
 }
 
-export interface Nats {
+export interface Nats extends RestartableServer {
   port: number;
-  keeper: Keeper;
-  process(): KeptProcess;
-  /** SIGKILL unless said otherwise; SIGSTOP and SIGCONT freeze and thaw it. */
-  kill(signal?: NodeJS.Signals): Promise<void>;
-  /** On the same port, with the same data. */
-  start(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 /**
@@ -43,36 +36,15 @@ export interface Nats {
  */
 export async function startNats(options: NatsOptions = {}): Promise<Nats> {
   const command = (await obtain([natsBinary], { report: options.report }))['nats-server'];
-  const server = await launch({
+  const { value: port, ...server } = await launchRestartable({
     keeper: options.keeper,
     prepare: async ({ folder }) => {
       const [port, monitorPort] = [await freePort(), await freePort()];
       const file = join(folder, `nats-${port}.conf`);
       const own = [`listen: "127.0.0.1:${port}"`, `http: "127.0.0.1:${monitorPort}"`, `jetstream { store_dir: "${join(folder, `nats-${port}`)}" }`];
       writeFileSync(file, [...own, options.config?.(folder) ?? '', ''].join('\n'));
-      const start = { name: 'nats', command, args: ['-c', file] };
-      const check = () => answersOk(`http://127.0.0.1:${monitorPort}/healthz?js-enabled-only=true`);
-      return { start, check, value: { port, start, check } };
+      return { start: { name: 'nats', command, args: ['-c', file] }, check: () => answersOk(`http://127.0.0.1:${monitorPort}/healthz?js-enabled-only=true`), value: port };
     },
   });
-  const { port, start, check } = server.value;
-  let current = server.process;
-  return {
-    port,
-    keeper: server.keeper,
-    process: () => current,
-    kill: async (signal = 'SIGKILL') => {
-      current.signal(signal);
-      if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') await current.untilExit();
-    },
-    start: async () => {
-      current = await server.keeper.start(start);
-      await untilReady(current, { name: 'nats', check });
-    },
-    stop: async () => {
-      if (options.keeper === undefined) return await server.stop();
-      if (current.exit() === undefined) current.signal('SIGKILL');
-      await current.untilExit();
-    },
-  };
+  return { port, ...server };
 }

@@ -1,7 +1,9 @@
-import { chmodSync, existsSync, readdirSync } from 'node:fs';
+import fs, { chmodSync, existsSync, readdirSync, type PathLike } from 'node:fs';
 import { mkdtemp, readFile, rm, truncate } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import t from 'tap';
 import type { OpenContext } from '../../controller/sinks/contract.ts';
 import type { BranchWrite } from '../../controller/sinks/git/branch.ts';
@@ -62,6 +64,13 @@ function write(files: Record<string, string | undefined>, parts: Partial<BranchW
     fence: () => undefined,
     ...parts,
   };
+}
+
+async function* failing(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    yield chunk;
+    throw new Error('EIO');
+  }
 }
 
 const history = async ({ git }: GitRepository) => (await git('log', '--format=%s', 'main')).trim().split('\n');
@@ -233,6 +242,35 @@ t.test('what was refused is not tried again when the others have to be', async (
   t.strictSame(await tree(repository), ['fenced/x', 'fenced/y', 'full/x', 'full/y', 'other/x', 'other/y', 'rival']);
   t.equal(asked, 1);
   t.match(await branch.write(write({ 'full/x': '2', 'full/y': undefined }, { key: 'full' }), signal), { changed: ['full/x'], removed: ['full/y'] }, 'and is remembered as it was');
+});
+
+t.test('a large file that cannot be read back while it is sent fails all who share the stream, and nothing of it is pushed', async (t) => {
+  const repository = await git.createRepository();
+  const { branch } = await connect(t, repository, 'http');
+  await branch.write(write({ 'other/x': '1' }, { key: 'other' }), signal);
+  const large = () => write({ 'large/x': 'x'.repeat(5 << 20), 'large/y': '1' }, { key: 'large' });
+  const both = () => Promise.allSettled([branch.write(large(), signal), branch.write(write({ 'other/x': '2' }, { key: 'other' }), signal)]);
+  const { createReadStream } = fs;
+  t.teardown(() => {
+    fs.createReadStream = createReadStream;
+    syncBuiltinESMExports();
+  });
+  for (const [what, broken] of Object.entries({
+    fails: (path: PathLike) => Readable.from(failing(createReadStream(path))),
+    'is cut off': (path: PathLike) => createReadStream(path, { end: 99_999 }),
+  })) {
+    let opened = 0;
+    // It is read once for its name, and a second time to be sent.
+    fs.createReadStream = ((path: PathLike) => (++opened === 2 ? broken(path) : createReadStream(path))) as typeof createReadStream;
+    syncBuiltinESMExports();
+    const lost = { status: 'rejected', reason: { code: 'KOL_SINK_BUSY', message: /could not be read again: it has 5242880 bytes, of which \d+ came/ } };
+    t.match(await both(), [lost, lost], what);
+    t.strictSame([await tree(repository), repository.pushes()], [['other/x'], 1], what);
+    t.strictSame(readdirSync(root).filter((name) => name.startsWith('content-')), [], 'nothing waits any more');
+  }
+  t.match(await both(), [{ value: { added: ['large/x', 'large/y'] } }, { value: { changed: ['other/x'] } }], 'the next try succeeds');
+  t.equal(await repository.git('cat-file', '-s', 'main:large/x'), '5242880\n');
+  t.equal(await repository.git('fsck', '--strict'), '');
 });
 
 t.test('of a long history and of large files nothing is fetched but the end', async (t) => {

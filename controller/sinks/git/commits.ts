@@ -35,6 +35,12 @@ export interface MadeCommits {
   refused: readonly { waiter: Waiter; error: unknown }[];
 }
 
+/** Commands that are being sent. */
+interface Stream {
+  /** The last one was begun, and not all of it was sent. */
+  isWithin: boolean;
+}
+
 type Known = (key: string) => ReadonlyMap<string, string> | undefined;
 
 /** Makes commits in a mirror, one for each who waits. */
@@ -70,10 +76,11 @@ export class Commits {
   async *#commands(rest: Waiter[], at: { tip: string | undefined; parent: string | undefined; known: Known }, { planned, refused }: { planned: Plan[]; refused: MadeCommits['refused'][number][] }, signal: AbortSignal): AsyncGenerator<Uint8Array | string> {
     // What it was of an earlier stream does not count.
     yield `reset ${nextRef}\n\n`;
+    const stream: Stream = { isWithin: false };
     let commits = 0;
     for (let waiter = rest[0]; waiter; waiter = rest[0]) {
       try {
-        const plan = yield* this.#plan(waiter, at.tip, at.known, signal);
+        const plan = yield* this.#plan(waiter, at.tip, at.known, stream, signal);
         const changes = await changesOf(plan);
         // The folders of commits of this stream cannot be read yet.
         const folders = await crowdedFolders(this.#mirror, at.parent, changes, signal, commits > 0);
@@ -81,7 +88,8 @@ export class Commits {
         if (changes.size > 0) yield* commitCommand(++commits, waiter.write, plan.outcome, { changes, folders, parent: commits === 1 ? at.parent : undefined });
         planned.push(plan);
       } catch (error) {
-        if (signal.aborted) throw error;
+        // What follows half a file would be taken for the rest of it.
+        if (signal.aborted || stream.isWithin) throw error;
         refused.push({ waiter, error });
       }
       rest.shift();
@@ -91,11 +99,11 @@ export class Commits {
   }
 
   /** Compares what an inventory wants with what is there. */
-  async *#plan(waiter: Waiter, tip: string | undefined, knownOf: Known, signal: AbortSignal): AsyncGenerator<Uint8Array | string, Plan> {
+  async *#plan(waiter: Waiter, tip: string | undefined, knownOf: Known, stream: Stream, signal: AbortSignal): AsyncGenerator<Uint8Array | string, Plan> {
     const { key, removes } = waiter.write;
     const known = knownOf(key);
     let bytes = 0;
-    waiter.wanted ??= yield* this.#contents(waiter.write, known, (count) => (bytes += count));
+    waiter.wanted ??= yield* this.#contents(waiter.write, known, stream, (count) => (bytes += count));
     const { wanted } = waiter;
     const unknown: string[] = [];
     for (const paths of [wanted.keys(), removes]) {
@@ -117,7 +125,7 @@ export class Commits {
   }
 
   /** Sends the contents that are new, and gives what git calls all of them. */
-  async *#contents(write: BranchWrite, known: ReadonlyMap<string, string> | undefined, sent: (bytes: number) => void): AsyncGenerator<Uint8Array | string, Map<string, string>> {
+  async *#contents(write: BranchWrite, known: ReadonlyMap<string, string> | undefined, stream: Stream, sent: (bytes: number) => void): AsyncGenerator<Uint8Array | string, Map<string, string>> {
     const wanted = new Map<string, string>();
     for await (const { path, bytes } of write.files) {
       const blob = await spool(bytes, this.#spoolFolder);
@@ -125,9 +133,11 @@ export class Commits {
         wanted.set(path, blob.id);
         if (known?.get(path) === blob.id) continue;
         sent(blob.bytes);
+        stream.isWithin = true;
         yield `blob\ndata ${blob.bytes}\n`;
         yield* blob.chunks();
         yield '\n';
+        stream.isWithin = false;
       } finally {
         await blob.dispose();
       }

@@ -1,13 +1,15 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { KollectError } from '../../../shared/errors.ts';
 
 /** Content whose length and name are known. */
 export interface Blob {
   /** As git names it. */
   id: string;
   bytes: number;
+  /** All of its bytes. Throws `KOL_SINK_BUSY` when they cannot be read any more. */
   chunks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   dispose(): Promise<void>;
 }
@@ -38,12 +40,27 @@ export async function spool(content: AsyncIterable<Uint8Array> | Iterable<Uint8A
       for (const chunk of kept) hash.update(chunk);
       return { id: hash.digest('hex'), bytes, chunks: () => kept, dispose: async () => undefined };
     }
-    const chunks = () => createReadStream(path);
-    for await (const chunk of chunks()) hash.update(chunk as Uint8Array);
+    const chunks = (): AsyncGenerator<Uint8Array> => readBack(path, bytes);
+    for await (const chunk of chunks()) hash.update(chunk);
     return { id: hash.digest('hex'), bytes, chunks, dispose: () => rm(path, { force: true }) };
   } catch (error) {
     await file?.close().catch(() => undefined);
     await rm(path, { force: true });
     throw error;
   }
+}
+
+/** What was spooled; somebody may have tidied up the folder meanwhile, or the disk may fail. */
+async function* readBack(path: string, bytes: number): AsyncGenerator<Uint8Array> {
+  let read = 0;
+  const lost = (cause?: unknown): KollectError => new KollectError('KOL_SINK_BUSY', `a file that waits below ${dirname(path)} to be committed could not be read again: it has ${bytes} bytes, of which ${read} came`, { cause });
+  try {
+    for await (const chunk of createReadStream(path)) {
+      read += (chunk as Uint8Array).length;
+      yield chunk as Uint8Array;
+    }
+  } catch (cause) {
+    throw lost(cause);
+  }
+  if (read !== bytes) throw lost();
 }

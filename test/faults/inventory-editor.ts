@@ -45,8 +45,8 @@ export class InventoryEditor {
   }
 
   /** `<namespace>/<name>` of the inventories that name the sink of a place. */
-  inventoriesOf(place: SinkPlace): string[] {
-    return Object.keys(inventories).filter((name) => name !== `home/${edited}` || this.#refs.includes(place));
+  inventoriesOf(place: SinkPlace): (keyof typeof inventories)[] {
+    return (Object.keys(inventories) as (keyof typeof inventories)[]).filter((name) => name !== `home/${edited}` || this.#refs.includes(place));
   }
 
   async begin(): Promise<void> {

@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
 import { annotations } from '../../shared/api/annotations.ts';
 import type { SinkExport } from '../../shared/api/inventory-common.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
 import type { Condition } from '../../shared/api/meta.ts';
 import { KubeClient } from '../../shared/kube/client.ts';
 import { loadConnection } from '../../shared/kube/config.ts';
@@ -105,8 +106,23 @@ t.test(`every sink equals the cluster after ${wantedFaults} faults`, async (t) =
           return true;
         },
         { timeoutMs: 5 * minutes, intervalMs: 300, what: `${place.name}: ${what}` },
-      );
+      ).catch(async (error: Error) => {
+        throw new Error(`${error.message}\n${await explained(place)}`, { cause: error });
+      });
     }
+  };
+
+  /** What is known of a place that does not hold what it should: the status of the inventories that name its sink, and what the controllers said last of its exports. */
+  const explained = async (place: SinkPlace): Promise<string> => {
+    const inventoriesSay = await Promise.all(
+      editor.inventoriesOf(place).map(async (inventory) => {
+        const { metadata, spec, status } = await admin.get<KubeObject>(inventories[inventory]);
+        return JSON.stringify({ inventory, generation: metadata.generation, annotations: metadata.annotations, spec, status });
+      }),
+    );
+    const lines = controllers.flatMap(({ identity, log }) => log.map((line) => ({ identity, ...line }) as Record<string, unknown>));
+    const ofPlace = lines.filter(({ sink }) => String(sink).endsWith(`/${place.name}`)).sort((a, b) => (String(a['ts']) < String(b['ts']) ? -1 : 1));
+    return [...inventoriesSay, ...ofPlace.slice(-60).map((line) => JSON.stringify(line))].join('\n');
   };
 
   /**

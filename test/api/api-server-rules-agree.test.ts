@@ -17,6 +17,7 @@ import type { Vector } from '../admission/vectors/vector.ts';
 import { installCrds, installLaxCrds, installPolicies } from '../kollect/installation.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
+import { untilEstablished } from '../servers/kubernetes/established.ts';
 
 // Every vector on a real API server with CRDs and policies, and without the webhook.
 
@@ -131,10 +132,9 @@ t.test('an installation for one tenant takes no kinds of the whole cluster', asy
 
 async function installOlderCrds(): Promise<void> {
   const items: unknown[] = kinds.map((definition) => JSON.parse(JSON.stringify(customResourceDefinition(definition)), (key, value: unknown) => (additions.has(key) ? undefined : value)));
-  for (const [args, options] of [[['apply', '--server-side', '-f', '-'], { stdin: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }) }], [['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all'], {}]] as const) {
-    const { code, stderr } = await cluster.kubectl(args, options);
-    if (code !== 0) throw new Error(stderr);
-  }
+  const { code, stderr } = await cluster.kubectl(['apply', '--server-side', '-f', '-'], { stdin: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }) });
+  if (code !== 0) throw new Error(stderr);
+  await untilEstablished(cluster.kubectl);
 }
 
 function isAdmitted({ errors = [] }: Vector): boolean {

@@ -5,6 +5,7 @@ import { kinds } from '../../shared/api/kinds.ts';
 import { policies } from '../../shared/crd/policies.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
+import { untilEstablished } from '../servers/kubernetes/established.ts';
 
 const manifests = join(import.meta.dirname, '..', '..', 'config');
 const samples = readdirSync(join(manifests, 'samples')).filter((name) => name.startsWith('kollect_')).map((name) => join(manifests, 'samples', name));
@@ -27,8 +28,7 @@ t.test('the CRDs are applied without a warning, established and structural', asy
   const applied = await kubectl(['apply', '-k', join(manifests, 'crds')]);
   t.equal(applied.code, 0, applied.stderr);
   t.equal(applied.stderr, '', 'no warning');
-  const waited = await kubectl(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
-  t.equal(waited.code, 0, waited.stderr);
+  await untilEstablished(cluster.kubectl);
 
   interface Crd {
     metadata: { name: string };

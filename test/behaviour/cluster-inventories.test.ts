@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import t from 'tap';
 import type { Condition } from '../../shared/api/meta.ts';
+import { untilEstablished } from '../servers/kubernetes/established.ts';
 import { configMap, kollectObject, startController } from './collecting.ts';
 import { startKollect, type KubernetesObject } from './harness.ts';
 import { applicationCrd } from './objects.ts';
@@ -93,7 +94,7 @@ await kollect.apply([
 ]);
 
 t.test('the rollup of the samples', async (t) => {
-  await kollect.kubectl(['wait', '--for=condition=Established', 'crd/applications.argoproj.io', '--timeout=60s']);
+  await untilEstablished(kollect.kubectl, ['applications.argoproj.io']);
   await kollect.apply([application('team-a', 'api'), application('team-a', 'web'), application('team-b', 'pay'), application('team-c', 'far'), application('other', 'strange')]);
   for (const file of ['kollectprofile_platform-argo-summary', 'kollectclustertarget', 'kollectclusterinventory']) {
     const { code, stderr } = await kollect.kubectl(['apply', '-f', join(samples, `kollect_v1alpha1_${file}.yaml`)]);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { createInventoryDatabase } from '../sandbox/database.ts';
 import { startGit } from '../servers/git/index.ts';
+import { untilEstablished } from '../servers/kubernetes/established.ts';
 import { startKollect } from './harness.ts';
 import { applicationCrd } from './objects.ts';
 import { administratorOf } from './shell.ts';
@@ -19,7 +20,7 @@ const repository = await git.createRepository({ path: 'platform/inventory.git' }
 const authority = join(kollect.cluster.folder, 'git-ca.crt');
 writeFileSync(authority, git.caPem);
 await kollect.apply(applicationCrd);
-await kollect.kubectl(['wait', '--for=condition=Established', 'crd/applications.argoproj.io', '--timeout=60s']);
+await untilEstablished(kollect.kubectl, ['applications.argoproj.io']);
 
 t.test('every command of the page does what the page says', async (t) => {
   const login = new URL(repository.httpsUrl);

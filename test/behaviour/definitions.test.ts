@@ -2,6 +2,7 @@ import t from 'tap';
 import { proxiedKubeconfig } from '../faults/proxied-kubeconfig.ts';
 import { isList, WatchProxy } from '../faults/watch-proxy.ts';
 import { postgresHost } from '../kollect/installation.ts';
+import { untilEstablished } from '../servers/kubernetes/established.ts';
 import { collecting, kollectObject, startController } from './collecting.ts';
 import { startKollect } from './harness.ts';
 import { pipeline } from './objects.ts';
@@ -58,7 +59,7 @@ t.test('a kind that appears is collected, one that is served under another name 
   await inventorySays(noKind);
 
   await kollect.apply(definition('gatewayz'));
-  await kollect.kubectl(['wait', '--for=condition=Established', 'crd/gatewayz.shop.example', '--timeout=30s']);
+  await untilEstablished(kollect.kubectl, ['gatewayz.shop.example']);
   await kollect.eventually(async () => kollect.apply([gateway(namespace, 'a'), gateway(namespace, 'b')]));
   await storedIs('a b');
   await inventorySays('Ready=True Exported');
@@ -69,7 +70,7 @@ t.test('a kind that appears is collected, one that is served under another name 
   await inventorySays(noKind);
 
   await kollect.apply(definition('gatewai'));
-  await kollect.kubectl(['wait', '--for=condition=Established', 'crd/gatewai.shop.example', '--timeout=30s']);
+  await untilEstablished(kollect.kubectl, ['gatewai.shop.example']);
   // Raw, because kubectl still remembers the first name.
   const create = ['create', '--raw', `/apis/shop.example/v1/namespaces/${namespace}/gatewai`, '-f', '-'];
   await kollect.eventually(async () => (await kollect.kubectl(create, { stdin: JSON.stringify(gateway(namespace, 'c')) })).code === 0);
@@ -124,7 +125,7 @@ t.test('a kind that is not served is gone only when it is known to have no defin
   proxy.heal();
 
   await kollect.apply([{ ...definition('gateways'), spec: { group: kinds.group, scope: 'Namespaced', names, versions } }, target('other-version')]);
-  await kollect.kubectl(['wait', '--for=condition=Established', 'crd/gateways.shop.example', '--timeout=30s']);
+  await untilEstablished(kollect.kubectl, ['gateways.shop.example']);
   const seeing = collecting(cluster, await startController(t, cluster, settings));
   t.match(await outcome(seeing, 'other-version'), /knows no Gateway/, 'it is defined, in another version');
   await seeing.controller.stop();

@@ -7,6 +7,7 @@ import { GROUP } from '../../shared/api/group.ts';
 import { kinds } from '../../shared/api/kinds.ts';
 import { freePort } from '../servers/free-port.ts';
 import type { Keeper, ProcessCommand } from '../servers/keeper.ts';
+import { untilEstablished } from '../servers/kubernetes/established.ts';
 import type { Kubectl } from '../servers/kubernetes/kubectl.ts';
 import { kollectProcess } from './process.ts';
 import type { KollectProcess, KollectProcessOptions } from './process.ts';
@@ -98,10 +99,6 @@ export async function installCrds(kubectl: Kubectl, names: readonly string[] = c
 /** The rules that the API server holds by itself besides those of the CRDs; those of an overlay when one is named. They act a moment later. */
 export async function installPolicies(kubectl: Kubectl, overlay = ''): Promise<void> {
   await done(kubectl(['apply', '--server-side', '-k', join(manifests, 'admission-policy', overlay)]));
-}
-
-async function untilEstablished(kubectl: Kubectl, names: readonly string[]): Promise<void> {
-  await done(kubectl(['wait', '--for=condition=Established', '--timeout=60s', 'crd', ...names]));
 }
 
 async function done(command: ReturnType<Kubectl>): Promise<void> {

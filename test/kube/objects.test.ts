@@ -15,6 +15,7 @@ import { createLogger } from '../../shared/log.ts';
 import { isWatch, WatchProxy } from '../faults/watch-proxy.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { eventually } from '../servers/eventually.ts';
+import { untilEstablished } from '../servers/kubernetes/established.ts';
 
 const cluster = await startCluster({ users: [{ name: 'nobody', groups: ['strangers'] }] });
 t.teardown(() => cluster.stop());
@@ -25,7 +26,7 @@ const logger = createLogger({ level: 'debug', format: 'text', name: 'test', writ
 
 const crds = join(import.meta.dirname, '..', '..', 'manifests', 'crds');
 await cluster.kubectl(['apply', '--server-side', '-k', crds]);
-await cluster.kubectl(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
+await untilEstablished(cluster.kubectl);
 
 const path = '/apis/kollect.dev/v1alpha1/namespaces/default/kollectprofiles';
 const body = (name: string): object => ({

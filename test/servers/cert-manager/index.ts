@@ -5,6 +5,7 @@ import { pinnedVersion } from '../binary.ts';
 import type { GoBinary } from '../binary.ts';
 import { freePort } from '../free-port.ts';
 import type { Keeper } from '../keeper.ts';
+import { untilEstablished } from '../kubernetes/established.ts';
 import type { Kubectl } from '../kubernetes/kubectl.ts';
 import { launch } from '../launch.ts';
 import type { Launched } from '../launch.ts';
@@ -42,10 +43,9 @@ export async function start(options: CertManagerOptions): Promise<Launched<{ url
   const { report, kubectl } = options;
   const [{ 'cert-manager': program }, crds] = await Promise.all([obtain([certManagerBinary], { report }), obtainCertManagerCrds({ report })]);
   const files = crds.map((file) => `--filename=${file}`);
-  for (const args of [['apply', '--server-side', ...files], ['wait', '--for=condition=Established', '--timeout=60s', ...files]]) {
-    const { code, stderr } = await kubectl(args);
-    if (code !== 0) throw new Error(`the CRDs of cert-manager could not be installed: ${stderr}`);
-  }
+  const { code, stderr } = await kubectl(['apply', '--server-side', ...files]);
+  if (code !== 0) throw new Error(`the CRDs of cert-manager could not be installed: ${stderr}`);
+  await untilEstablished(kubectl);
   return launch({
     keeper: options.keeper,
     prepare: async () => {

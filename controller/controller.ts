@@ -34,6 +34,7 @@ import { NamespaceRows } from './inventory/namespace-rows.ts';
 import type { ViewTarget } from './inventory/view.ts';
 import { ControllerMetrics } from './observe/metrics.ts';
 import { ProfileMetrics } from './observe/profile-metrics.ts';
+import { PreviewReconciler } from './probe/preview-reconciler.ts';
 import { SinkReconciler } from './probe/sink-reconciler.ts';
 import type { Leadership } from './leadership.ts';
 import { installationUid } from './installation.ts';
@@ -117,6 +118,7 @@ export class Controller {
   readonly #inventories: InventoryReconciler<NamespaceRows>;
   readonly #clusterInventories: InventoryReconciler<ClusterRows> | undefined;
   readonly #sinks: SinkReconciler;
+  readonly #previews: PreviewReconciler;
   readonly #secretPoll: SecretPoll;
   readonly #events: EventRecorder;
   #ready = false;
@@ -263,6 +265,7 @@ export class Controller {
     const runtime = { ...probe, fence, epoch, poll, shared: new CountedResources(), installation: installationUid(client) };
     const sinks = { snapshot, database, event };
     this.#sinks = new SinkReconciler({ client, caches: sinks, probe, poll, events: this.#events, logger, observer: this.metrics });
+    this.#previews = new PreviewReconciler({ client, caches: sinks, policy: settings.policy, load, logger });
     const exporting = {
       client,
       store,
@@ -339,6 +342,7 @@ export class Controller {
     this.#inventories.start();
     this.#clusterInventories?.start();
     this.#sinks.start();
+    this.#previews.start();
     this.#secretPoll.start();
     this.#ready = true;
     this.#logger.info('running', {
@@ -364,7 +368,7 @@ export class Controller {
     clearTimeout(this.#namespaceTimer);
     clearTimeout(this.#takeoverTimer);
     this.#memory.stop();
-    await Promise.all([this.#definitions.stop(), this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#clusterInventories?.stop(), this.#sinks.stop(), this.#secretPoll.stop()]);
+    await Promise.all([this.#definitions.stop(), this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#clusterInventories?.stop(), this.#sinks.stop(), this.#previews.stop(), this.#secretPoll.stop()]);
     // After those who tell it what to collect.
     await this.#collector.stop();
     await Promise.all([...this.#needed(), ...this.#optional()].map((cache) => cache.stop()));

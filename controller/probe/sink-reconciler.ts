@@ -147,7 +147,9 @@ export class SinkReconciler {
     });
     const now = new Date().toISOString();
     const conditions = conditionsOf(outcome.verdicts, previous?.conditions, object.metadata.generation, now);
-    await this.#writeStatus(family, object, { ...previous, conditions, observedGeneration: object.metadata.generation, lastProbeTime: now });
+    // What others have written of it while the test ran stays.
+    const latest = this.#options.caches[family].get(cacheKey)?.['status'] as SinkStatus | undefined;
+    await this.#writeStatus(family, object, { ...latest, conditions, observedGeneration: object.metadata.generation, lastProbeTime: now });
     this.#report(object, previous, outcome.verdicts);
     if (outcome.error === undefined) {
       if (spec['connectionTest'] === false) await this.#dropAnnotation(family, object);

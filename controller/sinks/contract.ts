@@ -1,3 +1,4 @@
+import type { SinkPreview } from '../../shared/api/sink-preview.ts';
 import type { KollectError } from '../../shared/errors.ts';
 
 /**
@@ -247,6 +248,21 @@ export interface Capabilities {
   concurrency: number;
 }
 
+/** An inventory that is made up, for previews. */
+export interface PreviewSample {
+  identity: InventoryIdentity;
+  /** Some of its rows. */
+  rows: readonly ExportRow[];
+  /** What all of them amount to. */
+  after: SnapshotState;
+  exportedAt: Date;
+  /** `<namespace>/<name>` of the sink. */
+  sink: string;
+}
+
+/** What is told of a sink of one type; the rest of a preview is the same for all. */
+export type BackendPreview = Omit<SinkPreview, 'renderedAt' | 'inputSampleSource' | 'provisioningMode' | 'serializationFormat'>;
+
 export interface Backend<Spec = unknown> {
   type: string;
   family: SinkFamily;
@@ -269,6 +285,11 @@ export interface Backend<Spec = unknown> {
    */
   refusesLateWrites(context: OpenContext<Spec>): boolean;
   open(context: OpenContext<Spec>): Promise<Sink>;
+  /**
+   * What an export of the sample would write and create, made by the code that does it, of the spec alone: no Secret is read and nothing dialled. Equal for equal
+   * input.
+   */
+  preview(spec: Spec, sample: PreviewSample): Promise<BackendPreview>;
 }
 
 /** Who wants to write to a destination, and how much. */

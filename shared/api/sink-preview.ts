@@ -25,9 +25,9 @@ export const SinkPreview = z.object({
     .optional()
     .meta({ description: 'For the types git and gitlab: the files.' }),
   postgres: z
-    .object({ expectedDDL: text('The statement that creates the table.') })
+    .object({ expectedDDL: text('The statement that creates the table.'), expectedStateDDL: text('The statement that creates the table that says who wrote, under ensure.') })
     .optional()
-    .meta({ description: 'For the type postgres: the table.' }),
+    .meta({ description: 'For the type postgres: the tables.' }),
   mongodb: z
     .object({ expectedIndexKeys: texts('Keys of the unique index, in order.') })
     .optional()
@@ -36,6 +36,16 @@ export const SinkPreview = z.object({
     .object({ topic: text('Topic that is written to.') })
     .optional()
     .meta({ description: 'For the type kafka: the destination.' }),
+  nats: z
+    .object({
+      subject: text('Subject that is published to.'),
+      stream: text('Stream that takes the messages.'),
+      expectedStream: text('Settings of the stream that is created when it is missing, as JSON, under ensure.'),
+      sampleHeaders: texts('Headers of the message of a row, as "name: value".'),
+      sampleBody: text('The message of a row.'),
+    })
+    .optional()
+    .meta({ description: 'For the type nats: the messages.' }),
   warnings: texts('What to look at before the first export.'),
 });
 export type SinkPreview = z.infer<typeof SinkPreview>;

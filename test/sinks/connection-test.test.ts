@@ -1,4 +1,5 @@
 import t from 'tap';
+import { PreviewReconciler } from '../../controller/probe/preview-reconciler.ts';
 import { probeSink } from '../../controller/probe/sink-prober.ts';
 import { SinkReconciler } from '../../controller/probe/sink-reconciler.ts';
 import type { SinkFamily } from '../../controller/sinks/contract.ts';
@@ -7,6 +8,7 @@ import type { SecretObject } from '../../controller/sinks/runtime/secrets.ts';
 import { API_VERSION } from '../../shared/api/group.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import type { Condition } from '../../shared/api/meta.ts';
+import type { SinkPreview } from '../../shared/api/sink-preview.ts';
 import { KubeApiError, KubeClient } from '../../shared/kube/client.ts';
 import { loadConnection } from '../../shared/kube/config.ts';
 import { EventRecorder } from '../../shared/kube/events.ts';
@@ -57,10 +59,13 @@ const reconciler = new SinkReconciler({
 });
 for (const one of Object.values(caches)) one.start();
 await Promise.all(Object.values(caches).map((one) => one.synced));
+const previews = new PreviewReconciler({ client, caches, policy: loopback, logger });
 reconciler.start();
+previews.start();
 poll.start();
 ends.push(async () => {
   await reconciler.stop();
+  await previews.stop();
   await poll.stop();
   await Promise.all(Object.values(caches).map((one) => one.stop()));
 });
@@ -85,7 +90,7 @@ const applySecret = (namespace: string, stringData: Record<string, string> = { d
 
 interface Sink {
   metadata: { annotations?: Record<string, string>; resourceVersion: string };
-  status?: { conditions?: Condition[]; observedGeneration?: number; lastProbeTime?: string };
+  status?: { conditions?: Condition[]; observedGeneration?: number; lastProbeTime?: string; preview?: SinkPreview };
 }
 
 const read = async (namespace: string, kind = 'kdb'): Promise<Sink> => JSON.parse(await kubectl(['get', kind, 'pg', '-n', namespace, '-o', 'json'])) as Sink;
@@ -242,6 +247,45 @@ t.test('a server that does not answer fails the test within its budget', async (
     probeSink({ sink: sinkObject(), readSecret: async () => ({ data: { dsn: Buffer.from(dsn).toString('base64') } }), policy: loopback, signal: cancel, timeoutMs });
   t.match(await probe(300, signal), { error: { code: 'KOL_SINK_UNAVAILABLE' }, verdicts: [{ reason: 'ConnectionTestFailed', message: 'the sink has not answered within 0.3 s' }, { type: 'Degraded' }] });
   t.match(await probe(60_000, AbortSignal.timeout(100)), { error: { message: 'the test was cancelled' } });
+});
+
+t.test('the annotation shows what an export would do, as long as it is there, and asks neither the destination nor a Secret', async (t) => {
+  const namespace = await newNamespace();
+  const annotate = (value: string) => kubectl(['annotate', 'kdb/pg', '-n', namespace, `kollect.dev/preview${value}`, '--overwrite']);
+  const previewed = (wanted: RegExp) => eventually(async () => {
+    const sink = await read(namespace);
+    return wanted.test(sink.status?.preview?.postgres?.expectedDDL ?? '') && sink;
+  });
+  newTests();
+  await applySink(namespace, { connectionTest: false }, { 'kollect.dev/preview': ' True ' });
+  const first = await previewed(/^CREATE TABLE IF NOT EXISTS "public"\."inventory_items"/);
+  t.strictSame(conditions(first), []);
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  t.equal((await read(namespace)).metadata.resourceVersion, first.metadata.resourceVersion, 'writing it is no reason to write it again');
+  t.match(await kubectl(['get', 'kdb/pg', '-n', namespace, '-o', 'jsonpath={.status.preview.postgres.expectedDDL}']), /\n {2}payload jsonb NOT NULL,\n/);
+
+  await applySink(namespace, { connectionTest: false, cluster: 'west' }, { 'kollect.dev/preview': 'true' });
+  await kubectl(['label', 'kdb/pg', '-n', namespace, 'a=b']);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  t.strictSame((await read(namespace)).status, first.status, 'an edit that changes nothing of it leaves its time');
+  await applySink(namespace, { connectionTest: false, postgres: { databaseRef: { name: 'dsn' }, table: 'other' } }, { 'kollect.dev/preview': 'true' });
+  t.ok(((await previewed(/"public"\."other"/)).status?.preview?.renderedAt ?? '') > (first.status?.preview?.renderedAt ?? ''));
+  t.strictSame(newTests(), []);
+
+  // The rest of the status is that of the test, which may be written at the same time.
+  await applySecret(namespace);
+  await applySink(namespace, {}, { 'kollect.dev/preview': 'true' });
+  await previewed(/inventory_items/);
+  await untilConditions(namespace, verified);
+  t.ok(await previewed(/inventory_items/));
+  await annotate('=false');
+  await eventually(async () => (await read(namespace)).status?.preview === undefined);
+  t.strictSame(conditions(await read(namespace)), verified);
+  await annotate('=true');
+  await previewed(/inventory_items/);
+  await annotate('-');
+  await eventually(async () => (await read(namespace)).status?.preview === undefined);
+  newTests();
 });
 
 t.test('no password was shown anywhere', async (t) => {

@@ -64,6 +64,7 @@ export function memoryBackend(place: MemoryPlace): Backend {
     server: () => 'memory',
     secretRef: (spec) => (spec as { secretRef?: { name: string } }).secretRef,
     open: async (context) => new MemorySink(place, context),
+    preview: async () => ({}),
   };
 }
 

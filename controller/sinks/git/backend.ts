@@ -1,7 +1,6 @@
 import type { KollectSnapshotSinkSpec } from '../../../shared/api/kollect-snapshot-sink.ts';
 import { KollectError } from '../../../shared/errors.ts';
-import { clusterLabel, documentPath } from '../../../shared/layout/document-path.ts';
-import { layoutOf, type Layout } from '../../../shared/layout/layout.ts';
+import { layoutOf } from '../../../shared/layout/layout.ts';
 import type { Backend, CheckResult, HeldRow, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
 import { InventoryFiles, type FilesPlan, type PlannedFile } from '../documents/inventory-files.ts';
 import { commitMs } from '../runtime/deadline.ts';
@@ -9,7 +8,8 @@ import { unknownInstallation } from '../runtime/errors.ts';
 import { namedChanges, WrittenRows, type Comparison } from './changes.ts';
 import type { FileChanges } from './commits.ts';
 import { Connection } from './connection.ts';
-import { commitMessage, pathChanges, type CommittedState, type MessageValues, type NamedChanges } from './message.ts';
+import { exportMessage, keyOf, pathChanges, type CommittedState, type ExportFacts, type NamedChanges } from './message.ts';
+import { previewCommit } from './preview.ts';
 import { probeRepository } from './probe.ts';
 import { gitSecretRef, readSettings, settingsKey, type GitSinkSettings } from './settings.ts';
 import type { TipStore } from './tree.ts';
@@ -29,12 +29,12 @@ export const git: Backend<KollectSnapshotSinkSpec> = {
   place: (context) => placeOf(readSettings(context)),
   server: (context) => readSettings(context).title,
   open: async (context) => new GitSink(context),
+  preview: previewCommit,
 };
 
 class GitSink implements Sink {
   readonly #context: OpenContext<KollectSnapshotSinkSpec>;
   readonly #settings: GitSinkSettings;
-  readonly #layout: Layout;
   readonly #connection: Connection;
   readonly #release: () => Promise<void>;
   readonly #files: InventoryFiles;
@@ -45,7 +45,6 @@ class GitSink implements Sink {
     const { spec, shared, dialer, installation } = context;
     this.#context = context;
     this.#settings = readSettings(context);
-    this.#layout = layoutOf(spec);
     const { value, release } = shared.lease(settingsKey(this.#settings), () => new Connection(this.#settings, dialer));
     this.#connection = value;
     this.#release = release;
@@ -151,12 +150,9 @@ class GitSink implements Sink {
     return { confirmed, written, deleted: outcome.removed.length, bytes: outcome.bytes, rejected, held };
   }
 
-  #message(identity: InventoryIdentity, { rows, digest, exportedAt }: { rows: number; digest: string; exportedAt: Date }, changes: NamedChanges, state: CommittedState): string {
+  #message(identity: InventoryIdentity, about: ExportFacts, changes: NamedChanges, state: CommittedState): string {
     const { spec, name: sink } = this.#context;
-    const { namespace, name, generation } = identity;
-    const path = documentPath(this.#layout.document, this.#layout.extension, identity);
-    const values: MessageValues = { cluster: clusterLabel(identity), namespace, name, generation, itemCount: rows, checksum: digest, exportedAt, sink, path };
-    return commitMessage({ subject: spec.git?.commitMessage, body: spec.git?.commitBody, trailers: spec.git?.commitTrailers ?? [] }, values, changes, keyOf(identity), state);
+    return exportMessage({ spec, sink, identity }, about, changes, state);
   }
 
   /** Throws `KOL_SINK_OWNER` when the last commit for the inventory is another installation's. */
@@ -178,11 +174,6 @@ function isForeign(state: CommittedState | undefined, installation: string | und
 
 function placeOf({ branch, title }: GitSinkSettings): string {
   return `branch ${JSON.stringify(branch)} of ${title}`;
-}
-
-/** Of an inventory in its cluster, in the trailers of commits: one word. */
-function keyOf({ cluster, namespace, name }: InventoryIdentity): string {
-  return [clusterLabel({ cluster }), namespace, name].map(encodeURIComponent).join('/');
 }
 
 /** What a commit names: rows where it is known what became of them, else files, of which one that holds all rows tells nothing. */

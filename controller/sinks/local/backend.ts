@@ -6,6 +6,7 @@ import { serializationOf } from '../../../shared/layout/serialization.ts';
 import { layoutOf, type LaidOutSpec } from '../../../shared/layout/layout.ts';
 import type { Backend, CheckResult, HeldRow, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
 import { InventoryFiles, type FilesPlan, type PlannedFile } from '../documents/inventory-files.ts';
+import { previewFiles } from '../documents/preview-files.ts';
 import { commitMs } from '../runtime/deadline.ts';
 import { fileError, Folder } from './folder.ts';
 
@@ -28,6 +29,7 @@ export const local: Backend<LocalSpec> = {
   server: ({ spec }) => resolve(spec.endpoint),
   secretRef: () => undefined,
   open: async (context) => new LocalSink(context),
+  preview: (spec, sample) => previewFiles({ ...spec, type: 'git' }, sample),
 };
 
 class LocalSink implements Sink {

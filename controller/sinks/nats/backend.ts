@@ -7,6 +7,7 @@ import { Connection, managerOf } from './connection.ts';
 import { isStreamGone } from './errors.ts';
 import { ItemEvents } from './item-events.ts';
 import type { Outlet } from './outlet.ts';
+import { previewMessages } from './preview.ts';
 import { probeStream } from './probe.ts';
 import { headerBytes, publish, type Message } from './publish.ts';
 import { natsSecretRef, readSettings, settingsKey, type NatsSinkSettings } from './settings.ts';
@@ -32,6 +33,7 @@ export const nats: Backend<KollectEventSinkSpec> = {
   place: (context) => placeOf(readSettings(context)),
   server: (context) => readSettings(context).title,
   open: async (context) => new NatsSink(context),
+  preview: (spec, sample) => previewMessages(spec, sample, isPerItem(spec)),
 };
 
 class NatsSink implements Sink {

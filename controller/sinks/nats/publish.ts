@@ -1,6 +1,6 @@
 import { createInbox, ErrorCode as NatsCode, headers, NatsError, type ApiError, type Msg, type MsgHdrs, type NatsConnection } from 'nats';
 import { answerMs } from './connection.ts';
-import type { NatsSinkSettings } from './settings.ts';
+import type { StreamSettings } from './settings.ts';
 
 export interface Message {
   body: Uint8Array;
@@ -13,7 +13,7 @@ export interface Message {
 /** How much longer than its body a message is for its headers, at most, beside the values of identity and stream. */
 export const headerBytes = 512;
 
-type Place = Pick<NatsSinkSettings, 'subject' | 'stream'>;
+type Place = Pick<StreamSettings, 'subject' | 'stream'>;
 
 /**
  * Publishes messages to a stream in their order, and says of each whether the stream had it already. The first goes ahead, because the client tells only one who waits
@@ -61,7 +61,8 @@ async function publishTogether(client: NatsConnection, place: Place, messages: r
   }
 }
 
-function fieldsOf({ stream }: Place, message: Message): MsgHdrs {
+/** Of a message, as they are sent. */
+export function fieldsOf({ stream }: Place, message: Message): MsgHdrs {
   const fields = headers();
   for (const [name, value] of Object.entries({ ...message.headers, 'Nats-Msg-Id': message.id, 'Nats-Expected-Stream': stream })) fields.set(name, value);
   return fields;

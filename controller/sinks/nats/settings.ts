@@ -16,16 +16,20 @@ export type Login =
   | { kind: 'token'; token: string }
   | { kind: 'user'; user: string; password: string };
 
-export interface NatsSinkSettings {
-  servers: readonly NatsServer[];
-  /** The servers without credentials, for messages and fingerprints. */
-  title: string;
+/** Where messages go. */
+export interface StreamSettings {
   subject: string;
   stream: string;
   /** The stream must be there, and is never changed. */
   mustExist: boolean;
   /** Of a stream that is created. */
   created: { storage: StorageType; replicas: number; maxAgeNs: number };
+}
+
+export interface NatsSinkSettings extends StreamSettings {
+  servers: readonly NatsServer[];
+  /** The servers without credentials, for messages and fingerprints. */
+  title: string;
   login: Login;
   tls: { isRequired: boolean; ca: string | undefined; verifies: boolean; client: { cert: string; key: string } | undefined };
   /** What the server shows of us to its people. */
@@ -39,20 +43,28 @@ const defaultStream = 'kollect_events';
 /** Reads spec, Secret and CA. Throws `KOL_SINK_CONFIG`, `KOL_SINK_AUTH` for a key that nobody can log in with, and `KOL_SINK_SECRET_KEY`. */
 export function readSettings(context: OpenContext<KollectEventSinkSpec>): NatsSinkSettings {
   const { spec, ca, clientCertificate, name } = context;
-  if (spec.nats === undefined) throw new KollectError('KOL_SINK_CONFIG', 'spec.nats is missing: set url and subject');
+  const stream = readStream(spec);
   const servers = readServers(spec);
   const verifies = spec.tls?.insecureSkipVerify !== true;
   const wantsTls = ca !== undefined || clientCertificate !== undefined || !verifies;
   return {
     servers,
     title: servers.map(({ scheme, host, port }) => `${scheme}://${host.toLowerCase()}:${port}`).join(','),
-    subject: spec.nats.subject.trim(),
-    stream: (spec.nats.stream?.trim() || defaultStream).replaceAll('.', '_'),
-    mustExist: spec.provisioning?.mode === 'existing',
-    created: readCreated(spec.options),
+    ...stream,
     login: readLogin(context),
     tls: { isRequired: wantsTls || servers.some(({ scheme }) => scheme === 'tls'), ca, verifies, client: clientCertificate },
     clientName: `kollect ${name}`,
+  };
+}
+
+/** Reads what of it needs no Secret. Throws `KOL_SINK_CONFIG`. */
+export function readStream({ nats, provisioning, options }: KollectEventSinkSpec): StreamSettings {
+  if (nats === undefined) throw new KollectError('KOL_SINK_CONFIG', 'spec.nats is missing: set url and subject');
+  return {
+    subject: nats.subject.trim(),
+    stream: (nats.stream?.trim() || defaultStream).replaceAll('.', '_'),
+    mustExist: provisioning?.mode === 'existing',
+    created: readCreated(options),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { JetStreamManager, StreamConfig, StreamInfo } from 'nats';
 import { KollectError } from '../../../shared/errors.ts';
 import { answerOf, answers, missingStreamText } from './errors.ts';
-import type { NatsSinkSettings } from './settings.ts';
+import type { NatsSinkSettings, StreamSettings } from './settings.ts';
 import { covers } from './subject.ts';
 
 /** In the metadata of streams that were created here, which alone are ever changed. */
@@ -53,7 +53,8 @@ function isOwn({ config }: StreamInfo): boolean {
   return Object.entries(ownMark).every(([key, value]) => config.metadata?.[key] === value);
 }
 
-function newStream({ stream, subject, created }: NatsSinkSettings): Partial<StreamConfig> & { name: string } {
+/** The settings that a missing stream is created with. */
+export function newStream({ stream, subject, created }: StreamSettings): Partial<StreamConfig> & { name: string } {
   return { name: stream, subjects: [subject], description: 'Inventories exported by Kollect', storage: created.storage, num_replicas: created.replicas, max_age: created.maxAgeNs, metadata: ownMark };
 }
 

@@ -7,6 +7,7 @@ import { ChunkedWrite, chunkLimit, deleteAll, isWhole } from './chunked-write.ts
 import { isTooSlow, postgresError, sqlState } from './errors.ts';
 import { inventoryTransaction, scopeValues } from './inventory-rows.ts';
 import { maxSessions, SessionPool } from './pool.ts';
+import { previewTable } from './preview.ts';
 import { probeTable } from './probe.ts';
 import { RowIndex } from './row-index.ts';
 import { addOptionalColumns, createStateTable, createTable, inspectTable, missingTable, verifyCreation, verifyTable, type TableLayout } from './schema.ts';
@@ -45,6 +46,7 @@ export const postgres: Backend<KollectDatabaseSinkSpec> = {
   // The table of states has the number of the leader who wrote last, beside the installation's uid.
   refusesLateWrites: (context) => context.installation !== undefined && readSettings(context).mode === 'ensure',
   open: async (context) => new PostgresSink(context),
+  preview: async (spec) => previewTable(spec),
 };
 
 class PostgresSink implements Sink {

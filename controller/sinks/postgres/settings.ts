@@ -48,7 +48,7 @@ export function readSettings(context: OpenContext<KollectDatabaseSinkSpec>): Res
     dsn,
     tls: tlsSettings(dsn, { insecure: spec.tls?.insecureSkipVerify === true, ca, clientCertificate }),
     table: tableName(spec),
-    mode: spec.provisioning?.mode ?? 'ensure',
+    mode: modeOf(spec),
     applicationName: spec.options?.['application_name' satisfies Option]?.trim() || 'kollect',
     begin: beginStatement({
       statement_timeout: statementTimeoutMs,
@@ -64,6 +64,10 @@ export function tableName(spec: KollectDatabaseSinkSpec): TableName {
   const schema = spec.postgres?.schema?.trim() || 'public';
   if (table === '') throw new KollectError('KOL_SINK_CONFIG', 'spec.postgres.table is empty: name the table');
   return { schema, table, sql: `${quoted(schema)}.${quoted(table)}`, title: `table ${quoted(schema)}.${quoted(table)}` };
+}
+
+export function modeOf(spec: KollectDatabaseSinkSpec): ResolvedSettings['mode'] {
+  return spec.provisioning?.mode ?? 'ensure';
 }
 
 /** A name as SQL writes it, in quotes that are doubled inside. */

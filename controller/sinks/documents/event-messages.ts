@@ -12,6 +12,8 @@ export interface EventMessage {
   /** Rows in it, in canonical order. */
   rows: readonly ExportRow[];
   part: Part;
+  /** See `Message`. */
+  key: readonly string[];
   /** Equal for equal content: what a broker knows a message again by. See `messageId`. */
   id: string;
   /** As `id`, for a message that is meant again after another one. */
@@ -57,7 +59,7 @@ export async function eventMessages({ identity, timestamp, rows, digest, epoch, 
         ...(epoch === undefined ? {} : { 'Kollect-Epoch': String(epoch) }),
       };
       const idAgain = (again?: string): string => messageId(identity, part, `[${items}]`, again);
-      yield { body: Buffer.from(`${start}${items}${end}`), rows: group, part, id: idAgain(), idAgain, headers };
+      yield { body: Buffer.from(`${start}${items}${end}`), rows: group, part, key: part.total > 1 ? [String(part.index)] : [], id: idAgain(), idAgain, headers };
     }
   }
   return { messages: messages(), parts: groups.length, rejected };

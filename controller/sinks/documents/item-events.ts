@@ -61,6 +61,27 @@ export function eventId({ identity }: EventSource, event: ItemEvent, pass: strin
   return fieldsId([cluster, namespace, name, pass, ...nameOf(event)]);
 }
 
+/**
+ * Which messages of an inventory one replaces: those of its row, or about the same targets. A name of a target has no upper case, and a row two fields.
+ *
+ * @example eventKey({ type: 'delete', key: { targetName: 'web', uid: '3f0c' } }) // ['web', '3f0c']
+ */
+export function eventKey(event: ItemEvent): readonly string[] {
+  switch (event.type) {
+    case 'upsert':
+      return [event.row.targetName, event.row.uid];
+    case 'delete':
+      return [event.key.targetName, event.key.uid];
+    case 'keep':
+      return ['keep', event.key.targetName, event.key.uid];
+    case 'removed':
+      return [];
+    case 'snapshotBegin':
+    case 'snapshotEnd':
+      return [event.type, fieldsId(event.targets)];
+  }
+}
+
 /** Both say the same. */
 export function isSameEvent(one: ItemEvent, other: ItemEvent | undefined): boolean {
   if (one.type === 'upsert') return other?.type === 'upsert' && one.row.hash === other.row.hash && isSameKey(one.row, other.row);

@@ -2,17 +2,17 @@ import type { NatsConnection, StreamInfo } from 'nats';
 import type { KollectEventSinkSpec } from '../../../shared/api/kollect-event-sink.ts';
 import { KollectError } from '../../../shared/errors.ts';
 import type { Backend, CheckResult, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
+import { ItemExports } from '../documents/item-exports.ts';
+import type { Message, Outlet } from '../documents/outlet.ts';
+import { WholeExports } from '../documents/whole-exports.ts';
 import { commitMs } from '../runtime/deadline.ts';
 import { Connection, managerOf } from './connection.ts';
 import { isStreamGone } from './errors.ts';
-import { ItemEvents } from './item-events.ts';
-import type { Outlet } from './outlet.ts';
 import { previewMessages } from './preview.ts';
 import { probeStream } from './probe.ts';
-import { headerBytes, publish, type Message } from './publish.ts';
+import { headerBytes, publish } from './publish.ts';
 import { natsSecretRef, readSettings, settingsKey, type NatsSinkSettings } from './settings.ts';
 import { findStream, prepareStream, takes, verifyStream } from './stream.ts';
-import { WholeExports } from './whole-exports.ts';
 
 /** Messages that are on their way at a time: enough to hide the way there and back. */
 const batch = { messages: 1_000, bytes: 4_000_000 };
@@ -41,7 +41,7 @@ class NatsSink implements Sink {
   readonly #settings: NatsSinkSettings;
   readonly #connection: Connection;
   readonly #release: () => Promise<void>;
-  readonly #events: WholeExports | ItemEvents;
+  readonly #events: WholeExports | ItemExports;
   /** As it was found or made; undefined until then, and after each error. */
   #stream: StreamInfo | undefined;
   /** When the stream was made that was found first. Another one holds nothing of what was published. */
@@ -54,7 +54,7 @@ class NatsSink implements Sink {
     const { value, release } = context.shared.lease(settingsKey(this.#settings), () => new Connection(this.#settings, context.dialer));
     this.#connection = value;
     this.#release = release;
-    this.#events = isPerItem(context.spec) ? new ItemEvents() : new WholeExports();
+    this.#events = isPerItem(context.spec) ? new ItemExports() : new WholeExports();
   }
 
   async probe(signal: AbortSignal): Promise<ProbeResult> {

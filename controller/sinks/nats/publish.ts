@@ -1,14 +1,7 @@
 import { createInbox, ErrorCode as NatsCode, headers, NatsError, type ApiError, type Msg, type MsgHdrs, type NatsConnection } from 'nats';
+import type { Message } from '../documents/outlet.ts';
 import { answerMs } from './connection.ts';
 import type { StreamSettings } from './settings.ts';
-
-export interface Message {
-  body: Uint8Array;
-  /** What the server knows a message again by. */
-  id: string;
-  /** The same object for messages that have the same. */
-  headers: Readonly<Record<string, string>>;
-}
 
 /** How much longer than its body a message is for its headers, at most, beside the values of identity and stream. */
 export const headerBytes = 512;

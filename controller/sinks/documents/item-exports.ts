@@ -1,13 +1,12 @@
 import { inTurns } from '../../../shared/in-turns.ts';
 import type { InventoryIdentity, RowKey, SinkChange, WriteResult } from '../contract.ts';
-import { eventBody, eventHead, eventHeaders, eventId, isSameEvent, type EventSource, type ItemEvent } from '../documents/item-events.ts';
 import { planItems, type ItemPlan } from './item-changes.ts';
-import { keyOf, type Outlet } from './outlet.ts';
-import type { Message } from './publish.ts';
+import { eventBody, eventHead, eventHeaders, eventId, eventKey, isSameEvent, type EventSource, type ItemEvent } from './item-events.ts';
+import { keyOf, type Message, type Outlet } from './outlet.ts';
 import { PublishedRows } from './published-rows.ts';
 
 /** Publishes each row that changes, so that whoever reads all of it has the inventory. */
-export class ItemEvents {
+export class ItemExports {
   /** By inventory. */
   readonly #published = new Map<string, PublishedRows>();
   /** Changes that were not confirmed, and the pass in whose name they were sent. */
@@ -38,7 +37,7 @@ export class ItemEvents {
     const messageOf = (event: ItemEvent, pass: string): Message => {
       const body = eventBody(head, event);
       bytes += body.length;
-      return { body, id: eventId(source, event, pass), headers: headersOf(event) };
+      return { body, key: eventKey(event), id: eventId(source, event, pass), headers: headersOf(event) };
     };
     const failed = this.#failed.get(key);
     const pass = failed && (await isSame(changes, failed.changes)) ? failed.pass : outlet.timestamp.toISOString();
@@ -73,7 +72,7 @@ export class ItemEvents {
     this.#published.delete(key);
     const source: EventSource = { identity, timestamp: outlet.timestamp, epoch: outlet.epoch };
     const event: ItemEvent = { type: 'removed' };
-    await outlet.send([{ body: eventBody(eventHead(source), event), id: eventId(source, event, outlet.timestamp.toISOString()), headers: eventHeaders(source, event) }]);
+    await outlet.send([{ body: eventBody(eventHead(source), event), key: eventKey(event), id: eventId(source, event, outlet.timestamp.toISOString()), headers: eventHeaders(source, event) }]);
     const none = new PublishedRows();
     none.limit([]);
     none.isRemoved = true;

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import type { ItemEvent } from '../../controller/sinks/documents/item-events.ts';
-import { ItemEvents } from '../../controller/sinks/nats/item-events.ts';
-import type { Outlet } from '../../controller/sinks/nats/outlet.ts';
+import { ItemExports } from '../../controller/sinks/documents/item-exports.ts';
+import type { Outlet } from '../../controller/sinks/documents/outlet.ts';
 import { change, identity, rows, signal, whole } from './conformance.ts';
 
 t.test('a pass over many rows leaves others their turns, and tells any number of deletions', async (t) => {
@@ -29,8 +29,8 @@ t.test('a pass over many rows leaves others their turns, and tells any number of
       return [];
     },
   };
-  const events = new ItemEvents();
-  const write = async (given: Parameters<ItemEvents['write']>[0]) => {
+  const events = new ItemExports();
+  const write = async (given: Parameters<ItemExports['write']>[0]) => {
     told = new Map();
     const from = turns;
     turnsBefore = 0;
@@ -53,7 +53,7 @@ t.test('a pass over many rows leaves others their turns, and tells any number of
 });
 
 t.test('an attempt that was given up leaves what is known to the next one', async (t) => {
-  const events = new ItemEvents();
+  const events = new ItemExports();
   const patience = new AbortController();
   const held = Promise.withResolvers<readonly boolean[]>();
   let sent = 0;

@@ -1,7 +1,7 @@
 import { inTurns } from '../../../shared/in-turns.ts';
 import type { InventoryIdentity, RowKey, SinkChange, WriteResult } from '../contract.ts';
-import { eventMessages, type EventExport } from '../documents/event-messages.ts';
-import { snapshotOf, type Snapshot } from '../documents/snapshot.ts';
+import { eventMessages, type EventExport } from './event-messages.ts';
+import { snapshotOf, type Snapshot } from './snapshot.ts';
 import { keyOf, type Outlet } from './outlet.ts';
 
 /** What was confirmed last of an inventory. */
@@ -62,10 +62,10 @@ export class WholeExports {
     const again = parts === 1 && tried?.checksum === checksum ? tried.again : `${before?.checksum ?? ''} ${timestamp.toISOString()}`;
     this.#tried.set(key, { checksum, again });
     let bytes = 0;
-    for await (const { body, id, idAgain, headers } of messages) {
+    for await (const { body, key, id, idAgain, headers } of messages) {
       bytes += body.length;
-      const [isKnown] = await outlet.send([{ body, id, headers }]);
-      if (isKnown) await outlet.send([{ body, id: idAgain(again), headers }]);
+      const [isKnown] = await outlet.send([{ body, key, id, headers }]);
+      if (isKnown) await outlet.send([{ body, key, id: idAgain(again), headers }]);
     }
     this.#tried.delete(key);
     this.#confirmed.set(key, { checksum, parts, rows });

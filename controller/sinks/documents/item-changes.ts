@@ -1,8 +1,8 @@
 import { inTurns, Turns } from '../../../shared/in-turns.ts';
 import type { ExportRow, RejectedRow, RowKey, SinkChange } from '../contract.ts';
-import type { ItemEvent } from '../documents/item-events.ts';
-import { rejection } from '../documents/rejection.ts';
-import { rowText } from '../documents/row-text.ts';
+import type { ItemEvent } from './item-events.ts';
+import { rejection } from './rejection.ts';
+import { rowText } from './row-text.ts';
 import { isSpared } from '../runtime/spared.ts';
 import type { PublishedRows, TargetRows } from './published-rows.ts';
 

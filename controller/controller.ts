@@ -35,6 +35,7 @@ import type { ViewTarget } from './inventory/view.ts';
 import { ControllerMetrics } from './observe/metrics.ts';
 import { ProfileMetrics } from './observe/profile-metrics.ts';
 import { PreviewReconciler } from './probe/preview-reconciler.ts';
+import { ConnectionTestReconciler } from './probe/connection-test-reconciler.ts';
 import { SinkReconciler } from './probe/sink-reconciler.ts';
 import type { Leadership } from './leadership.ts';
 import { installationUid } from './installation.ts';
@@ -119,6 +120,8 @@ export class Controller {
   readonly #clusterInventories: InventoryReconciler<ClusterRows> | undefined;
   readonly #sinks: SinkReconciler;
   readonly #previews: PreviewReconciler;
+  readonly #testCache: ObjectCache<KubeObject>;
+  readonly #tests: ConnectionTestReconciler;
   readonly #secretPoll: SecretPoll;
   readonly #events: EventRecorder;
   #ready = false;
@@ -229,10 +232,11 @@ export class Controller {
       },
     });
     const judge = new ScopeJudge({ scopes, clusterScopes });
+    const compiled = new CompiledProfiles({ scrubKeys: settings.scrubKeys });
     const common = {
       client,
       profiles,
-      compiled: new CompiledProfiles({ scrubKeys: settings.scrubKeys }),
+      compiled,
       scopes: judge,
       store,
       logger,
@@ -266,6 +270,8 @@ export class Controller {
     const sinks = { snapshot, database, event };
     this.#sinks = new SinkReconciler({ client, caches: sinks, probe, poll, events: this.#events, logger, observer: this.metrics });
     this.#previews = new PreviewReconciler({ client, caches: sinks, policy: settings.policy, load, logger });
+    this.#testCache = cache('kollectconnectiontests');
+    this.#tests = new ConnectionTestReconciler({ client, tests: this.#testCache, probe, profiles: { client, compiled, discovery, reviews }, events: this.#events, logger, observer: this.metrics });
     const exporting = {
       client,
       store,
@@ -343,6 +349,7 @@ export class Controller {
     this.#clusterInventories?.start();
     this.#sinks.start();
     this.#previews.start();
+    this.#tests.start();
     this.#secretPoll.start();
     this.#ready = true;
     this.#logger.info('running', {
@@ -368,7 +375,7 @@ export class Controller {
     clearTimeout(this.#namespaceTimer);
     clearTimeout(this.#takeoverTimer);
     this.#memory.stop();
-    await Promise.all([this.#definitions.stop(), this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#clusterInventories?.stop(), this.#sinks.stop(), this.#previews.stop(), this.#secretPoll.stop()]);
+    await Promise.all([this.#definitions.stop(), this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#clusterInventories?.stop(), this.#sinks.stop(), this.#previews.stop(), this.#tests.stop(), this.#secretPoll.stop()]);
     // After those who tell it what to collect.
     await this.#collector.stop();
     await Promise.all([...this.#needed(), ...this.#optional()].map((cache) => cache.stop()));
@@ -379,7 +386,7 @@ export class Controller {
   /** What cannot be read of these is reported by those who need it. */
   #optional(): ObjectCache<unknown>[] {
     const { snapshot, database, event } = this.#caches;
-    return [snapshot, database, event, ...this.#scopes] as ObjectCache<unknown>[];
+    return [snapshot, database, event, this.#testCache, ...this.#scopes] as ObjectCache<unknown>[];
   }
 
   /** Without these there is nothing to do. */

@@ -3,7 +3,7 @@ import type { KollectError } from '../../shared/errors.ts';
 import type { ApiResource } from '../../shared/kube/discovery.ts';
 import type { AuditObserver, Drift } from '../collect/audit.ts';
 import type { BindingObserver } from '../inventory/binding-options.ts';
-import type { SinkProbeObserver } from '../probe/sink-reconciler.ts';
+import type { ProbeObserver } from '../probe/sink-prober.ts';
 import type { ReferenceObserver, ReferenceResult } from './references.ts';
 
 const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
@@ -19,7 +19,7 @@ export interface MetricsSource {
 }
 
 /** The controller's own metrics, and Node's. Labels are names of the configuration, never of collected objects. */
-export class ControllerMetrics implements BindingObserver, SinkProbeObserver, AuditObserver, ReferenceObserver {
+export class ControllerMetrics implements BindingObserver, ProbeObserver, AuditObserver, ReferenceObserver {
   readonly registry = new Registry();
   readonly #exportSeconds: Histogram<'sink_type' | 'mode'>;
   readonly #exportBytes: Counter<'sink_type'>;
@@ -27,6 +27,7 @@ export class ControllerMetrics implements BindingObserver, SinkProbeObserver, Au
   readonly #sinkErrors: Counter<'reason' | 'code'>;
   readonly #commitSeconds: Histogram;
   readonly #probes: Counter<'type' | 'result'>;
+  readonly #probeSeconds: Histogram<'type'>;
   readonly #kube: Counter<'event'>;
   readonly #audits: Counter<'group' | 'resource' | 'result'>;
   readonly #drift: Counter<'group' | 'resource' | 'drift'>;
@@ -65,6 +66,13 @@ export class ControllerMetrics implements BindingObserver, SinkProbeObserver, Au
       name: 'kollect_sink_connection_test_total',
       help: 'Connection tests of sinks.',
       labelNames: ['type', 'result'],
+      registers,
+    });
+    this.#probeSeconds = new Histogram({
+      name: 'kollect_sink_connection_test_duration_seconds',
+      help: 'How long sinks took to answer a connection test, or to fail it. Look-ups of Secrets are not part of it.',
+      labelNames: ['type'],
+      buckets: seconds,
       registers,
     });
     this.#kube = new Counter({
@@ -156,8 +164,9 @@ export class ControllerMetrics implements BindingObserver, SinkProbeObserver, Au
     this.#sinkErrors.inc({ reason: error.class, code: error.code });
   }
 
-  probed(type: string, result: 'success' | 'failure'): void {
+  probed(type: string, result: 'success' | 'failure', latencyMs: number | undefined): void {
     this.#probes.inc({ type, result });
+    if (latencyMs !== undefined) this.#probeSeconds.observe({ type }, latencyMs / 1000);
   }
 
   audited({ group, plural }: ApiResource, result: string): void {

@@ -1,4 +1,7 @@
+import type { Reason } from '../../shared/api/conditions.ts';
+import type { KubeObject } from '../../shared/api/kube-object.ts';
 import { KollectError } from '../../shared/errors.ts';
+import { checkObject } from '../object-check.ts';
 import type { Verdict } from '../observe/conditions.ts';
 import type { ProbeResult } from '../sinks/contract.ts';
 import { openSink, type OpenSinkOptions, type SinkObject } from '../sinks/runtime/open-sink.ts';
@@ -18,6 +21,27 @@ export interface ProbeOutcome {
   verdicts: Verdict[];
   /** An export that succeeds tells otherwise, or soon will. */
   isPassing: boolean;
+  /** It may be another one next time, without an edit of the sink or another installation. */
+  isRepeatable: boolean;
+  /** How long the sink took to answer, or to fail, without the look-up of its Secrets; undefined when it was not asked. */
+  latencyMs: number | undefined;
+}
+
+/** Gets told of every test that came to an end. */
+export interface ProbeObserver {
+  probed(type: string, result: 'success' | 'failure', latencyMs: number | undefined): void;
+}
+
+/** Tests a sink as the API server has it: one that breaks a rule of admission fails without being asked, and is not counted. */
+export async function probeObject(raw: KubeObject, options: Omit<ProbeOptions, 'sink'>, observer: ProbeObserver | undefined): Promise<ProbeOutcome> {
+  const checked = checkObject<SinkObject>(raw.kind, raw, options.policy);
+  if (!checked.object) {
+    const error = new KollectError('KOL_SINK_CONFIG', checked.message);
+    return { error, verdicts: failureVerdicts(error, 'InvalidSpec'), isPassing: false, isRepeatable: false, latencyMs: undefined };
+  }
+  const outcome = await probeSink({ ...options, sink: checked.object });
+  if (!options.signal.aborted) observer?.probed(checked.object.spec.type, outcome.error === undefined ? 'success' : 'failure', outcome.latencyMs);
+  return outcome;
 }
 
 /**
@@ -30,18 +54,25 @@ export interface ProbeOutcome {
 export async function probeSink(options: ProbeOptions): Promise<ProbeOutcome> {
   const { sink, timeoutMs = probeTimeoutMs } = options;
   const tls = tlsVerdicts(sink);
+  let askedAt: number | undefined;
+  const latencyMs = (): number | undefined => (askedAt === undefined ? undefined : Math.round(performance.now() - askedAt));
   try {
-    const { message, isPassing = false } = await withinBudget(options, timeoutMs);
-    return { error: undefined, isPassing, verdicts: [{ type: 'ConnectionVerified', status: 'True', reason: 'ConnectionOK', message }, ...tls] };
+    const { message, isPassing = false } = await withinBudget(options, timeoutMs, () => (askedAt = performance.now()));
+    return { error: undefined, isPassing, isRepeatable: true, latencyMs: latencyMs(), verdicts: [{ type: 'ConnectionVerified', status: 'True', reason: 'ConnectionOK', message }, ...tls] };
   } catch (thrown) {
     const error = thrown instanceof KollectError ? thrown : new KollectError('KOL_INTERNAL', String(thrown));
-    return { error, isPassing: true, verdicts: [...failureVerdicts(error), ...tls] };
+    const isRepeatable = error.code !== 'KOL_SINK_NOT_IMPLEMENTED' && error.code !== 'KOL_SINK_DISABLED';
+    return { error, isPassing: true, isRepeatable, latencyMs: latencyMs(), verdicts: [...failureVerdicts(error, failureReason(error)), ...tls] };
   }
 }
 
+function failureReason({ code, reason }: KollectError): Reason {
+  if (reason === 'SecretResolveFailed') return reason;
+  return code === 'KOL_SINK_DISABLED' ? 'ExportUnavailable' : 'ConnectionTestFailed';
+}
+
 /** Conditions of a sink whose test failed, or cannot be made. */
-export function failureVerdicts(error: KollectError): Verdict[] {
-  const reason = error.reason === 'SecretResolveFailed' ? 'SecretResolveFailed' : 'ConnectionTestFailed';
+function failureVerdicts(error: KollectError, reason: Reason): Verdict[] {
   return [
     { type: 'ConnectionVerified', status: 'False', reason, message: error.message },
     { type: 'Degraded', status: 'True', reason, message: error.message },
@@ -55,7 +86,7 @@ export function tlsVerdicts({ spec }: Pick<SinkObject, 'spec'>): Verdict[] {
   return [{ type: 'TLSInsecure', status: 'True', reason: 'InsecureSkipVerify', message }];
 }
 
-async function withinBudget({ signal, ...options }: ProbeOptions, timeoutMs: number): Promise<ProbeResult> {
+async function withinBudget({ signal, ...options }: ProbeOptions, timeoutMs: number, asks: () => void): Promise<ProbeResult> {
   const timeout = AbortSignal.timeout(timeoutMs);
   const both = AbortSignal.any([signal, timeout]);
   const late = Promise.withResolvers<never>();
@@ -66,6 +97,7 @@ async function withinBudget({ signal, ...options }: ProbeOptions, timeoutMs: num
   const opening = openSink({ ...options, shared: undefined });
   const probing = opening.then(async ({ sink }) => {
     try {
+      asks();
       return await sink.probe(both);
     } finally {
       await sink.close();

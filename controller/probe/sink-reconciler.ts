@@ -2,7 +2,6 @@ import { annotations } from '../../shared/api/annotations.ts';
 import { kindByName } from '../../shared/api/kinds.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import type { SinkStatus } from '../../shared/api/sink-common.ts';
-import { KollectError } from '../../shared/errors.ts';
 import { KubeApiError, type KubeClient } from '../../shared/kube/client.ts';
 import type { EventRecorder } from '../../shared/kube/events.ts';
 import type { ObjectCache } from '../../shared/kube/object-cache.ts';
@@ -10,23 +9,18 @@ import { kollectPath } from '../../shared/kube/paths.ts';
 import { patchStatus } from '../../shared/kube/status.ts';
 import { WorkQueue } from '../../shared/kube/work-queue.ts';
 import type { Logger } from '../../shared/log.ts';
-import { checkObject } from '../object-check.ts';
 import { conditionsOf, type Verdict } from '../observe/conditions.ts';
 import { sinkKinds } from '../sink-directory.ts';
 import type { SinkFamily } from '../sinks/contract.ts';
 import type { SinkObject } from '../sinks/runtime/open-sink.ts';
 import type { SecretPoll } from '../sinks/runtime/secret-poll.ts';
 import type { ReadSecret } from '../sinks/runtime/secrets.ts';
-import { failureVerdicts, probeSink, tlsVerdicts, type ProbeOptions, type ProbeOutcome } from './sink-prober.ts';
+import { probeObject, tlsVerdicts, type ProbeObserver, type ProbeOptions, type ProbeOutcome } from './sink-prober.ts';
 
 /** A failed test is repeated after 30 s, then after twice as long each time, up to 10 min: it must recover without an edit. */
 const defaultRetry = { firstMs: 30_000, lastMs: 600_000 };
 /** Tests at a time. */
 const concurrency = 4;
-
-export interface SinkProbeObserver {
-  probed(type: string, result: 'success' | 'failure'): void;
-}
 
 export interface SinkReconcilerOptions {
   client: KubeClient;
@@ -35,7 +29,7 @@ export interface SinkReconcilerOptions {
   poll: SecretPoll;
   events: EventRecorder;
   logger: Logger;
-  observer?: SinkProbeObserver | undefined;
+  observer?: ProbeObserver | undefined;
   retry?: { firstMs: number; lastMs: number } | undefined;
 }
 
@@ -135,7 +129,7 @@ export class SinkReconciler {
 
     const secrets = new Map<string, string | undefined>();
     progress.exported = progress.isPassing = false;
-    const outcome = await this.#probe(sinkKinds[family], object, secrets);
+    const outcome = await this.#probe(object, secrets);
     if (this.#stopping.signal.aborted) return;
     // Edited meanwhile: that request is in the queue, and this answer is about what nobody has any more.
     if (this.#progress.get(key)?.request !== request) return;
@@ -156,7 +150,7 @@ export class SinkReconciler {
       progress.answered = request;
       progress.failures = 0;
       if (!outcome.isPassing) progress.refreshed = false;
-    } else if (outcome.repeat) {
+    } else if (outcome.isRepeatable) {
       const { firstMs, lastMs } = this.#options.retry ?? defaultRetry;
       const delayMs = Math.min(lastMs, firstMs * 2 ** progress.failures++);
       // The upper tenth by chance: sinks of one server must not come back in step.
@@ -169,20 +163,13 @@ export class SinkReconciler {
   }
 
   /** `secrets` gets the resourceVersion of each Secret that was asked for. */
-  async #probe(kind: string, object: KubeObject, secrets: Map<string, string | undefined>): Promise<ProbeOutcome & { repeat: boolean }> {
-    const checked = checkObject<SinkObject>(kind, object, this.#options.probe.policy);
-    if (!checked.object) {
-      const error = new KollectError('KOL_SINK_CONFIG', checked.message);
-      return { verdicts: failureVerdicts(error), error, isPassing: false, repeat: false };
-    }
+  async #probe(object: KubeObject, secrets: Map<string, string | undefined>): Promise<ProbeOutcome> {
     const readSecret: ReadSecret = async (namespace, name) => {
       const secret = await this.#options.probe.readSecret(namespace, name);
       secrets.set(`${namespace}/${name}`, secret && (secret.metadata?.resourceVersion ?? ''));
       return secret;
     };
-    const outcome = await probeSink({ ...this.#options.probe, readSecret, sink: checked.object, signal: this.#stopping.signal });
-    if (!this.#stopping.signal.aborted) this.#options.observer?.probed(checked.object.spec.type, outcome.error === undefined ? 'success' : 'failure');
-    return { ...outcome, repeat: outcome.error?.code !== 'KOL_SINK_NOT_IMPLEMENTED' && outcome.error?.code !== 'KOL_SINK_DISABLED' };
+    return await probeObject(object, { ...this.#options.probe, readSecret, signal: this.#stopping.signal }, this.#options.observer);
   }
 
   /** Says once what changed, for people who look at events and logs. */

@@ -12,6 +12,8 @@ export const conditionTypes = {
   ExportSucceeded: 'ExportSucceeded',
   /** The last connection test of a sink succeeded. */
   ConnectionVerified: 'ConnectionVerified',
+  /** What a profile is for can be collected. */
+  ProfileVerified: 'ProfileVerified',
   /** The certificate of the server is not verified. */
   TLSInsecure: 'TLSInsecure',
 } as const;
@@ -83,6 +85,8 @@ export const reasons = {
   ProfileForbidden: 'ProfileForbidden',
   /** The profile does not exist. */
   ProfileNotFound: 'ProfileNotFound',
+  /** The kind of the profile is served, and the controller may list and watch it. */
+  ProfileOK: 'ProfileOK',
   /** It is being worked on. */
   Progressing: 'Progressing',
   /** A limit of rows or bytes is reached; known objects go on while they grow no larger, new ones are left out. */
@@ -130,8 +134,9 @@ export interface ConditionReasons {
 /** The conditions of a kind. A condition that is not applicable is absent. */
 export type ConditionSet = Readonly<Partial<Record<ConditionType, ConditionReasons>>>;
 
-const probeFailures = ['ConnectionTestFailed', 'InvalidSpec', 'SecretResolveFailed'] as const satisfies readonly Reason[];
-const testFailures = ['ConnectionTestFailed', 'InvalidSinkRef', 'InvalidSpec', 'SecretResolveFailed', 'SinkNotFound'] as const satisfies readonly Reason[];
+const probeFailures = ['ConnectionTestFailed', 'ExportUnavailable', 'InvalidSpec', 'SecretResolveFailed'] as const satisfies readonly Reason[];
+const testFailures = ['ConnectionTestFailed', 'ExportUnavailable', 'InvalidSinkRef', 'InvalidSpec', 'SecretResolveFailed', 'SinkForbidden', 'SinkNotFound'] as const satisfies readonly Reason[];
+const profileFailures = ['AccessCheckFailed', 'InformerRegistrationFailed', 'InvalidProfile', 'ProfileNotFound'] as const satisfies readonly Reason[];
 
 const collectionFailures = [
   'AccessCheckFailed',
@@ -190,8 +195,9 @@ export const conditions = {
   KollectDatabaseSink: sink,
   KollectEventSink: sink,
   KollectConnectionTest: {
-    ConnectionVerified: { True: ['ConnectionOK'], False: testFailures },
-    Ready: { True: ['ProbeSucceeded'], False: testFailures },
+    ConnectionVerified: { True: ['ConnectionOK'], False: testFailures, Unknown: ['Progressing'] },
+    ProfileVerified: { True: ['ProfileOK'], False: profileFailures },
+    Ready: { True: ['ProbeSucceeded'], False: [...testFailures, ...profileFailures], Unknown: ['Progressing'] },
   },
   KollectTarget: {
     Ready: { True: ['Collecting'], False: ['AwaitingSync', ...targetFailures] },

@@ -34,9 +34,14 @@ export function conditionColumn(name: string, type: string, priority?: number): 
   return { name, type: 'string', jsonPath: `.status.conditions[?(@.type=="${type}")].status`, ...(priority === undefined ? {} : { priority }) };
 }
 
-/** The reason of a condition, with `-o wide`. */
-export function conditionReasonColumn(type: string): Column {
-  return { name: 'Reason', type: 'string', jsonPath: `.status.conditions[?(@.type=="${type}")].reason`, description: `Reason of ${type}`, priority: 1 };
+/** The reason of a condition, with `-o wide` when no priority is given. */
+export function conditionReasonColumn(type: string, priority = 1): Column {
+  return { name: 'Reason', type: 'string', jsonPath: `.status.conditions[?(@.type=="${type}")].reason`, description: `Reason of ${type}`, priority };
+}
+
+/** The message of a condition, with `-o wide`. */
+export function conditionMessageColumn(type: string): Column {
+  return { name: 'Message', type: 'string', jsonPath: `.status.conditions[?(@.type=="${type}")].message`, description: `Message of ${type}`, priority: 1 };
 }
 
 /** The schema of a whole object. What it says of metadata is the part that we read. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ageColumn, conditionColumn, conditionReasonColumn, objectOf, type KindDefinition } from './kind.ts';
+import { ageColumn, conditionColumn, conditionMessageColumn, conditionReasonColumn, objectOf, type KindDefinition } from './kind.ts';
 import { conditionList, count, observedGeneration, timestamp } from './meta.ts';
 import { nameText } from './text.ts';
 
@@ -13,7 +13,7 @@ export const KollectConnectionTestSpec = z.object({
       eventSinkRef: sinkName('KollectEventSink'),
     })
     .meta({ description: 'The sink to test: exactly one of the fields.' }),
-  profileRef: nameText.optional().meta({ description: 'Reserved; has no effect yet.' }),
+  profileRef: nameText.optional().meta({ description: 'A KollectProfile of the namespace to test as well: whether its kind is served, and may be listed and watched.' }),
   ownerSink: z.boolean().optional().meta({ description: 'Delete the test together with the sink; true when unset.' }),
   ttlSecondsAfterFinished: z
     .number()
@@ -24,10 +24,14 @@ export const KollectConnectionTestSpec = z.object({
 });
 export type KollectConnectionTestSpec = z.infer<typeof KollectConnectionTestSpec>;
 
+export const testPhases = ['Pending', 'Running', 'Succeeded', 'Failed'] as const;
+
 export const KollectConnectionTestStatus = z.object({
+  phase: z.enum(testPhases).optional().meta({ description: 'How far the test is: Pending, Running, Succeeded or Failed.' }),
   conditions: conditionList,
   observedGeneration,
-  latencyMs: count('How long the test took, in milliseconds.'),
+  attempts: count('How often it was begun: more than once when the controller was restarted meanwhile.'),
+  latencyMs: count('How long the sink took to answer, or to fail, in milliseconds. The look-up of its Secrets is not part of it.'),
   completed: z.boolean().optional().meta({ description: 'The test has ended, well or not.' }),
   completedAt: timestamp('When it ended.'),
 });
@@ -44,14 +48,16 @@ export const kollectConnectionTest: KindDefinition = {
   scope: 'Namespaced',
   description: 'Tests the connection of a sink once, and keeps the result for a while.',
   spec: KollectConnectionTestSpec,
-  status: KollectConnectionTestStatus,
+  // Whoever waits for one of many sees that it was not forgotten, and nobody has to write that.
+  status: KollectConnectionTestStatus.default({ phase: 'Pending' }),
   columns: [
     // The reference has one field only, whichever it is.
     { name: 'Sink', type: 'string', jsonPath: '.spec.sinkRef.*', description: 'Sink that is tested' },
+    { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'How far the test is' },
     conditionColumn('Verified', 'ConnectionVerified'),
-    { name: 'Completed', type: 'boolean', jsonPath: '.status.completed', description: 'Whether the test has ended' },
     ageColumn,
-    conditionReasonColumn('ConnectionVerified'),
-    { name: 'Latency', type: 'integer', jsonPath: '.status.latencyMs', description: 'Milliseconds that the test took', priority: 1 },
+    conditionReasonColumn('Ready'),
+    { name: 'Latency (ms)', type: 'integer', jsonPath: '.status.latencyMs', description: 'Milliseconds that the sink took to answer', priority: 1 },
+    conditionMessageColumn('Ready'),
   ],
 };

@@ -103,8 +103,9 @@ export class KubeClient implements ObjectReader {
     return (await this.#json({ method: 'PATCH', path, query, body, contentType: patchTypes[type] })) as T;
   }
 
-  async delete(path: string, query?: Query): Promise<void> {
-    await this.#json({ method: 'DELETE', path, query });
+  /** With preconditions only the object of that uid and version, or it rejects with a `KubeApiError` 409. */
+  async delete(path: string, preconditions?: { uid?: string | undefined; resourceVersion?: string | undefined }): Promise<void> {
+    await this.#json({ method: 'DELETE', path, body: preconditions && { preconditions } });
   }
 
   /** One page of a list, its items completed with `apiVersion` and `kind` and freed of `managedFields`. */

@@ -77,7 +77,7 @@ t.test('the walkthrough is applied as a whole, and its string reference is store
   const listed = await kubectl(['get', 'kollect', '-n', 'default', '-o', 'name']);
   t.equal(listed.stdout.trim().split('\n').length, 5, 'one name lists all kinds');
   const table = await kubectl(['get', 'kconntest', 'postgres-sink-probe', '-n', 'default']);
-  t.match(table.stdout, /NAME +SINK +VERIFIED +COMPLETED +AGE\npostgres-sink-probe +postgres-inventory-demo /);
+  t.match(table.stdout, /NAME +SINK +PHASE +VERIFIED +AGE\npostgres-sink-probe +postgres-inventory-demo +Pending /);
 });
 
 t.test('references may be strings, objects, or both', async (t) => {

@@ -90,14 +90,14 @@ t.test('kubectl get shows what matters', async (t) => {
   const columns = (kind: string): string[] => version(kind).additionalPrinterColumns.filter(({ priority = 0 }) => priority === 0).map(({ name }) => name);
   const inventory = ['Items', 'Synced', 'Ready', 'Last export', 'Age'];
   const target = ['Ready', 'Collected', 'Updated', 'Age'];
-  const sink = ['Type', 'Verified', 'Age'];
+  const sink = ['Type', 'Verified', 'Reason', 'Tested', 'Age'];
   t.same(
     Object.fromEntries(kinds.map(({ kind }) => [kind, columns(kind)])),
     {
       KollectClusterInventory: inventory,
       KollectClusterScope: ['Age'],
       KollectClusterTarget: target,
-      KollectConnectionTest: ['Sink', 'Verified', 'Completed', 'Age'],
+      KollectConnectionTest: ['Sink', 'Phase', 'Verified', 'Age'],
       KollectDatabaseSink: sink,
       KollectEventSink: sink,
       KollectInventory: inventory,
@@ -118,6 +118,7 @@ t.test('the API server stores these defaults and no others', async (t) => {
     'KollectClusterInventory.spec.sinkNamespace': 'kollect-system',
     'KollectClusterInventory.spec.dedupe': 'keepAll',
     'KollectConnectionTest.spec.ttlSecondsAfterFinished': 300,
+    'KollectConnectionTest.status': { phase: 'Pending' },
     'KollectDatabaseSink.spec.connectionTest': true,
     'KollectEventSink.spec.connectionTest': true,
     'KollectProfile.spec.export.mode': 'Attributes',

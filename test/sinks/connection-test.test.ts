@@ -233,7 +233,7 @@ t.test('a type without a backend and a spec that breaks a rule fail their test, 
   const sink = await untilConditions(namespace, failed, 'kevt');
   t.match(sink.status?.conditions?.[0]?.message, /sinks of type "kafka" are not implemented/);
   await applySink(namespace, { options: { password: canary } });
-  t.match((await untilConditions(namespace, failed)).status?.conditions?.[0]?.message, /spec\.options/);
+  t.match((await untilConditions(namespace, ['ConnectionVerified=False InvalidSpec', 'Degraded=True InvalidSpec'])).status?.conditions?.[0]?.message, /spec\.options/);
   await new Promise((resolve) => setTimeout(resolve, 700));
   t.strictSame(newTests(), ['kafka failure']);
 });

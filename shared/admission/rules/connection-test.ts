@@ -1,5 +1,5 @@
 import type { KollectConnectionTestSpec } from '../../api/kollect-connection-test.ts';
-import { invalid, required, warning } from '../finding.ts';
+import { invalid, required } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
 import { annotationRule } from './annotations.ts';
@@ -12,7 +12,6 @@ export const connectionTestRules: readonly Rule<KollectConnectionTestSpec>[] = [
   { id: 'one-sink', field: 'spec.sinkRef', asks: 'Must have exactly one of snapshotSinkRef, databaseSinkRef and eventSinkRef.', check: oneSink },
   { id: 'sink-name', field: 'spec.sinkRef.*', asks: 'Must be the name of a sink of the same namespace.', check: sinkName },
   { id: 'profile-ref', field: 'spec.profileRef', asks: 'Must be the name of a profile of the same namespace.', check: ({ spec }, report) => objectName('spec.profileRef', spec.profileRef, sameNamespaceOnly, report) },
-  { id: 'profile-ref-is-reserved', field: 'spec.profileRef', asks: 'Has no effect in this version.', advises: true, check: profileIsReserved },
 ];
 
 const sinkFields = ['snapshotSinkRef', 'databaseSinkRef', 'eventSinkRef'] as const;
@@ -26,8 +25,4 @@ function oneSink({ spec: { sinkRef } }: Input, report: Report): void {
 
 function sinkName({ spec: { sinkRef } }: Input, report: Report): void {
   for (const field of sinkFields) objectName(`spec.sinkRef.${field}`, sinkRef?.[field], sameNamespaceOnly, report);
-}
-
-function profileIsReserved({ spec }: Input, report: Report): void {
-  if (spec.profileRef !== undefined && spec.profileRef !== '') report(warning('spec.profileRef', 'is reserved and has no effect in this version'));
 }

@@ -100,7 +100,7 @@ export const everyFieldVectors: readonly Vector[] = [
   ...selector('KollectClusterInventory', 'spec.namespaceSelector', (namespaceSelector) => ({ namespaceSelector })),
   ...selector('KollectClusterInventory', 'spec.targetSelector', (targetSelector) => ({ namespaces: ['a'], targetSelector })),
   ...['snapshotSinkRef', 'databaseSinkRef', 'eventSinkRef'].flatMap((field) => badNames.map((name): Vector => ({ name: `KollectConnectionTest: ${field} ${JSON.stringify(name)}`, kind: 'KollectConnectionTest', object: { spec: { sinkRef: { [field]: name } } }, errors: [`spec.sinkRef.${field}`] }))),
-  ...badNames.map((profileRef): Vector => ({ name: `KollectConnectionTest: profileRef ${JSON.stringify(profileRef)}`, kind: 'KollectConnectionTest', object: { spec: { sinkRef: { databaseSinkRef: 'a' }, profileRef } }, errors: ['spec.profileRef'], warnings: ['spec.profileRef'] })),
+  ...badNames.map((profileRef): Vector => ({ name: `KollectConnectionTest: profileRef ${JSON.stringify(profileRef)}`, kind: 'KollectConnectionTest', object: { spec: { sinkRef: { databaseSinkRef: 'a' }, profileRef } }, errors: ['spec.profileRef'] })),
   ...ofScopes('KollectScope'),
   ...ofScopes('KollectClusterScope'),
 ];

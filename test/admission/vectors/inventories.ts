@@ -109,8 +109,8 @@ export const inventoryVectors: readonly Vector[] = [
   test('a sink of another namespace', { sinkRef: { snapshotSinkRef: 'team/x' } }, { errors: ['spec.sinkRef.snapshotSinkRef'], says: ['such as "x"'] }),
   test('a sink without a name', { sinkRef: { eventSinkRef: '' } }, { errors: ['spec.sinkRef.eventSinkRef'], says: ['Required value'] }),
   test('a sink name that no object can have', { sinkRef: { eventSinkRef: 'Kafka' } }, { errors: ['spec.sinkRef.eventSinkRef'], says: ['"kafka"'] }),
-  test('a profile of another namespace', { sinkRef: { databaseSinkRef: 'pg' }, profileRef: 'other/p' }, { errors: ['spec.profileRef'], warnings: ['spec.profileRef'] }),
-  test('a profile', { sinkRef: { databaseSinkRef: 'pg' }, profileRef: 'p' }, { warnings: ['spec.profileRef'], says: ['reserved'] }),
+  test('a profile of another namespace', { sinkRef: { databaseSinkRef: 'pg' }, profileRef: 'other/p' }, { errors: ['spec.profileRef'] }),
+  test('a profile', { sinkRef: { databaseSinkRef: 'pg' }, profileRef: 'p' }, {}),
   test('a time to live below nothing', { sinkRef: { databaseSinkRef: 'pg' }, ttlSecondsAfterFinished: -1 }, { errors: ['spec.ttlSecondsAfterFinished'], says: ['at least 0'] }),
   test('an annotation of sinks', { sinkRef: { databaseSinkRef: 'pg' } }, { ...annotated('kollect.dev/test-connection', 'true'), warnings: ['metadata.annotations[kollect.dev/test-connection]'] }),
 ];

@@ -30,7 +30,7 @@ const defaultTtlSeconds = 300;
 
 export interface ConnectionTestReconcilerOptions {
   client: KubeClient;
-  tests: ObjectCache<KubeObject>;
+  tests: Pick<ObjectCache<KubeObject>, 'get' | 'list' | 'onChange'>;
   probe: Pick<ProbeOptions, 'readSecret' | 'policy' | 'mapHosts' | 'load'>;
   profiles: ProfileProbeOptions;
   events: EventRecorder;

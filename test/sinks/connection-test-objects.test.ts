@@ -76,12 +76,37 @@ const readSecret = async (namespace: string, name: string) => {
   }
 };
 
+/** A cache whose watch tells of everything, what we wrote included, a moment after it was written. */
+function late(cache: ObjectCache<KubeObject>): Pick<ObjectCache<KubeObject>, 'get' | 'list' | 'onChange'> {
+  const known = new Map([...cache.list()].map((object) => [`${object.metadata.namespace}/${object.metadata.name}`, object]));
+  const listeners = new Set<(key: string, object: KubeObject | undefined) => void>();
+  cache.onChange((key, object) => {
+    setTimeout(() => {
+      if (object) known.set(key, object);
+      else known.delete(key);
+      for (const listener of listeners) listener(key, object);
+    }, 100);
+  });
+  return {
+    get: (key) => known.get(key),
+    list: function* () {
+      yield* known.values();
+    },
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
 /** A controller of its own; `stop` leaves everything as it is at that moment. */
 async function startReconciler(): Promise<{ stop(): Promise<void> }> {
   const tests = new ObjectCache({ client, path: `/apis/${API_VERSION}/kollectconnectiontests`, name: 'kollectconnectiontests', logger });
+  tests.start();
+  await tests.synced;
   const reconciler = new ConnectionTestReconciler({
     client,
-    tests,
+    tests: late(tests),
     probe: { readSecret, policy: loopback, load: async (type) => (type === 'postgres' ? scripted : await enabled(type)) },
     profiles: { client, compiled: new CompiledProfiles(), discovery: new Discovery(client), reviews },
     events,
@@ -89,8 +114,6 @@ async function startReconciler(): Promise<{ stop(): Promise<void> }> {
     observer: { probed: (type, result, latencyMs) => counted.push(`${type} ${result} ${typeof latencyMs}`) },
     sinkGraceMs: 1_000,
   });
-  tests.start();
-  await tests.synced;
   reconciler.start();
   return {
     stop: async () => {

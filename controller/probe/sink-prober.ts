@@ -4,12 +4,13 @@ import { KollectError } from '../../shared/errors.ts';
 import { checkObject } from '../object-check.ts';
 import type { Verdict } from '../observe/conditions.ts';
 import type { ProbeResult } from '../sinks/contract.ts';
+import { unanswered } from '../sinks/runtime/deadline.ts';
 import { openSink, type OpenSinkOptions, type SinkObject } from '../sinks/runtime/open-sink.ts';
 
 /** Budget for Secret, connection, login and questions, the same for all types. */
 const probeTimeoutMs = 15_000;
 
-export interface ProbeOptions extends Pick<OpenSinkOptions, 'sink' | 'readSecret' | 'policy' | 'mapHosts' | 'load'> {
+export interface ProbeOptions extends Pick<OpenSinkOptions, 'sink' | 'readSecret' | 'policy' | 'mapHosts' | 'lookupAll' | 'load'> {
   signal: AbortSignal;
   /** 15 s when unset. */
   timeoutMs?: number | undefined;
@@ -91,7 +92,7 @@ async function withinBudget({ signal, ...options }: ProbeOptions, timeoutMs: num
   const both = AbortSignal.any([signal, timeout]);
   const late = Promise.withResolvers<never>();
   both.addEventListener('abort', () => {
-    late.reject(new KollectError('KOL_SINK_UNAVAILABLE', timeout.aborted ? `the sink has not answered within ${timeoutMs / 1000} s` : 'the test was cancelled'));
+    late.reject(timeout.aborted ? unanswered(timeoutMs) : new KollectError('KOL_SINK_UNAVAILABLE', 'the test was cancelled'));
   });
   // Pools are not shared: behind a long export the test would wait, and a session that is open says nothing about the credentials.
   const opening = openSink({ ...options, shared: undefined });

@@ -179,7 +179,7 @@ t.test('a killed server is transient, and the sink goes on when it is back', asy
   }
   const direct = await open({ dsn: own.dsn(place.database) });
   t.teardown(() => direct.sink.close());
-  t.match(await failure(direct.sink.probe(signal)), { message: 'the database cannot be reached (ECONNREFUSED: nothing listens there)' });
+  t.match(await failure(direct.sink.probe(signal)), { message: 'the database cannot be reached, nothing listens there (ECONNREFUSED): correct host and port, or start the server' });
   await own.restart();
   t.match(await sink.write(change(rows(1, { v: 2 })), signal), { written: 1 });
   await own.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'user_${place.database}'`);

@@ -95,7 +95,7 @@ t.test('the dialer checks every address of every answer', async (t) => {
   t.strictSame(await dialer.resolve('Mapped.svc', 5432), { host: '127.0.0.1', port: 15_432, servername: 'Mapped.svc', others: [] });
   t.match(await failure(dialer.resolve('mapped.svc', 5433)), { code: 'KOL_SINK_UNAVAILABLE' }, 'the port belongs to the name');
   t.match(await failure(dialer.resolve('mixed', 1)), { code: 'KOL_SINK_ADDRESS', class: 'terminal', message: /host "mixed" is refused: 169\.254\.169\.254 is/ });
-  t.match(await failure(dialer.resolve('mixed', 1, 'the server')), { message: /^the server is refused: it is the address of a cloud metadata service$/ });
+  t.match(await failure(dialer.resolve('mixed', 1, 'the server')), { message: /^the server is refused: it is the address of a cloud metadata service: point the sink to another host$/ });
   t.match(await failure(dialer.resolve('nothing', 1)), { code: 'KOL_SINK_UNAVAILABLE', class: 'transient', message: /host "nothing" cannot be resolved/ });
   t.match(await failure(createDialer({ policy: { allowPrivate: false, allowLoopback: false }, lookupAll }).resolve('inside', 1)), { code: 'KOL_SINK_ADDRESS' });
   t.match(await failure(dialer.resolve('localhost', 1)), { code: 'KOL_SINK_ADDRESS' });
@@ -153,7 +153,7 @@ t.test('an error leaves with its code, and without its origin', (t) => {
   t.notMatch(inspect(known, { showHidden: true }), 's3cr3t-value');
   t.match(sanitizedError(new TypeError('s3cr3t-value is not a function'), sanitize), { code: 'KOL_INTERNAL', message: 'TypeError: *** is not a function' });
   t.match(sanitizedError('s3cr3t-value', sanitize), { code: 'KOL_INTERNAL', message: '***' });
-  t.equal(networkFault(Object.assign(new Error('x'), { code: 'EHOSTUNREACH' })), 'EHOSTUNREACH: no route to it');
+  t.equal(networkFault(Object.assign(new Error('x'), { code: 'EHOSTUNREACH' })), 'no route to it (EHOSTUNREACH): look at the network, its policies and firewalls');
   t.equal(networkFault(Object.assign(new Error('x'), { code: '42P01' })), undefined);
   t.match(tlsFault(Object.assign(new Error('x'), { code: 'CERT_HAS_EXPIRED' })), /has expired/);
   t.equal(tlsFault(new Error('x')), undefined);

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile, lstat } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KollectError } from '../../../shared/errors.ts';
-import { branchMissing, lostRace, mayBeOfMirror, remoteError } from './errors.ts';
+import { branchMissing, isOfConnection, lostRace, mayBeOfMirror, remoteError } from './errors.ts';
 import { runGit, type GitResult, type GitRun } from './process.ts';
 import type { Remote, RemoteAccess } from './remote.ts';
 import type { GitSinkSettings } from './settings.ts';
@@ -184,7 +184,7 @@ export class Mirror {
       // Of a push, the reasons stand in its report.
       text = `${result.stderr}\n${result.stdout.toString('utf8')}`;
       if (result.code === 0 || tolerates(text)) return result;
-      failure = remoteError(text, this.#settings);
+      failure = (isOfConnection(text) && (await access.fault?.(signal))) || remoteError(text, this.#settings);
       if (!/Connection refused|timed out|No route to host|Network is unreachable/.test(text)) break;
     }
     if (mayBeOfMirror(text)) await this.discard();

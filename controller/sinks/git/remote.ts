@@ -1,13 +1,17 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import type { KollectError } from '../../../shared/errors.ts';
 import type { CheckedAddress, Dialer } from '../contract.ts';
+import { handshakeFault } from './handshake.ts';
 import type { GitRun } from './process.ts';
 import type { GitSinkSettings } from './settings.ts';
 
 /** What git must be told to reach a repository, all of it but the address outside of its arguments. */
 export interface RemoteAccess extends Required<Pick<GitRun, 'settings' | 'environment'>> {
   url: string;
+  /** See `handshakeFault`; absent for SSH. */
+  fault?: (signal: AbortSignal) => Promise<KollectError | undefined>;
 }
 
 /** Bytes a second, below which for so many seconds a connection counts as dead. */
@@ -42,7 +46,8 @@ export class Remote {
     if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   }
 
-  #overHttp({ host, port, servername, others }: CheckedAddress, folder: string): RemoteAccess {
+  #overHttp(address: CheckedAddress, folder: string): RemoteAccess {
+    const { host, port, servername, others } = address;
     const { endpoint, login, tls } = this.#settings;
     const { path, query } = endpoint;
     const name = isIP(servername) === 0 ? servername : bracketed(host);
@@ -59,7 +64,8 @@ export class Remote {
     if (login.kind === 'http' && login.authorization !== undefined) settings.push(['http.extraHeader', `Authorization: ${login.authorization}`]);
     if (tls.ca !== undefined) settings.push(['http.sslCAInfo', join(folder, 'ca')]);
     if (tls.client) settings.push(['http.sslCert', join(folder, 'client-certificate')], ['http.sslKey', join(folder, 'client-key')]);
-    return { url: `${endpoint.scheme}://${name}:${port}${path}${query === '' ? '' : `?${query}`}`, settings, environment: {} };
+    const url = `${endpoint.scheme}://${name}:${port}${path}${query === '' ? '' : `?${query}`}`;
+    return { url, settings, environment: {}, fault: (signal) => handshakeFault(address, this.#settings, signal) };
   }
 
   #overSsh({ host, port }: CheckedAddress, folder: string): RemoteAccess {

@@ -42,9 +42,9 @@ export function natsError(error: unknown, names: Names): KollectError {
   }
   const cause = error instanceof NatsError ? (error.chainedError ?? error) : error;
   const tls = tlsFault(cause);
-  if (tls !== undefined) return new KollectError('KOL_SINK_CONFIG', `${tls}: correct spec.tls or the certificate of the server (${title})`, { cause: error });
+  if (tls !== undefined) return new KollectError('KOL_SINK_CONFIG', `${tls} (${title})`, { cause: error });
   const network = networkFault(cause);
-  if (network !== undefined) return new KollectError('KOL_SINK_UNAVAILABLE', `the server cannot be reached (${network}; ${title})`, { cause: error });
+  if (network !== undefined) return new KollectError('KOL_SINK_UNAVAILABLE', `the server cannot be reached, ${network} (${title})`, { cause: error });
   const text = error instanceof Error ? error.message : String(error);
   if (/certificate required|bad certificate|handshake failure/i.test(text)) return new KollectError('KOL_SINK_AUTH', `the server asks for a client certificate, or does not take ours: correct spec.tls.clientCertificateSecretRef (${title})`, { cause: error });
   return new KollectError('KOL_SINK_UNAVAILABLE', `the connection to the server failed${text === '' ? '' : `: ${text}`} (${title})`, { cause: error });
@@ -58,12 +58,12 @@ const meanings: Readonly<Record<string, [ErrorCode, (names: Names) => string]>> 
   [NatsCode.BadAuthentication]: ['KOL_SINK_AUTH', refusedLogin],
   [NatsCode.AuthenticationExpired]: ['KOL_SINK_AUTH', () => 'the credentials have expired: put new ones into the Secret'],
   [NatsCode.AccountExpired]: ['KOL_SINK_AUTH', () => 'the account has expired: renew it'],
-  [NatsCode.AuthenticationTimeout]: ['KOL_SINK_UNAVAILABLE', () => 'the server did not come to check the login in time'],
-  [NatsCode.ConnectionRefused]: ['KOL_SINK_UNAVAILABLE', () => 'nothing listens there'],
-  [NatsCode.Timeout]: ['KOL_SINK_UNAVAILABLE', () => 'the server does not answer'],
-  [NatsCode.ConnectionClosed]: ['KOL_SINK_UNAVAILABLE', () => 'the connection to the server was lost'],
+  [NatsCode.AuthenticationTimeout]: ['KOL_SINK_UNAVAILABLE', () => 'the server did not come to check the login in time: look at its load'],
+  [NatsCode.ConnectionRefused]: ['KOL_SINK_UNAVAILABLE', () => 'nothing listens there: correct host and port, or start the server'],
+  [NatsCode.Timeout]: ['KOL_SINK_UNAVAILABLE', () => 'the server does not answer: look at it, and at the network on the way to it'],
+  [NatsCode.ConnectionClosed]: ['KOL_SINK_UNAVAILABLE', () => 'the connection to the server was lost: look at its log'],
   [NatsCode.ConnectionDraining]: ['KOL_SINK_UNAVAILABLE', () => 'the connection to the server is being closed'],
-  [NatsCode.Disconnect]: ['KOL_SINK_UNAVAILABLE', () => 'the connection to the server was lost'],
+  [NatsCode.Disconnect]: ['KOL_SINK_UNAVAILABLE', () => 'the connection to the server was lost: look at its log'],
   [NatsCode.NoResponders]: ['KOL_SINK_SCHEMA', ({ subject, stream }) => `nobody answers for stream ${quoted(stream)} and subject ${quoted(subject)}: turn JetStream on for the account, and see that the stream is there`],
   [NatsCode.ServerOptionNotAvailable]: ['KOL_SINK_CONFIG', () => 'the server offers no TLS, which the address or spec.tls asks for: turn it on at the server, or write nats:// and no spec.tls'],
   [NatsCode.MaxPayloadExceeded]: ['KOL_SINK_BUSY', () => 'the server takes smaller messages than it did before'],

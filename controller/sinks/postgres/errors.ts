@@ -103,19 +103,19 @@ export function postgresError(error: unknown, table: TableName): KollectError {
     return new KollectError('KOL_SINK_BUSY', `the database answered with SQLSTATE ${state}`, { cause: error });
   }
   const tls = tlsFault(error);
-  if (tls !== undefined) return new KollectError('KOL_SINK_CONFIG', `${tls}: correct spec.tls or sslmode, or the certificate of the server`, { cause: error });
+  if (tls !== undefined) return new KollectError('KOL_SINK_CONFIG', tls, { cause: error });
   const network = networkFault(error);
-  if (network !== undefined) return new KollectError('KOL_SINK_UNAVAILABLE', `the database cannot be reached (${network})`, { cause: error });
+  if (network !== undefined) return new KollectError('KOL_SINK_UNAVAILABLE', `the database cannot be reached, ${network}`, { cause: error });
   const message = error instanceof Error ? error.message : '';
   for (const [pattern, code, text] of clientTexts) if (pattern.test(message)) return new KollectError(code, text, { cause: error });
-  return new KollectError('KOL_SINK_UNAVAILABLE', 'the connection to the database failed in a way that is not known', { cause: error });
+  return new KollectError('KOL_SINK_UNAVAILABLE', 'the connection to the database failed in a way that is not known: look at its log', { cause: error });
 }
 
 /** The client's own errors have no codes. */
 const clientTexts: readonly [RegExp, ErrorCode, string][] = [
   [/does not support SSL/, 'KOL_SINK_CONFIG', 'the database offers no TLS, which sslmode or spec.tls demands: turn it on at the server, or write sslmode=disable'],
-  [/password must be/, 'KOL_SINK_AUTH', 'the database asks for a password and the connection string has none'],
-  [/^SASL|authentication/i, 'KOL_SINK_AUTH', 'the login failed: the database and the connection string do not agree on how to log in'],
-  [/timeout/i, 'KOL_SINK_UNAVAILABLE', 'the database does not answer'],
-  [/terminated|closed|ended|not queryable/i, 'KOL_SINK_UNAVAILABLE', 'the connection to the database was lost'],
+  [/password must be/, 'KOL_SINK_AUTH', 'the database asks for a password and the connection string has none: add it to the Secret'],
+  [/^SASL|authentication/i, 'KOL_SINK_AUTH', 'the login failed, the database and the connection string do not agree on how to log in: correct the Secret, or pg_hba.conf of the server'],
+  [/timeout/i, 'KOL_SINK_UNAVAILABLE', 'the database does not answer: look at it, and at the network on the way to it'],
+  [/terminated|closed|ended|not queryable/i, 'KOL_SINK_UNAVAILABLE', 'the connection to the database was lost: look at the log of the database'],
 ];

@@ -14,6 +14,12 @@ export const commitMs = 5_000;
 
 export const defaultBudgets: Budgets = { probe: 15_000, check: 30_000, remove: 600_000, reaction: 5_000 };
 
+/** The error of a sink that has used up its time. One that is busy is there. */
+export function unanswered(budgetMs: number, code: ErrorCode = 'KOL_SINK_UNAVAILABLE'): KollectError {
+  const advice = code === 'KOL_SINK_UNAVAILABLE' ? ': look at the server, and at the network on the way to it' : '';
+  return new KollectError(code, `the sink has not answered within ${budgetMs / 1_000} s${advice}`);
+}
+
 /**
  * Runs `work` until its budget is over or `signal` aborts, which it hears of by its own signal. One that does not react is left behind:
  * nobody waits for a backend that hangs. One that says `KOL_SINK_BUSY` then has a destination that answers, if not in time.
@@ -24,7 +30,7 @@ export async function withinBudget<T>(signal: AbortSignal, budgetMs: number | un
   const both = AbortSignal.any([signal, over.signal]);
   const left = Promise.withResolvers<never>();
   const fault = (code: ErrorCode = 'KOL_SINK_UNAVAILABLE'): KollectError =>
-    new KollectError(code, over.signal.aborted ? `the sink has not answered within ${Number(budgetMs) / 1_000} s` : 'the work was cancelled');
+    over.signal.aborted ? unanswered(Number(budgetMs), code) : new KollectError(code, 'the work was cancelled');
   let reaction: NodeJS.Timeout | undefined;
   const expect = (): void => {
     reaction = setTimeout(() => left.reject(fault()), reactionMs);

@@ -56,5 +56,5 @@ async function systemLookup(host: string): Promise<readonly string[]> {
 /** `reason` begins with the address that it is about, which is left out where the host must not be shown. */
 function refusal(subject: string, address: string, reason: string, hidden: boolean): KollectError {
   const text = !hidden ? reason : reason.toLowerCase().startsWith(`${address.toLowerCase()} `) ? `it ${reason.slice(address.length + 1)}` : 'its address is not allowed';
-  return new KollectError('KOL_SINK_ADDRESS', `${subject} is refused: ${text}`);
+  return new KollectError('KOL_SINK_ADDRESS', `${subject} is refused: ${text}: point the sink to another host`);
 }

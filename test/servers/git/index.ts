@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { basename, join } from 'node:path';
-import { createAuthority, issueCertificate } from '../../../certs/x509.ts';
+import { createAuthority, issueCertificate, type IssuedCertificate } from '../../../certs/x509.ts';
 import { freePort } from '../free-port.ts';
 import { openKeeper, plainEnvironment, type Keeper, type KeptProcess } from '../keeper.ts';
 import { launch } from '../launch.ts';
@@ -70,6 +70,8 @@ export interface Git {
   sshd: KeptProcess;
   /** Sees each request of HTTP first; true: it has answered. */
   intercept(handler: ((request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>) | undefined): void;
+  /** What HTTPS shows of itself from now on. */
+  show(pair: IssuedCertificate): void;
   createRepository(options?: RepositoryOptions): Promise<GitRepository>;
   stop(): Promise<void>;
 }
@@ -111,7 +113,8 @@ export async function startGit(options: GitOptions = {}): Promise<Git> {
     const backend = httpBackend({ root, user, password, owner, intercept: (...given) => intercept?.(...given) ?? false });
     const authority = createAuthority('git test');
     const { certificate, key } = issueCertificate(authority, { hosts: ['127.0.0.1', 'git.example.com'] });
-    servers.push(createServer(backend), createTlsServer({ cert: certificate, key }, backend));
+    const tlsServer = createTlsServer({ cert: certificate, key }, backend);
+    servers.push(createServer(backend), tlsServer);
     for (const server of servers) await once(server.listen(0, '127.0.0.1'), 'listening');
     const [http, https] = servers.map((server) => (server.address() as AddressInfo).port) as [number, number];
 
@@ -144,6 +147,7 @@ export async function startGit(options: GitOptions = {}): Promise<Git> {
       intercept: (handler) => {
         intercept = handler;
       },
+      show: (pair) => tlsServer.setSecureContext({ cert: pair.certificate, key: pair.key }),
       createRepository: (repository = {}) => createRepository(root, owner, ports, repository),
       stop,
     };

@@ -8,6 +8,7 @@ import t from 'tap';
 import { parse } from 'yaml';
 import type { ExportRow, InventoryIdentity } from '../../controller/sinks/contract.ts';
 import type { Contents } from '../../controller/sinks/documents/document.ts';
+import type { FileStore } from '../../controller/sinks/documents/file-store.ts';
 import { documentType, writeDocument, type DocumentSettings } from '../../controller/sinks/documents/formats.ts';
 import { eventMessages, type EventMessage } from '../../controller/sinks/documents/event-messages.ts';
 import { indentedJson } from '../../controller/sinks/documents/indented-json.ts';
@@ -295,7 +296,7 @@ t.test('the page about formats says what is written', async (t) => {
   const files = new InventoryFiles({ type: 'git', layout: { mode: 'perResource' } }, undefined);
   const [api, web] = [rowOf(r1), rowOf({ ...r1, name: 'web', uid: 'web' })];
   const change = { identity: { ...identity, generation: 7 }, upserts: [[web, api]], upsertCount: 2, deletes: [], completeTargets: ['deployments'], keep: [] };
-  const store = { read: async () => undefined, list: async () => [] };
+  const store: FileStore = { read: async () => undefined, readAll: async function* () {}, list: async () => [] };
   const manifest = await files.write({ change, store, heldRows: undefined, exportedAt: new Date('2026-01-15T12:00:00Z') }, async (plan) => {
     let text = '';
     for await (const piece of plan.manifest!.bytes) text += Buffer.from(piece).toString();

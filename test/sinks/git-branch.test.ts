@@ -273,7 +273,7 @@ t.test('a large file that cannot be read back while it is sent fails all who sha
   t.equal(await repository.git('fsck', '--strict'), '');
 });
 
-t.test('of a long history and of large files nothing is fetched but the end', async (t) => {
+t.test('of a long history and of large files nothing is fetched but the end, and files together that are read', async (t) => {
   for (const filters of [true, false]) {
     const repository = await git.createRepository({ filters });
     const commits = Array.from({ length: 2_000 }, (_, index) => {
@@ -290,6 +290,16 @@ t.test('of a long history and of large files nothing is fetched but the end', as
     await branch.write(write({ 'ours/x': '1' }), signal);
     const files = (await tree(repository)).length;
     t.strictSame(await objects(), { commit: 2, tree: 8 + 2, blob: filters ? 1 : files }, 'the end of what was there, and what was written');
+    const there = (await tree(repository)).filter((path) => path.startsWith('folder-'));
+    let requests = 0;
+    git.intercept(() => ++requests < 0);
+    const read: [string, string][] = [];
+    for await (const [path, file] of (await branch.store(signal)).readAll(['folder-0/none', ...there.toReversed(), 'none/none'])) read.push([path, Buffer.from(file).toString()]);
+    git.intercept(undefined);
+    const expected: [string, string][] = [];
+    for (const path of there.toReversed()) expected.push([path, await repository.git('show', `main:${path}`)]);
+    t.strictSame(read, expected, 'in the order in which they were asked for');
+    t.ok(requests < 8, `${requests} requests for ${there.length} files, and not some for each`);
     await repository.feed(commits.slice(0, 300).join('').replace('data 0\n', 'data 0\nfrom main\n'), 'fast-import', '--quiet', '--force');
     await branch.write(write({ 'ours/x': '2' }), signal);
     t.equal((await objects())['commit'], 5, 'also when others go on: their last, and ours that came too late');

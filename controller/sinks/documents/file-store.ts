@@ -4,6 +4,8 @@ export interface FileStore {
    * The first bytes of a file, all of them when `maxBytes` is unset; undefined when there is none.
    */
   read(path: string, maxBytes?: number): Promise<Uint8Array | undefined>;
+  /** Files that are there, in this order, which costs less than to read one after the other. For many small ones: some hundred are in memory at a time. */
+  readAll(paths: readonly string[]): AsyncIterable<readonly [path: string, file: Uint8Array]>;
   /** Names of the files that are directly in a folder; none when there is no such folder. `''` is the root. */
   list(folder: string): Promise<readonly string[]>;
 }

@@ -113,10 +113,7 @@ export class InventoryFiles {
     const manifest = await this.#manifest(identity, store);
     const { content } = effectiveLayout(this.#layout, manifest !== undefined);
     if (manifest && manifest.paths.length > 0 && content !== 'item') throw new KollectError('KOL_SINK_CONFIG', `files of ${content} cannot be compared by row: they do not say which row they are of`);
-    for (const path of manifest?.paths ?? []) {
-      const file = await store.read(path);
-      if (file) yield rowOfFile(path, file, this.#layout);
-    }
+    for await (const [path, file] of store.readAll(manifest?.paths ?? [])) yield rowOfFile(path, file, this.#layout);
     for (const path of await this.#documents(identity, store)) yield* rowsOfDocument(path, (await store.read(path)) ?? new Uint8Array(), this.#layout);
   }
 

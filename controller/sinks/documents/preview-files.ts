@@ -5,7 +5,7 @@ import type { FileStore } from './file-store.ts';
 import { InventoryFiles } from './inventory-files.ts';
 
 const maxPaths = 3;
-const nowhere: FileStore = { read: async () => undefined, list: async () => [] };
+const nowhere: FileStore = { read: async () => undefined, async *readAll() {}, list: async () => [] };
 
 /** The files that the sample becomes where there is none yet. */
 export async function previewFiles(spec: LaidOutSpec, sample: PreviewSample): Promise<Required<Pick<BackendPreview, 'objectPath' | 'layout' | 'warnings'>>> {

@@ -15,9 +15,17 @@ const abandonedMs = 3_600_000;
 /** Writes after which what they left is tidied up. */
 const tidyAfter = 500;
 
+/** Small ones as those of rows are: more at once would be no faster. */
+const filesAtOnce = 500;
+/** More than a push reports. */
+const maxReportBytes = 64 * 1024;
+const fetchOptions = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules'];
+
 const tipRef = 'refs/kollect/tip';
 /** The branch that streams of commands write to. */
 export const nextRef = 'refs/kollect/next';
+
+type Tolerance = (text: string) => boolean;
 
 /** A commit that a branch may point to, and its message. */
 export interface Commit {
@@ -75,8 +83,8 @@ export class Mirror {
 
   async #fetch(signal: AbortSignal, ...more: readonly string[]): Promise<GitResult> {
     const filter = this.#filters ? '--filter=blob:none' : '--no-filter';
-    const options = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules', '--force', `--depth=${this.#settings.depth}`, filter, ...more];
-    return await this.#network(() => ['fetch', ...options, 'kollect', `+${this.#branchRef}:${tipRef}`], signal, branchMissing);
+    const options = [...fetchOptions, '--force', `--depth=${this.#settings.depth}`, filter, ...more];
+    return await this.#network(() => ['fetch', ...options, 'kollect', `+${this.#branchRef}:${tipRef}`], signal, { tolerates: branchMissing });
   }
 
   /** The commits that were fetched, the latest first. */
@@ -106,13 +114,29 @@ export class Mirror {
 
   /** The content of a file, which is fetched when it was left out so far. */
   async content(id: string, signal: AbortSignal): Promise<Buffer> {
-    const read = async (tolerates?: (text: string) => boolean): Promise<GitResult> => await this.#network(() => ['cat-file', 'blob', id], signal, tolerates);
-    const { code, stdout } = await read((text) => this.#filters && /could not fetch/.test(text));
+    const read = async (tolerates?: Tolerance): Promise<GitResult> => await this.#network(() => ['cat-file', 'blob', id], signal, { tolerates });
+    const { code, stdout } = await read((text) => this.#filters && givesNoSingleFiles(text));
     if (code === 0) return stdout;
-    // Some servers leave files out and do not give single ones, above all in the older protocol.
+    await this.#fetchAll(signal);
+    return (await read()).stdout;
+  }
+
+  /** Contents of files, in the same order. What was left out so far is fetched at once. */
+  async *contents(ids: readonly string[], signal: AbortSignal): AsyncGenerator<Buffer> {
+    if (this.#filters && ids.length > 1) {
+      const { code } = await this.#network(() => ['fetch', ...fetchOptions, '--refetch', '--filter=blob:none', '--stdin', 'kollect'], signal, { stdin: linesOf(ids), tolerates: givesNoSingleFiles });
+      if (code !== 0) await this.#fetchAll(signal);
+    }
+    for (let at = 0; at < ids.length; at += filesAtOnce) {
+      const { stdout } = await this.#network(() => ['cat-file', '--batch'], signal, { stdin: linesOf(ids.slice(at, at + filesAtOnce)) });
+      yield* objectsOf(stdout, 'blob');
+    }
+  }
+
+  /** For servers that leave files out and do not give single ones, above all in the older protocol. */
+  async #fetchAll(signal: AbortSignal): Promise<void> {
     this.#filters = false;
     await this.#fetch(signal, '--refetch');
-    return (await read()).stdout;
   }
 
   /**
@@ -123,7 +147,7 @@ export class Mirror {
     const { forces, pushOptions } = this.#settings;
     const options = dryRun ? ['--dry-run'] : pushOptions.map((option) => `--push-option=${option}`);
     const guard = forces || dryRun ? '--force' : `--force-with-lease=${this.#branchRef}:${from ?? ''}`;
-    const result = await this.#network((access) => ['push', '--porcelain', '--no-verify', ...options, guard, '--', access.url, `${commit}:${this.#branchRef}`], signal, (text) => !forces && lostRace(text));
+    const result = await this.#network((access) => ['push', '--porcelain', '--no-verify', ...options, guard, '--', access.url, `${commit}:${this.#branchRef}`], signal, { tolerates: (text) => !forces && lostRace(text) });
     // The push has succeeded, whatever becomes of the mirror.
     if (result.code === 0 && !dryRun && ++this.#writes % tidyAfter === 0) await this.tidy(commit, signal).catch(() => undefined);
     return result.code === 0;
@@ -167,7 +191,7 @@ export class Mirror {
   }
 
   /** Tries one address after the other. A failure that `tolerates` knows by what git wrote is a result. */
-  async #network(args: (access: RemoteAccess) => readonly string[], signal: AbortSignal, tolerates: (text: string) => boolean = () => false): Promise<GitResult> {
+  async #network(args: (access: RemoteAccess) => readonly string[], signal: AbortSignal, { stdin = [], tolerates = () => false }: { stdin?: readonly string[]; tolerates?: Tolerance | undefined } = {}): Promise<GitResult> {
     if (signal.aborted) throw new KollectError('KOL_SINK_UNAVAILABLE', 'the work was cancelled');
     const folder = await this.#ready(signal);
     let failure: unknown;
@@ -176,14 +200,15 @@ export class Mirror {
       const settings = [['remote.kollect.url', access.url], ['remote.kollect.promisor', 'true'], ['remote.kollect.partialclonefilter', 'blob:none'], ...access.settings] as const;
       let result: GitResult;
       try {
-        result = await runGit(folder, { args: args(access), settings, environment: access.environment, signal, timeoutMs: networkTimeoutMs });
+        result = await runGit(folder, { args: args(access), settings, environment: access.environment, stdin, signal, timeoutMs: networkTimeoutMs });
       } catch (error) {
         await this.discard();
         throw error;
       }
+      if (result.code === 0) return result;
       // Of a push, the reasons stand in its report.
-      text = `${result.stderr}\n${result.stdout.toString('utf8')}`;
-      if (result.code === 0 || tolerates(text)) return result;
+      text = `${result.stderr}\n${result.stdout.toString('utf8', 0, maxReportBytes)}`;
+      if (tolerates(text)) return result;
       failure = (isOfConnection(text) && (await access.fault?.(signal))) || remoteError(text, this.#settings);
       if (!/Connection refused|timed out|No route to host|Network is unreachable/.test(text)) break;
     }
@@ -209,6 +234,25 @@ export class Mirror {
     return folder;
   }
 
+}
+
+/** The contents of what `git cat-file --batch` printed, parts of it. Throws `KOL_SINK_BUSY` when one is not there, or is of another type. */
+export function* objectsOf(stdout: Buffer, type: 'blob' | 'tree'): Generator<Buffer> {
+  for (let at = 0; at < stdout.length; ) {
+    const lineEnd = stdout.indexOf(0x0a, at);
+    const [, found, size] = stdout.toString('latin1', at, lineEnd).split(' ');
+    if (found !== type) throw new KollectError('KOL_SINK_BUSY', `a ${type} of the branch is missing in the mirror`);
+    at = lineEnd + 1 + Number(size) + 1;
+    yield stdout.subarray(lineEnd + 1, at - 1);
+  }
+}
+
+function givesNoSingleFiles(text: string): boolean {
+  return /could not fetch|not our ref|unadvertised object/.test(text);
+}
+
+function linesOf(ids: readonly string[]): string[] {
+  return [ids.map((id) => `${id}\n`).join('')];
 }
 
 /** The folder of all mirrors. It lies in `KOLLECT_GIT_MIRROR_DIR`, else in the folder of temporary files: either may be a volume that others can write to. */

@@ -1,7 +1,7 @@
 import { KollectError } from '../../../shared/errors.ts';
-import { inTurns, Turns } from '../../../shared/in-turns.ts';
+import { inTurns } from '../../../shared/in-turns.ts';
 import type { FileStore } from '../documents/file-store.ts';
-import type { Mirror } from './mirror.ts';
+import { objectsOf, type Mirror } from './mirror.ts';
 
 /** The files of a commit; none at all when there is no commit yet. */
 export class TipStore implements FileStore {
@@ -21,6 +21,14 @@ export class TipStore implements FileStore {
     if (!id) return undefined;
     const content = await this.#mirror.content(id, this.#signal);
     return maxBytes === undefined ? content : content.subarray(0, maxBytes);
+  }
+
+  async *readAll(paths: readonly string[]): AsyncGenerator<readonly [string, Uint8Array]> {
+    if (this.commit === undefined) return;
+    const ids = await filesAt(this.#mirror, this.commit, paths, this.#signal);
+    const there = paths.filter((path) => ids.get(path));
+    let index = 0;
+    for await (const file of this.#mirror.contents(there.map((path) => ids.get(path)!), this.#signal)) yield [there[index++]!, file];
   }
 
   async list(folder: string): Promise<readonly string[]> {
@@ -165,17 +173,8 @@ const [keptFolders, keptBytes] = [64, 64 * 1024];
 async function readUnknown(mirror: Mirror, ids: readonly string[], signal: AbortSignal): Promise<Buffer[]> {
   const { stdout } = await mirror.local({ args: ['cat-file', '--batch'], stdin: [ids.map((id) => `${id}\n`).join('')], signal });
   const folders: Buffer[] = [];
-  const turns = new Turns();
-  for (let at = 0; at < stdout.length; ) {
-    const lineEnd = stdout.indexOf(0x0a, at);
-    const [, type, size] = stdout.toString('latin1', at, lineEnd).split(' ');
-    if (type !== 'tree') throw new KollectError('KOL_SINK_BUSY', 'a folder of the branch is missing in the mirror');
-    const end = lineEnd + 1 + Number(size);
-    // Not a part of the whole, which would be kept with it.
-    folders.push(ids.length === 1 ? stdout.subarray(lineEnd + 1, end) : Buffer.from(stdout.subarray(lineEnd + 1, end)));
-    at = end + 1;
-    if (turns.isOver) await turns.next();
-  }
+  // Not a part of the whole, which would be kept with it.
+  await inTurns(objectsOf(stdout, 'tree'), (folder) => folders.push(ids.length === 1 ? folder : Buffer.from(folder)));
   return folders;
 }
 

@@ -26,6 +26,13 @@ export class Folder implements FileStore {
     }
   }
 
+  async *readAll(paths: readonly string[]): AsyncGenerator<readonly [string, Uint8Array]> {
+    for (const path of paths) {
+      const file = await this.read(path);
+      if (file) yield [path, file];
+    }
+  }
+
   async list(folder: string): Promise<readonly string[]> {
     try {
       const entries = await readdir(folder === '' ? this.root : this.#place(folder), { withFileTypes: true });

@@ -247,6 +247,7 @@ export class Binding {
       return false;
     }
     if (await exportPass(this.#progress, opened, plan)) this.#succeed(opened);
+    if (this.#progress.isHealed(plan)) this.#compare();
     return true;
   }
 

@@ -1,5 +1,5 @@
-import type { Cursor } from './pass.ts';
-import type { ViewTarget } from './view.ts';
+import type { Cursor, Reached } from './pass.ts';
+import type { InventoryView, ViewTarget } from './view.ts';
 
 /** What of a binding's rows may be deleted: what can be explained, everything, or nothing. */
 export type Deletions = 'guarded' | 'allowed' | 'paused';
@@ -9,14 +9,16 @@ const fewRows = 100;
 
 /** Deletions that were held back. */
 export interface HeldDeletions {
-  /** Nothing explains that so many rows are stale, or somebody else wrote them, or the inventory asks for it. */
-  reason: 'guard' | 'foreign' | 'paused';
+  /** Nothing explains that so many rows are stale, or somebody else wrote them, or the inventory asks for it, or how many are stale is known when all targets are listed. */
+  reason: 'guard' | 'foreign' | 'paused' | 'unlisted';
   /** Rows of the destination that are stale. */
   stale: number;
   /** Rows that the destination held; undefined when it cannot tell. */
   rows: number | undefined;
   /** The destination is a document, which is as it was: changes wait, too. */
   isUntouched?: boolean;
+  /** Rows that the destination was told, which cannot be asked: `stale` is how many fewer there are now. */
+  told?: number;
 }
 
 /** Stale rows that may go although nothing explains them: half of what the destination holds. */
@@ -30,6 +32,17 @@ export function staleLimit(heldRows: number | undefined): number {
  */
 export function rowsToJudgeBy(rows: number | undefined, held: HeldDeletions | undefined): number | undefined {
   return rows === undefined || held?.rows === undefined ? rows : Math.min(rows, held.rows);
+}
+
+/** A pass knows of all targets what rows they have, all of them. */
+export function isWhole({ targets, uncompared }: Pick<Reached, 'targets' | 'uncompared'>, view: InventoryView): boolean {
+  return uncompared.size === 0 && [...view.targets].every((target) => targets.has(target));
+}
+
+/** How many fewer rows there are than a destination was told, when all targets are known. Of objects that are left out it may have been told. */
+export function lostRows(told: number, { rows }: Pick<Reached, 'rows'>, view: InventoryView): number {
+  const leftOut = [...view.targets].reduce((count, target) => count + target.refused.count, 0);
+  return Math.max(0, told - rows - leftOut);
 }
 
 /** Targets of which lists removed rows since a cursor was confirmed or a consent given, if these are more than may go. Of others, deletions are those of objects that were seen to go, or follow an edit. */

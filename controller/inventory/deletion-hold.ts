@@ -1,6 +1,6 @@
 import { KollectError } from '../../shared/errors.ts';
 import type { CheckResult, InventoryIdentity } from '../sinks/contract.ts';
-import { doubtfulTargets, rowsToJudgeBy, staleLimit, type Deletions, type HeldDeletions } from './deletion-guard.ts';
+import { doubtfulTargets, isWhole, lostRows, rowsToJudgeBy, staleLimit, type Deletions, type HeldDeletions } from './deletion-guard.ts';
 import type { Cursor, PassPlan } from './pass.ts';
 import type { OpenSink } from './sink-connection.ts';
 import type { InventoryView, ViewTarget } from './view.ts';
@@ -20,6 +20,17 @@ export interface DestinationFacts {
   isOwn: boolean;
   /** What is held back there. */
   held: HeldDeletions | undefined;
+  /** Rows that it was told before, as far as status tells. */
+  told: number | undefined;
+}
+
+/** By what it was judged how many rows of a destination may go. */
+export interface Judgement {
+  rows: number | undefined;
+  /** See `HeldDeletions`. */
+  told?: number;
+  /** The pass does not say of all targets what rows they have. */
+  isPartial?: boolean;
 }
 
 /** How much a binding may delete: what people said about it, and what a destination answers. */
@@ -64,8 +75,8 @@ export class DeletionHold {
     this.#consent = undefined;
   }
 
-  /** Where nothing explains what may be stale, only so much of it goes. Gives the rows of the destination by which that was judged. */
-  async limit(opened: Pick<OpenSink, 'sink'>, { change, exempt }: PassPlan, facts: DestinationFacts): Promise<number | undefined> {
+  /** Where nothing explains what may be stale, only so much of it goes. */
+  async limit(opened: Pick<OpenSink, 'sink'>, { change, exempt, reached }: PassPlan, view: InventoryView, facts: DestinationFacts): Promise<Judgement | undefined> {
     const { completeTargets, knownTargets } = change;
     if (!exempt || (completeTargets.length === 0 && knownTargets === undefined)) return undefined;
     const isExplained = completeTargets.every((name) => exempt.includes(name)) && (knownTargets === undefined || facts.isKnown);
@@ -73,24 +84,32 @@ export class DeletionHold {
     const there = await lookAt(opened, facts);
     // A record of owners that was lost makes nothing foreign that status knows to be ours.
     this.#isForeign = !there.isLog && there.rows !== 0 && there.owned !== true && !(facts.isOwn && facts.held?.reason !== 'foreign');
-    const rows = rowsToJudgeBy(there.rows, facts.held);
+    const told = there.isLog && there.rows === undefined && facts.isOwn ? facts.told : undefined;
+    const rows = rowsToJudgeBy(there.rows ?? told, facts.held);
+    const whole = isWhole(reached, view);
     change.staleLimit = { rows: this.#paused || this.#isForeign ? 0 : staleLimit(rows), exempt: this.#isForeign ? [] : exempt };
-    return rows;
+    if (!told) return { rows };
+    change.staleLimit.lost = whole ? lostRows(told, reached, view) : facts.isKnown ? 0 : told;
+    return facts.isKnown ? { rows } : { rows, told, isPartial: !whole };
   }
 
   /**
    * What is held back after a pass that left some.
    *
    * @param before what was held back of what the pass did not compare
-   * @param stale rows that the destination left for their number, and `rows` what it held
+   * @param stale rows that the destination left for their number, `judged` by what
    * @param isDocument each pass compares all rows of the destination, and leaves it as it was when some are held back
    */
-  after(plan: PassPlan, { before, stale, rows, isDocument }: { before: HeldDeletions | undefined; stale: number; rows: number | undefined; isDocument: boolean }): HeldDeletions | undefined {
-    const reason = this.#paused ? 'paused' : this.#isForeign ? 'foreign' : 'guard';
-    if (isDocument && stale > 0) return { reason, stale, rows: rows ?? before?.rows, isUntouched: true };
+  after(plan: PassPlan, { before, stale, judged, isDocument }: { before: HeldDeletions | undefined; stale: number; judged: Judgement | undefined; isDocument: boolean }): HeldDeletions | undefined {
+    const reason = this.#paused ? 'paused' : this.#isForeign ? 'foreign' : judged?.isPartial ? 'unlisted' : 'guard';
+    const rows = judged?.rows ?? before?.rows;
+    if (isDocument && stale > 0) return { reason, stale, rows, isUntouched: true };
     const held = stale + plan.withheld;
-    if (held === 0) return isDocument ? undefined : before;
-    return { reason, stale: (before?.stale ?? 0) + held, rows: rows ?? before?.rows };
+    if (isDocument && held === 0) return undefined;
+    if (held === 0 && before?.told === undefined) return before;
+    const told = judged?.told ?? before?.told;
+    if (told === undefined) return { reason, stale: (before?.stale ?? 0) + held, rows };
+    return { reason: held === 0 && before ? before.reason : reason, stale: Math.max(1, told - plan.reached.rows), rows, told };
   }
 }
 

@@ -35,12 +35,12 @@ export async function exportPass(progress: Progress, opened: OpenSink, plan: Pas
     }
     progress.freshUntil = 0;
     await progress.mark.beforeWrite(() => progress.keepsRecord(opened));
-    const rowsThere = await progress.hold.limit(opened, plan, factsOf(progress, opened));
+    const judged = await progress.hold.limit(opened, plan, view, factsOf(progress, opened));
     progress.tried = true;
     const result = await opened.sink.write(plan.change, progress.signal);
     progress.quarantine.settle(plan, result.rejected);
     const before = progress.cursor?.isHeld ? progress.state.held : undefined;
-    const held = progress.hold.after(plan, { before, stale: result.held ?? 0, rows: rowsThere, isDocument: opened.granularity === 'document' });
+    const held = progress.hold.after(plan, { before, stale: result.held ?? 0, judged, isDocument: opened.granularity === 'document' });
     // One that reached none of the targets had little to delete.
     if (plan.exempt === undefined && (targets.size > 0 || view.targets.size === 0)) progress.hold.endConsent();
     if (drops === progress.drops) {
@@ -100,6 +100,7 @@ function heldBefore({ known, options: { previous } }: Progress): HeldDeletions |
 
 function factsOf(progress: Progress, { cluster, fingerprint }: OpenSink): DestinationFacts {
   return {
+    told: rowsThere(progress.state),
     identity: progress.identity(cluster),
     signal: progress.signal,
     isKnown: progress.known?.fingerprint === fingerprint,

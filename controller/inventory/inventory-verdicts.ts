@@ -66,7 +66,8 @@ export function inventoryVerdicts(facts: ExportFacts): Verdict[] {
     : exported === bindings.length
       ? { status: 'True', reason: 'ExportSucceeded', message: `the last export to ${exported} sink(s) succeeded` }
       : { status: 'True', reason: 'SinksReachable', message: `nothing speaks against ${bindings.length} sink(s)` };
-  const held = bindings.filter(({ state }) => state.held);
+  // What waits for lists is told of the targets.
+  const held = bindings.filter(({ state }) => state.held && state.held.reason !== 'unlisted');
   const deletionHeld = { reason: 'DeletionHeld', message: heldDeletions(held) };
   if (held.some(({ state }) => state.held?.reason !== 'paused')) return verdictsOf({ ready: beside(deletionHeld, trouble), sinkReachable });
   if (trouble) return verdictsOf({ ready: trouble, sinkReachable });
@@ -114,6 +115,7 @@ export function sinkVerdict(binding: Pick<Binding, 'key' | 'state'>): Verdict {
   const { phase, error, held, rejected } = binding.state;
   if (phase === 'Failed') return { type: 'Synced', status: 'False', reason: 'ExportFailed', message: error?.message ?? 'export failed' };
   if (phase === 'Waiting') return { type: 'Synced', status: 'False', reason: 'AwaitingSync', message: 'nothing was exported since the controller started' };
+  if (held?.reason === 'unlisted') return { type: 'Synced', status: 'False', reason: 'AwaitingSync', message: 'rows that went while no controller ran go when all targets are listed' };
   if (held) return { type: 'Synced', status: 'False', reason: 'DeletionHeld', message: heldDeletions([binding]) };
   if (rejected.length > 0) return { type: 'Synced', status: 'False', reason: 'PartialExport', message: refusedRows(binding) };
   return { type: 'Synced', status: 'True', reason: 'Exported', message: 'export completed' };

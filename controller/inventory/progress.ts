@@ -1,6 +1,7 @@
 import type { InventoryIdentity } from '../sinks/contract.ts';
 import type { BindingOptions } from './binding-options.ts';
 import { firstState, type BindingState } from './binding-state.ts';
+import { isWhole, lostRows, rowsToJudgeBy, staleLimit } from './deletion-guard.ts';
 import { DeletionHold } from './deletion-hold.ts';
 import { DirtyMark } from './dirty-mark.ts';
 import { planPass, type Cursor, type PassPlan } from './pass.ts';
@@ -106,6 +107,15 @@ export class Progress {
   /** The destination was compared with all that there is. */
   isComplete(cursor: Cursor): boolean {
     return cursor.uncompared.size === 0 && !cursor.isHeld && [...this.options.view.targets].every((target) => cursor.targets.has(target));
+  }
+
+  /** After a pass over some targets: those that are held back for what a destination was told need not be, now that all targets are known, or rows came back. */
+  isHealed({ change }: PassPlan): boolean {
+    const { held } = this.state;
+    if (!this.cursor?.isHeld || held?.told === undefined || held.reason === 'paused') return false;
+    const { view } = this.options;
+    if (change.completeTargets.length === view.targets.size || !isWhole(this.cursor, view)) return false;
+    return lostRows(held.told, this.cursor, view) <= staleLimit(rowsToJudgeBy(held.told, held));
   }
 
   /** Compares everything the next time. */

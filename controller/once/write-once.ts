@@ -50,7 +50,7 @@ export async function writeOnce({ view, identity, opened, maxDocumentBytes, abse
   plan.change.maxDocumentBytes = maxDocumentBytes;
   // Consent to deletions is none to write what is another's.
   if (allowsDeletes) await lookAt(opened, { identity, signal, isCompared: false });
-  await hold.limit(opened, plan, { identity, signal, isKnown: false, isCompared: false, isOwn: true, held: undefined });
+  await hold.limit(opened, plan, view, { identity, signal, isKnown: false, isCompared: false, isOwn: true, held: undefined, told: undefined });
   const result = await opened.sink.write(plan.change, signal);
   if (result.held) {
     throw new KollectError('KOL_EXPORT_INPUT', `${result.held} rows of the destination would be deleted, and nothing explains that so many are gone; are the objects complete? With --allow-deletes they go`);

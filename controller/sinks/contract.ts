@@ -59,7 +59,12 @@ export interface SinkChange {
    * When set: nothing explains why more rows than these should be stale. If more are, those of `exempt` targets aside, none of them goes; everything else is
    * done, and the result says how many were held.
    */
-  staleLimit?: { rows: number; exempt: readonly string[] };
+  staleLimit?: {
+    rows: number;
+    exempt: readonly string[];
+    /** For a sink that cannot read what it was told before: so many rows of that are gone, or more. Unset: nobody knows of any that it was told. */
+    lost?: number;
+  };
   /** When set: rows of targets outside this list are stale and go. Unset: other targets are not touched. */
   knownTargets?: readonly string[];
   /**

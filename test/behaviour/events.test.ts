@@ -48,9 +48,9 @@ interface Status {
   conditions?: { type: string; status: string; reason: string; message: string }[];
 }
 
-async function untilCondition(resource: string, name: string, type: string, wanted: RegExp): Promise<string> {
+async function untilCondition(resource: string, name: string, type: string, wanted: RegExp, within = namespace): Promise<string> {
   return await kollect.eventually(async () => {
-    const status = (await kollect.get<KubernetesObject>(resource, name, namespace))?.status as Status | undefined;
+    const status = (await kollect.get<KubernetesObject>(resource, name, within))?.status as Status | undefined;
     const condition = status?.conditions?.find((found) => found.type === type);
     const text = condition && `${condition.status} ${condition.reason}: ${condition.message}`;
     if (text === undefined || !wanted.test(text)) throw new Error(`found ${text}, wanted ${wanted}`);
@@ -91,6 +91,31 @@ t.test('another sink publishes row by row, through a restart of the controller a
   await nats.start();
   await untilConsumed('kollect_events', 'inventory.items', [`${key('items')} api=4`]);
   await untilConsumed('kollect_events', 'inventory.events', [`${key('whole')} api=4`]);
+});
+
+t.test('what is lost while no controller runs stays with readers until somebody allows it', async (t) => {
+  const lost = await kollect.namespace();
+  const configMaps = { targetGVK: { group: '', version: 'v1', kind: 'ConfigMap' }, attributes: [{ name: 'replicas', path: '$.data.size' }] };
+  await kollect.apply([profile({ namespace: lost, dsn: '', ...configMaps }), target({ namespace: lost, dsn: '' })].join('---\n'));
+  const sinks = (['aggregate', 'perItem'] as const).map((mode) => ({
+    apiVersion: 'kollect.dev/v1alpha1',
+    kind: 'KollectEventSink',
+    metadata: { name: mode.toLowerCase(), namespace: lost },
+    spec: { type: 'nats', events: { mode }, nats: { url: 'nats://nats.kollect-system.svc:4222', subject: `lost.${mode}` } },
+  }));
+  await kollect.apply([...sinks, ...Array.from({ length: 120 }, (_, index) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: `map-${index}`, namespace: lost, labels: { stays: String(index === 0) } }, data: { size: '1' } }))]);
+  await kollect.apply({ apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectInventory', metadata: { name: 'lost', namespace: lost }, spec: { eventSinkRefs: ['aggregate', 'peritem'] } });
+  const counts = async () => await Promise.all(['lost.aggregate', 'lost.perItem'].map(async (subject) => (await consumed('kollect_events', subject)).length));
+  await kollect.eventually(async () => (await counts()).join() === '120,120', { what: 'the rows of both' });
+  await kollect.controller.kill('SIGTERM');
+  await kollect.kubectl(['delete', '--raw', `/api/v1/namespaces/${lost}/configmaps?labelSelector=stays%3Dfalse`]);
+  await kollect.controller.start();
+  const message = await untilCondition('kinv', 'lost', 'Degraded', /^True DeletionHeld/, lost);
+  for (const name of ['aggregate', 'peritem']) t.match(message, new RegExp(`event/${name} holds 119 row\\(s\\) of 120`));
+  t.strictSame(await counts(), [120, 120]);
+  await kollect.kubectl(['annotate', 'kinv/lost', '-n', lost, 'kollect.dev/allow-deletes=true']);
+  await kollect.eventually(async () => (await counts()).join() === '1,1', { what: 'one row in both' });
+  await untilCondition('kinv', 'lost', 'Synced', /^True/, lost);
 });
 
 t.test('what is not exported any more leaves its readers, and nobody sees the password', async (t) => {

@@ -315,8 +315,8 @@ t.test('where nothing is there nothing is somebody else\'s, whoever the destinat
     sink.check = async () => there;
     const opened = { ...memory, sink, queue: new SinkGate(1) };
     const hold = new DeletionHold();
-    await hold.limit(opened, plan, { identity, signal: new AbortController().signal, isKnown: false, isCompared: false, isOwn: false, held: undefined });
-    const held = hold.after(plan, { before: undefined, stale: 1, rows: there.rows, isDocument: false });
+    const judged = await hold.limit(opened, plan, view, { identity, signal: new AbortController().signal, isKnown: false, isCompared: false, isOwn: false, held: undefined, told: undefined });
+    const held = hold.after(plan, { before: undefined, stale: 1, judged, isDocument: false });
     return [plan.change.staleLimit?.rows, held?.reason];
   };
   t.strictSame(await limitOf({ rows: 0, owned: false, digest: undefined }), [100, 'guard']);

@@ -74,8 +74,11 @@ export async function natsPlace(server: Nats, mode: 'aggregate' | 'perItem', onE
       for (const message of await messages(next)) {
         next = message.seq + 1;
         inventories.apply(message);
-        const { cluster, namespace, inventory, payload } = message.json<{ cluster: string; namespace: string; inventory: string; payload?: Row }>();
-        if (payload) last.set(nameOf({ cluster, namespace, inventory, row: payload }), { text: /"payload":(.*)\}$/s.exec(message.string())?.[1] ?? '', seq: message.seq });
+        const { cluster, namespace, payload } = message.json<{ cluster: string; namespace: string; payload?: Row | Row[] }>();
+        const inventory = message.headers?.get('Kollect-Inventory') ?? '';
+        const text = /"payload":\[?(.*?)\]?\}$/s.exec(message.string())?.[1] ?? '';
+        const texts = Array.isArray(payload) ? text.split(/,(?=\{"targetNamespace")/) : [text];
+        for (const [at, row] of [payload ?? []].flat().entries()) last.set(nameOf({ cluster, namespace, inventory, row }), { text: texts[at] ?? '', seq: message.seq });
       }
       const stored = inventories.rows().map((found): [string, StoredRow] => {
         const { cluster, namespace, inventory, row } = found;

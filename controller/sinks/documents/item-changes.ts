@@ -18,7 +18,7 @@ export interface ItemPlan {
 
 /**
  * Decides what readers have to be told so that they have what the change says. What they have is known of targets that were published as a whole; of others all rows
- * are told, unless deletions are paused: then what readers have beside them stays.
+ * are told, unless deletions are paused, or more are lost than may be: then what readers have beside them stays.
  *
  * Done a few milliseconds at a time.
  *
@@ -33,7 +33,8 @@ export async function planItems(change: SinkChange, published: PublishedRows, ma
   const keep = (key: RowKey): unknown => keeps.set(nameOf(key), key);
   await inOurTurns(change.keep, keep);
   await inOurTurns(rejected, ({ key }) => keep(key));
-  const mayTell = staleLimit?.rows !== 0;
+  const lost = staleLimit?.lost ?? 0;
+  const mayTell = !staleLimit || (staleLimit.rows > 0 && lost <= staleLimit.rows);
   const untold = completeTargets.filter((target) => !published.of(target));
   const isLimiting = knownTargets !== undefined && published.mayHaveOthers(knownTargets);
   const needsSnapshot = untold.length > 0 || isLimiting;
@@ -76,7 +77,7 @@ export async function planItems(change: SinkChange, published: PublishedRows, ma
 
   if (!needsSnapshot) return { changes, snapshot: undefined, rejected, held: heldBack };
   // How many rows readers have that should be gone is not known: one at least has to be thought of, so that it is looked at again.
-  if (!mayTell) return { changes, snapshot: undefined, rejected, held: Math.max(1, heldBack) };
+  if (!mayTell) return { changes, snapshot: undefined, rejected, held: Math.max(1, lost, heldBack) };
   const sparedHere = spared.filter(({ targetName }) => whole.has(targetName));
   const end = { type: 'snapshotEnd' as const, targets: untold, ...(isLimiting && { knownTargets }), ...(sparedHere.length > 0 && { spared: sparedHere }) };
   return { changes, snapshot: { rows: new Map(untold.map((target) => [target, rows.get(target) ?? new Map()])), keeps: [...keeps.values()].filter(({ targetName }) => whole.has(targetName)), end }, rejected, held: heldBack };

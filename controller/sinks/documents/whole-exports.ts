@@ -30,13 +30,13 @@ export class WholeExports {
     const { identity, upserts, since, staleLimit, after } = change;
     const snapshot = await snapshotOf(upserts);
     const before = this.#confirmed.get(keyOf(identity));
-    const deletes = since?.deletes ?? (await lacking(before?.rows ?? [], snapshot.rows));
-    const doubtful = deletes.filter(({ targetName }) => !staleLimit?.exempt.includes(targetName)).length;
+    const deletes = since?.deletes ?? (before && (await lacking(before.rows, snapshot.rows)));
+    const doubtful = deletes ? deletes.filter(({ targetName }) => !staleLimit?.exempt.includes(targetName)).length : lostRows(staleLimit);
     if (staleLimit && doubtful > staleLimit.rows) return { ...nothing, held: doubtful };
     const maxBytes = Math.min(outlet.maxBytes(identity), change.maxDocumentBytes ?? Infinity);
     const { parts, bytes, rejected } = await this.#publish(identity, snapshot, { digest: after?.digest, maxBytes }, outlet);
     const confirmed = snapshot.rows.length - rejected.length;
-    return { confirmed, written: parts > 0 ? confirmed : 0, deleted: parts > 0 ? deletes.length : 0, bytes, rejected };
+    return { confirmed, written: parts > 0 ? confirmed : 0, deleted: parts > 0 ? (deletes?.length ?? 0) : 0, bytes, rejected };
   }
 
   /** An inventory that is gone is an empty one. Of one that was not published here it is not known how many rows it had. */
@@ -71,6 +71,11 @@ export class WholeExports {
     this.#confirmed.set(key, { checksum, parts, rows });
     return { parts, bytes, rejected };
   }
+}
+
+/** Of rows that a former process published. While none may go, one at least has to be thought of. */
+function lostRows(limit: SinkChange['staleLimit']): number {
+  return limit?.lost === undefined ? 0 : Math.max(limit.rows === 0 ? 1 : 0, limit.lost);
 }
 
 /** Rows of the former that the latter have no more. */

@@ -66,7 +66,8 @@ class NatsSink implements Sink {
       const found = await findStream(await managerOf(client), this.#settings);
       if (found && takes(found, this.#settings.subject)) {
         if (this.#isOther(found)) throw this.#lost();
-        return { rows: undefined, digest: undefined, isLog: true, isTouched: found.state.last_seq === 0 };
+        const isEmpty = found.state.last_seq === 0;
+        return { rows: isEmpty ? 0 : undefined, digest: undefined, isLog: true, isTouched: isEmpty };
       }
       if (this.#incarnation !== undefined) throw this.#lost();
       verifyStream(found, this.#settings);

@@ -1,4 +1,4 @@
-import { startGit, type Git } from '../servers/git/index.ts';
+import { startGit, type Git, type GitRepository } from '../servers/git/index.ts';
 import { canary } from './conformance.ts';
 import { caBundle, type Address, type FailurePlace } from './connection-failures.ts';
 import { commitFile } from './git-place.ts';
@@ -25,6 +25,7 @@ async function overHttps(git: Git): Promise<FailurePlace> {
     show: (pair) => git.show(pair),
     faults: [
       missingBranch(repository),
+      refusedOptions(repository),
       {
         what: 'a repository that does not exist',
         spec: (at) => ({ endpoint: endpoint(at, 'later.git') }),
@@ -70,6 +71,7 @@ async function overSsh(git: Git): Promise<FailurePlace> {
     wrong: secret(git.otherSshKey),
     faults: [
       missingBranch(repository),
+      refusedOptions(repository),
       { what: 'a host with another key', secret: secret(git.sshKey, git.wrongKnownHosts), code: 'KOL_SINK_CONFIG', says: /host key of the server is not among the known_hosts of the Secret: add the line/ },
       { what: 'a key that nobody can read', secret: secret('-----BEGIN OPENSSH PRIVATE KEY-----\nbroken\n-----END OPENSSH PRIVATE KEY-----'), code: 'KOL_SINK_AUTH', says: /private key of the Secret cannot be read: put one without a passphrase into it/ },
       {
@@ -84,7 +86,19 @@ async function overSsh(git: Git): Promise<FailurePlace> {
   };
 }
 
-function missingBranch(repository: Parameters<typeof commitFile>[0]): FailurePlace['faults'][number] {
+function refusedOptions(repository: GitRepository): FailurePlace['faults'][number] {
+  const advertise = (value: boolean) => () => repository.git('config', 'receive.advertisePushOptions', String(value));
+  return {
+    what: 'push options that the server does not take',
+    spec: () => ({ options: { pushOptions: 'ci.skip' } }),
+    code: 'KOL_SINK_CONFIG',
+    says: /takes no push options: remove spec\.options\.pushOptions/,
+    occur: advertise(false),
+    mend: advertise(true),
+  };
+}
+
+function missingBranch(repository: GitRepository): FailurePlace['faults'][number] {
   return {
     what: 'a branch that is to be there and is not',
     spec: () => existing,

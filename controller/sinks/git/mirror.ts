@@ -145,7 +145,8 @@ export class Mirror {
    */
   async push(commit: string, from: string | undefined, signal: AbortSignal, dryRun = false): Promise<boolean> {
     const { forces, pushOptions } = this.#settings;
-    const options = dryRun ? ['--dry-run'] : pushOptions.map((option) => `--push-option=${option}`);
+    // A server that takes no push options says so in a dry run, too.
+    const options = [...(dryRun ? ['--dry-run'] : []), ...pushOptions.map((option) => `--push-option=${option}`)];
     const guard = forces || dryRun ? '--force' : `--force-with-lease=${this.#branchRef}:${from ?? ''}`;
     const result = await this.#network((access) => ['push', '--porcelain', '--no-verify', ...options, guard, '--', access.url, `${commit}:${this.#branchRef}`], signal, { tolerates: (text) => !forces && lostRace(text) });
     // The push has succeeded, whatever becomes of the mirror.

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { connect } from 'nats';
+import { connect, DiscardPolicy } from 'nats';
 import { issueCertificate, type IssuedCertificate } from '../../certs/x509.ts';
 import { startNats } from '../servers/nats/index.ts';
 import { canary } from './conformance.ts';
@@ -69,6 +69,16 @@ export async function natsFailures(onEnd: (end: () => Promise<void> | void) => v
         says: /stream "inventories" takes "something\.else" and not "inventory\.events": add the subject to it, or name another stream/,
         occur: () => streams.update('inventories', { subjects: ['something.else'] }),
         mend: () => streams.update('inventories', { subjects: [subject] }),
+      },
+      {
+        what: 'a stream that is full',
+        code: 'KOL_SINK_UNAVAILABLE',
+        says: /stream "inventories" is full, or cannot be stored: raise its limits, or let it discard old messages/,
+        occur: async () => {
+          await streams.update('inventories', { max_msgs: 1, discard: DiscardPolicy.New });
+          await admin.jetstream().publish(subject);
+        },
+        mend: () => streams.update('inventories', { discard: DiscardPolicy.Old }),
       },
       { what: 'a subject that may not be published to', code: 'KOL_SINK_AUTH', says: /the user may not publish to inventory\.events: let it publish to inventory\.events/, occur: deny(subject), mend: deny() },
     ],

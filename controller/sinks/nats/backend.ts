@@ -12,7 +12,7 @@ import { previewMessages } from './preview.ts';
 import { probeStream } from './probe.ts';
 import { headerBytes, publish } from './publish.ts';
 import { natsSecretRef, readSettings, settingsKey, type NatsSinkSettings } from './settings.ts';
-import { findStream, prepareStream, takes, verifyStream } from './stream.ts';
+import { findStream, mostBytes, prepareStream, takes, verifyStream } from './stream.ts';
 
 /** Messages that are on their way at a time: enough to hide the way there and back. */
 const batch = { messages: 1_000, bytes: 4_000_000 };
@@ -110,9 +110,9 @@ class NatsSink implements Sink {
     }
   }
 
-  #outlet(client: NatsConnection, { config }: StreamInfo, signal: AbortSignal): Outlet {
+  #outlet(client: NatsConnection, found: StreamInfo, signal: AbortSignal): Outlet {
     const { stream } = this.#settings;
-    const most = Math.min(client.info?.max_payload ?? Infinity, config.max_msg_size > 0 ? config.max_msg_size : Infinity);
+    const most = mostBytes(client, found);
     this.#lastTimestamp = Math.max(Date.now(), this.#lastTimestamp + 1);
     return {
       timestamp: new Date(this.#lastTimestamp),

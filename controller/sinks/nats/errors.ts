@@ -97,7 +97,7 @@ const ofAnswers: Readonly<Record<number, [ErrorCode, (names: Names) => string]>>
   [answers.otherStream]: ['KOL_SINK_SCHEMA', ({ stream, subject }) => `another stream than ${quoted(stream)} takes subject ${quoted(subject)}: name that one in spec.nats.stream, or another subject`],
   [answers.subjectsOverlap]: ['KOL_SINK_SCHEMA', ({ stream, subject }) => `stream ${quoted(stream)} cannot be created for subject ${quoted(subject)}, which another stream takes: name that one in spec.nats.stream, or another subject`],
   // Limits of messages or bytes, with `discard: new`; or the disk.
-  10_077: ['KOL_SINK_UNAVAILABLE', ({ stream }) => `stream ${quoted(stream)} is full, or cannot be stored: raise its limits, or let it discard old messages`],
+  10_077: ['KOL_SINK_UNAVAILABLE', ({ stream }) => fullStreamText(stream)],
   10_047: ['KOL_SINK_UNAVAILABLE', fullAccount],
   10_028: ['KOL_SINK_CONFIG', fullAccount],
   10_002: ['KOL_SINK_CONFIG', fullAccount],
@@ -110,6 +110,10 @@ const ofAnswers: Readonly<Record<number, [ErrorCode, (names: Names) => string]>>
   // Of a cluster that is looking for a leader.
   10_008: ['KOL_SINK_UNAVAILABLE', () => 'JetStream is not available at the moment'],
 };
+
+export function fullStreamText(stream: string): string {
+  return `stream ${quoted(stream)} is full, or cannot be stored: raise its limits, or let it discard old messages`;
+}
 
 export function missingStreamText(stream: string): string {
   return `stream ${quoted(stream)} does not exist: create it, or set spec.provisioning.mode to ensure`;

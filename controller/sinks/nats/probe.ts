@@ -1,10 +1,10 @@
-import { JSONCodec, NatsError, type NatsConnection } from 'nats';
+import { DiscardPolicy, JSONCodec, NatsError, type NatsConnection, type StreamInfo } from 'nats';
 import { KollectError } from '../../../shared/errors.ts';
 import type { ProbeResult } from '../contract.ts';
 import { managerOf } from './connection.ts';
-import { answers } from './errors.ts';
+import { answers, fullStreamText } from './errors.ts';
 import type { NatsSinkSettings } from './settings.ts';
-import { findStream, takes, verifyStream } from './stream.ts';
+import { findStream, mostBytes, takes, verifyStream } from './stream.ts';
 import { covers } from './subject.ts';
 
 /** Verifies what an export needs: login, JetStream, the stream with the subject or the right to create it, and the right to publish. Nothing is written. */
@@ -14,6 +14,7 @@ export async function probeStream(client: NatsConnection, settings: NatsSinkSett
   await manager.getAccountInfo();
   const found = await findStream(manager, settings);
   verifyStream(found, settings);
+  if (found) verifyRoom(found, settings);
   await verifyPublish(client, settings);
   const isThere = found !== undefined && takes(found, subject);
   if (!isThere) {
@@ -21,10 +22,17 @@ export async function probeStream(client: NatsConnection, settings: NatsSinkSett
     if (other !== undefined) throw new KollectError('KOL_SINK_SCHEMA', `stream ${JSON.stringify(other)} takes subject ${JSON.stringify(subject)} already: name it in spec.nats.stream, or another subject`);
     await verifyCreation(client, settings, `${manager.getOptions().apiPrefix}.STREAM.${found ? 'UPDATE' : 'CREATE'}.${stream}`);
   }
-  const most = client.info?.max_payload ?? 0;
+  const most = mostBytes(client, found);
   const state = isThere ? `stream ${JSON.stringify(stream)} takes ${JSON.stringify(subject)}` : `the first export will ${found ? `add ${JSON.stringify(subject)} to` : 'create'} stream ${JSON.stringify(stream)}`;
   const way = client.info?.tls_required || client.info?.tls_available ? 'TLS' : 'without TLS';
   return { message: `NATS ${client.info?.version ?? ''} with JetStream, ${way}: login succeeded, ${state}, messages have at most ${most} bytes`, isPassing: !isThere };
+}
+
+/** The server would refuse the next message, unless it makes room by removing old ones. */
+function verifyRoom({ config, state }: StreamInfo, { stream, title }: NatsSinkSettings): void {
+  const reaches = (value: number, most: number): boolean => most > 0 && value >= most;
+  if (config.discard !== DiscardPolicy.New || !(reaches(state.messages, config.max_msgs) || reaches(state.bytes, config.max_bytes))) return;
+  throw new KollectError('KOL_SINK_UNAVAILABLE', `${fullStreamText(stream)} (${title})`);
 }
 
 /** A request whose name is not the one that it asks about is refused in any case: as such, or before that because the user may not ask. */

@@ -1,4 +1,4 @@
-import type { JetStreamManager, StreamConfig, StreamInfo } from 'nats';
+import type { JetStreamManager, NatsConnection, StreamConfig, StreamInfo } from 'nats';
 import { KollectError } from '../../../shared/errors.ts';
 import { answerOf, answers, missingStreamText } from './errors.ts';
 import type { NatsSinkSettings, StreamSettings } from './settings.ts';
@@ -47,6 +47,12 @@ export function verifyStream(found: StreamInfo | undefined, settings: NatsSinkSe
 /** The stream takes messages of the subject. */
 export function takes({ config }: StreamInfo, subject: string): boolean {
   return (config.subjects ?? []).some((pattern) => covers(pattern, subject));
+}
+
+/** Bytes that a message may have, headers included. */
+export function mostBytes({ info }: NatsConnection, stream: StreamInfo | undefined): number {
+  const ofStream = stream?.config.max_msg_size ?? 0;
+  return Math.min(info?.max_payload ?? Infinity, ofStream > 0 ? ofStream : Infinity);
 }
 
 function isOwn({ config }: StreamInfo): boolean {

@@ -77,6 +77,15 @@ export async function postgresFailures(onEnd: (end: () => Promise<void> | void) 
         occur: () => sql('REVOKE INSERT, DELETE ON inventories.items FROM exporter'),
         mend: () => sql('GRANT INSERT, DELETE ON inventories.items TO exporter'),
       },
+      {
+        what: 'row security without a policy for the user',
+        code: 'KOL_SINK_AUTH',
+        says: /row security keeps the user of the connection string from UPDATE, DELETE at all rows of table "inventories"\."items": create policies/,
+        occur: () =>
+          sql(`ALTER TABLE inventories.items ENABLE ROW LEVEL SECURITY; CREATE POLICY reads ON inventories.items FOR SELECT USING (true);
+               CREATE POLICY others ON inventories.items TO postgres USING (true); CREATE POLICY inserts ON inventories.items FOR INSERT TO exporter WITH CHECK (true)`),
+        mend: () => sql('CREATE POLICY all_of_it ON inventories.items TO exporter USING (true)'),
+      },
     ],
     // TLS is on offer, and its first record has 16,000 bytes.
     beginning: 'S\x16\x03\x03\x3e\x80\x02',

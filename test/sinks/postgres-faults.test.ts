@@ -268,12 +268,14 @@ t.test('the table of states is made beside ours, and done without where that is 
   t.match(await failure(sink.write(change(rows(1, { v: 2 })), signal)), { class: 'transient' });
   t.match(await sink.write(whole(rows(2), { after }), signal), { confirmed: 2 });
   t.match(await sink.check(identity(), signal), { rows: 2, digest: 'd' }, 'dropped, it is made again');
+  t.notMatch(await sink.probe(signal), { message: /kollect_state/ });
 
   for (const obstacle of [`REVOKE ALL ON kollect_state FROM ${user}; ALTER TABLE kollect_state OWNER TO postgres`, 'DROP TABLE kollect_state; CREATE VIEW kollect_state AS SELECT 1 AS something']) {
     await place.sql(obstacle);
     const { sink: without } = await place.opened({}, { installation: 'ours' });
     t.match(await without.write(whole(rows(2, { v: obstacle.length }), { after }), signal), { written: 2 });
     t.match(await without.check(identity(), signal), { rows: 2, digest: undefined });
+    t.match(await without.probe(signal), { message: /; kollect_state beside it cannot be created or written/ });
     await without.close();
   }
 });

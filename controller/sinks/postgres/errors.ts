@@ -54,7 +54,7 @@ const states: readonly [pattern: RegExp, code: ErrorCode, text: (table: TableNam
   [/^28P01/, 'KOL_SINK_AUTH', () => 'the database refused the login: correct user and password of the connection string in the Secret'],
   [/^28/, 'KOL_SINK_AUTH', () => 'the database refused the login: correct the connection string in the Secret, or let pg_hba.conf of the server admit it'],
   [/^3D000/, 'KOL_SINK_AUTH', () => 'the database that the connection string names does not exist: create it, or correct the Secret'],
-  [/^42501/, 'KOL_SINK_AUTH', ({ title }) => `the user of the connection string lacks a privilege for ${title}: grant SELECT, INSERT, UPDATE and DELETE on it, and CREATE on its schema when Kollect is to create it`],
+  [/^42501/, 'KOL_SINK_AUTH', ({ title }) => `the user of the connection string lacks a privilege for ${title}: grant SELECT, INSERT, UPDATE and DELETE on it, and CREATE on its schema when Kollect is to create it; where it has row security, let its policies admit him`],
   [/^3F000/, 'KOL_SINK_SCHEMA', ({ schema }) => `schema ${JSON.stringify(schema)} does not exist: create it, or correct spec.postgres.schema`],
   [/^42P01/, 'KOL_SINK_SCHEMA', ({ title }) => `${title} does not exist: create it, or set spec.provisioning.mode to ensure`],
   [/^42P10/, 'KOL_SINK_SCHEMA', ({ title }) => `${title} has lost its unique key`],

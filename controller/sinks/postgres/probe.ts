@@ -3,6 +3,7 @@ import type { ProbeResult } from '../contract.ts';
 import { readOnlyText } from './errors.ts';
 import { inspectTable, missingTable, verifyCreation, verifyTable } from './schema.ts';
 import type { Session } from './session.ts';
+import { stateTable } from './state.ts';
 import type { ResolvedSettings } from './settings.ts';
 
 /** Verifies what an export needs, by questions to the catalogue alone. */
@@ -21,5 +22,7 @@ export async function probeTable(session: Session, settings: ResolvedSettings): 
     return { message: `${login}: login succeeded, the first export will create ${table.title}`, isPassing: true };
   }
   verifyTable(settings, state, state.table);
-  return { message: `${login}: login succeeded, ${table.title} has the columns, the key and the privileges that exports need` };
+  const isRecorded = mode === 'existing' || (state.stateUsable ?? state.schemaCreate);
+  const unrecorded = isRecorded ? '' : `; ${stateTable} beside it cannot be created or written, so that nobody can tell whose rows are whose`;
+  return { message: `${login}: login succeeded, ${table.title} has the columns, the key and the privileges that exports need${unrecorded}` };
 }

@@ -76,6 +76,8 @@ interface TableFacts {
   /** The user may alter it. */
   owned: boolean;
   lacking: string[] | null;
+  /** What no policy of row security lets the user do; null where none applies to him. */
+  barred: string[] | null;
   columns: { name: string; type: string; needsValue: boolean }[];
   keys: string[][] | null;
 }
@@ -101,6 +103,9 @@ SELECT current_setting('server_version') AS version,
     'incarnation', c.oid || '/' || c.relfilenode,
     'owned', pg_has_role(c.relowner, 'USAGE'),
     'lacking', (SELECT json_agg(p) FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) p WHERE NOT has_table_privilege(c.oid, p)),
+    'barred', (SELECT json_agg(command) FROM (VALUES ('SELECT', 'r'), ('INSERT', 'a'), ('UPDATE', 'w'), ('DELETE', 'd')) commands (command, code)
+      WHERE row_security_active(c.oid) AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd::text IN ('*', code)
+        AND EXISTS (SELECT FROM unnest(p.polroles) AS role WHERE role = 0 OR pg_has_role(role, 'USAGE')))),
     'columns', (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, NULL),
         'needsValue', a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = '') ORDER BY a.attnum)
       FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
@@ -133,6 +138,9 @@ export function verifyTable({ table: { title }, mode }: Pick<ResolvedSettings, '
   const usage = state.schemaUsage ? [] : ['USAGE on its schema'];
   const lacking = [...usage, ...(table.lacking ?? [])];
   if (lacking.length > 0) throw new KollectError('KOL_SINK_AUTH', `the user of the connection string lacks ${lacking.join(', ')} for ${title}: grant it`);
+  if (table.barred) {
+    throw new KollectError('KOL_SINK_AUTH', `row security keeps the user of the connection string from ${table.barred.join(', ')} at all rows of ${title}: create policies that let him, or give him BYPASSRLS`);
+  }
   const ensure = mode === 'ensure';
   return { incarnation: table.incarnation, key: key ?? fullKey, hashed: found.has('payload_sha256'), staging: ensure && state.temporary, state: ensure && state.stateUsable === true };
 }

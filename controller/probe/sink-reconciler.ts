@@ -15,12 +15,15 @@ import type { SinkFamily } from '../sinks/contract.ts';
 import type { SinkObject } from '../sinks/runtime/open-sink.ts';
 import type { SecretPoll } from '../sinks/runtime/secret-poll.ts';
 import type { ReadSecret } from '../sinks/runtime/secrets.ts';
-import { probeObject, tlsVerdicts, type ProbeObserver, type ProbeOptions, type ProbeOutcome } from './sink-prober.ts';
+import { exportedVerdict, hasFailed, keptConditions } from './kept-conditions.ts';
+import { probeObject, type ProbeObserver, type ProbeOptions, type ProbeOutcome } from './sink-prober.ts';
 
 /** A failed test is repeated after 30 s, then after twice as long each time, up to 10 min: it must recover without an edit. */
 const defaultRetry = { firstMs: 30_000, lastMs: 600_000 };
+/** A Secret that is missing is looked for more often, which asks no server: people create it after the sink. */
+const secretRetryMs = 60_000;
 /** Tests at a time. */
-const concurrency = 4;
+const concurrency = 8;
 
 export interface SinkReconcilerOptions {
   client: KubeClient;
@@ -36,10 +39,11 @@ export interface SinkReconcilerOptions {
 type SinkKey = `${SinkFamily}/${string}/${string}`;
 
 interface Progress {
-  /** What was asked for last: uid, generation and annotation. A write of status changes none of them. */
-  request: string;
-  /** The request that was answered. */
-  answered: string | undefined;
+  /** Uid and generation of the sink. A write of status changes neither. */
+  version: string;
+  /** What its annotation asks with, undefined when it does not. */
+  asked: string | undefined;
+  isAnswered: boolean;
   failures: number;
   /** An export has succeeded since the last test began. */
   exported: boolean;
@@ -49,6 +53,8 @@ interface Progress {
   refreshed: boolean;
   /** Ends the looks at the Secrets that the last test read. */
   endPoll: (() => void) | undefined;
+  /** Aborted when nobody wants to know any more. */
+  cancel: AbortController;
 }
 
 /** Tests sinks when they are created, edited or annotated, and says in their conditions what came of it. */
@@ -92,24 +98,27 @@ export class SinkReconciler {
     if (!progress.exported || !progress.isPassing || progress.refreshed) return;
     progress.isPassing = false;
     progress.refreshed = true;
-    progress.answered = undefined;
+    progress.isAnswered = false;
     this.#queue.forget(key);
     this.#queue.add(key);
   }
 
   #changed(key: SinkKey, object: KubeObject | undefined): void {
-    if (object === undefined || object.metadata.deletionTimestamp) {
-      this.#progress.get(key)?.endPoll?.();
-      this.#progress.delete(key);
-      this.#queue.forget(key);
-      return;
+    const known = this.#progress.get(key);
+    const isGone = object === undefined || object.metadata.deletionTimestamp !== undefined;
+    if (known && !isGone && known.version === versionOf(object)) {
+      const asked = askedBy(object);
+      const isNews = known.asked !== asked && (asked !== undefined || !isTested(object));
+      known.asked = asked;
+      if (!isNews) return;
     }
-    const request = requestOf(object);
-    if (this.#progress.get(key)?.request === request) return;
-    this.#progress.get(key)?.endPoll?.();
-    this.#progress.set(key, { request, answered: undefined, failures: 0, exported: false, isPassing: false, refreshed: false, endPoll: undefined });
-    // A retry that waits belongs to the request before.
+    known?.endPoll?.();
+    // What is asked now does not wait for what nobody asks any more, nor for a retry of that.
+    known?.cancel.abort();
+    this.#progress.delete(key);
     this.#queue.forget(key);
+    if (isGone) return;
+    this.#progress.set(key, { version: versionOf(object), asked: askedBy(object), isAnswered: false, failures: 0, exported: false, isPassing: false, refreshed: false, endPoll: undefined, cancel: new AbortController() });
     this.#queue.add(key);
   }
 
@@ -117,25 +126,28 @@ export class SinkReconciler {
     const [family, cacheKey] = splitKey(key);
     const object = this.#options.caches[family].get(cacheKey);
     const progress = this.#progress.get(key);
-    if (!object || !progress || progress.answered === progress.request) return;
-    const { request } = progress;
-    const spec = object['spec'] as SinkObject['spec'];
+    if (!object || !progress || progress.isAnswered) return;
     const previous = object['status'] as SinkStatus | undefined;
-    if (spec['connectionTest'] === false && !isAsked(object)) {
-      await this.#writeStatus(family, object, { ...previous, ...keepVerdicts(object, previous) });
-      progress.answered = request;
+    if (!isTested(object) && progress.asked === undefined) {
+      const mended = progress.exported && hasFailed(previous) ? [exportedVerdict] : [];
+      const conditions = keptConditions(object, previous, mended);
+      await this.#writeStatus(family, object, { ...previous, ...(conditions.length > 0 || previous?.conditions ? { conditions } : {}) });
+      this.#report(object, previous, mended);
+      progress.isAnswered = true;
+      progress.isPassing = mended.length === 0 && hasFailed(previous);
+      this.#refresh(key, progress);
       return;
     }
 
     const secrets = new Map<string, string | undefined>();
     progress.exported = progress.isPassing = false;
-    const outcome = await this.#probe(object, secrets);
-    if (this.#stopping.signal.aborted) return;
-    // Edited meanwhile: that request is in the queue, and this answer is about what nobody has any more.
-    if (this.#progress.get(key)?.request !== request) return;
+    const signal = AbortSignal.any([this.#stopping.signal, progress.cancel.signal]);
+    const outcome = await this.#probe(object, secrets, signal);
+    // This answer is about what nobody has any more, or somebody else is to write it.
+    if (signal.aborted) return;
     progress.endPoll?.();
     progress.endPoll = this.#options.poll.use(secrets, () => {
-      progress.answered = undefined;
+      progress.isAnswered = false;
       progress.failures = 0;
       this.#queue.add(key);
     });
@@ -146,30 +158,31 @@ export class SinkReconciler {
     await this.#writeStatus(family, object, { ...latest, conditions, observedGeneration: object.metadata.generation, lastProbeTime: now });
     this.#report(object, previous, outcome.verdicts);
     if (outcome.error === undefined) {
-      if (spec['connectionTest'] === false) await this.#dropAnnotation(family, object);
-      progress.answered = request;
+      if (!isTested(object)) await this.#dropAnnotation(family, object);
+      progress.isAnswered = true;
       progress.failures = 0;
       if (!outcome.isPassing) progress.refreshed = false;
     } else if (outcome.isRepeatable) {
       const { firstMs, lastMs } = this.#options.retry ?? defaultRetry;
-      const delayMs = Math.min(lastMs, firstMs * 2 ** progress.failures++);
+      const longestMs = outcome.error.reason === 'SecretResolveFailed' ? Math.min(lastMs, secretRetryMs) : lastMs;
+      const delayMs = Math.min(longestMs, firstMs * 2 ** progress.failures++);
       // The upper tenth by chance: sinks of one server must not come back in step.
       this.#queue.addAfter(key, delayMs * (1 - Math.random() / 10));
     } else {
-      progress.answered = request;
+      progress.isAnswered = true;
     }
     progress.isPassing = outcome.isPassing;
     this.#refresh(key, progress);
   }
 
   /** `secrets` gets the resourceVersion of each Secret that was asked for. */
-  async #probe(object: KubeObject, secrets: Map<string, string | undefined>): Promise<ProbeOutcome> {
+  async #probe(object: KubeObject, secrets: Map<string, string | undefined>, signal: AbortSignal): Promise<ProbeOutcome> {
     const readSecret: ReadSecret = async (namespace, name) => {
       const secret = await this.#options.probe.readSecret(namespace, name);
       secrets.set(`${namespace}/${name}`, secret && (secret.metadata?.resourceVersion ?? ''));
       return secret;
     };
-    return await probeObject(object, { ...this.#options.probe, readSecret, signal: this.#stopping.signal }, this.#options.observer);
+    return await probeObject(object, { ...this.#options.probe, readSecret, signal }, this.#options.observer);
   }
 
   /** Says once what changed, for people who look at events and logs. */
@@ -196,25 +209,30 @@ export class SinkReconciler {
 
   /** The annotation asks for one test. Where every edit is tested anyway it stays, so that applying it again changes nothing. */
   async #dropAnnotation(family: SinkFamily, object: KubeObject): Promise<void> {
-    const body = { metadata: { annotations: { [annotations.testConnection]: null } } };
-    await ignoreGone(this.#options.client.patch(kollectPath(pluralOf(family), object), { type: 'merge', body }));
+    const path = `/metadata/annotations/${annotations.testConnection.replace('/', '~1')}`;
+    const body = [{ op: 'test', path, value: object.metadata.annotations?.[annotations.testConnection] }, { op: 'remove', path }];
+    try {
+      await this.#options.client.patch(kollectPath(pluralOf(family), object), { type: 'json', body });
+    } catch (error) {
+      // Gone, or it asks anew.
+      if (!(error instanceof KubeApiError) || (error.status !== 404 && error.status !== 422)) throw error;
+    }
   }
 }
 
-function requestOf({ metadata }: KubeObject): string {
-  return JSON.stringify([metadata.uid, metadata.generation, metadata.annotations?.[annotations.testConnection]]);
+function versionOf({ metadata }: KubeObject): string {
+  return `${metadata.uid}/${metadata.generation}`;
 }
 
-function isAsked({ metadata }: KubeObject): boolean {
-  return metadata.annotations?.[annotations.testConnection]?.trim().toLowerCase() === 'true';
+/** Whether a sink is tested without being asked. */
+function isTested({ spec }: KubeObject): boolean {
+  return (spec as SinkObject['spec'])['connectionTest'] !== false;
 }
 
-/** What earlier tests found stays; what the spec alone decides is brought up to date. */
-function keepVerdicts(object: KubeObject, previous: SinkStatus | undefined): Pick<SinkStatus, 'conditions'> {
-  const kept = (previous?.conditions ?? []).filter(({ type }) => type !== 'TLSInsecure');
-  const tls = conditionsOf(tlsVerdicts({ spec: object['spec'] as SinkObject['spec'] }), previous?.conditions, object.metadata.generation, new Date().toISOString());
-  if (tls.length === 0 && kept.length === (previous?.conditions ?? []).length) return {};
-  return { conditions: [...kept, ...tls] };
+/** The annotation that asks for a test: each new value for another one, so that somebody can ask again where it stays. */
+function askedBy({ metadata }: KubeObject): string | undefined {
+  const value = metadata.annotations?.[annotations.testConnection]?.trim().toLowerCase();
+  return value === '' || value === 'false' ? undefined : value;
 }
 
 function pluralOf(family: SinkFamily): string {

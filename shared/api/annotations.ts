@@ -8,7 +8,7 @@ export const labels = {
 export const annotations = {
   /** On a namespace: `enabled` or `disabled`, for all objects in it. */
   namespaceWatch: 'kollect.dev/namespace-watch',
-  /** On a sink: `true` asks for one connection test. */
+  /** On a sink: `true`, or any new value but `false`, asks for one connection test. */
   testConnection: 'kollect.dev/test-connection',
   /** On a sink: `true` renders `status.preview`. */
   preview: 'kollect.dev/preview',

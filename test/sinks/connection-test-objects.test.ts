@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
 import { AccessReviews } from '../../controller/collect/access-reviews.ts';
 import { CompiledProfiles } from '../../controller/collect/compiled-profiles.ts';
@@ -197,7 +198,7 @@ t.test('a test is pending, runs, ends once, and says what it found', async (t) =
 /** Returns when a change that is none of the spec has been seen, as far as it can be known. */
 async function patchTestLabel(namespace: string): Promise<void> {
   await client.patch(kollect(namespace, 'kollectconnectiontests', 'probe'), { type: 'merge', body: { metadata: { labels: { team: 'a' } } } });
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await pause(500);
 }
 
 t.test('each failure has its reason, and says what to do', async (t) => {
@@ -242,6 +243,8 @@ t.test('each failure has its reason, and says what to do', async (t) => {
 t.test('a sink that is applied a moment after its test is waited for', async (t) => {
   const namespace = await newNamespace();
   await createTest(namespace);
+  await pause(400);
+  t.match((await read(namespace)).status, { phase: 'Pending' });
   await createSink(namespace);
   t.match((await untilPhase(namespace, 'Succeeded')).status, { attempts: 1 });
 });
@@ -301,7 +304,7 @@ t.test('a test that is deleted while it runs is cancelled', async (t) => {
   const before = lines.length;
   await client.delete(kollect(namespace, 'kollectconnectiontests', 'probe'));
   await eventually(() => signal.aborted);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await pause(300);
   t.strictSame(lines.slice(before), []);
 });
 
@@ -309,19 +312,24 @@ t.test('it is deleted when its time is over, counted from its end', async (t) =>
   const namespaces = await Promise.all([newNamespace(), newNamespace(), newNamespace()]);
   const [atOnce, soon, late] = namespaces as [string, string, string];
   for (const namespace of namespaces) await createSink(namespace);
+  const warnings: Error[] = [];
+  const collect = (warning: Error) => warnings.push(warning);
+  process.on('warning', collect);
+  t.teardown(() => process.off('warning', collect));
   await createTest(late, { ttlSecondsAfterFinished: 2_147_483_647 });
   await createTest(atOnce, { ttlSecondsAfterFinished: 0 });
   await createTest(soon, { ttlSecondsAfterFinished: 2 });
   const { status } = await untilPhase(soon, 'Succeeded');
   await controller.stop();
-  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  await pause(2_000);
   t.notOk(await isGone(soon), 'nobody is there to delete it');
   controller = await startReconciler();
   for (const namespace of [atOnce, soon]) await eventually(() => isGone(namespace));
   t.ok(Date.now() - Date.parse(status?.completedAt ?? '') >= 2_000);
   await untilPhase(late, 'Succeeded');
   await patchTestLabel(late);
-  t.notOk(await isGone(late), 'seventy years are more than a timer takes');
+  t.notOk(await isGone(late));
+  t.strictSame(warnings, [], 'seventy years are more than a timer takes');
 });
 
 t.test('with its sink a test is deleted, unless it should not', async (t) => {

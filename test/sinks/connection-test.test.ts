@@ -1,4 +1,4 @@
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { PreviewReconciler } from '../../controller/probe/preview-reconciler.ts';
 import { probeSink } from '../../controller/probe/sink-prober.ts';
 import { SinkReconciler } from '../../controller/probe/sink-reconciler.ts';
@@ -226,6 +226,97 @@ t.test('the annotation asks for one test where edits are not tested', async (t) 
   t.equal((await read(tested)).metadata.annotations?.['kollect.dev/test-connection'], 'true', 'where edits are tested it stays');
 });
 
+t.test('each new value of the annotation asks once more, and nothing else of it does', async (t) => {
+  const namespace = await newNamespace();
+  await applySecret(namespace);
+  await applySink(namespace);
+  await untilConditions(namespace, verified);
+  newTests();
+  const annotate = (value: string) => kubectl(['annotate', 'kdb/pg', '-n', namespace, `kollect.dev/test-connection${value}`, '--overwrite']);
+  const asks = async (value: string, expected: number) => {
+    await annotate(value);
+    await eventually(() => probed.length === expected, { what: `a test because of ${value}` });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    t.equal(newTests().length, expected, value);
+  };
+  for (const [value, expected] of [['=true', 1], ['=true', 0], ['=2026-01-15T12:00:00Z', 1], ['-', 0], ['=true', 1], ['=false', 0]] as const) await asks(value, expected);
+  await applySink(namespace, { connectionTest: false });
+  await asks('=FALSE', 0);
+  await annotate('=1768478400');
+  await eventually(() => newTests().length === 1);
+  await eventually(async () => (await read(namespace)).metadata.annotations?.['kollect.dev/test-connection'] === undefined);
+});
+
+t.test('a test that was asked for and fails is repeated until it succeeds, or nobody asks any more', async (t) => {
+  const namespace = await newNamespace();
+  await applySecret(namespace, { dsn: place.dsn.replace(canary, `${canary}-wrong`) });
+  await applySink(namespace, { connectionTest: false }, { 'kollect.dev/test-connection': 'true' });
+  const asked = await untilConditions(namespace, failed);
+  await eventually(async () => (await read(namespace)).status?.lastProbeTime !== asked.status?.lastProbeTime, { what: 'a second test' });
+  await kubectl(['annotate', 'kdb/pg', '-n', namespace, 'kollect.dev/test-connection-']);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  newTests();
+  const before = await read(namespace);
+  await applySecret(namespace);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  t.strictSame(newTests(), []);
+  t.strictSame((await read(namespace)).status, before.status);
+
+  reconciler.exported('database', namespace, 'pg');
+  t.match((await untilConditions(namespace, verified)).status, { lastProbeTime: before.status?.lastProbeTime, conditions: [{ message: 'an export has succeeded since the last test, which had failed' }] });
+  t.strictSame(newTests(), [], 'an export tells as much, and nobody asked');
+});
+
+/** A server that takes connections and says nothing, and a Secret that leads to it. */
+async function silentServer(t: Test, namespace: string): Promise<TcpProxy> {
+  const proxy = await new TcpProxy(postgres.port, 'COMMIT\0').start();
+  proxy.freeze();
+  t.teardown(() => proxy.stop());
+  await applySecret(namespace, { dsn: dsnAt(proxy) });
+  return proxy;
+}
+const dsnAt = ({ port }: TcpProxy): string => place.dsn.replace(/127\.0\.0\.1:\d+/, `127.0.0.1:${port}`);
+
+t.test('a server that comes back is found again', async (t) => {
+  const namespace = await newNamespace();
+  const proxy = await silentServer(t, namespace);
+  proxy.refuses = true;
+  await applySink(namespace);
+  await untilConditions(namespace, failed);
+  proxy.refuses = false;
+  proxy.thaw();
+  await untilConditions(namespace, verified);
+});
+
+t.test('an edit while a test runs is tested at once, and what the old one found is not written', async (t) => {
+  const namespace = await newNamespace();
+  const proxy = await silentServer(t, namespace);
+  await apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'other', namespace }, stringData: { dsn: place.dsn } });
+  newTests();
+  await applySink(namespace);
+  await eventually(() => proxy.connections > 0);
+  await applySink(namespace, { postgres: { databaseRef: { name: 'other' }, table: 'inventory_items' } });
+  const sink = await untilConditions(namespace, verified);
+  t.match(sink.status, { observedGeneration: 2, conditions: [{ observedGeneration: 2 }] });
+  proxy.thaw();
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  t.strictSame((await read(namespace)).status, sink.status);
+  t.strictSame(newTests(), ['postgres success'], 'a test that was cancelled is none');
+});
+
+t.test('a sink that is deleted while its test runs is forgotten', async (t) => {
+  const namespace = await newNamespace();
+  const proxy = await silentServer(t, namespace);
+  const before = lines.length;
+  newTests();
+  await applySink(namespace);
+  await eventually(() => proxy.connections > 0);
+  await kubectl(['delete', 'kdb/pg', '-n', namespace]);
+  proxy.thaw();
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  t.strictSame([newTests(), lines.slice(before)], [[], []]);
+});
+
 t.test('a type without a backend and a spec that breaks a rule fail their test, once', async (t) => {
   const namespace = await newNamespace();
   newTests();
@@ -286,6 +377,17 @@ t.test('the annotation shows what an export would do, as long as it is there, an
   await annotate('-');
   await eventually(async () => (await read(namespace)).status?.preview === undefined);
   newTests();
+});
+
+t.test('a controller that stops, or leads no more, writes nothing of a test that runs', async (t) => {
+  const namespace = await newNamespace();
+  const proxy = await silentServer(t, namespace);
+  newTests();
+  await applySink(namespace);
+  await eventually(() => proxy.connections > 0);
+  await reconciler.stop();
+  t.equal((await read(namespace)).status, undefined);
+  t.strictSame(newTests(), []);
 });
 
 t.test('no password was shown anywhere', async (t) => {

@@ -23,7 +23,7 @@ type Input = RuleInput<SinkSpec>;
 
 /** The fields that sinks of all families share. Without a valid type, what depends on it is not judged. */
 export const sinkRules: readonly Rule<SinkSpec>[] = [
-  annotationRule({ [annotations.testConnection]: 'true', [annotations.preview]: 'true' }),
+  annotationRule({ [annotations.testConnection]: 'any', [annotations.preview]: 'true' }),
   { id: 'type-is-built', field: 'spec.type', asks: 'Types that this version does not export to yet are checked and kept.', advises: true, check: typeIsBuilt },
   { id: 'cluster-name', field: 'spec.cluster', asks: 'Must be one part of a path: without `/` and control characters, not beginning with `.`, at most 253 characters.', check: clusterName },
   { id: 'type-block', field: 'spec.<type>', asks: 'The block of the type must be there where the type needs it, and no other.', check: typeBlock },

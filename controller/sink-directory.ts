@@ -3,7 +3,7 @@ import type { SinkStatus } from '../shared/api/sink-common.ts';
 import { KollectError } from '../shared/errors.ts';
 import type { ObjectCache } from '../shared/kube/object-cache.ts';
 import type { OpenSink } from './inventory/sink-connection.ts';
-import type { SinkDirectory, SinkObstacle } from './inventory/sink-directory.ts';
+import type { SinkChanged, SinkDirectory, SinkObstacle } from './inventory/sink-directory.ts';
 import { checkObject } from './object-check.ts';
 import type { SinkFamily } from './sinks/contract.ts';
 import { openSink, type OpenSinkOptions, type SinkObject } from './sinks/runtime/open-sink.ts';
@@ -148,7 +148,7 @@ export class CachedSinkDirectory implements SinkDirectory {
     for (const [server, { gate, users }] of this.#gates) if (users === 0 && gate.isIdle) this.#gates.delete(server);
   }
 
-  onChange(listener: (family: SinkFamily, namespace: string, name: string, edited: boolean) => void): void {
+  onChange(listener: (family: SinkFamily, namespace: string, name: string, change: SinkChanged) => void): void {
     for (const family of Object.keys(this.#caches) as SinkFamily[]) {
       const known = new Map<string, ReturnType<typeof versionOf>>();
       // A first change of status is no edit of a sink that is known already.
@@ -161,7 +161,7 @@ export class CachedSinkDirectory implements SinkDirectory {
         const edited = before?.generation !== now?.generation;
         if (!edited && before?.verified === now?.verified) return;
         const slash = key.indexOf('/');
-        listener(family, key.slice(0, slash), key.slice(slash + 1), edited);
+        listener(family, key.slice(0, slash), key.slice(slash + 1), edited ? 'edited' : now?.verified === 'True' ? 'verified' : 'unverified');
       });
     }
   }

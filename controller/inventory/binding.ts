@@ -79,7 +79,7 @@ export class Binding {
     this.#compare();
   }
 
-  /** The credentials are others: log in anew, and go on where we are. */
+  /** The credentials are others, or the sink may be mended: log in anew, and go on where we are. */
   reconnect(): void {
     this.#connection.outdate();
     this.#turn?.abort();

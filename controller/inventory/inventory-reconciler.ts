@@ -86,13 +86,16 @@ export class InventoryReconciler<Rows extends InventoryRows> {
         for (const { rows } of this.#of(target)) rows.closed(target);
       },
     });
-    sinks.onChange((family, namespace, name, edited) => {
+    sinks.onChange((family, namespace, name, change) => {
       for (const [key, runtime] of this.#runtimes) {
         const place = placeOf({ key: `${family}/${name}`, namespace });
-        if (edited) runtime.removals.get(place)?.retry();
+        const removal = runtime.removals.get(place);
+        if (change === 'edited' || (change === 'verified' && removal?.error)) removal?.retry();
         const binding = runtime.bindings.get(place);
         if (!binding) continue;
-        if (edited) binding.reopen();
+        if (change === 'edited') binding.reopen();
+        // What kept it from exporting may be mended.
+        else if (change === 'verified' && binding.state.error) binding.reconnect();
         this.#queue.add(key);
       }
     });

@@ -7,6 +7,9 @@ export interface SinkObstacle {
   message: string;
 }
 
+/** A sink object appeared, went, or has another spec; or its connection test has another result: it succeeds, or does not. */
+export type SinkChanged = 'edited' | 'verified' | 'unverified';
+
 /** Where inventories find sinks. The wiring knows the kinds and the runtime; inventories know names only. */
 export interface SinkDirectory {
   /** The sink object's own `spec.exportMinInterval`. */
@@ -20,6 +23,5 @@ export interface SinkDirectory {
   open(family: SinkFamily, namespace: string, name: string, rotated?: () => void): Promise<OpenSink>;
   /** Opens a sink as it was when it was last open, for as long as that is remembered; undefined when it is not. Nothing is to be written to it any more. */
   openFormer(family: SinkFamily, namespace: string, name: string): Promise<OpenSink | undefined>;
-  /** Calls back when a sink object appears, goes, or its spec changes; not `edited`: when its connection test has another result. */
-  onChange(listener: (family: SinkFamily, namespace: string, name: string, edited: boolean) => void): void;
+  onChange(listener: (family: SinkFamily, namespace: string, name: string, change: SinkChanged) => void): void;
 }

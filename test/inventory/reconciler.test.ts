@@ -3,7 +3,7 @@ import { RowStore } from '../../controller/collect/row-store.ts';
 import { namespacedInventories } from '../../controller/inventory/inventory-kind.ts';
 import { InventoryReconciler } from '../../controller/inventory/inventory-reconciler.ts';
 import { NamespaceRows } from '../../controller/inventory/namespace-rows.ts';
-import type { SinkDirectory } from '../../controller/inventory/sink-directory.ts';
+import type { SinkChanged, SinkDirectory } from '../../controller/inventory/sink-directory.ts';
 import { SinkGate } from '../../controller/sinks/runtime/sink-gate.ts';
 import { annotations } from '../../shared/api/annotations.ts';
 import { API_VERSION } from '../../shared/api/group.ts';
@@ -96,7 +96,7 @@ async function setUp(spec: Spec, { takesStatus = true, marks = {} as Record<stri
     await client.patch(path, { type: 'merge', body: { metadata: { finalizers: null } } });
     await client.delete(path);
   };
-  return { places, lead, holdOpen: (name: string, end: Promise<void>) => held.set(name, end), edit, create, get, end, fail: (wanted: KollectError | undefined) => (error = wanted), changed: (name: string) => changed('database', 'default', name, true) };
+  return { places, lead, holdOpen: (name: string, end: Promise<void>) => held.set(name, end), edit, create, get, end, fail: (wanted: KollectError | undefined) => (error = wanted), changed: (name: string, change: SinkChanged = 'edited') => changed('database', 'default', name, change) };
 }
 
 const degraded = ({ status }: Pick<KollectInventory, 'status'>): string | undefined => status?.conditions?.find(({ type, status: value }) => type === 'Degraded' && value === 'True')?.reason;
@@ -180,6 +180,26 @@ t.test('consent is gone once the sinks that can have used it, and a sink that fa
   t.equal(places[1].rows.size, 150);
   broken.write = write;
   await until(() => places[1].rows.size === 2);
+  await end();
+});
+
+t.test('what failed is tried again at once when the connection test of its sink succeeds again', async (t) => {
+  const { places, lead, create, end, changed } = await setUp({ databaseSinkRefs: ['pg'] });
+  const sink = lead('pg', places[0]);
+  const write = sink.write.bind(sink);
+  let attempts = 0;
+  sink.write = () => {
+    attempts++;
+    return Promise.reject(new KollectError('KOL_SINK_AUTH', 'lacks a right', { retryAfterMs: 3_600_000 }));
+  };
+  await create();
+  await until(() => attempts === 1);
+  sink.write = write;
+  changed('pg', 'unverified');
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  t.equal(places[0].rows.size, 0);
+  changed('pg', 'verified');
+  await until(() => places[0].rows.size === 2);
   await end();
 });
 

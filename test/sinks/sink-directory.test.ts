@@ -65,6 +65,19 @@ t.test('a sink that is gone can be opened once more as it was', async (t) => {
   await former.sink.close();
 });
 
+t.test('who uses a sink hears of edits, and of tests that have another result', async (t) => {
+  const sinkAt = (generation: number, status?: string) => ({ metadata: { name: 'pg', namespace: 'team-a', uid: 'u', generation }, ...(status && { status: { conditions: [{ type: 'ConnectionVerified', status }] } }) }) as unknown as KubeObject;
+  let changed: (key: string, object: KubeObject | undefined) => void = () => undefined;
+  const cache = { list: () => [sinkAt(1, 'False')], onChange: (listener: typeof changed) => (changed = listener), synced: Promise.resolve() } as unknown as ObjectCache<KubeObject>;
+  const silent = { ...cache, onChange: () => undefined } as unknown as ObjectCache<KubeObject>;
+  const readSecret = async () => undefined;
+  const directory = new CachedSinkDirectory({ snapshot: silent, database: cache, event: silent }, { readSecret, poll: new SecretPoll(readSecret), policy: loopback, installation: async () => undefined });
+  const heard: string[] = [];
+  directory.onChange((...told) => heard.push(told.join(' ')));
+  for (const object of [sinkAt(1, 'False'), sinkAt(1, 'True'), sinkAt(1, 'True'), sinkAt(2, 'True'), sinkAt(2, 'False'), undefined]) changed('team-a/pg', object);
+  t.strictSame(heard, ['verified', 'edited', 'unverified', 'edited'].map((change) => `database team-a pg ${change}`));
+});
+
 t.test('each Secret in use is read once a round, and who uses another one than there is hears of it', async (t) => {
   const { secrets, reads, poll, open } = setUp();
   const heard: number[] = [];

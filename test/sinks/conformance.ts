@@ -38,6 +38,8 @@ export interface Conformance {
   name: string;
   /** Declared as data by the backend, and held to it here. */
   supports: {
+    /** It takes changes of rows. Otherwise each export replaces the one before as a whole. */
+    changes: boolean;
     /** It refuses single rows because of their content. */
     rowRefusal: boolean;
     /** A check tells how many rows there are. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
-import type { ExportRow } from '../../controller/sinks/contract.ts';
+import type { ExportRow, SinkChange } from '../../controller/sinks/contract.ts';
 import { Random } from '../faults/random.ts';
 import { attribute, canary, change, identity, row, rows, signal, uids, whole, type Conformance, type StoredRow } from './conformance.ts';
 import { conformsUnderFaults } from './conforms-under-faults.ts';
@@ -8,6 +8,10 @@ import { conformsUnderFaults } from './conforms-under-faults.ts';
 /** What every backend must do, named by what a user would observe. */
 export function conforms(conformance: Conformance): void {
   const { name, supports, destination } = conformance;
+  const ofRows = { skip: supports.changes ? false : 'declared as not supported' };
+  const ofDocuments = { skip: supports.changes ? 'declared as not supported' : false };
+  /** What a pass writes that changes some of all rows. */
+  const written = (changed: number, all: number): number => (supports.changes ? changed : all);
   t.test(`${name}: a pass that is repeated changes nothing`, async (t) => {
     const place = await destination();
     const sink = await place.open();
@@ -19,7 +23,7 @@ export function conforms(conformance: Conformance): void {
     await sink.close();
   });
 
-  t.test(`${name}: a change writes the rows that changed and no other`, async (t) => {
+  t.test(`${name}: a change writes the rows that changed and no other`, ofRows, async (t) => {
     const place = await destination();
     const sink = await place.open();
     await sink.write(whole(rows(4, { v: 1 })), signal);
@@ -107,7 +111,23 @@ export function conforms(conformance: Conformance): void {
     await sink.close();
   });
 
-  t.test(`${name}: more stale rows than the limit stay, all of them, and everything else is done`, async (t) => {
+  t.test(`${name}: more stale rows than the limit keep all as it is`, ofDocuments, async (t) => {
+    const place = await destination();
+    const sink = await place.open({ installation: 'ours' });
+    await sink.write(whole([...rows(10), ...rows(5, {}, 'jobs')], { complete: ['web', 'jobs'], known: ['web', 'jobs'] }), signal);
+    const before = await place.contents();
+    const few = (staleLimit: NonNullable<SinkChange['staleLimit']>) => sink.write(whole([row('u000000', { v: 'new' })], { staleLimit }), signal);
+    t.match(await few({ rows: 8, exempt: ['jobs'] }), { confirmed: 0, written: 0, deleted: 0, held: 9 });
+    t.match(await few({ rows: 13, exempt: [] }), { written: 0, held: 14 });
+    t.strictSame(await place.contents(), before);
+    const restarted = await place.open({ installation: 'ours' });
+    t.match(await restarted.write(whole([row('u000000')], { staleLimit: { rows: 13, exempt: [], lost: 14 } }), signal), { written: 0, held: 14 }, 'nor does one who only knows how many are lost');
+    t.match(await few({ rows: 14, exempt: [] }), { written: 1, deleted: 14 }, 'as many as the limit go');
+    t.strictSame((await place.contents()).map(attribute), ['new']);
+    await Promise.all([sink.close(), restarted.close()]);
+  });
+
+  t.test(`${name}: more stale rows than the limit stay, all of them, and everything else is done`, ofRows, async (t) => {
     const place = await destination();
     const sink = await place.open({ installation: 'ours' });
     const both = { complete: ['web', 'jobs'], known: ['web', 'jobs'] };
@@ -148,7 +168,7 @@ export function conforms(conformance: Conformance): void {
     await Promise.all([nobody.close(), ours.close()]);
   });
 
-  t.test(`${name}: rows of a complete target that are spared stay where nobody named them`, async (t) => {
+  t.test(`${name}: rows of a complete target that are spared stay where nobody named them`, ofRows, async (t) => {
     const place = await destination();
     const sink = await place.open();
     const ofKind = (uid: string, kind: string, { group, namespace = 'ns' }: { group?: string; namespace?: string } = {}, targetName = 'web'): ExportRow => {
@@ -248,7 +268,7 @@ export function conforms(conformance: Conformance): void {
     await sink.close();
   });
 
-  t.test(`${name}: a row that comes twice counts once, the later one`, async (t) => {
+  t.test(`${name}: a row that comes twice counts once, the later one`, ofRows, async (t) => {
     const place = await destination();
     const sink = await place.open();
     await sink.write(whole([row('a', { v: 1 }), row('b', { v: 1 }), row('a', { v: 2 })]), signal);
@@ -264,7 +284,7 @@ export function conforms(conformance: Conformance): void {
     const all = rows(25_000, { v: 1 });
     t.match(await sink.write(whole(all), signal), { written: 25_000, deleted: 0 });
     const rest = all.slice(2_500).map((entry, index) => (index < 2_500 ? row(entry.uid, { v: 2 }) : entry));
-    t.match(await sink.write(whole(rest), signal), { written: 2_500, deleted: 2_500 });
+    t.match(await sink.write(whole(rest), signal), { written: written(2_500, 22_500), deleted: 2_500 });
     const stored = await place.contents();
     t.equal(stored.length, 22_500);
     t.equal(stored.filter((entry) => attribute(entry) === 2).length, 2_500);

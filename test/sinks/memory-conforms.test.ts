@@ -5,7 +5,7 @@ import { memoryBackend, MemoryPlace, type MemoryFault } from './memory.ts';
 
 conforms({
   name: 'memory',
-  supports: { rowRefusal: true, counts: true, digests: true, owners: true, rowQuestions: true, nul: true },
+  supports: { changes: true, rowRefusal: true, counts: true, digests: true, owners: true, rowQuestions: true, nul: true },
   maxRowBytes: 64 * 1024,
   destination: async () => {
     const place = new MemoryPlace();

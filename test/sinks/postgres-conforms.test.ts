@@ -13,7 +13,7 @@ t.teardown(async () => {
 
 conforms({
   name: 'postgres',
-  supports: { rowRefusal: true, counts: true, digests: true, owners: true, rowQuestions: true, nul: false },
+  supports: { changes: true, rowRefusal: true, counts: true, digests: true, owners: true, rowQuestions: true, nul: false },
   maxRowBytes,
   destination: () => postgresPlace(server, (end) => ends.push(end)),
 });

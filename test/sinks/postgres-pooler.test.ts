@@ -21,7 +21,7 @@ const newPlace = (): Promise<PostgresPlace> => postgresPlace(server, (end) => en
 
 conforms({
   name: 'postgres behind a pooler',
-  supports: { rowRefusal: true, counts: true, digests: true, owners: true, rowQuestions: true, nul: false },
+  supports: { changes: true, rowRefusal: true, counts: true, digests: true, owners: true, rowQuestions: true, nul: false },
   maxRowBytes,
   destination: newPlace,
 });

@@ -375,6 +375,8 @@ t.test('failures say what to do', async (t) => {
   t.match(await fails('https', { spec: { endpoint: repository.httpsUrl.replace('127.0.0.1', 'localhost') } }), { code: 'KOL_SINK_CONFIG', message: /certificate of the server/ });
   t.match(await fails('http', { spec: { endpoint: 'http://127.0.0.1:1/r.git' } }), { code: 'KOL_SINK_UNAVAILABLE', message: /nothing listens there|cannot be reached/ });
   t.match(await fails('http', { spec: { provisioning: { mode: 'existing' } } }), { code: 'KOL_SINK_SCHEMA', message: /branch "main" of .* does not exist/ });
+  await repository.feed('commit refs/heads/kept/below\ncommitter someone <someone@example.com> 0 +0000\ndata 0\n', 'fast-import', '--quiet');
+  t.match(await fails('http', { spec: { git: { branch: 'kept' } } }), { code: 'KOL_SINK_CONFIG', message: /there is no room for the branch "kept" beside "kept\/below"/ });
   git.intercept((_request, response) => {
     response.writeHead(302, { location: `http://127.0.0.1:${git.ports.http}/elsewhere.git` }).end();
     return true;

@@ -26,6 +26,7 @@ async function overHttps(git: Git): Promise<FailurePlace> {
     faults: [
       missingBranch(repository),
       refusedOptions(repository),
+      noRoom(repository),
       {
         what: 'a repository that does not exist',
         spec: (at) => ({ endpoint: endpoint(at, 'later.git') }),
@@ -95,6 +96,17 @@ function refusedOptions(repository: GitRepository): FailurePlace['faults'][numbe
     says: /takes no push options: remove spec\.options\.pushOptions/,
     occur: advertise(false),
     mend: advertise(true),
+  };
+}
+
+function noRoom(repository: GitRepository): FailurePlace['faults'][number] {
+  return {
+    what: 'a branch that there is no room for',
+    spec: () => ({ git: { branch: 'kept/inventory' } }),
+    code: 'KOL_SINK_CONFIG',
+    says: /there is no room for the branch "kept\/inventory" beside "kept" .*: name another branch/,
+    occur: () => repository.git('branch', 'kept', 'main'),
+    mend: () => repository.git('branch', '-D', 'kept'),
   };
 }
 

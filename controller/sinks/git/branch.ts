@@ -228,6 +228,7 @@ export class Branch {
       for (const plan of planned) await this.#remember(plan);
       return;
     }
+    if (this.#tip === undefined) await this.#mirror.verifyRoom(signal);
     throw new KollectError('KOL_SINK_BUSY', `${this.#title} was pushed to by others ${maxAttempts} times while this export was prepared`);
   }
 

@@ -72,6 +72,18 @@ export class Mirror {
     return /^([0-9a-f]{40,64})\t/m.exec(stdout.toString('latin1'))?.[1];
   }
 
+  /** Throws `KOL_SINK_CONFIG` when a branch of the server leaves no room for this one: none has the name of a folder of another. */
+  async verifyRoom(signal: AbortSignal): Promise<void> {
+    const { branch, title } = this.#settings;
+    const parts = branch.split('/');
+    const parents = parts.slice(1).map((_, index) => `refs/heads/${parts.slice(0, index + 1).join('/')}`);
+    const { stdout } = await this.#network((access) => ['ls-remote', '--', access.url, ...parents, `${this.#branchRef}/*`], signal);
+    const refs = [...stdout.toString('utf8').matchAll(/\t(\S+)$/gm)].map(([, ref = '']) => ref);
+    const obstacle = refs.find((ref) => parents.includes(ref) || ref.startsWith(`${this.#branchRef}/`));
+    if (obstacle === undefined) return;
+    throw new KollectError('KOL_SINK_CONFIG', `there is no room for the branch ${JSON.stringify(branch)} beside ${JSON.stringify(obstacle.slice('refs/heads/'.length))} (${title}): name another branch`);
+  }
+
   /** Fetches the end of the branch; undefined when there is no branch. */
   async fetch(signal: AbortSignal): Promise<string | undefined> {
     const result = await this.#fetch(signal);

@@ -10,6 +10,7 @@ export async function probeRepository({ branch, mirror }: Connection, settings: 
   return await branch.exclusively(async () => {
     const tip = await mirror.remoteTip(signal);
     if (tip === undefined && mustExist) throw new KollectError('KOL_SINK_SCHEMA', `branch ${JSON.stringify(name)} of ${title} does not exist: create the branch, or set spec.provisioning.mode to ensure`);
+    if (tip === undefined) await mirror.verifyRoom(signal);
     // Any commit will do: the server says whether it would take it, and does not get it.
     const commit = await mirror.import([`reset ${nextRef}\n\ncommit ${nextRef}\nmark :1\ncommitter kollect <kollect@kollect.dev> 0 +0000\ndata 0\n\nget-mark :1\ndone\n`], signal);
     await mirror.push(commit, tip, signal, true);

@@ -5,6 +5,7 @@ import type { Backend } from './contract.ts';
 const loaders: Readonly<Record<string, () => Promise<Backend>>> = {
   git: async () => (await import('./git/backend.ts')).git as Backend,
   nats: async () => (await import('./nats/backend.ts')).nats as Backend,
+  s3: async () => (await import('./s3/backend.ts')).s3 as Backend,
   postgres: async () => (await import('./postgres/backend.ts')).postgres,
 };
 

@@ -20,6 +20,8 @@ export interface Layout extends Filenames, Serialization {
   /** As the sink says. */
   content: LayoutContent | undefined;
   extension: string;
+  /** As the sink says; undefined: image and version. */
+  hotAttributes?: readonly string[] | undefined;
   /** Template of the path of the document. */
   document: string;
   /** Template of the path of the file of a row. */
@@ -33,6 +35,7 @@ export interface Layout extends Filenames, Serialization {
 /** The fields of a sink that say where it writes to. */
 export interface LaidOutSpec extends SerializedSpec {
   pathTemplate?: string | undefined;
+  objectStore?: (SerializedSpec['objectStore'] & { hotAttributes?: readonly (string | undefined)[] | undefined }) | undefined;
   layout?:
     | {
         mode?: LayoutMode | undefined;
@@ -47,9 +50,11 @@ export interface LaidOutSpec extends SerializedSpec {
 export function layoutOf(spec: LaidOutSpec): Layout {
   const serialization = serializationOf(spec);
   const { mode, content, pathTemplate, index, filename } = spec.layout ?? {};
+  const hotAttributes = spec.objectStore?.hotAttributes?.flatMap((attribute) => attribute ?? []);
   return {
     ...serialization,
     extension: extensionOf(serialization),
+    ...(hotAttributes && { hotAttributes }),
     mode,
     content,
     document: spec.pathTemplate?.trim() || (serialization.format === 'parquet' ? defaultPaths.parquet : defaultPaths.document),

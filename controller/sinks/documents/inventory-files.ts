@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { canonicalJson } from '../../../shared/extract/canonical-json.ts';
 import { inTurns, Turns } from '../../../shared/in-turns.ts';
 import { clusterLabel, documentPath } from '../../../shared/layout/document-path.ts';
@@ -7,6 +8,7 @@ import { KollectError } from '../../../shared/errors.ts';
 import type { ExportRow, HeldRow, InventoryIdentity, RejectedRow, RowKey, SinkChange } from '../contract.ts';
 import { compressed } from './compression.ts';
 import { countItems } from './count-items.ts';
+import type { Contents } from './document.ts';
 import type { FileStore } from './file-store.ts';
 import { writeDocument } from './formats.ts';
 import { envelopeStart, schemaVersion } from './json-document.ts';
@@ -24,6 +26,8 @@ export interface PlannedFile {
   path: string;
   /** The row that it is of, whose hash tells whether it is another than before; undefined for documents, indexes and manifests. */
   row?: ExportRow | undefined;
+  /** Of a document: how many rows it has, and a text that is equal when it says the same, whenever it was written. */
+  document?: { rows: number; content: string } | undefined;
   /** Its bytes, in pieces; made when they are asked for, once. */
   bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
@@ -91,20 +95,21 @@ export class InventoryFiles {
   }
 
   /**
-   * Paths of all files of an inventory that are there, for its removal. None when another installation wrote them, or nobody is known to have, unless `isOwn`.
+   * Paths of all files of an inventory that are there, for its removal in this order. None when another installation wrote them, or nobody is known to have, unless `isOwn`.
    */
   async owned(identity: InventoryIdentity, store: FileStore, isOwn: boolean): Promise<readonly string[]> {
     const manifest = await this.#manifest(identity, store);
     const isOurs = manifest?.installation === undefined ? isOwn : manifest.installation === this.#installation;
     if (!isOurs) return [];
-    const tree = manifest ? [...manifest.paths, manifestPath(this.#layout, identity), ...this.#indexPath(identity, effectiveLayout(this.#layout, true))] : [];
-    return [...new Set([...tree, ...(await this.#documents(identity, store))])];
+    const tree = manifest ? [...manifest.paths, ...this.#indexPath(identity, effectiveLayout(this.#layout, true))] : [];
+    // Whoever is stopped in between needs the list still.
+    return [...new Set([...tree, ...(await this.documents(identity, store)), ...(manifest ? [manifestPath(this.#layout, identity)] : [])])];
   }
 
   /** Rows that the files of an inventory hold, as far as they tell. It reads them, and so costs as much as there is. */
   async rows(identity: InventoryIdentity, store: FileStore): Promise<number> {
     let rows = (await this.#manifest(identity, store))?.paths.length ?? 0;
-    for (const path of await this.#documents(identity, store)) rows += countItems((await store.read(path)) ?? new Uint8Array(), this.#layout);
+    for (const path of await this.documents(identity, store)) rows += countItems((await store.read(path)) ?? new Uint8Array(), this.#layout);
     return rows;
   }
 
@@ -114,7 +119,7 @@ export class InventoryFiles {
     const { content } = effectiveLayout(this.#layout, manifest !== undefined);
     if (manifest && manifest.paths.length > 0 && content !== 'item') throw new KollectError('KOL_SINK_CONFIG', `files of ${content} cannot be compared by row: they do not say which row they are of`);
     for await (const [path, file] of store.readAll(manifest?.paths ?? [])) yield rowOfFile(path, file, this.#layout);
-    for (const path of await this.#documents(identity, store)) yield* rowsOfDocument(path, (await store.read(path)) ?? new Uint8Array(), this.#layout);
+    for (const path of await this.documents(identity, store)) yield* rowsOfDocument(path, (await store.read(path)) ?? new Uint8Array(), this.#layout);
   }
 
   async #plan(input: FilesInput, former: Tree | undefined): Promise<Planned> {
@@ -131,7 +136,7 @@ export class InventoryFiles {
     const { identity } = change;
     const manifest = await this.#manifest(identity, input.store);
     const reserved = [manifestPath(this.#layout, identity), ...this.#indexPath(identity, effective)];
-    const documents = this.#layout.mode === undefined ? await this.#documents(identity, input.store) : [];
+    const documents = this.#layout.mode === undefined ? await this.documents(identity, input.store) : [];
     const tree = await planTree({ change, layout: this.#layout, content: effective.content, reserved, former }, snapshot.rows, [...(manifest?.paths ?? []), ...documents]);
     return await this.#treePlan(input, tree, effective, { rows: snapshot.rows, isChangeOnly: false });
   }
@@ -146,14 +151,14 @@ export class InventoryFiles {
     const named = parts.map((part) => ({ ...part, path: documentPath(layout.document, layout.extension, identity, part.part) }));
     const paths = new Set(named.map(({ path }) => path));
     const manifest = layout.mode === undefined ? await this.#manifest(identity, store) : undefined;
-    const owned = [...(await this.#documents(identity, store)), ...(manifest ? [...manifest.paths, manifestPath(layout, identity)] : [])];
+    const owned = [...(await this.documents(identity, store)), ...(manifest ? [...manifest.paths, manifestPath(layout, identity)] : [])];
     async function* files(): AsyncGenerator<PlannedFile> {
       for (const { path, ...contents } of named) {
         const whole = { identity, exportedAt, ...contents };
         const former = layout.format === 'json' && layout.compression === 'none' ? await store.read(path, headBytes) : undefined;
         // Equal rows make an equal document, of the time when it was first written.
         const since = former && sameTime(former, (time) => envelopeStart({ ...whole, exportedAt: time }));
-        yield { path, bytes: writeDocument(layout, { ...whole, exportedAt: since ?? exportedAt }) };
+        yield { path, document: { rows: contents.rows.length, content: contentOf(layout, whole) }, bytes: writeDocument(layout, { ...whole, exportedAt: since ?? exportedAt }) };
       }
     }
     const confirmed = snapshot.rows.length - rejected.length;
@@ -242,14 +247,14 @@ export class InventoryFiles {
   }
 
   /** Documents of the inventory that are there: the whole, and parts of any number. */
-  async #documents(identity: InventoryIdentity, store: FileStore): Promise<string[]> {
+  async documents(identity: InventoryIdentity, store: FileStore): Promise<string[]> {
     const { document, extension, mode } = this.#layout;
     if (mode !== 'document' && mode !== undefined) return [];
     const whole = documentPath(document, extension, identity);
     const numbered = documentPath(document, extension, identity, { index: 1, total: 1 });
     const at = whole.lastIndexOf('/') + 1;
     const [before = '', after = ''] = numbered.slice(at).split('.part-0001-of-0001');
-    const names = await store.list(whole.slice(0, Math.max(0, at - 1)));
+    const names = await store.list(whole.slice(0, Math.max(0, at - 1)), before);
     const isPart = (name: string): boolean => name.startsWith(before) && name.endsWith(after) && /^\.part-\d{4,}-of-\d{4,}$/.test(name.slice(before.length, name.length - after.length));
     return names.filter((name) => name === whole.slice(at) || isPart(name)).map((name) => whole.slice(0, at) + name);
   }
@@ -281,6 +286,11 @@ interface List {
 const headBytes = 1_024;
 
 const nothing: Omit<FilesPlan, 'mode' | 'held'> = { files: { async *[Symbol.asyncIterator]() {} }, removes: [], confirmed: 0, isChangeOnly: true, rejected: [] };
+
+/** All that a document depends on but the time. */
+function contentOf({ format, compression, hotAttributes }: Layout, { identity: { namespace, name, cluster, generation }, checksum, part }: Omit<Contents, 'rows'>): string {
+  return hash('sha256', JSON.stringify([schemaVersion, format, compression, hotAttributes ?? [], namespace, name, cluster, generation, checksum, part ?? {}]));
+}
 
 async function areManifests(rows: readonly ExportRow[]): Promise<boolean> {
   const turns = new Turns();

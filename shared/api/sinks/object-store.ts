@@ -25,6 +25,6 @@ const objectStore = {
   isBuilt: false,
 } as const;
 
-export const s3 = { ...objectStore, options: ['region', 'storageClass', 'forcePathStyle', 'sse', 'sseKmsKeyId'] } as const satisfies SinkTypeFacts;
+export const s3 = { ...objectStore, isBuilt: true, options: ['region', 'storageClass', 'forcePathStyle', 'sse', 'sseKmsKeyId'] } as const satisfies SinkTypeFacts;
 export const gcs = { ...objectStore, options: ['storageClass', 'kmsKeyName', 'userProject'] } as const satisfies SinkTypeFacts;
 export const azureblob = { ...objectStore, options: ['accessTier', 'encryptionScope'] } as const satisfies SinkTypeFacts;

@@ -1,0 +1,121 @@
+import { join } from 'node:path';
+import t from 'tap';
+import { HttpProxy } from '../faults/http-proxy.ts';
+import { startS3 } from '../servers/s3/index.ts';
+import { canary, failure, identity, rows, signal, whole } from './conformance.ts';
+import { filesConform } from './files-conformance.ts';
+import { objectPlace, openObjects, type OpenObjectsOptions } from './object-place.ts';
+import { objectsConform } from './objects-conformance.ts';
+import { bareS3 } from './s3-place.ts';
+
+const server = await startS3({ buckets: ['inventory'], secretAccessKey: `${canary}-secret` });
+t.teardown(() => server.stop());
+const store = bareS3(server, 'inventory');
+t.teardown(() => store.client.destroy());
+
+filesConform({ name: 's3', impliesTrees: false, place: async () => objectPlace(store) });
+
+objectsConform({
+  name: 's3',
+  port: server.port,
+  store: (port = server.port) => ({ ...store, endpoint: `http://127.0.0.1:${port}/inventory` }),
+  restart: async () => {
+    await server.kill();
+    await server.start();
+  },
+  isCommit: (method, url) => (method === 'PUT' && !url.includes('partNumber')) || (method === 'POST' && url.includes('uploadId')),
+  throttled: { status: 503, headers: { 'content-type': 'application/xml' }, body: '<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>' },
+});
+
+t.test('s3: what keeps it from working is told with what to do, and never with a secret', async (t) => {
+  const endpoint = `${store.endpoint}/failures`;
+  const authority = createAuthority('s3', 1);
+  const { certificate, key } = issueCertificate(authority, { hosts: ['127.0.0.1'] });
+  const folder = t.testdir({ 'tls.crt': certificate, 'tls.key': key });
+  const secure = await startS3({ buckets: ['inventory'], secretAccessKey: server.secretAccessKey, tls: { cert: join(folder, 'tls.crt'), key: join(folder, 'tls.key') } });
+  t.teardown(() => secure.stop());
+  const caBundle = Buffer.from(authority.certificate).toString('base64');
+  const other = Buffer.from(createAuthority('other', 1).certificate).toString('base64');
+  const https = `${secure.endpoint}/inventory`;
+  const failing: [string, OpenObjectsOptions, { code: string; message: RegExp }][] = [
+    ['a secret key that does not fit', { secret: { ...store.secret, secretAccessKey: `${canary}-wrong` } }, { code: 'KOL_SINK_AUTH', message: /does not know the access key.*correct accessKeyID/ }],
+    ['an access key that nobody has', { secret: { accessKeyID: 'nobody', secretAccessKey: canary } }, { code: 'KOL_SINK_AUTH', message: /access key/ }],
+    ['half of a key', { secret: { accessKeyID: 'kollect' } }, { code: 'KOL_SINK_SECRET_KEY', message: /secretAccessKey, AWS_SECRET_ACCESS_KEY/ }],
+    ['a Secret without keys', { secret: { other: canary } }, { code: 'KOL_SINK_SECRET_KEY', message: /accessKeyID/ }],
+    ['an authority that is not trusted', { spec: { endpoint: https } }, { code: 'KOL_SINK_CONFIG', message: /not trusted.*correct spec\.tls/ }],
+    ['another authority', { spec: { endpoint: https, tls: { caBundle: other } } }, { code: 'KOL_SINK_CONFIG', message: /not trusted/ }],
+    ['HTTP where TLS is spoken', { spec: { endpoint: https.replace('https', 'http') } }, { code: 'KOL_SINK_CONFIG', message: /does not take the request/ }],
+    ['TLS where HTTP is spoken', { spec: { endpoint: endpoint.replace('http', 'https') } }, { code: 'KOL_SINK_CONFIG', message: /TLS could not be set up/ }],
+    ['a storage class that does not exist', { spec: { options: { storageClass: 'COLD' } } }, { code: 'KOL_SINK_CONFIG', message: /storageClass.*STANDARD/ }],
+    ['a key without its encryption', { spec: { options: { sse: 'AES256', sseKmsKeyId: 'k' } } }, { code: 'KOL_SINK_CONFIG', message: /sse to aws:kms/ }],
+  ];
+  for (const [what, options, expected] of failing) {
+    const opening = openObjects(store, { ...options, spec: { endpoint, ...options.spec } });
+    const work = opening.then(async ({ sink }) => {
+      try {
+        await sink.probe(signal);
+      } finally {
+        await sink.close();
+      }
+    });
+    t.match(await failure(work), expected, what);
+  }
+  for (const tls of [{ caBundle }, { insecureSkipVerify: true }]) {
+    const { sink } = await openObjects(store, { spec: { endpoint: `${https}/secure`, tls } });
+    t.match((await sink.probe(signal)).message, /^TLS/);
+    t.match(await sink.write(whole(rows(2)), signal), { written: 2 });
+    await sink.close();
+  }
+
+  const proxy = await new HttpProxy(server.port).start();
+  t.teardown(() => proxy.stop());
+  const answers: [number, string, string, RegExp][] = [
+    [403, 'AccessDenied', 'KOL_SINK_AUTH', /s3:PutObject/],
+    [403, 'ExpiredToken', 'KOL_SINK_AUTH', /sessionToken/],
+    [400, 'AuthorizationHeaderMalformed', 'KOL_SINK_CONFIG', /options\.region/],
+    [400, 'EntityTooLarge', 'KOL_SINK_REFUSED', /maxExportBytes/],
+    [400, 'KMS.DisabledException', 'KOL_SINK_CONFIG', /sseKmsKeyId/],
+    [403, 'QuotaExceeded', 'KOL_SINK_UNAVAILABLE', /quota/],
+    [507, 'XMinioStorageFull', 'KOL_SINK_UNAVAILABLE', /room/],
+    [403, 'RequestTimeTooSkewed', 'KOL_SINK_UNAVAILABLE', /clocks/],
+    [400, 'InvalidStorageClass', 'KOL_SINK_CONFIG', /spec\.options.*said so/],
+    [418, 'Teapot', 'KOL_SINK_REFUSED', /refused the request/],
+  ];
+  const { sink } = await openObjects({ ...store, endpoint: `http://127.0.0.1:${proxy.port}/inventory` }, { spec: {} });
+  for (const [status, name, code, message] of answers) {
+    proxy.fault = ({ method }) => (method === 'PUT' ? { status, headers: { 'content-type': 'application/xml' }, body: `<Error><Code>${name}</Code><Message>said so ${store.secret['secretAccessKey']}</Message></Error>` } : undefined);
+    t.match(await failure(sink.write(whole(rows(1), { identity: identity('refused') }), signal)), { code, message }, name);
+  }
+  await sink.close();
+});
+
+t.test('s3: conditions are left out for stores that do not know them, and options reach the store', async (t) => {
+  const proxy = await new HttpProxy(server.port).start();
+  t.teardown(() => proxy.stop());
+  const place = objectPlace({ ...store, endpoint: `http://127.0.0.1:${proxy.port}/inventory` });
+  const { sink } = await place.opened({ spec: { options: { region: 'us-east-1', forcePathStyle: 'true', storageClass: 'STANDARD_IA', sse: 'aws:kms', sseKmsKeyId: 'key-1' } } });
+  const seen: Record<string, unknown>[] = [];
+  proxy.fault = ({ method, headers }) => {
+    if (method !== 'PUT') return undefined;
+    seen.push(headers);
+    return headers['if-none-match'] || headers['if-match'] ? { status: 501, headers: { 'content-type': 'application/xml' }, body: '<Error><Code>NotImplemented</Code><Message>no</Message></Error>' } : undefined;
+  };
+  t.match(await sink.write(whole(rows(2)), signal), { written: 2 });
+  t.match(await sink.write(whole(rows(3)), signal), { written: 3 });
+  t.strictSame(seen.map((headers) => headers['if-none-match'] ?? headers['if-match'] ?? 'none').filter((condition, index, all) => all[index - 1] !== condition), ['*', 'none']);
+  t.match(seen.at(-1), { 'x-amz-storage-class': 'STANDARD_IA', 'x-amz-server-side-encryption': 'aws:kms', 'x-amz-server-side-encryption-aws-kms-key-id': 'key-1', 'content-type': 'application/json' });
+  await sink.close();
+});
+
+t.test('s3: without a Secret the workload has an identity, which is asked for beside the guard', async (t) => {
+  const environment = { AWS_ACCESS_KEY_ID: server.accessKeyId, AWS_SECRET_ACCESS_KEY: server.secretAccessKey };
+  Object.assign(process.env, environment);
+  t.teardown(() => {
+    for (const name of Object.keys(environment)) delete process.env[name];
+  });
+  const place = objectPlace({ ...store, secret: {} });
+  const { sink } = await place.opened();
+  t.match((await sink.probe(signal)).message, /identity of the workload/);
+  t.match(await sink.write(whole(rows(2)), signal), { written: 2 });
+  await sink.close();
+});

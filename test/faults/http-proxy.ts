@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 /** What becomes of a request. */
@@ -16,14 +17,17 @@ export type HttpFault =
 /** Stands in front of a server of HTTP and breaks what a test tells it to. The server sees the name of the proxy as its host. */
 export class HttpProxy {
   readonly #target: number;
-  readonly #server = createServer((incoming, answer) => void this.#serve(incoming, answer).catch(() => incoming.destroy()));
+  readonly #server: Server;
   /** Decides about each request; may do something itself before it is passed on. */
   fault: (incoming: IncomingMessage) => HttpFault | undefined | Promise<HttpFault | undefined> = () => undefined;
   /** Requests so far, such as `PUT /bucket/key?partNumber=1`. */
   readonly requests: string[] = [];
 
-  constructor(target: number) {
+  /** @param tls certificate and key in PEM, to speak HTTPS */
+  constructor(target: number, tls?: { cert: string; key: string }) {
     this.#target = target;
+    const serve = (incoming: IncomingMessage, answer: ServerResponse): void => void this.#serve(incoming, answer).catch(() => incoming.destroy());
+    this.#server = tls ? createTlsServer(tls, serve) : createServer(serve);
     this.#server.keepAliveTimeout = 60_000;
   }
 
@@ -35,6 +39,11 @@ export class HttpProxy {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** From now on new connections meet this one. */
+  certify(tls: { cert: string; key: string }): void {
+    (this.#server as TlsServer).setSecureContext(tls);
   }
 
   stop(): void {

@@ -114,25 +114,23 @@ export function objectsConform(conformance: ObjectsConformance): void {
 
   t.test(`${name}: whatever is lost on the way, the next pass ends in what the inventory is`, async (t) => {
     for (const spec of [{}, { layout: { mode: 'perResource' } }] as const) {
-      for (const fault of ['lost', 'reset', throttled] as const) {
-        for (const times of [1, 50]) {
-          const { proxy, place } = await behindProxy(t);
-          const { sink } = await place.opened({ installation: 'ours', spec });
-          await sink.write(whole(rows(10, { v: 1 })), signal);
-          let left = times;
-          proxy.fault = ({ method = '', url = '' }) => (isCommit(method, url) && left-- > 0 ? fault : undefined);
-          const next = () => whole(rows(9, { v: 2 }), after(9, 'next'));
-          const what = `${JSON.stringify(spec)} ${JSON.stringify(fault)} ${times}`;
-          if (times === 1) t.match(await sink.write(next(), signal), { confirmed: 9, written: 9 }, `${what}: one is made good at once`);
-          else t.match(await failure(sink.write(next(), signal)), { class: 'transient' }, what);
-          proxy.fault = () => undefined;
-          await sink.write(next(), signal);
-          const other = objectPlace(store);
-          const reference = await other.opened({ installation: 'ours', spec });
-          await reference.sink.write(next(), signal);
-          t.strictSame(timeless(await place.files()), timeless(await other.files()), what);
-          await Promise.all([sink.close(), reference.sink.close()]);
-        }
+      for (const [fault, times] of [['lost', 1], ['lost', 50], ['reset', 50], [throttled, 1]] as const) {
+        const { proxy, place } = await behindProxy(t);
+        const { sink } = await place.opened({ installation: 'ours', spec });
+        await sink.write(whole(rows(10, { v: 1 })), signal);
+        let left: number = times;
+        proxy.fault = ({ method = '', url = '' }) => (isCommit(method, url) && left-- > 0 ? fault : undefined);
+        const next = () => whole(rows(9, { v: 2 }), after(9, 'next'));
+        const what = `${JSON.stringify(spec)} ${JSON.stringify(fault)} ${times}`;
+        if (times === 1) t.match(await sink.write(next(), signal), { confirmed: 9, written: 9 }, `${what}: one is made good at once`);
+        else t.match(await failure(sink.write(next(), signal)), { class: 'transient' }, what);
+        proxy.fault = () => undefined;
+        await sink.write(next(), signal);
+        const other = objectPlace(store);
+        const reference = await other.opened({ installation: 'ours', spec });
+        await reference.sink.write(next(), signal);
+        t.strictSame(timeless(await place.files()), timeless(await other.files()), what);
+        await Promise.all([sink.close(), reference.sink.close()]);
       }
     }
   });

@@ -124,6 +124,7 @@ t.test('a preview is of the spec alone, says what it cannot show, and is bounded
   const specs: [string, { type: string }][] = [
     ['KollectDatabaseSink', sinkObject().spec],
     ['KollectSnapshotSink', { type: 'git', endpoint: 'https://git.example.com/x.git', cluster: 'prod-west', layout: { mode: 'perResource' } } as { type: string }],
+    ['KollectSnapshotSink', { type: 's3', endpoint: 's3://inventory/kubernetes' } as { type: string }],
     ['KollectEventSink', { type: 'nats', nats: { url: 'nats://nats.example.com', subject: 's' } } as { type: string }],
   ];
   t.strictSame(specs.map(([, { type }]) => type).toSorted(), backendTypes.toSorted(), 'each type with a backend has one');

@@ -8,14 +8,14 @@ export function s3Error(error: unknown, does: string, { title, region }: { title
   if (signal.aborted) return new KollectError('KOL_SINK_UNAVAILABLE', 'the work was cancelled');
   if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) return new KollectError('KOL_INTERNAL', `${error.name}: ${error.message}`, { cause: error });
   const { name, status } = answerOf(error);
-  if (name === 'AbortError' || name === 'TimeoutError') return new KollectError('KOL_SINK_UNAVAILABLE', `no answer within ${answerMs / 1_000} s (${title})`, { cause: error });
+  if (name === 'AbortError' || name === 'TimeoutError') return new KollectError('KOL_SINK_UNAVAILABLE', `no answer within ${answerMs / 1_000} s: look at the store, and at the network on the way to it (${title})`, { cause: error });
   const tls = tlsFault(error);
-  if (tls !== undefined) return new KollectError('KOL_SINK_CONFIG', `${tls}: correct spec.tls or the certificate of the server (${title})`, { cause: error });
+  if (tls !== undefined) return new KollectError('KOL_SINK_CONFIG', `${tls} (${title})`, { cause: error });
   const network = networkFault(error);
-  if (network !== undefined) return new KollectError('KOL_SINK_UNAVAILABLE', `the server cannot be reached (${network}; ${title})`, { cause: error });
+  if (network !== undefined) return new KollectError('KOL_SINK_UNAVAILABLE', `the server cannot be reached, ${network} (${title})`, { cause: error });
   if (status === 412 || (status === 409 && name === 'ConditionalRequestConflict')) return new ConditionFailed({ cause: error });
   const meant = meanings[name] ?? (status === undefined ? undefined : statuses[status]);
-  const [code, text]: [ErrorCode, string] = meant ?? (status === undefined || status >= 500 ? ['KOL_SINK_UNAVAILABLE', `the store failed (${status ?? name})`] : ['KOL_SINK_REFUSED', `the store refused the request (${status})`]);
+  const [code, text]: [ErrorCode, string] = meant ?? (status === undefined || status >= 500 ? ['KOL_SINK_UNAVAILABLE', `the store failed: look at its log`] : ['KOL_SINK_REFUSED', `the store refused the request: look at what it says of it`]);
   const said = error instanceof Error && quoted.has(code) && error.message !== '' && error.message !== name ? `: ${error.message.slice(0, 300)}` : '';
   return new KollectError(code, `${text.replace('{action}', does).replace('{region}', JSON.stringify(region))} (${title}${status === undefined ? '' : `, ${name} ${status}`})${said}`, { cause: error });
 }
@@ -29,13 +29,13 @@ export function answerOf(error: unknown): { name: string; status: number | undef
 /** Where the store knows better what was wrong. */
 const quoted: ReadonlySet<ErrorCode> = new Set(['KOL_SINK_CONFIG', 'KOL_SINK_REFUSED', 'KOL_SINK_UNAVAILABLE']);
 
-const badKey: [ErrorCode, string] = ['KOL_SINK_AUTH', 'the store does not know the access key, or it does not fit to its secret: correct accessKeyID and secretAccessKey in the Secret'];
+const badKey: [ErrorCode, string] = ['KOL_SINK_AUTH', 'the store refused the login, it does not know the access key or its secret: correct accessKeyID and secretAccessKey in the Secret'];
 const expired: [ErrorCode, string] = ['KOL_SINK_AUTH', 'the credentials are temporary, and have expired or lack their session token: put new ones with sessionToken into the Secret'];
 const noIdentity: [ErrorCode, string] = ['KOL_SINK_AUTH', 'there are no credentials: name a Secret in spec.secretRef, or give the workload an identity'];
 const denied: [ErrorCode, string] = ['KOL_SINK_AUTH', 'the credentials may not do {action}: allow it for the bucket and its objects'];
 const missing: [ErrorCode, string] = ['KOL_SINK_SCHEMA', 'the bucket does not exist: create it, or correct spec.endpoint'];
 const elsewhere: [ErrorCode, string] = ['KOL_SINK_CONFIG', 'the bucket is in another region than {region}: correct spec.options.region'];
-const throttled: [ErrorCode, string] = ['KOL_SINK_UNAVAILABLE', 'the store limits how often it is asked'];
+const throttled: [ErrorCode, string] = ['KOL_SINK_UNAVAILABLE', 'the store limits how often it is asked: look at its limits'];
 const full: [ErrorCode, string] = ['KOL_SINK_UNAVAILABLE', 'the store has no room, or a quota is used up: make room, or raise the quota'];
 const tooLarge: [ErrorCode, string] = ['KOL_SINK_REFUSED', 'the store takes no object or part of this size: set maxExportBytes in the inventory, and it is written in parts'];
 const kms: [ErrorCode, string] = ['KOL_SINK_CONFIG', 'the key of the encryption cannot be used: correct spec.options.sseKmsKeyId, or enable the key'];
@@ -44,6 +44,8 @@ const kms: [ErrorCode, string] = ['KOL_SINK_CONFIG', 'the key of the encryption 
 const meanings: Readonly<Record<string, [ErrorCode, string]>> = {
   InvalidAccessKeyId: badKey,
   SignatureDoesNotMatch: badKey,
+  // Of versitygw.
+  XAdminUserNotFound: badKey,
   AuthFailure: badKey,
   ExpiredToken: expired,
   InvalidToken: expired,

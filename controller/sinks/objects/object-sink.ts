@@ -205,8 +205,16 @@ export class ObjectSink implements Sink {
 
   #store(signal: AbortSignal): FileStore {
     const { store } = this.#place;
+    const read: FileStore['read'] = (path, maxBytes) => store.read(this.#key(path), maxBytes, signal);
     return {
-      read: (path, maxBytes) => store.read(this.#key(path), maxBytes, signal),
+      read,
+      async *readAll(paths) {
+        for (let at = 0; at < paths.length; at += maxRequests) {
+          const some = paths.slice(at, at + maxRequests);
+          const files = await Promise.all(some.map((path) => read(path)));
+          for (const [index, file] of files.entries()) if (file) yield [some[index]!, file];
+        }
+      },
       list: async (folder, start) => {
         const before = this.#key(folder === '' ? '' : `${folder}/`);
         const names: string[] = [];

@@ -14,9 +14,6 @@ const nats = { type: 'nats', connectionTest: true, nats: { url: 'nats://nats.kol
 const s3 = (more: object = {}) => ({ type: 's3', connectionTest: true, endpoint: 's3://bucket/prefix', ...more });
 const git = (more: object = {}) => ({ type: 'git', connectionTest: true, endpoint: 'https://git.example.com/o/r.git', git: {}, serialization: { format: 'yaml' }, ...more });
 
-/** Said of every type that this version does not export to. */
-const notBuilt = ['spec.type'];
-
 const hourly = [stored('KollectScope', 'team', { minExportInterval: '1h' })];
 const minutely = [stored('KollectScope', 'team', { minExportInterval: '1m' })];
 const interval = 'spec.exportMinInterval';
@@ -142,8 +139,8 @@ const paths: Vector[] = [
     says: ['cluster-b-x.yaml at git.example.com/o/r#main', 'overwrite each other'],
   }),
   vector('KollectClusterInventory', 'paths: two sinks of two namespaces at one place', { snapshotSinkRefs: [{ name: 'one' }, { name: 'one', namespace: 'team' }], exportMinInterval: '30s', namespaceSelector: {} }, { cluster: [stored('KollectSnapshotSink', 'one', s3(), 'kollect-system'), stored('KollectSnapshotSink', 'one', s3(), 'team')], errors: ['spec.snapshotSinkRefs[1].name'] }),
-  vector('KollectSnapshotSink', 'paths: a sink that is moved onto another one', s3({ endpoint: 's3://bucket', pathTemplate: 'prefix/inventory/{namespace}/{name}.json' }), { metadata: { name: 'two' }, cluster: [stored('KollectSnapshotSink', 'one', s3()), stored('KollectInventory', 'both', refs('one', 'two'))], errors: ['spec.pathTemplate'], warnings: notBuilt, says: ['KollectInventory "both"'] }),
-  vector('KollectSnapshotSink', 'paths: a sink beside another one', s3({ endpoint: 's3://bucket/elsewhere' }), { metadata: { name: 'two' }, cluster: [stored('KollectSnapshotSink', 'one', s3()), stored('KollectInventory', 'both', refs('one', 'two'))], warnings: notBuilt }),
+  vector('KollectSnapshotSink', 'paths: a sink that is moved onto another one', s3({ endpoint: 's3://bucket', pathTemplate: 'prefix/inventory/{namespace}/{name}.json' }), { metadata: { name: 'two' }, cluster: [stored('KollectSnapshotSink', 'one', s3()), stored('KollectInventory', 'both', refs('one', 'two'))], errors: ['spec.pathTemplate'], says: ['KollectInventory "both"'] }),
+  vector('KollectSnapshotSink', 'paths: a sink beside another one', s3({ endpoint: 's3://bucket/elsewhere' }), { metadata: { name: 'two' }, cluster: [stored('KollectSnapshotSink', 'one', s3()), stored('KollectInventory', 'both', refs('one', 'two'))] }),
 ];
 
 const scopes: Vector[] = [
@@ -166,7 +163,7 @@ const several = ['2 scopes hold here'];
 
 const severalScopes: Vector[] = [
   vector('KollectTarget', 'scopes: several over a target', { profileRef: 'p' }, { cluster: twoScopes, warnings: ['metadata.namespace'], says: [...several, 'KollectScope "a"'] }),
-  vector('KollectSnapshotSink', 'scopes: several over a snapshot sink', s3(), { cluster: twoScopes, warnings: ['metadata.namespace', ...notBuilt], says: several }),
+  vector('KollectSnapshotSink', 'scopes: several over a snapshot sink', s3(), { cluster: twoScopes, warnings: ['metadata.namespace'], says: several }),
   vector('KollectDatabaseSink', 'scopes: several over a database sink', postgres, { cluster: twoScopes, warnings: ['metadata.namespace'], says: several }),
   vector('KollectEventSink', 'scopes: several over an event sink', nats, { cluster: twoScopes, warnings: ['metadata.namespace'], says: several }),
   vector('KollectClusterTarget', 'scopes: several over a cluster target', clusterTarget({}), { cluster: twoClusterScopes, warnings: ['metadata.name'], says: [...several, 'KollectClusterScope "a"'] }),

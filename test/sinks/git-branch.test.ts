@@ -346,6 +346,28 @@ t.test('a mirror that is damaged is made anew', async (t) => {
   }
 });
 
+t.test('a mirror that lacks what only some look at is made anew', async (t) => {
+  const repository = await git.createRepository();
+  const former = await connect(t, repository, 'http');
+  for (const key of ['busy', 'quiet']) await former.branch.write(write({ [`of/${key}/x`]: key }, { key }), signal);
+  const damages: Record<string, (folder: string) => Promise<unknown>> = {
+    'an index of what was fetched is cut off': (folder) => Promise.all(readdirSync(join(folder, 'objects', 'pack')).map((name) => name.endsWith('.idx') && truncate(join(folder, 'objects', 'pack', name), 3))),
+    'the whole folder is gone': (folder) => rm(folder, { recursive: true }),
+  };
+  for (const [what, damage] of Object.entries(damages)) {
+    const { branch, mirror } = await connect(t, repository, 'http');
+    const busy = (text: string) => branch.write(write({ 'of/busy/x': `${what} ${text}` }, { key: 'busy' }), signal);
+    const quiet = async () => await (await branch.store(signal)).list('of/quiet');
+    await busy('before');
+    const { stdout } = await mirror.local({ args: ['rev-parse', '--absolute-git-dir'], signal });
+    await damage(stdout.toString().trim());
+    t.match(await failure(quiet()), { code: 'KOL_SINK_BUSY', message: /a tree of the branch is missing in the mirror/ }, what);
+    t.strictSame(await quiet(), ['x'], what);
+    await busy('after');
+    t.equal(await repository.git('show', 'main:of/busy/x'), `${what} after`);
+  }
+});
+
 t.test('a folder for mirrors that others can write to is refused', async (t) => {
   const repository = await git.createRepository();
   const { branch } = await connect(t, repository, 'http');

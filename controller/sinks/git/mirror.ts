@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile, lstat } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KollectError } from '../../../shared/errors.ts';
+import { Turns } from '../../../shared/in-turns.ts';
 import { branchMissing, isOfConnection, lostRace, mayBeOfMirror, remoteError } from './errors.ts';
 import { runGit, type GitResult, type GitRun } from './process.ts';
 import type { Remote, RemoteAccess } from './remote.ts';
@@ -20,6 +21,9 @@ const filesAtOnce = 500;
 /** More than a push reports. */
 const maxReportBytes = 64 * 1024;
 const fetchOptions = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules'];
+
+/** Without the address of the server git can fetch nothing, and must not try: what is damaged makes it start itself over and over. */
+const noLazyFetch = { GIT_NO_LAZY_FETCH: '1' };
 
 const tipRef = 'refs/kollect/tip';
 /** The branch that streams of commands write to. */
@@ -141,7 +145,31 @@ export class Mirror {
     }
     for (let at = 0; at < ids.length; at += filesAtOnce) {
       const { stdout } = await this.#network(() => ['cat-file', '--batch'], signal, { stdin: linesOf(ids.slice(at, at + filesAtOnce)) });
-      yield* objectsOf(stdout, 'blob');
+      yield* this.#objects(stdout, 'blob');
+    }
+  }
+
+  /** Contents of folders, in the same order: parts of what was read together. */
+  async trees(ids: readonly string[], signal: AbortSignal): Promise<Buffer[]> {
+    const { stdout } = await this.local({ args: ['cat-file', '--batch'], stdin: linesOf(ids), signal });
+    const trees: Buffer[] = [];
+    for await (const tree of this.#objects(stdout, 'tree')) trees.push(tree);
+    return trees;
+  }
+
+  /** What `git cat-file --batch` printed, object by object. It succeeds even where files of the mirror are damaged, and what stood in them is missing. */
+  async *#objects(stdout: Buffer, type: 'blob' | 'tree'): AsyncGenerator<Buffer> {
+    const turns = new Turns();
+    for (let at = 0; at < stdout.length; ) {
+      const lineEnd = stdout.indexOf(0x0a, at);
+      const [, found, size] = stdout.toString('latin1', at, lineEnd).split(' ');
+      if (found !== type) {
+        await this.discard();
+        throw new KollectError('KOL_SINK_BUSY', `a ${type} of the branch is missing in the mirror, which is made anew`);
+      }
+      at = lineEnd + 1 + Number(size) + 1;
+      yield stdout.subarray(lineEnd + 1, at - 1);
+      if (turns.isOver) await turns.next();
     }
   }
 
@@ -175,12 +203,12 @@ export class Mirror {
   }
 
   /** Runs git in the mirror. A run that fails makes the mirror worth nothing, unless `tolerates` says otherwise. */
-  async local(run: Omit<GitRun, 'timeoutMs'>, tolerates: (result: GitResult) => boolean = () => false): Promise<GitResult> {
+  async local(run: Omit<GitRun, 'environment' | 'timeoutMs'>, tolerates: (result: GitResult) => boolean = () => false): Promise<GitResult> {
     if (run.signal.aborted) throw new KollectError('KOL_SINK_UNAVAILABLE', 'the work was cancelled');
     const folder = await this.#ready(run.signal);
     let result: GitResult;
     try {
-      result = await runGit(folder, { ...run, timeoutMs: localTimeoutMs });
+      result = await runGit(folder, { ...run, environment: noLazyFetch, timeoutMs: localTimeoutMs });
     } catch (error) {
       // It may have been killed while it wrote.
       await this.discard();
@@ -243,21 +271,11 @@ export class Mirror {
     // Files that were not fetched are promised, not missing.
     await writeFile(join(folder, 'config'), '[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tpartialClone = kollect\n');
     this.#folder = folder;
+    this.#isEmpty = true;
     this.#writes = 0;
     return folder;
   }
 
-}
-
-/** The contents of what `git cat-file --batch` printed, parts of it. Throws `KOL_SINK_BUSY` when one is not there, or is of another type. */
-export function* objectsOf(stdout: Buffer, type: 'blob' | 'tree'): Generator<Buffer> {
-  for (let at = 0; at < stdout.length; ) {
-    const lineEnd = stdout.indexOf(0x0a, at);
-    const [, found, size] = stdout.toString('latin1', at, lineEnd).split(' ');
-    if (found !== type) throw new KollectError('KOL_SINK_BUSY', `a ${type} of the branch is missing in the mirror`);
-    at = lineEnd + 1 + Number(size) + 1;
-    yield stdout.subarray(lineEnd + 1, at - 1);
-  }
 }
 
 function givesNoSingleFiles(text: string): boolean {

@@ -1,7 +1,7 @@
 import { KollectError } from '../../../shared/errors.ts';
 import { inTurns } from '../../../shared/in-turns.ts';
 import type { FileStore } from '../documents/file-store.ts';
-import { objectsOf, type Mirror } from './mirror.ts';
+import type { Mirror } from './mirror.ts';
 
 /** The files of a commit; none at all when there is no commit yet. */
 export class TipStore implements FileStore {
@@ -161,22 +161,15 @@ async function readFolders(mirror: Mirror, ids: readonly string[], signal: Abort
   const { folders } = mirror;
   const known = ids.map((id) => folders.get(id));
   const lacking = ids.filter((_, index) => known[index] === undefined);
-  const read = lacking.length === 0 ? [] : await readUnknown(mirror, lacking, signal);
-  for (const [index, folder] of read.entries()) if (folder.length <= keptBytes) folders.set(lacking[index]!, folder);
+  const read = lacking.length === 0 ? [] : await mirror.trees(lacking, signal);
+  // Copied, because a part keeps the whole.
+  for (const [index, folder] of read.entries()) if (folder.length <= keptBytes) folders.set(lacking[index]!, Buffer.from(folder));
   while (folders.size > keptFolders) folders.delete(folders.keys().next().value!);
   return known.map((folder) => folder ?? read.shift()!);
 }
 
 /** Folders that are kept, and how large they may be: those above the files of many inventories. */
 const [keptFolders, keptBytes] = [64, 64 * 1024];
-
-async function readUnknown(mirror: Mirror, ids: readonly string[], signal: AbortSignal): Promise<Buffer[]> {
-  const { stdout } = await mirror.local({ args: ['cat-file', '--batch'], stdin: [ids.map((id) => `${id}\n`).join('')], signal });
-  const folders: Buffer[] = [];
-  // Not a part of the whole, which would be kept with it.
-  await inTurns(objectsOf(stdout, 'tree'), (folder) => folders.push(ids.length === 1 ? folder : Buffer.from(folder)));
-  return folders;
-}
 
 /** Entries of a tree object: mode, blank, name, NUL, and the 20 bytes of the name of what it holds. */
 function* entriesOf(tree: Buffer): Generator<Entry> {

@@ -324,7 +324,7 @@ export class Controller {
   /** Resolves when everything runs. */
   async start(): Promise<void> {
     const caches = this.#needed();
-    for (const cache of [...caches, ...this.#optional()]) cache.start();
+    for (const cache of [...caches, ...this.#optional(), this.#testCache]) cache.start();
     await Promise.all(caches.map((cache) => cache.synced));
     await Promise.race([Promise.all(this.#optional().map((cache) => cache.synced)), sleep(optionalWaitMs, undefined, { ref: false })]);
     if (this.#stopping) return;
@@ -378,7 +378,7 @@ export class Controller {
     await Promise.all([this.#definitions.stop(), this.#targets.stop(), this.#clusterTargets?.stop(), this.#inventories.stop(), this.#clusterInventories?.stop(), this.#sinks.stop(), this.#previews.stop(), this.#tests.stop(), this.#secretPoll.stop()]);
     // After those who tell it what to collect.
     await this.#collector.stop();
-    await Promise.all([...this.#needed(), ...this.#optional()].map((cache) => cache.stop()));
+    await Promise.all([...this.#needed(), ...this.#optional(), this.#testCache].map((cache) => cache.stop()));
     await this.#events.flush();
     await this.#client.close();
   }
@@ -386,7 +386,7 @@ export class Controller {
   /** What cannot be read of these is reported by those who need it. */
   #optional(): ObjectCache<unknown>[] {
     const { snapshot, database, event } = this.#caches;
-    return [snapshot, database, event, this.#testCache, ...this.#scopes] as ObjectCache<unknown>[];
+    return [snapshot, database, event, ...this.#scopes] as ObjectCache<unknown>[];
   }
 
   /** Without these there is nothing to do. */

@@ -24,7 +24,7 @@ export async function probeProfile({ client, compiled, discovery, reviews }: Pro
   try {
     profile = await client.get(`/apis/${API_VERSION}/namespaces/${namespace}/kollectprofiles/${encodeURIComponent(name)}`);
   } catch (error) {
-    if (!(error instanceof KubeApiError) || error.status !== 404) throw error;
+    if (!(error instanceof KubeApiError) || error.status !== 404) return failed('AccessCheckFailed', `${title} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
     return failed('ProfileNotFound', `no ${title} in namespace "${namespace}": create it, or correct spec.profileRef, then run the test again`);
   }
   const reader = compiled.of(profile);

@@ -4,6 +4,7 @@ import type { Backend } from './contract.ts';
 /** One line a backend. Its client is loaded when the first sink of the type is opened. */
 const loaders: Readonly<Record<string, () => Promise<Backend>>> = {
   git: async () => (await import('./git/backend.ts')).git as Backend,
+  kafka: async () => (await import('./kafka/backend.ts')).kafka as Backend,
   nats: async () => (await import('./nats/backend.ts')).nats as Backend,
   s3: async () => (await import('./s3/backend.ts')).s3 as Backend,
   postgres: async () => (await import('./postgres/backend.ts')).postgres,

@@ -33,9 +33,15 @@ export const SinkPreview = z.object({
     .optional()
     .meta({ description: 'For the type mongodb: the index.' }),
   kafka: z
-    .object({ topic: text('Topic that is written to.') })
+    .object({
+      topic: text('Topic that is written to.'),
+      expectedTopic: text('Settings of the topic that is created when it is missing, as JSON, under ensure; -1 is what the brokers have as default.'),
+      sampleKey: text('Key of the message of a row.'),
+      sampleHeaders: texts('Headers of the message of a row, as "name: value".'),
+      sampleBody: text('The message of a row.'),
+    })
     .optional()
-    .meta({ description: 'For the type kafka: the destination.' }),
+    .meta({ description: 'For the type kafka: the messages.' }),
   nats: z
     .object({
       subject: text('Subject that is published to.'),

@@ -23,7 +23,7 @@ export class TcpProxy {
   readonly #clients = new Set<Socket>();
   readonly #listener = createServer((client) => this.#serve(client));
   readonly #delayed: { upstream: Socket; pieces: Buffer[] }[] = [];
-  #fault: { kind: CommitFault; later: number } | undefined;
+  #fault: { kind: CommitFault; later: number; isLasting: boolean } | undefined;
   #frozen = false;
   /** By which clients that are connected may cancel, see `keyOf`. */
   readonly #keys = new Set<string>();
@@ -55,9 +55,9 @@ export class TcpProxy {
     return (this.#listener.address() as AddressInfo).port;
   }
 
-  /** Breaks the next commit, or the `later`th after it. */
-  breakCommit(kind: CommitFault, later = 0): void {
-    this.#fault = { kind, later };
+  /** Breaks the next commit, or the `later`th after it; also all that follow when it is lasting, until `heal()`. */
+  breakCommit(kind: CommitFault, later = 0, isLasting = false): void {
+    this.#fault = { kind, later, isLasting };
   }
 
   heal(): void {
@@ -132,9 +132,9 @@ export class TcpProxy {
       if (this.#frozen) return;
       if (held) return void held.push(bytes);
       if (bytes.length === 16 && bytes.readInt32BE(4) === cancelCode && !this.#keys.has(bytes.toString('latin1', 8))) return void client.destroy();
-      if (bytes.includes(this.#commit) && this.#fault && this.#fault.later-- === 0) {
+      if (bytes.includes(this.#commit) && this.#fault && this.#fault.later-- <= 0) {
         fault = this.#fault.kind;
-        this.#fault = undefined;
+        if (!this.#fault.isLasting) this.#fault = undefined;
         if (fault === 'drop') return void client.destroy();
         if (fault === 'delay') {
           held = [bytes];

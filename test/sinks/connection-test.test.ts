@@ -320,13 +320,13 @@ t.test('a sink that is deleted while its test runs is forgotten', async (t) => {
 t.test('a type without a backend and a spec that breaks a rule fail their test, once', async (t) => {
   const namespace = await newNamespace();
   newTests();
-  await applySink(namespace, { type: 'kafka', postgres: undefined, kafka: { brokers: ['kafka.example:9092'], topic: 'kollect' } }, {}, 'KollectEventSink');
-  const sink = await untilConditions(namespace, failed, 'kevt');
-  t.match(sink.status?.conditions?.[0]?.message, /sinks of type "kafka" are not implemented/);
+  await applySink(namespace, { type: 'bigquery', postgres: undefined, bigquery: { project: 'example-project', dataset: 'inventory', table: 'items' } });
+  const sink = await untilConditions(namespace, failed);
+  t.match(sink.status?.conditions?.[0]?.message, /sinks of type "bigquery" are not implemented/);
   await applySink(namespace, { options: { password: canary } });
   t.match((await untilConditions(namespace, ['ConnectionVerified=False InvalidSpec', 'Degraded=True InvalidSpec'])).status?.conditions?.[0]?.message, /spec\.options/);
   await new Promise((resolve) => setTimeout(resolve, 700));
-  t.strictSame(newTests(), ['kafka failure']);
+  t.strictSame(newTests(), ['bigquery failure']);
 });
 
 t.test('a server that does not answer fails the test within its budget', async (t) => {

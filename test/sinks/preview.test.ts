@@ -125,6 +125,7 @@ t.test('a preview is of the spec alone, says what it cannot show, and is bounded
     ['KollectDatabaseSink', sinkObject().spec],
     ['KollectSnapshotSink', { type: 'git', endpoint: 'https://git.example.com/x.git', cluster: 'prod-west', layout: { mode: 'perResource' } } as { type: string }],
     ['KollectSnapshotSink', { type: 's3', endpoint: 's3://inventory/kubernetes' } as { type: string }],
+    ['KollectEventSink', { type: 'kafka', kafka: { brokers: ['kafka.example.com'], topic: 't' } } as { type: string }],
     ['KollectEventSink', { type: 'nats', nats: { url: 'nats://nats.example.com', subject: 's' } } as { type: string }],
   ];
   t.strictSame(specs.map(([, { type }]) => type).toSorted(), backendTypes.toSorted(), 'each type with a backend has one');
@@ -142,8 +143,8 @@ t.test('a preview is of the spec alone, says what it cannot show, and is bounded
     layout: { mode: 'perResource', content: 'item', prune: true, samplePaths: ['prod-west/team-a/deployment/api.yaml', 'prod-west/team-a/deployment/web.yaml', 'prod-west/team-a/deployment/cache.yaml'] },
     git: { sampleCommitSubject: 'chore(prod-west/team-a/api): export 42 items @ a1b2c3d4e5f6' },
   });
-  const kafka = { type: 'kafka', kafka: { brokers: ['kafka.example:9092'], topic: 'kollect' } };
-  t.strictSame(await rendered('KollectEventSink', kafka), { inputSampleSource: 'synthetic', provisioningMode: 'ensure', serializationFormat: 'json', warnings: [`sinks of type "kafka" are not implemented in this version, which has ${backendTypes.join(', ')}`] });
+  const bigquery = { type: 'bigquery', bigquery: { project: 'example-project', dataset: 'inventory', table: 'items' } };
+  t.strictSame(await rendered('KollectDatabaseSink', bigquery), { inputSampleSource: 'synthetic', provisioningMode: 'ensure', serializationFormat: 'json', warnings: [`sinks of type "bigquery" are not implemented in this version, which has ${backendTypes.join(', ')}`] });
   t.strictSame(await rendered('KollectEventSink', { type: 'kafka' }), { inputSampleSource: 'synthetic', warnings: ['spec.kafka: Required value: a sink of the type kafka needs this block'] });
   const long = await rendered('KollectSnapshotSink', { ...specs[1]![1], git: { commitBody: '{checksum}'.repeat(400) } });
   t.equal(long.git?.sampleCommitBody?.length, 4_096);

@@ -5,6 +5,14 @@ import type { SinkTypeFacts } from '../sink-types.ts';
 
 export const kafkaSaslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const;
 
+/** How messages can be compressed. Brokers know more. */
+export const kafkaCompressions = ['none', 'gzip', 'zstd'] as const;
+/** What a topic that is created does with old messages. */
+export const kafkaCleanupPolicies = ['delete', 'compact'] as const;
+
+/** `partitions`, `replicas` and `cleanupPolicy` are of a topic that is created. */
+export const kafkaOptions = ['acks', 'cleanupPolicy', 'compression', 'partitions', 'replicas'] as const;
+
 /** Settings of the type kafka. */
 export const KafkaSettings = z.object({
   brokers: z
@@ -37,7 +45,7 @@ export const kafka = {
   isBlockRequired: true,
   formats: ['json'],
   compressions: ['none'],
-  options: ['compression', 'acks', 'linger_ms'],
+  options: kafkaOptions,
   hasLayout: false,
-  isBuilt: false,
+  isBuilt: true,
 } as const satisfies SinkTypeFacts;

@@ -11,13 +11,15 @@ import { accepts } from '../ready.ts';
 const pom = join(import.meta.dirname, 'pom.xml');
 const version = /<artifactId>kafka_2\.13<\/artifactId>\s*<version>([^<]+)</.exec(readFileSync(pom, 'utf8'))?.[1] ?? '';
 
+type Properties = Record<string, string | number>;
+
 export interface KafkaOptions {
   /** Who may log in, by PLAIN and by SCRAM-SHA-256 and SCRAM-SHA-512; everybody without it. */
   user?: { name: string; password: string } | undefined;
   /** PEM of the key (PKCS #8) and its certificates; no TLS without them. */
   tls?: { cert: string; key: string; /** Clients must show a certificate of it. */ clientCa?: string | undefined } | undefined;
   /** Further lines of server.properties, such as `message.max.bytes`. */
-  properties?: Record<string, string | number>;
+  properties?: Properties | ((ports: Pick<Kafka, 'port' | 'plainPort'>) => Properties);
   keeper?: Keeper | undefined;
   report?: Report | undefined;
 }
@@ -115,7 +117,7 @@ function propertiesOf({ user, tls, properties = {} }: KafkaOptions, at: { folder
       'ssl.keystore.key': oneLine(tls.key),
       ...(tls.clientCa && { 'ssl.truststore.type': 'PEM', 'ssl.truststore.certificates': oneLine(tls.clientCa), 'ssl.client.auth': 'required' }),
     }),
-    ...properties,
+    ...(typeof properties === 'function' ? properties(at) : properties),
   };
   return Object.entries(lines).map(([name, value]) => `${name}=${value}\n`).join('');
 }

@@ -14,7 +14,7 @@ t.teardown(async () => {
 
 conforms({
   name: 'kafka with an event for each row',
-  supports: { rowRefusal: false, counts: false, digests: false, owners: false, rowQuestions: false, nul: true },
+  supports: { changes: true, rowRefusal: false, counts: false, digests: false, owners: false, rowQuestions: false, nul: true },
   maxRowBytes: 65_536,
   destination: () => kafkaPlace(server, reader, 'perItem', (end) => ends.push(end)),
 });

@@ -1,7 +1,7 @@
+import { rowName } from '../sinks/contract.ts';
 import { rowsToJudgeBy, staleLimit } from './deletion-guard.ts';
 import type { Cursor } from './pass.ts';
 import type { Progress } from './progress.ts';
-import { nameOf } from './quarantine.ts';
 import type { OpenSink } from './sink-connection.ts';
 
 /** Does the destination still hold what it confirmed? One question, whatever the number of rows. When it `differs`, everything is to be compared. */
@@ -36,10 +36,10 @@ export async function verifyRows(progress: Progress, opened: OpenSink, cursor: C
   const { sink, cluster } = opened;
   const identity = progress.identity(cluster);
   const { rejected, rows, lastChecksum } = progress.state;
-  const quarantine = new Set(rejected.map(({ key }) => nameOf(key)));
+  const quarantine = new Set(rejected.map(({ key }) => rowName(key)));
   const confirmed = [...cursor.targets].filter((target) => view.targets.has(target) && !progress.isTurning(target));
   const { differing, isLast } = await progress.verification.step(confirmed, (asked) =>
-    sink.differing!(identity, asked.filter((row) => !quarantine.has(nameOf(row))), progress.signal),
+    sink.differing!(identity, asked.filter((row) => !quarantine.has(rowName(row))), progress.signal),
   );
   if (differing.length > 0) {
     logger.warn('rows of the destination were not as exported, writing them again', { sink: progress.key, rows: differing.length });

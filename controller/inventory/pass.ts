@@ -1,9 +1,9 @@
 import type { FrozenRows } from '../collect/collector.ts';
 import type { Row } from '../collect/row-store.ts';
 import { SnapshotDigest } from '../collect/digest.ts';
-import type { Capabilities, ExportRow, InventoryIdentity, RowKey, SinkChange } from '../sinks/contract.ts';
+import { rowName, type Capabilities, type ExportRow, type InventoryIdentity, type RowKey, type SinkChange } from '../sinks/contract.ts';
 import { doubtfulTargets, exemptTargets, type Deletions } from './deletion-guard.ts';
-import { nameOf, type Quarantine } from './quarantine.ts';
+import type { Quarantine } from './quarantine.ts';
 import type { Delta, InventoryView, Reader, ViewTarget } from './view.ts';
 
 /** Rows handed to a sink at a time. */
@@ -140,7 +140,7 @@ export function planPass(input: PassInput): PassPlan | undefined {
     withheld,
     digest: digest.toString(),
     partial: tried.filter((row) => !skipped.has(row)),
-    skipped: new Set([...skipped].map(nameOf)),
+    skipped: new Set([...skipped].map(rowName)),
     change: {
       identity,
       upserts: slices(pieces, skipped),

@@ -1,4 +1,4 @@
-import type { ExportRow, RejectedRow, RowKey } from '../sinks/contract.ts';
+import { rowName, type ExportRow, type RejectedRow, type RowKey } from '../sinks/contract.ts';
 import type { Row } from '../collect/row-store.ts';
 import type { PassPlan } from './pass.ts';
 import type { ViewTarget } from './view.ts';
@@ -57,7 +57,7 @@ export class Quarantine {
     const stays = (row: RejectedRow): boolean => {
       const { targetName } = row.key;
       if (touched.has(row) || change.knownTargets?.includes(targetName) === false) return false;
-      return !change.completeTargets.includes(targetName) || skipped.has(nameOf(row.key));
+      return !change.completeTargets.includes(targetName) || skipped.has(rowName(row.key));
     };
     return new Set(this.rows().filter(stays));
   }
@@ -72,9 +72,4 @@ export class Quarantine {
   #get({ targetName, uid }: RowKey): RejectedRow | undefined {
     return this.#targets.get(targetName)?.get(uid);
   }
-}
-
-/** Names of targets have no slash. */
-export function nameOf({ targetName, uid }: RowKey): string {
-  return `${targetName}/${uid}`;
 }

@@ -1,5 +1,5 @@
 import { rowText } from '../sinks/documents/row-text.ts';
-import type { ExportRow, HeldRow, InventoryIdentity, RowKey, Sink } from '../sinks/contract.ts';
+import { rowName, type ExportRow, type HeldRow, type InventoryIdentity, type Sink } from '../sinks/contract.ts';
 
 /** A row that an export would write or delete. */
 export interface RowChange {
@@ -13,12 +13,12 @@ export interface RowChange {
 /** What an export would change of the rows that a destination holds: what is written first, in canonical order, then what is deleted. */
 export async function compareRows(rows: readonly ExportRow[], held: AsyncIterable<HeldRow> | Iterable<HeldRow>, differing: (rows: readonly ExportRow[]) => Promise<readonly ExportRow[]> = async () => []): Promise<RowChange[]> {
   const known = new Map<string, HeldRow>();
-  for await (const row of held) known.set(nameOf(row.key), row);
+  for await (const row of held) known.set(rowName(row.key), row);
   const changes: RowChange[] = [];
   const untold: ExportRow[] = [];
   for (const row of rows) {
-    const before = known.get(nameOf(row));
-    known.delete(nameOf(row));
+    const before = known.get(rowName(row));
+    known.delete(rowName(row));
     if (before === undefined) changes.push(changeOf('added', row));
     else if (before.hash === undefined) untold.push(row);
     else if (before.hash !== row.hash) changes.push(changeOf('changed', row));
@@ -36,10 +36,6 @@ export async function compareSink(rows: readonly ExportRow[], { sink, identity, 
 
 /** Rows that a sink is asked about together. */
 const slice = 1_000;
-
-function nameOf({ targetName, uid }: RowKey): string {
-  return `${targetName}/${uid}`;
-}
 
 function changeOf(change: RowChange['change'], { targetName, namespace, name, payload }: ExportRow): RowChange {
   return { change, targetName, kind: rowText(payload).head.kind, namespace, name };

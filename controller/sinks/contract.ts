@@ -38,6 +38,11 @@ export interface RowKey {
   uid: string;
 }
 
+/** The same as one text: names of targets have no slash. */
+export function rowName({ targetName, uid }: RowKey): string {
+  return `${targetName}/${uid}`;
+}
+
 /** One pass. Everything is optional in effect: an empty change confirms without a write. */
 export interface SinkChange {
   identity: InventoryIdentity;

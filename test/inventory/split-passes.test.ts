@@ -5,10 +5,9 @@ import { SnapshotDigest } from '../../controller/collect/digest.ts';
 import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
 import { Binding } from '../../controller/inventory/binding.ts';
 import type { BindingOptions } from '../../controller/inventory/binding-options.ts';
-import { nameOf } from '../../controller/inventory/quarantine.ts';
 import { Rollup, type RollupSelection } from '../../controller/inventory/rollup.ts';
 import { InventoryView, type ViewTarget } from '../../controller/inventory/view.ts';
-import type { ExportRow, InventoryIdentity, SinkChange } from '../../controller/sinks/contract.ts';
+import { rowName, type ExportRow, type InventoryIdentity, type SinkChange } from '../../controller/sinks/contract.ts';
 import { SinkGate } from '../../controller/sinks/runtime/sink-gate.ts';
 import { KollectError } from '../../shared/errors.ts';
 import { createLogger } from '../../shared/log.ts';
@@ -75,7 +74,7 @@ class SlowSink extends MemorySink {
     const result = await super.write({ ...change, upserts: [upserts] }, signal);
     checkTold(this.place);
     await this.#answer(signal);
-    this.#confirmed = new Map(upserts.map((row) => [nameOf(row), row]));
+    this.#confirmed = new Map(upserts.map((row) => [rowName(row), row]));
     return result;
   }
 
@@ -87,9 +86,9 @@ class SlowSink extends MemorySink {
 /** With what changed since the last pass that was confirmed, there is what all rows say. */
 function checkSince(confirmed: ReadonlyMap<string, ExportRow>, upserts: readonly ExportRow[], { since, keep }: SinkChange): void {
   const rows = new Map(confirmed);
-  for (const key of [...since!.deletes, ...keep]) rows.delete(nameOf(key));
-  for (const row of since!.upserts) rows.set(nameOf(row), row);
-  const differs = rows.size !== upserts.length || upserts.some((row) => rows.get(nameOf(row))?.hash !== row.hash);
+  for (const key of [...since!.deletes, ...keep]) rows.delete(rowName(key));
+  for (const row of since!.upserts) rows.set(rowName(row), row);
+  const differs = rows.size !== upserts.length || upserts.some((row) => rows.get(rowName(row))?.hash !== row.hash);
   if (differs) throw new Error(`what changed since the last pass makes ${rows.size} rows that are not the ${upserts.length} of this one`);
 }
 

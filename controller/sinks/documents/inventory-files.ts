@@ -5,7 +5,7 @@ import { clusterLabel, documentPath } from '../../../shared/layout/document-path
 import { effectiveLayout, layoutOf, type EffectiveLayout, type LaidOutSpec, type Layout } from '../../../shared/layout/layout.ts';
 import { sortInTurns } from '../../../shared/sort-in-turns.ts';
 import { KollectError } from '../../../shared/errors.ts';
-import type { ExportRow, HeldRow, InventoryIdentity, RejectedRow, RowKey, SinkChange } from '../contract.ts';
+import { rowName, type ExportRow, type HeldRow, type InventoryIdentity, type RejectedRow, type SinkChange } from '../contract.ts';
 import { compressed } from './compression.ts';
 import { countItems } from './count-items.ts';
 import type { Contents } from './document.ts';
@@ -167,12 +167,12 @@ export class InventoryFiles {
 
   /** Rows of the document that the snapshot lacks, but for those that may go. Where they cannot be read, as many as there are fewer. */
   async #gone({ change: { identity, staleLimit }, store }: FilesInput, { rows }: Snapshot, heldRows: number): Promise<number> {
-    const named = new Set(rows.map(nameOf));
+    const named = new Set(rows.map(rowName));
     const turns = new Turns();
     let gone = 0;
     try {
       for await (const { key } of this.held(identity, store)) {
-        if (!named.has(nameOf(key)) && !staleLimit?.exempt.includes(key.targetName)) gone++;
+        if (!named.has(rowName(key)) && !staleLimit?.exempt.includes(key.targetName)) gone++;
         if (turns.isOver) await turns.next();
       }
       return gone;
@@ -312,8 +312,4 @@ function sameTime(former: Uint8Array, render: (time: Date) => string): Date | un
 
 function seconds(time: Date): string {
   return time.toISOString().replace(/\.\d{3}Z$/, 'Z');
-}
-
-function nameOf({ targetName, uid }: RowKey): string {
-  return `${targetName}/${uid}`;
 }

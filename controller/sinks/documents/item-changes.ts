@@ -1,5 +1,5 @@
 import { inTurns, Turns } from '../../../shared/in-turns.ts';
-import type { ExportRow, RejectedRow, RowKey, SinkChange } from '../contract.ts';
+import { rowName, type ExportRow, type RejectedRow, type RowKey, type SinkChange } from '../contract.ts';
 import type { ItemEvent } from './item-events.ts';
 import { rejection } from './rejection.ts';
 import { rowText } from './row-text.ts';
@@ -30,7 +30,7 @@ export async function planItems(change: SinkChange, published: PublishedRows, ma
   const inOurTurns = <T>(items: Iterable<T>, work: (item: T) => void): Promise<void> => inTurns(items, work, undefined, turns);
   const { rows, rejected } = await acceptable(change.upserts, maxPayload, turns);
   const keeps = new Map<string, RowKey>();
-  const keep = (key: RowKey): unknown => keeps.set(nameOf(key), key);
+  const keep = (key: RowKey): unknown => keeps.set(rowName(key), key);
   await inOurTurns(change.keep, keep);
   await inOurTurns(rejected, ({ key }) => keep(key));
   const lost = staleLimit?.lost ?? 0;
@@ -52,7 +52,7 @@ export async function planItems(change: SinkChange, published: PublishedRows, ma
   await inOurTurns(change.deletes, (key) => {
     const former = published.of(key.targetName);
     if (whole.has(key.targetName) || (former && !former.has(key.uid))) return;
-    named.add(nameOf(key));
+    named.add(rowName(key));
     changes.push({ type: 'delete', key });
   });
   const stale = new Map<string, RowKey[]>();
@@ -64,7 +64,7 @@ export async function planItems(change: SinkChange, published: PublishedRows, ma
     await inOurTurns(former, ([uid, row]) => {
       if (!isGone && ofTarget?.has(uid)) return;
       const key = { targetName, uid };
-      const name = nameOf(key);
+      const name = rowName(key);
       const stays = !isGone && (keeps.has(name) || (spared.length > 0 && isSpared({ ...(row && rowText(row.payload).head), targetName }, spared)));
       if (!stays && !named.has(name)) keys.push(key);
     });
@@ -103,9 +103,4 @@ async function acceptable(upserts: SinkChange['upserts'], maxPayload: number, tu
     );
   }
   return { rows, rejected };
-}
-
-/** Names of targets have no slash. */
-function nameOf({ targetName, uid }: RowKey): string {
-  return `${targetName}/${uid}`;
 }

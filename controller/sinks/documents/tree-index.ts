@@ -1,4 +1,4 @@
-import type { RowKey } from '../contract.ts';
+import { rowName, type RowKey } from '../contract.ts';
 
 /** Which row has which file. */
 export class TreeIndex {
@@ -17,7 +17,7 @@ export class TreeIndex {
   }
 
   pathOf(key: RowKey): string | undefined {
-    return this.#paths.get(keyOf(key));
+    return this.#paths.get(rowName(key));
   }
 
   has(path: string): boolean {
@@ -41,7 +41,7 @@ export class TreeIndex {
       return undefined;
     }
     this.#taken.add(path);
-    this.#paths.set(keyOf(key), path);
+    this.#paths.set(rowName(key), path);
     return path;
   }
 
@@ -49,13 +49,8 @@ export class TreeIndex {
   release(key: RowKey): string | undefined {
     const path = this.pathOf(key);
     if (path === undefined) return undefined;
-    this.#paths.delete(keyOf(key));
+    this.#paths.delete(rowName(key));
     this.#taken.delete(path);
     return path;
   }
-}
-
-/** Names of targets have no slash. */
-function keyOf({ targetName, uid }: RowKey): string {
-  return `${targetName}/${uid}`;
 }

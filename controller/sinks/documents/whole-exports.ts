@@ -1,5 +1,5 @@
 import { inTurns } from '../../../shared/in-turns.ts';
-import type { InventoryIdentity, RowKey, SinkChange, WriteResult } from '../contract.ts';
+import { rowName, type InventoryIdentity, type RowKey, type SinkChange, type WriteResult } from '../contract.ts';
 import { eventMessages, type EventExport } from './event-messages.ts';
 import { snapshotOf, type Snapshot } from './snapshot.ts';
 import { keyOf, type Outlet } from './outlet.ts';
@@ -81,14 +81,10 @@ function lostRows(limit: SinkChange['staleLimit']): number {
 /** Rows of the former that the latter have no more. */
 async function lacking(former: readonly RowKey[], rows: readonly RowKey[]): Promise<readonly RowKey[]> {
   const named = new Set<string>();
-  if (former.length > 0) await inTurns(rows, (key) => named.add(nameOf(key)));
+  if (former.length > 0) await inTurns(rows, (key) => named.add(rowName(key)));
   const found: RowKey[] = [];
   await inTurns(former, (key) => {
-    if (!named.has(nameOf(key))) found.push(key);
+    if (!named.has(rowName(key))) found.push(key);
   });
   return found;
-}
-
-function nameOf({ targetName, uid }: RowKey): string {
-  return `${targetName}/${uid}`;
 }

@@ -1,6 +1,6 @@
 import { inTurns } from '../../../shared/in-turns.ts';
 import { rowText } from '../documents/row-text.ts';
-import type { ExportRow, RowKey, SinkChange } from '../contract.ts';
+import { rowName, type ExportRow, type SinkChange } from '../contract.ts';
 import type { NamedChanges } from './message.ts';
 
 /** More names than a message shows are only counted. */
@@ -37,7 +37,7 @@ export class WrittenRows {
     if (before && since) return await compareSince(before, since);
     const after = new Map<string, ExportRow>();
     await inTurns(rows, (slice) => {
-      for (const row of slice) after.set(keyOf(row), row);
+      for (const row of slice) after.set(rowName(row), row);
     });
     const confirm = async (): Promise<void> => {
       this.#rows = after;
@@ -62,8 +62,8 @@ export interface Comparison {
 async function compareSince(before: Map<string, ExportRow>, { upserts, deletes }: NonNullable<SinkChange['since']>): Promise<Comparison> {
   const changes: RowChanges = { added: new Tally(), changed: new Tally(), removed: new Tally() };
   const after = new Map<string, ExportRow | undefined>();
-  await inTurns(deletes, (key) => after.set(keyOf(key), undefined));
-  await inTurns(upserts, (row) => after.set(keyOf(row), row));
+  await inTurns(deletes, (key) => after.set(rowName(key), undefined));
+  await inTurns(upserts, (row) => after.set(rowName(row), row));
   await inTurns(after, ([key, row]) => {
     const former = before.get(key);
     if (row) tallyOf(changes, former, row)?.add(row);
@@ -85,10 +85,6 @@ function tallyOf({ added, changed }: RowChanges, former: ExportRow | undefined, 
 
 export function namedChanges({ added, changed, removed }: RowChanges): NamedChanges {
   return { added: { count: added.count, names: added.names }, changed: { count: changed.count, names: changed.names }, removed: { count: removed.count, names: removed.names } };
-}
-
-function keyOf({ targetName, uid }: RowKey): string {
-  return `${targetName}/${uid}`;
 }
 
 /** @example 'Deployment shop/api' */

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { KollectError } from '../../../shared/errors.ts';
-import type { ExportRow, InventoryIdentity, RejectedRow, RowKey, SinkChange, WriteResult } from '../contract.ts';
+import { rowName, type ExportRow, type InventoryIdentity, type RejectedRow, type RowKey, type SinkChange, type WriteResult } from '../contract.ts';
 import { isSpared, type HeldRow } from '../runtime/spared.ts';
 import { findAdoption } from './adoption.ts';
 import { isRowError, isTooSlow } from './errors.ts';
@@ -149,8 +149,8 @@ export class ChunkedWrite {
       this.#refused.push({ rows, error });
       return 0;
     }
-    const refused = new Set(tally.rejected.slice(this.#rejected.length).map(({ key }) => `${key.targetName}/${key.uid}`));
-    for (const row of rows) if (!refused.has(`${row.targetName}/${row.uid}`)) this.confirmed.push(row);
+    const refused = new Set(tally.rejected.slice(this.#rejected.length).map(({ key }) => rowName(key)));
+    for (const row of rows) if (!refused.has(rowName(row))) this.confirmed.push(row);
     this.#rejected = tally.rejected;
     this.#bytes += payloadBytes(rows);
     return written;

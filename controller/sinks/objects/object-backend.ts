@@ -14,10 +14,11 @@ export interface ObjectStoreKind<Settings extends BucketSettings> {
   readSettings(context: OpenContext<KollectSnapshotSinkSpec>): Settings;
   /** Equal for settings that can share a client. */
   settingsKey(settings: Settings): string;
-  connect(settings: Settings, dialer: Dialer): ObjectStore;
+  /** Loads the client. */
+  connector(settings: Settings): Promise<(dialer: Dialer) => ObjectStore>;
 }
 
-export function objectBackend<Settings extends BucketSettings>({ type, readSettings, settingsKey, connect }: ObjectStoreKind<Settings>): Backend<KollectSnapshotSinkSpec> {
+export function objectBackend<Settings extends BucketSettings>({ type, readSettings, settingsKey, connector }: ObjectStoreKind<Settings>): Backend<KollectSnapshotSinkSpec> {
   return {
     type,
     family: 'snapshot',
@@ -36,7 +37,8 @@ export function objectBackend<Settings extends BucketSettings>({ type, readSetti
     server: (context) => readSettings(context).title,
     open: async (context) => {
       const settings = readSettings(context);
-      const { value: store, release } = context.shared.lease(settingsKey(settings), () => connect(settings, context.dialer));
+      const connect = await connector(settings);
+      const { value: store, release } = context.shared.lease(settingsKey(settings), () => connect(context.dialer));
       return new ObjectSink(context, { store, prefix: settings.endpoint.prefix, title: settings.title, release });
     },
     preview: async (spec, sample) => {

@@ -3,4 +3,4 @@ import { readSettings, settingsKey } from './settings.ts';
 import { S3Store } from './store.ts';
 
 /** Objects of a bucket of S3, or of any store that speaks its protocol. */
-export const s3 = objectBackend({ type: 's3', readSettings, settingsKey, connect: (settings, dialer) => new S3Store(settings, dialer) });
+export const s3 = objectBackend({ type: 's3', readSettings, settingsKey, connector: async (settings) => (dialer) => new S3Store(settings, dialer) });

@@ -15,8 +15,10 @@ export interface S3SinkSettings extends BucketSettings {
   forcePathStyle: boolean;
   /** Undefined: the identity of the workload. */
   credentials: { accessKeyId: string; secretAccessKey: string; sessionToken?: string } | undefined;
-  storageClass: StorageClass | undefined;
+  storageClass: string | undefined;
   encryption: { algorithm: ServerSideEncryption; keyId: string | undefined } | undefined;
+  /** Writes may say which version of an object they replace. */
+  hasConditions: boolean;
 }
 
 /** Names of the Secret's keys, ours and those of the environment of AWS. */
@@ -47,6 +49,7 @@ export function readSettings(context: OpenContext<KollectSnapshotSinkSpec>): S3S
     credentials: id === undefined ? undefined : { accessKeyId: id, secretAccessKey: secrets.require(...keyNames.secret), ...(sessionToken !== undefined && { sessionToken }) },
     storageClass: oneOf('storageClass', Object.values(StorageClass), option('storageClass')),
     encryption: algorithm && { algorithm, keyId },
+    hasConditions: true,
   };
 }
 

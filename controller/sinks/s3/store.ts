@@ -12,6 +12,7 @@ import {
   UploadPartCommand,
   type CompletedPart,
   type PutObjectCommandInput,
+  type StorageClass,
 } from '@aws-sdk/client-s3';
 import { KollectError } from '../../../shared/errors.ts';
 import type { Dialer } from '../contract.ts';
@@ -35,11 +36,12 @@ export class S3Store implements ObjectStore {
   readonly #ambient: S3Client | undefined;
   readonly #bucket: string;
   /** Some stores know no conditions for writes, and say so. */
-  #hasConditions = true;
+  #hasConditions: boolean;
 
   constructor(settings: S3SinkSettings, dialer: Dialer) {
     const { url, region, forcePathStyle, credentials, tls, endpoint } = settings;
     this.#settings = settings;
+    this.#hasConditions = settings.hasConditions;
     this.#bucket = endpoint.bucket;
     this.#agents = guardedAgents(dialer, tls, maxSockets);
     this.#ambient = credentials ? undefined : new S3Client({ region });
@@ -154,7 +156,7 @@ export class S3Store implements ObjectStore {
       Key: key,
       ContentType: contentType,
       Metadata: { ...metadata },
-      ...(storageClass && { StorageClass: storageClass }),
+      ...(storageClass !== undefined && { StorageClass: storageClass as StorageClass }),
       ...(encryption && { ServerSideEncryption: encryption.algorithm, ...(encryption.keyId !== undefined && { SSEKMSKeyId: encryption.keyId }) }),
     };
   }

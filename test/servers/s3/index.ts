@@ -21,6 +21,8 @@ export interface S3Options {
   buckets?: readonly string[];
   accessKeyId?: string;
   secretAccessKey?: string;
+  /** What it answers to; us-east-1 when unset. */
+  region?: string;
   /** PEM files; plain HTTP without them. */
   tls?: { cert: string; key: string } | undefined;
   keeper?: Keeper | undefined;
@@ -35,9 +37,6 @@ export interface S3 extends RestartableServer {
   region: string;
 }
 
-/** What it answers to unless told otherwise. */
-const region = 'us-east-1';
-
 /**
  * Starts an S3 server on 127.0.0.1 that checks signatures and conditions, with its data in a temporary folder; obtains it first when it is missing.
  *
@@ -46,7 +45,7 @@ const region = 'us-east-1';
  * t.teardown(() => s3.stop());
  */
 export async function startS3(options: S3Options = {}): Promise<S3> {
-  const { accessKeyId = 'kollect', secretAccessKey = 'kollect-secret-key', tls } = options;
+  const { accessKeyId = 'kollect', secretAccessKey = 'kollect-secret-key', region = 'us-east-1', tls } = options;
   const command = (await obtain([s3Binary], { report: options.report })).versitygw;
   const { value: port, ...server } = await launchRestartable({
     keeper: options.keeper,

@@ -1,0 +1,109 @@
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import nock from 'nock';
+import t from 'tap';
+import { createAuthority, issueCertificate } from '../../certs/x509.ts';
+import { HttpProxy } from '../faults/http-proxy.ts';
+import { startGcs } from '../servers/gcs/index.ts';
+import { startS3 } from '../servers/s3/index.ts';
+import { canary, failure, identity, rows, signal, whole } from './conformance.ts';
+import { filesConform } from './files-conformance.ts';
+import { bareGcs } from './gcs-place.ts';
+import { objectPlace, openObjects } from './object-place.ts';
+import { objectsConform } from './objects-conformance.ts';
+import { bareS3 } from './s3-place.ts';
+
+const server = await startGcs({ buckets: ['inventory'] });
+t.teardown(() => server.stop());
+const store = bareGcs(server, 'inventory');
+
+filesConform({ name: 'gcs', impliesTrees: false, place: async () => objectPlace(store) });
+
+objectsConform({
+  name: 'gcs',
+  port: server.port,
+  store: (port = server.port) => ({ ...store, endpoint: `http://127.0.0.1:${port}/inventory` }),
+  restart: async () => {
+    await server.kill('SIGTERM');
+    await server.start();
+  },
+  isCommit: (method, url) => (method === 'POST' && url.includes('uploadType=multipart')) || (method === 'PUT' && url.includes('upload_id')),
+  throttled: { status: 429, body: '{"error":{"code":429,"message":"slower","errors":[{"reason":"rateLimitExceeded"}]}}' },
+});
+
+const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048, privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } });
+const account = { type: 'service_account', client_email: 'kollect@example.iam.gserviceaccount.com', private_key: privateKey };
+
+t.test('gcs: the key of a service account becomes a token, which Google alone is told', async (t) => {
+  const authority = createAuthority('google');
+  const { certificate: cert, key } = issueCertificate(authority, { hosts: ['storage.googleapis.com'] });
+  const proxy = await new HttpProxy(server.port, { cert, key }).start();
+  const plain = await new HttpProxy(server.port).start();
+  t.teardown(() => [proxy, plain].forEach((one) => one.stop()));
+  nock('https://oauth2.googleapis.com').post('/token').reply(200, { access_token: `${canary}-token`, token_type: 'Bearer', expires_in: 3_600 });
+  t.teardown(() => nock.restore());
+  const seen = new Set<string>();
+  proxy.fault = plain.fault = ({ headers }) => void seen.add(String(headers.authorization));
+  const prefix = `gs://inventory/${randomUUID()}`;
+  const spec = { endpoint: prefix, tls: { caBundle: Buffer.from(authority.certificate).toString('base64') }, options: { storageClass: 'NEARLINE', userProject: 'payer' } };
+  const secret = { 'credentials.json': JSON.stringify(account) };
+  const { sink } = await openObjects(store, { spec, secret, mapHosts: new Map([['storage.googleapis.com:443', { host: '127.0.0.1', port: proxy.port }]]) });
+  t.match(await sink.write(whole(rows(2)), signal), { written: 2 });
+  t.strictSame([...seen], [`Bearer ${canary}-token`]);
+  t.ok(proxy.requests.every((line) => line.includes('userProject=payer')));
+  await sink.close();
+  seen.clear();
+  const other = await openObjects(store, { spec: { endpoint: `http://127.0.0.1:${plain.port}/inventory/other` }, secret });
+  t.match((await other.sink.probe(signal)).message, /no login at a server that is not of Google/);
+  t.strictSame([...seen], ['undefined']);
+  await other.sink.close();
+});
+
+t.test('gcs: HMAC keys go by the protocol of S3', async (t) => {
+  const s3 = await startS3({ buckets: ['inventory'], region: 'auto' });
+  t.teardown(() => s3.stop());
+  const bare = bareS3(s3, 'inventory');
+  const place = objectPlace({ ...bare, type: 'gcs' });
+  const { sink } = await place.opened({ installation: 'ours' });
+  t.match((await sink.probe(signal)).message, /can be listed, read and written/);
+  t.match(await sink.write(whole(rows(2)), signal), { written: 2 });
+  t.match(await sink.write(whole(rows(2)), signal), { written: 0 });
+  t.match(await sink.write(whole(rows(3)), signal), { written: 3 });
+  await sink.close();
+  bare.client.destroy();
+  t.match(await failure(place.opened({ spec: { options: { kmsKeyName: 'k' } } })), { code: 'KOL_SINK_CONFIG', message: /credentials\.json/ });
+});
+
+t.test('gcs: what is wrong is told with what to do, and never with a secret', async (t) => {
+  const bad: [Record<string, string>, string, RegExp][] = [
+    [{ 'credentials.json': `{ ${canary}` }, 'KOL_SINK_AUTH', /is no JSON: put the JSON key of a service account there/],
+    [{ 'credentials.json': JSON.stringify({ type: 'external_account', credential_source: { file: '/etc/passwd' } }) }, 'KOL_SINK_AUTH', /no key of a service account/],
+    [{ 'credentials.json': JSON.stringify({ ...account, private_key: `-----BEGIN PRIVATE KEY-----\n${canary}\n-----END PRIVATE KEY-----` }) }, 'KOL_SINK_AUTH', /cannot be read/],
+    [{ other: canary }, 'KOL_SINK_SECRET_KEY', /credentials\.json/],
+    [{ accessKeyID: 'x' }, 'KOL_SINK_SECRET_KEY', /secretAccessKey/],
+  ];
+  for (const [secret, code, message] of bad) t.match(await failure(openObjects(store, { secret })), { code, message });
+  t.match(await failure(openObjects(store, { spec: { options: { storageClass: 'COLD' } } })), { code: 'KOL_SINK_CONFIG', message: /NEARLINE/ });
+  const proxy = await new HttpProxy(server.port).start();
+  t.teardown(() => proxy.stop());
+  const { sink } = await openObjects({ ...store, endpoint: `http://127.0.0.1:${proxy.port}/inventory` });
+  const answers: [number, string, string, RegExp][] = [
+    [401, 'authError', 'KOL_SINK_AUTH', /refused the login: correct credentials\.json/],
+    [403, 'forbidden', 'KOL_SINK_AUTH', /lacks storage\.objects\.create: grant it/],
+    [403, 'rateLimitExceeded', 'KOL_SINK_UNAVAILABLE', /limits how often/],
+    [403, 'quotaExceeded', 'KOL_SINK_UNAVAILABLE', /quota .*: raise it/],
+    [403, 'retentionPolicyNotMet', 'KOL_SINK_REFUSED', /retention policy/],
+    [400, 'userProjectMissing', 'KOL_SINK_CONFIG', /options\.userProject/],
+    [400, 'invalid', 'KOL_SINK_CONFIG', /it said so/],
+    [404, 'notFound', 'KOL_SINK_SCHEMA', /does not exist: create it/],
+    [413, 'uploadTooLarge', 'KOL_SINK_REFUSED', /maxExportBytes/],
+    [503, 'backendError', 'KOL_SINK_UNAVAILABLE', /limits how often/],
+    [500, 'internalError', 'KOL_SINK_UNAVAILABLE', /the store failed/],
+  ];
+  for (const [status, reason, code, message] of answers) {
+    proxy.fault = ({ method }) => (method === 'POST' ? { status, body: JSON.stringify({ error: { message: 'it said so', errors: [{ reason }] } }) } : undefined);
+    t.match(await failure(sink.write(whole(rows(1), { identity: identity('refused') }), signal)), { code, message }, reason);
+  }
+  proxy.fault = ({ url = '' }) => (url.includes('testPermissions') ? { status: 200, body: '{"permissions":["storage.objects.list","storage.objects.get"]}' } : undefined);
+  t.match(await failure(sink.probe(signal)), { code: 'KOL_SINK_AUTH', message: /lacks storage\.objects\.create, storage\.objects\.delete: grant roles\/storage\.objectUser/ });
+  await sink.close();
+});

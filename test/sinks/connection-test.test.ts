@@ -254,11 +254,16 @@ t.test('a test that was asked for and fails is repeated until it succeeds, or no
   const asked = await untilConditions(namespace, failed);
   await eventually(async () => (await read(namespace)).status?.lastProbeTime !== asked.status?.lastProbeTime, { what: 'a second test' });
   await kubectl(['annotate', 'kdb/pg', '-n', namespace, 'kollect.dev/test-connection-']);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  // Twice as long as retries are apart.
+  const quiet = () => new Promise((resolve) => setTimeout(resolve, 1_200));
+  const before = await eventually(async () => {
+    const sink = await read(namespace);
+    await quiet();
+    return (await read(namespace)).status?.lastProbeTime === sink.status?.lastProbeTime && sink;
+  }, { what: 'an end of the tests' });
   newTests();
-  const before = await read(namespace);
   await applySecret(namespace);
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await quiet();
   t.strictSame(newTests(), []);
   t.strictSame((await read(namespace)).status, before.status);
 

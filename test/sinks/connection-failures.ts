@@ -49,6 +49,8 @@ export interface FailurePlace {
   faults: readonly Fault[];
   /** How an answer begins that never ends. */
   beginning: string;
+  /** What is said of a server that speaks something else. */
+  stranger: Pick<Fault, 'code' | 'says'>;
 }
 
 /** What a try changes. */
@@ -143,6 +145,10 @@ export function failsWell(place: FailurePlace): void {
     servers.push(await forward(port, place.port));
     await succeeds('somebody listens there now', { port });
 
+    const other = await strangerOf(place);
+    servers.push(other);
+    await fails('a server of something else', { port: other.port }, place.stranger.code, place.stranger.says);
+
     await fails('credentials that the server does not know', { secret: place.wrong }, 'KOL_SINK_AUTH', /refused the login.*: correct /);
     await succeeds('credentials that it knows');
 
@@ -189,6 +195,11 @@ async function silence(kind: 'silence' | 'drip', beginning: string): Promise<Sil
     const timer = setInterval(() => socket.write(Buffer.of(at < beginning.length ? beginning.charCodeAt(at++) : 0x20)), 50);
     socket.once('close', () => clearInterval(timer));
   });
+}
+
+/** Says something that nobody here understands, and ends. */
+async function strangerOf({ beginning }: FailurePlace): Promise<Silence> {
+  return await listening((socket) => void socket.end(beginning.startsWith('SSH') ? 'HTTP/1.1 400 Bad Request\r\n\r\n' : 'SSH-2.0-OpenSSH_9.2\r\n'));
 }
 
 async function forward(port: number, to: number): Promise<Silence> {

@@ -42,6 +42,17 @@ async function overHttps(git: Git): Promise<FailurePlace> {
         mend: () => repository.git('config', 'http.receivepack', 'true'),
       },
       {
+        what: 'a web page',
+        code: 'KOL_SINK_CONFIG',
+        says: /is no server of git that can be pushed to: correct spec\.endpoint/,
+        occur: () =>
+          git.intercept((_request, response) => {
+            response.writeHead(200, { 'content-type': 'text/html' }).end('<html>hello</html>');
+            return true;
+          }),
+        mend: () => git.intercept(undefined),
+      },
+      {
         what: 'a server that leads to a metadata address',
         code: 'KOL_SINK_CONFIG',
         says: /redirects to another address, which is not followed: write the final address into spec\.endpoint/,
@@ -55,6 +66,7 @@ async function overHttps(git: Git): Promise<FailurePlace> {
     ],
     // A record of TLS with 16,000 bytes.
     beginning: '\x16\x03\x03\x3e\x80\x02',
+    stranger: { code: 'KOL_SINK_CONFIG', says: /TLS could not be set up .*: see whether the server speaks TLS at this port/ },
   };
 }
 
@@ -84,6 +96,7 @@ async function overSsh(git: Git): Promise<FailurePlace> {
       },
     ],
     beginning: 'SSH-2.0-',
+    stranger: { code: 'KOL_SINK_UNAVAILABLE', says: /the connection to the server was lost: see whether host and port are right/ },
   };
 }
 

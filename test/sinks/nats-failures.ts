@@ -83,5 +83,6 @@ export async function natsFailures(onEnd: (end: () => Promise<void> | void) => v
       { what: 'a subject that may not be published to', code: 'KOL_SINK_AUTH', says: /the user may not publish to inventory\.events: let it publish to inventory\.events/, occur: deny(subject), mend: deny() },
     ],
     beginning: 'INFO {',
+    stranger: { code: 'KOL_SINK_UNAVAILABLE', says: /: see whether it is NATS that listens there/ },
   };
 }

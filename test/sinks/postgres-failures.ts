@@ -89,5 +89,6 @@ export async function postgresFailures(onEnd: (end: () => Promise<void> | void) 
     ],
     // TLS is on offer, and its first record has 16,000 bytes.
     beginning: 'S\x16\x03\x03\x3e\x80\x02',
+    stranger: { code: 'KOL_SINK_UNAVAILABLE', says: /: see whether it is PostgreSQL that listens there/ },
   };
 }

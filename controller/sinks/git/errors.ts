@@ -52,13 +52,15 @@ const meanings: readonly [RegExp, ErrorCode, string][] = [
   [/returned error: 30\d|unable to update url base from redirection|redirect/i, 'KOL_SINK_CONFIG', 'the server redirects to another address, which is not followed: write the final address into spec.endpoint'],
   [/SSL certificate problem|server certificate verification failed|certificate verify failed|no alternative certificate subject name|does not match target host/i, 'KOL_SINK_CONFIG', 'the certificate of the server is not trusted, has expired, or is for another host: correct spec.tls or the certificate'],
   [/error setting certificate|unable to set private key|could not load PEM client certificate/i, 'KOL_SINK_CONFIG', 'the certificate of spec.tls cannot be used: put certificate and key in PEM into its Secret'],
+  [/no DAV locking|git-http-push|dumb http|not valid: is this a git repository/i, 'KOL_SINK_CONFIG', 'what answers there is no server of git that can be pushed to: correct spec.endpoint'],
+  [/HTTP\/0\.9/, 'KOL_SINK_CONFIG', 'what answers there does not speak HTTP: correct host and port'],
   [/SSL|TLS|gnutls/, 'KOL_SINK_UNAVAILABLE', 'TLS could not be set up: see whether the server speaks TLS at this port'],
   [/mismatched algorithms/, 'KOL_SINK_CONFIG', 'the repository names its objects by SHA-256, which is not supported'],
   [/option .*is not supported|does not support push options|receiving end does not support/, 'KOL_SINK_CONFIG', 'the server takes no push options: remove spec.options.pushOptions'],
   [/returned error: 429/, 'KOL_SINK_UNAVAILABLE', 'the server limits how often it is asked: look at its limits'],
   [/Connection refused/, 'KOL_SINK_UNAVAILABLE', 'nothing listens there: correct host and port, or start the server'],
   [/timed out|Operation too slow|No route to host|Network is unreachable|Failed to connect|Could not resolve/i, 'KOL_SINK_UNAVAILABLE', 'the server cannot be reached: look at it, and at the network on the way to it'],
-  [/hung up|early EOF|reset by peer|Broken pipe|unexpected disconnect|RPC failed|curl 18|Connection closed|returned error: 5\d\d/i, 'KOL_SINK_UNAVAILABLE', 'the connection to the server was lost: look at its log'],
+  [/hung up|early EOF|Empty reply|reset by peer|Broken pipe|unexpected disconnect|RPC failed|curl 18|Connection closed|returned error: 5\d\d/i, 'KOL_SINK_UNAVAILABLE', 'the connection to the server was lost: see whether host and port are right, and look at its log'],
 ];
 
 /** Lines that the server sent for people, such as why a hook declined. */

@@ -47,7 +47,7 @@ export function natsError(error: unknown, names: Names): KollectError {
   if (network !== undefined) return new KollectError('KOL_SINK_UNAVAILABLE', `the server cannot be reached, ${network} (${title})`, { cause: error });
   const text = error instanceof Error ? error.message : String(error);
   if (/certificate required|bad certificate|handshake failure/i.test(text)) return new KollectError('KOL_SINK_AUTH', `the server asks for a client certificate, or does not take ours: correct spec.tls.clientCertificateSecretRef (${title})`, { cause: error });
-  return new KollectError('KOL_SINK_UNAVAILABLE', `the connection to the server failed${text === '' ? '' : `: ${text}`} (${title})`, { cause: error });
+  return new KollectError('KOL_SINK_UNAVAILABLE', `the connection to the server failed${text === '' ? '' : ` (${text})`}: see whether it is NATS that listens there, and look at its log (${title})`, { cause: error });
 }
 
 const refusedLogin = (): string => 'the server refused the login: correct the Secret, or let the server know the user';
@@ -60,7 +60,7 @@ const meanings: Readonly<Record<string, [ErrorCode, (names: Names) => string]>> 
   [NatsCode.AccountExpired]: ['KOL_SINK_AUTH', () => 'the account has expired: renew it'],
   [NatsCode.AuthenticationTimeout]: ['KOL_SINK_UNAVAILABLE', () => 'the server did not come to check the login in time: look at its load'],
   [NatsCode.ConnectionRefused]: ['KOL_SINK_UNAVAILABLE', () => 'nothing listens there: correct host and port, or start the server'],
-  [NatsCode.Timeout]: ['KOL_SINK_UNAVAILABLE', () => 'the server does not answer: look at it, and at the network on the way to it'],
+  [NatsCode.Timeout]: ['KOL_SINK_UNAVAILABLE', () => 'the server does not answer: see whether it is NATS that listens there, and look at the network on the way to it'],
   [NatsCode.ConnectionClosed]: ['KOL_SINK_UNAVAILABLE', () => 'the connection to the server was lost: look at its log'],
   [NatsCode.ConnectionDraining]: ['KOL_SINK_UNAVAILABLE', () => 'the connection to the server is being closed'],
   [NatsCode.Disconnect]: ['KOL_SINK_UNAVAILABLE', () => 'the connection to the server was lost: look at its log'],

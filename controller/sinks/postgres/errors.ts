@@ -108,7 +108,7 @@ export function postgresError(error: unknown, table: TableName): KollectError {
   if (network !== undefined) return new KollectError('KOL_SINK_UNAVAILABLE', `the database cannot be reached, ${network}`, { cause: error });
   const message = error instanceof Error ? error.message : '';
   for (const [pattern, code, text] of clientTexts) if (pattern.test(message)) return new KollectError(code, text, { cause: error });
-  return new KollectError('KOL_SINK_UNAVAILABLE', 'the connection to the database failed in a way that is not known: look at its log', { cause: error });
+  return new KollectError('KOL_SINK_UNAVAILABLE', 'the connection to the database failed in a way that is not known: see whether it is PostgreSQL that listens there, and look at its log', { cause: error });
 }
 
 /** The client's own errors have no codes. */

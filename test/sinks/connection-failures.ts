@@ -49,8 +49,8 @@ export interface FailurePlace {
   faults: readonly Fault[];
   /** How an answer begins that never ends. */
   beginning: string;
-  /** What is said of a server that speaks something else. */
-  stranger: Pick<Fault, 'code' | 'says'>;
+  /** What is said of a server that speaks something else; that TLS could not be set up when unset. */
+  stranger?: Pick<Fault, 'code' | 'says'>;
 }
 
 /** What a try changes. */
@@ -70,6 +70,8 @@ const tlsFaults: readonly [what: string, pair: IssuedCertificate, says: RegExp][
   ['a certificate that has expired', issueCertificate(authority, { hosts: [host], days: -0.02 }), /certificate of the server has expired .*: renew it/],
   ['a certificate for another host', issueCertificate(authority, { hosts: ['other.example.com'] }), /certificate of the server is for another host .*: write a host that it names/],
 ];
+
+const noTls = { code: 'KOL_SINK_CONFIG', says: /TLS could not be set up .*: see whether the server speaks TLS at this port/ } as const;
 
 /** Long enough for any probe here that is answered at all. */
 const hangMs = 15_000;
@@ -147,7 +149,8 @@ export function failsWell(place: FailurePlace): void {
 
     const other = await strangerOf(place);
     servers.push(other);
-    await fails('a server of something else', { port: other.port }, place.stranger.code, place.stranger.says);
+    const { code, says } = place.stranger ?? noTls;
+    await fails('a server of something else', { port: other.port }, code, says);
 
     await fails('credentials that the server does not know', { secret: place.wrong }, 'KOL_SINK_AUTH', /refused the login.*: correct /);
     await succeeds('credentials that it knows');

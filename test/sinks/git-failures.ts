@@ -66,7 +66,6 @@ async function overHttps(git: Git): Promise<FailurePlace> {
     ],
     // A record of TLS with 16,000 bytes.
     beginning: '\x16\x03\x03\x3e\x80\x02',
-    stranger: { code: 'KOL_SINK_CONFIG', says: /TLS could not be set up .*: see whether the server speaks TLS at this port/ },
   };
 }
 

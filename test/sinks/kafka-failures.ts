@@ -61,5 +61,6 @@ export async function kafkaFailures(onEnd: (end: () => Promise<void> | void) => 
     ],
     // A record of TLS that has 16,128 bytes.
     beginning: '\u0016\u0003\u0003\u003f\0',
+    stranger: { code: 'KOL_SINK_CONFIG', says: /the broker offers no TLS on this port: remove spec\.tls and spec\.kafka\.tls, or write the port of its TLS listener/ },
   };
 }

@@ -90,6 +90,9 @@ t.test('on a cluster', async (t) => {
         t.equal(plain(answer), plain(expected), `${document}: ${command}`);
       }
     }
+    const short = { apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectConnectionTest', metadata: { name: 'short', namespace: 'default' }, spec: { sinkRef: { databaseSinkRef: 'postgres-inventory-demo' }, ttlSecondsAfterFinished: 0 } };
+    await kollect.apply(short);
+    await kollect.eventually(async () => (await kollect.get('kconntest', 'short', 'default')) === undefined, { what: 'the end of a connection test' });
     t.notMatch(kollect.controller.logs(), /forbidden/i, 'no right is missing');
   });
 

@@ -29,9 +29,12 @@ export function readObjects(text: string, format: DumpFormat, where: string, hea
   return [completed(value, where, header)];
 }
 
-/** kubectl writes YAML 1.1, where these end a line and may be followed by an indent; in YAML 1.2 they are characters like any other. */
-const ambiguousBreak = /[\u0085\u2028\u2029]/;
-const ambiguousProblem = 'holds one of the characters U+0085, U+2028 and U+2029, which not all YAML means the same by: dump it as JSON, with -o json';
+/**
+ * In YAML 1.2 these are characters like any other. In YAML 1.1 they end a line, and kubectl indents what follows: the text `a\u2028b` becomes `'a\u2028    b'`, which in YAML 1.2 is another
+ * text. Where no blank follows both mean the same.
+ */
+const ambiguousBreak = /[\u0085\u2028\u2029](?=[ \t\r\n])/;
+const ambiguousProblem = 'holds one of the characters U+0085, U+2028 and U+2029 with blanks behind it, which kubectl adds, and other writers of YAML mean: dump it as JSON, with -o json';
 
 /** The API server has more of the list. */
 export function isPage({ metadata }: Readonly<Record<string, unknown>>): boolean {

@@ -84,6 +84,16 @@ t.test('a dump becomes the files of the repositories', async (t) => {
   }
 });
 
+t.test('what kubectl puts into a text is not taken for a part of it', async (t) => {
+  const dumped = async (form: string) => (await kollect.kubectl(['create', 'deployment', 'odd', '--image=a\u2028b', '--dry-run=client', '--output', form])).stdout;
+  const yaml = await dumped('yaml');
+  t.match(yaml, /image: 'a\u2028 +b'/, 'in YAML there are blanks that nobody wrote');
+  writeFileSync(join(folder, 'odd.yaml'), yaml);
+  writeFileSync(join(folder, 'odd.json'), await dumped('json'));
+  t.match(await run('-f', 'kollect.yaml', '-f', 'dump.json', '-f', 'odd.yaml', '-o', 'ndjson'), { code: 2, stdout: '', stderr: /dump it as JSON/ });
+  t.match(await run('-f', 'kollect.yaml', '-f', 'dump.json', '-f', 'odd.json', '-o', 'ndjson'), { code: 0, stderr: '' });
+});
+
 t.test('rows of a dump and of the cluster are those of the table', async (t) => {
   const ofDump = await run('-f', 'kollect.yaml', '-f', 'dump.yaml', '-o', 'ndjson');
   const ofCluster = await run('--kubeconfig', kollect.cluster.kubeconfig, '-o', 'ndjson');

@@ -87,9 +87,15 @@ t.test('blocks are read as by a reader of all of YAML, or not at all', (t) => {
 
 t.test('a character that ends a line for some readers of YAML only is not guessed at', (t) => {
   for (const odd of ['\u0085', '\u2028', '\u2029']) {
-    const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' }, data: { text: `a${odd}b` } };
-    t.throws(() => readObjects(stringify(object), 'yaml', 'dump.yaml:1'), { code: 'KOL_EXPORT_INPUT', message: /^dump\.yaml:1: holds one of the characters U\+0085.*dump it as JSON/ });
-    t.match(readObjects(JSON.stringify(object), 'json', 'dump.json:1'), [object]);
+    const of = (text: string) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' }, data: { text } });
+    const head = 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  text: ';
+    for (const [text, scalar] of [[`a${odd}b`, `'a${odd}    b'`], [`a\nb${odd}c\n`, `|\n    a\n    b${odd}    c`], [`a${odd}\nb\n`, `|\n    a${odd}\n    b`]] as const) {
+      t.throws(() => readObjects(`${head}${scalar}\n`, 'yaml', 'dump.yaml:1'), { code: 'KOL_EXPORT_INPUT', message: /^dump\.yaml:1: holds one of the characters U\+0085.*dump it as JSON/ });
+      t.match(readObjects(JSON.stringify(of(text)), 'json', 'dump.json:1'), [of(text)]);
+    }
+    for (const text of [`a${odd}b`, `a${odd}${odd}b: c${odd}`, `a\nb${odd}c\n`]) {
+      for (const form of ['PLAIN', 'QUOTE_SINGLE', 'QUOTE_DOUBLE'] as const) t.strictSame(readObjects(stringify(of(text), { defaultStringType: form }), 'yaml', 'dump.yaml:1'), [of(text)], form);
+    }
   }
   t.end();
 });

@@ -91,6 +91,33 @@ t.test('two objects of one name have to be equal', async (t) => {
   t.match(await kollect(['export', '-f', 'kollect.yaml', '-f', 'other.yaml', '-f', 'dump.json'], { folder }), { code: 2, stdout: '', stderr: /KollectTarget team-a\/web is given more than once/ });
 });
 
+t.test('a sink that cannot be exported to is told with what it lacks', async (t) => {
+  const api = 'kollect.dev/v1alpha1';
+  const objectsOf = (...objects: object[]) => objects.map((object) => stringify(object)).join('---\n');
+  const secret = (dsn: string) => ({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'dsn', namespace: 'team-a' }, stringData: { dsn } });
+  const pg = { apiVersion: api, kind: 'KollectDatabaseSink', metadata: { name: 'pg', namespace: 'team-a' }, spec: { type: 'postgres', postgres: { databaseRef: { name: 'dsn' }, table: 'rows' } } };
+  const events = (mode: string) => ({ apiVersion: api, kind: 'KollectEventSink', metadata: { name: 'events', namespace: 'team-a' }, spec: { type: 'nats', events: { mode }, nats: { url: 'nats://127.0.0.1:1', subject: 'rows' } } });
+  const folder = t.testdir({
+    'kollect.yaml': kollectObjects,
+    'dump.json': printed(cluster),
+    'pg.yaml': objectsOf(pg),
+    'secret.yaml': objectsOf(secret('postgres://nobody@127.0.0.1:1/rows')),
+    'other.yaml': objectsOf(secret('postgres://nobody@127.0.0.1:1/others')),
+    'perItem.yaml': objectsOf(events('perItem')),
+    'aggregate.yaml': objectsOf(events('aggregate')),
+    'inventory.yaml': objectsOf({ apiVersion: api, kind: 'KollectInventory', metadata: { name: 'api', namespace: 'team-a' }, spec: { databaseSinkRefs: ['pg'], eventSinkRefs: ['events'] } }),
+  });
+  const of = (sink: string, ...files: string[]) => kollect(['export', '--allow-loopback-sinks', '--sink', sink, ...['kollect.yaml', 'dump.json', 'inventory.yaml', ...files].flatMap((file) => ['-f', file])], { folder });
+  const refused = (stderr: RegExp) => ({ code: 2, stdout: '', stderr });
+  t.match(await of('database/pg'), refused(/there is no KollectDatabaseSink "pg" in namespace "team-a" among the objects/));
+  t.match(await of('event/pg', 'pg.yaml'), refused(/there is no KollectEventSink "pg"/));
+  t.match(await of('database/pg', 'pg.yaml'), refused(/secret "dsn" in namespace "team-a" not found/));
+  t.match(await of('database/pg', 'pg.yaml', 'secret.yaml', 'other.yaml'), refused(/Secret team-a\/dsn is given more than once, and not with the same content/));
+  t.match(await of('database/pg', 'pg.yaml', 'secret.yaml', 'secret.yaml'), refused(/nothing listens there/), 'one that is given twice is one');
+  t.match(await of('event/events', 'perItem.yaml'), refused(/KollectEventSink "events" has a message for each change of a row.*export to one with spec\.events\.mode aggregate/));
+  t.match(await of('event/events', 'aggregate.yaml'), refused(/nothing listens there/));
+});
+
 t.test('what an export would change is told, and nothing is written', async (t) => {
   const folder = folderOf(t);
   const of = (dump: readonly object[], ...argv: string[]) => kollect(['export', '-f', 'kollect.yaml', '-f', '-', ...argv], { folder, stdin: printed(dump) });

@@ -109,6 +109,22 @@ t.test('files that somebody else edits or removes are found at the next look and
   }
 });
 
+t.test('a web page in place of the server is not a repository without branches', async (t) => {
+  const repository = await git.createRepository();
+  const { sink } = await openGit(git, repository, 'http', { installation: 'ours' });
+  t.match(await sink.check(identity(), signal), { rows: 0 }, 'an empty repository is one');
+  await sink.write(whole(rows), signal);
+  git.intercept((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/html' }).end('<html>We are back soon.</html>');
+    return true;
+  });
+  for (const work of [() => sink.check(identity(), signal), () => sink.remove(identity(), true, signal)]) t.match(await failure(work()), { code: 'KOL_SINK_CONFIG', message: /what answers there is no server of git/ });
+  git.intercept(undefined);
+  t.match(await sink.check(identity(), signal), { rows: 2 });
+  t.match(await sink.remove(identity(), true, signal), { deleted: 2 });
+  await sink.close();
+});
+
 t.test('a tree keeps no file of a push whose answer was lost, nor of one that somebody brought back', async (t) => {
   const repository = await git.createRepository();
   const { sink } = await openGit(git, repository, 'http', { spec: { layout: { mode: 'perResource' } } });

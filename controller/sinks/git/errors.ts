@@ -11,6 +11,13 @@ export function remoteError(stderr: string, { title, branch }: GitSinkSettings):
   return new KollectError('KOL_SINK_UNAVAILABLE', `git failed at ${title}: ${wordsOfServer(stderr) || lastLine(stderr)}`);
 }
 
+const notGitText = 'what answers there is no server of git that can be pushed to: correct spec.endpoint';
+
+/** The error of a server that answers, and is none of git. */
+export function notGit({ title }: GitSinkSettings): KollectError {
+  return new KollectError('KOL_SINK_CONFIG', `${notGitText} (${title})`);
+}
+
 /** Whether a run may have failed because the mirror is damaged: it says so, or nothing that is known of servers. */
 export function mayBeOfMirror(stderr: string): boolean {
   return mirrorFaults.test(stderr) || !meanings.some(([pattern]) => pattern.test(stderr));
@@ -52,7 +59,7 @@ const meanings: readonly [RegExp, ErrorCode, string][] = [
   [/returned error: 30\d|unable to update url base from redirection|redirect/i, 'KOL_SINK_CONFIG', 'the server redirects to another address, which is not followed: write the final address into spec.endpoint'],
   [/SSL certificate problem|server certificate verification failed|certificate verify failed|no alternative certificate subject name|does not match target host/i, 'KOL_SINK_CONFIG', 'the certificate of the server is not trusted, has expired, or is for another host: correct spec.tls or the certificate'],
   [/error setting certificate|unable to set private key|could not load PEM client certificate/i, 'KOL_SINK_CONFIG', 'the certificate of spec.tls cannot be used: put certificate and key in PEM into its Secret'],
-  [/no DAV locking|git-http-push|dumb http|not valid: is this a git repository/i, 'KOL_SINK_CONFIG', 'what answers there is no server of git that can be pushed to: correct spec.endpoint'],
+  [/no DAV locking|git-http-push|dumb http|not valid: is this a git repository/i, 'KOL_SINK_CONFIG', notGitText],
   [/HTTP\/0\.9/, 'KOL_SINK_CONFIG', 'what answers there does not speak HTTP: correct host and port'],
   [/SSL|TLS|gnutls/, 'KOL_SINK_UNAVAILABLE', 'TLS could not be set up: see whether the server speaks TLS at this port'],
   [/mismatched algorithms/, 'KOL_SINK_CONFIG', 'the repository names its objects by SHA-256, which is not supported'],

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KollectError } from '../../../shared/errors.ts';
 import { Turns } from '../../../shared/in-turns.ts';
-import { branchMissing, isOfConnection, lostRace, mayBeOfMirror, remoteError } from './errors.ts';
+import { branchMissing, isOfConnection, lostRace, mayBeOfMirror, notGit, remoteError } from './errors.ts';
 import { runGit, type GitResult, type GitRun } from './process.ts';
 import type { Remote, RemoteAccess } from './remote.ts';
 import type { GitSinkSettings } from './settings.ts';
@@ -72,8 +72,19 @@ export class Mirror {
 
   /** The commit that the branch of the server points to now; undefined when there is no branch. Nothing is fetched. */
   async remoteTip(signal: AbortSignal): Promise<string | undefined> {
-    const { stdout } = await this.#network((access) => ['ls-remote', '--', access.url, this.#branchRef], signal);
-    return /^([0-9a-f]{40,64})\t/m.exec(stdout.toString('latin1'))?.[1];
+    const args = (access: RemoteAccess): readonly string[] => ['ls-remote', '--', access.url, this.#branchRef];
+    const { stdout } = await this.#network(args, signal);
+    const tip = /^([0-9a-f]{40,64})\t/m.exec(stdout.toString('latin1'))?.[1];
+    if (tip === undefined && this.#settings.endpoint.scheme !== 'ssh') await this.#verifyServer(args, signal);
+    return tip;
+  }
+
+  /** To git a web page, such as that of a server under maintenance, is a repository without branches. A server of git sends packets. */
+  async #verifyServer(args: (access: RemoteAccess) => readonly string[], signal: AbortSignal): Promise<void> {
+    const packets = join(await this.#ready(signal), 'packets');
+    await rm(packets, { force: true });
+    await this.#network(args, signal, { environment: { GIT_TRACE_PACKET: packets } });
+    if ((await stat(packets).catch(() => undefined)) === undefined) throw notGit(this.#settings);
   }
 
   /** Throws `KOL_SINK_CONFIG` when a branch of the server leaves no room for this one: none has the name of a folder of another. */
@@ -232,7 +243,7 @@ export class Mirror {
   }
 
   /** Tries one address after the other. A failure that `tolerates` knows by what git wrote is a result. */
-  async #network(args: (access: RemoteAccess) => readonly string[], signal: AbortSignal, { stdin = [], tolerates = () => false }: { stdin?: readonly string[]; tolerates?: Tolerance | undefined } = {}): Promise<GitResult> {
+  async #network(args: (access: RemoteAccess) => readonly string[], signal: AbortSignal, { stdin = [], tolerates = () => false, environment = {} }: { stdin?: readonly string[]; tolerates?: Tolerance | undefined; environment?: Readonly<Record<string, string>> } = {}): Promise<GitResult> {
     if (signal.aborted) throw new KollectError('KOL_SINK_UNAVAILABLE', 'the work was cancelled');
     const folder = await this.#ready(signal);
     let failure: unknown;
@@ -241,7 +252,7 @@ export class Mirror {
       const settings = [['remote.kollect.url', access.url], ['remote.kollect.promisor', 'true'], ['remote.kollect.partialclonefilter', 'blob:none'], ...access.settings] as const;
       let result: GitResult;
       try {
-        result = await runGit(folder, { args: args(access), settings, environment: access.environment, stdin, signal, timeoutMs: networkTimeoutMs });
+        result = await runGit(folder, { args: args(access), settings, environment: { ...access.environment, ...environment }, stdin, signal, timeoutMs: networkTimeoutMs });
       } catch (error) {
         await this.discard();
         throw error;

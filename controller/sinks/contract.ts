@@ -190,7 +190,7 @@ export interface SecretValues {
   first(...keys: string[]): string | undefined;
   /** As `first`; throws `KOL_SINK_SECRET_KEY` with the names of the Secret and of the accepted keys when there is none. */
   require(...keys: string[]): string;
-  /** All values, for the sanitizer only. */
+  /** All values to be hidden, for the sanitizer only. The name of a user is none: it may be a word of any message, and URLs are shown without it. */
   values(): readonly string[];
 }
 

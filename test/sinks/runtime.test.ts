@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import fc from 'fast-check';
 import t from 'tap';
 import { createAuthority } from '../../certs/x509.ts';
 import { backendTypes, loadBackend } from '../../controller/sinks/registry.ts';
@@ -142,6 +143,30 @@ t.test('what looks like a credential is hidden though nobody named it', (t) => {
   for (const [text, expected] of cases) t.equal(sanitize(text), expected, JSON.stringify(text));
   t.equal(sanitize('x'.repeat(5_000)).length, 1_024);
   t.end();
+});
+
+t.test('no secret survives in any text, and the names of things do, be they those of users too', async (t) => {
+  const names = fc.constantFrom('events', 'kollect_events', 'inventory.events', 'git', 'gitops', 'https://git.example/platform/gitops.git', 'shop', 'user', 'username');
+  const tail = fc.string({ maxLength: 12, unit: 'grapheme' });
+  const secret = fc.tuple(fc.string({ minLength: 12, maxLength: 20, unit: fc.constantFrom(...'0123456789abcdef') }), tail).map(([id, end]) => `canary${id}${end}`);
+  const form = fc.constantFrom<((password: string, user: string) => string)[]>(
+    (password) => password,
+    (password) => password.trim(),
+    (password) => encodeURIComponent(password.toWellFormed()),
+    (password) => Buffer.from(password.trim()).toString('base64'),
+    (password) => JSON.stringify(password),
+    (password, user) => Buffer.from(`${user}:${password.trim()}`).toString('base64'),
+    (password, user) => `nats://${user}:${encodeURIComponent(password.toWellFormed())}@host:4222`,
+  );
+  const key = fc.constantFrom('password', 'token', 'nkey', 'creds', 'credentials.json', 'secretAccessKey');
+  const property = fc.asyncProperty(fc.record({ key, secret, user: names, form, shown: fc.array(names, { minLength: 1, maxLength: 4 }) }), async ({ key, secret, user, form, shown }) => {
+    const { values } = await resolveSecret({ name: 'login' }, 'team-a', secrets({ 'team-a/login': { username: user, [key]: secret } }));
+    const text = form(secret, user);
+    const clean = createSanitizer(values.values())([...shown, text, ...shown].join(' '));
+    // Forms that hold the canary, or its base64.
+    return !clean.includes(secret.slice(0, 18)) && (text.includes('canary') || !clean.includes(text.slice(0, -4))) && clean.startsWith(shown.join(' ')) && clean.endsWith(shown.join(' '));
+  });
+  await t.resolves(fc.assert(property, { numRuns: 1_000 }));
 });
 
 t.test('an error leaves with its code, and without its origin', (t) => {

@@ -73,7 +73,12 @@ function secretValues(title: string, data: ReadonlyMap<string, string>): SecretV
       const wanted = keys.length === 1 ? `the key ${keys[0]}` : `any of the keys ${keys.join(', ')}`;
       throw new KollectError('KOL_SINK_SECRET_KEY', `${title} does not hold ${wanted}: add it with a value that is not blank`);
     },
-    values: () => [...data.values()],
+    values: () => {
+      const { username, ...others } = Object.fromEntries(data);
+      const hidden = Object.values(others);
+      // Together with what it logs in with: that is how it is sent, in base64.
+      return username === undefined ? hidden : [...hidden, ...hidden.map((value) => `${username.trim()}:${value.trim()}`)];
+    },
   };
   // Whoever logs it, in whatever way, sees nothing.
   return Object.defineProperties(values, {

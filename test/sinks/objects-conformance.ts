@@ -157,6 +157,7 @@ export function objectsConform(conformance: ObjectsConformance): void {
       return restart ? 'reset' : undefined;
     };
     t.match(await failure(sink.write(whole(rows(200)), signal)), { class: 'transient' });
+    t.ok(restart, 'in between');
     await restart;
     proxy.fault = () => undefined;
     t.match(await sink.write(whole(rows(200)), signal), { confirmed: 200 });

@@ -27,4 +27,4 @@ const objectStore = {
 
 export const s3 = { ...objectStore, isBuilt: true, options: ['region', 'storageClass', 'forcePathStyle', 'sse', 'sseKmsKeyId'] } as const satisfies SinkTypeFacts;
 export const gcs = { ...objectStore, isBuilt: true, options: ['storageClass', 'kmsKeyName', 'userProject'] } as const satisfies SinkTypeFacts;
-export const azureblob = { ...objectStore, options: ['accessTier', 'encryptionScope'] } as const satisfies SinkTypeFacts;
+export const azureblob = { ...objectStore, isBuilt: true, options: ['accessTier', 'encryptionScope'] } as const satisfies SinkTypeFacts;

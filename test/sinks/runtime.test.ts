@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
-import { createAuthority } from '../../certs/x509.ts';
+import { createAuthority, issueCertificate } from '../../certs/x509.ts';
 import { backendTypes, loadBackend } from '../../controller/sinks/registry.ts';
 import { resolveCa, resolveClientCertificate } from '../../controller/sinks/runtime/ca.ts';
 import { createDialer } from '../../controller/sinks/runtime/dialer.ts';
@@ -81,7 +81,13 @@ t.test('authorities come from the bundle or from the first key that holds some',
   ] as const) t.match(await failure(resolveCa(tls, 'team-a', read)), expected);
   const client = { clientCertificateSecretRef: { name: 'me' } };
   t.match(await failure(resolveClientCertificate(client, 'team-a', secrets({ 'team-a/me': { 'tls.crt': first } }))), { code: 'KOL_SINK_SECRET', message: /does not hold the key tls\.key/ });
-  t.match(await resolveClientCertificate(client, 'team-a', secrets({ 'team-a/me': { 'tls.crt': first, 'tls.key': 'key' } })), { cert: first.trim(), key: 'key' });
+  const [own, other] = [issueCertificate(createAuthority('one'), { hosts: ['me'], usage: 'client' }), issueCertificate(createAuthority('one'), { hosts: ['me'], usage: 'client' })];
+  const resolved = (cert: string, key: string) => resolveClientCertificate(client, 'team-a', secrets({ 'team-a/me': { 'tls.crt': cert, 'tls.key': key } }));
+  t.match(await resolved(own.certificate, own.key), { cert: own.certificate.trim(), key: own.key.trim() });
+  const unusable = { code: 'KOL_SINK_CONFIG', class: 'terminal' };
+  t.match(await failure(resolved('no pem', own.key)), { ...unusable, message: /^tls\.crt of secret "team-a\/me" of spec\.tls\.clientCertificateSecretRef cannot be read: put PEM into it/ });
+  t.match(await failure(resolved(own.certificate, 'no pem')), { ...unusable, message: /^tls\.key of secret "team-a\/me" .* cannot be read/ });
+  t.match(await failure(resolved(own.certificate, other.key)), { ...unusable, message: /is not the key of tls\.crt: put both of one certificate into it/ });
 });
 
 t.test('the dialer checks every address of every answer', async (t) => {

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { z } from 'zod';
 import type { SinkTls } from '../../../shared/api/sink-common.ts';
 import { KollectError } from '../../../shared/errors.ts';
@@ -27,7 +27,10 @@ export async function resolveCa(
   return { pem: certificates(secret.values.require(...caKeys), `secret "${secret.key}" of spec.tls.caSecretRef`), secret };
 }
 
-/** The certificate and key of `spec.tls.clientCertificateSecretRef`. Throws `KOL_SINK_SECRET` when the Secret lacks one of them. */
+/**
+ * The certificate and key of `spec.tls.clientCertificateSecretRef`. Throws `KOL_SINK_SECRET_KEY` when the Secret lacks one of them, and `KOL_SINK_CONFIG` when
+ * nobody can show them.
+ */
 export async function resolveClientCertificate(
   tls: TlsSpec | undefined,
   sinkNamespace: string,
@@ -35,17 +38,29 @@ export async function resolveClientCertificate(
 ): Promise<{ cert: string; key: string; secret: ResolvedSecret } | undefined> {
   if (!tls?.clientCertificateSecretRef) return undefined;
   const secret = await resolveSecret(tls.clientCertificateSecretRef, sinkNamespace, readSecret);
-  return { cert: secret.values.require('tls.crt'), key: secret.values.require('tls.key'), secret };
+  const [cert, key] = [secret.values.require('tls.crt'), secret.values.require('tls.key')];
+  const where = `secret "${secret.key}" of spec.tls.clientCertificateSecretRef`;
+  const read = <T>(name: string, reads: () => T): T => {
+    try {
+      return reads();
+    } catch {
+      throw new KollectError('KOL_SINK_CONFIG', `${name} of ${where} cannot be read: put PEM into it, the key without a passphrase`);
+    }
+  };
+  const certificate = read('tls.crt', () => new X509Certificate(cert));
+  const isItsKey = certificate.checkPrivateKey(read('tls.key', () => createPrivateKey(key)));
+  if (!isItsKey) throw new KollectError('KOL_SINK_CONFIG', `tls.key of ${where} is not the key of tls.crt: put both of one certificate into it`);
+  return { cert, key, secret };
 }
 
 function certificates(pem: string, where: string): string {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  if (blocks.length === 0) throw new KollectError('KOL_SINK_CONFIG', `${where} holds no PEM certificate`);
+  if (blocks.length === 0) throw new KollectError('KOL_SINK_CONFIG', `${where} holds no PEM certificate: put that of the authority into it`);
   for (const [index, block] of blocks.entries()) {
     try {
       new X509Certificate(block);
     } catch {
-      throw new KollectError('KOL_SINK_CONFIG', `certificate ${index + 1} of ${where} cannot be read`);
+      throw new KollectError('KOL_SINK_CONFIG', `certificate ${index + 1} of ${where} cannot be read: put PEM certificates into it`);
     }
   }
   return blocks.join('\n');

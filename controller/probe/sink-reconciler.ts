@@ -16,12 +16,9 @@ import type { SinkObject } from '../sinks/runtime/open-sink.ts';
 import type { SecretPoll } from '../sinks/runtime/secret-poll.ts';
 import type { ReadSecret } from '../sinks/runtime/secrets.ts';
 import { exportedVerdict, hasFailed, keptConditions } from './kept-conditions.ts';
+import { retryDelayMs, type RetryTimes } from './retry-delay.ts';
 import { probeObject, type ProbeObserver, type ProbeOptions, type ProbeOutcome } from './sink-prober.ts';
 
-/** A failed test is repeated after 30 s, then after twice as long each time, up to 10 min: it must recover without an edit. */
-const defaultRetry = { firstMs: 30_000, lastMs: 600_000 };
-/** A Secret that is missing is looked for more often, which asks no server: people create it after the sink. */
-const secretRetryMs = 60_000;
 /** Tests at a time. */
 const concurrency = 8;
 
@@ -33,7 +30,7 @@ export interface SinkReconcilerOptions {
   events: EventRecorder;
   logger: Logger;
   observer?: ProbeObserver | undefined;
-  retry?: { firstMs: number; lastMs: number } | undefined;
+  retry?: RetryTimes | undefined;
 }
 
 type SinkKey = `${SinkFamily}/${string}/${string}`;
@@ -163,9 +160,7 @@ export class SinkReconciler {
       progress.failures = 0;
       if (!outcome.isPassing) progress.refreshed = false;
     } else if (outcome.isRepeatable) {
-      const { firstMs, lastMs } = this.#options.retry ?? defaultRetry;
-      const longestMs = outcome.error.reason === 'SecretResolveFailed' ? Math.min(lastMs, secretRetryMs) : lastMs;
-      const delayMs = Math.min(longestMs, firstMs * 2 ** progress.failures++);
+      const delayMs = retryDelayMs(outcome.error, progress.failures++, this.#options.retry);
       // The upper tenth by chance: sinks of one server must not come back in step.
       this.#queue.addAfter(key, delayMs * (1 - Math.random() / 10));
     } else {

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap';
 import { PreviewReconciler } from '../../controller/probe/preview-reconciler.ts';
 import { probeSink } from '../../controller/probe/sink-prober.ts';
+import { retryDelayMs } from '../../controller/probe/retry-delay.ts';
 import { SinkReconciler } from '../../controller/probe/sink-reconciler.ts';
 import type { SinkFamily } from '../../controller/sinks/contract.ts';
 import { SecretPoll } from '../../controller/sinks/runtime/secret-poll.ts';
@@ -281,6 +282,12 @@ async function silentServer(t: Test, namespace: string): Promise<TcpProxy> {
   return proxy;
 }
 const dsnAt = ({ port }: TcpProxy): string => place.dsn.replace(/127\.0\.0\.1:\d+/, `127.0.0.1:${port}`);
+
+t.test('failed tests are repeated less and less often, but Secrets are looked for every minute', async (t) => {
+  const delays = (reason: string) => [0, 1, 2, 3, 4, 5, 100].map((failures) => retryDelayMs({ reason }, failures) / 1_000);
+  t.strictSame(delays('SinkUnreachable'), [30, 60, 120, 240, 480, 600, 600]);
+  t.strictSame(delays('SecretResolveFailed'), [30, 60, 60, 60, 60, 60, 60]);
+});
 
 t.test('a server that comes back is found again', async (t) => {
   const namespace = await newNamespace();

@@ -1,8 +1,10 @@
 import t from 'tap';
+import { installationUid } from '../../controller/installation.ts';
 import { CachedSinkDirectory } from '../../controller/sink-directory.ts';
 import { SecretPoll } from '../../controller/sinks/runtime/secret-poll.ts';
 import type { SecretObject } from '../../controller/sinks/runtime/secrets.ts';
 import { KollectError } from '../../shared/errors.ts';
+import { KubeApiError, type KubeClient } from '../../shared/kube/client.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import type { ObjectCache } from '../../shared/kube/object-cache.ts';
 import { eventually } from '../servers/eventually.ts';
@@ -107,4 +109,22 @@ t.test('each Secret in use is read once a round, and who uses another one than t
   const readsLast = reads.length;
   await poll.stop();
   t.ok(reads.length <= readsLast + 1);
+});
+
+t.test('which installation it is, is asked until it is known, and once by all who ask together', async (t) => {
+  const answers = [new KubeApiError(403, 'Forbidden', 'forbidden'), new KubeApiError(0, 'Unreachable', 'no answer'), { metadata: { uid: 'ours' } }];
+  let asked = 0;
+  const installation = installationUid({
+    get: async () => {
+      const answer = answers[asked++];
+      if (answer instanceof Error) throw answer;
+      return answer;
+    },
+  } as unknown as KubeClient);
+  t.strictSame(await Promise.all([installation(), installation()]), [undefined, undefined], 'an API server that starts forbids everything');
+  t.equal(asked, 1);
+  await t.rejects(installation(), { message: 'no answer' });
+  t.strictSame(await Promise.all([installation(), installation(), installation()]), ['ours', 'ours', 'ours']);
+  t.equal(await installation(), 'ours');
+  t.equal(asked, 3);
 });

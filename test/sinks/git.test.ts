@@ -68,10 +68,14 @@ t.test('a check tells what the branch holds by its last commits, and whether som
   await theirs.sink.write(whole([row('x')], { identity: identity('theirs'), ...after('theirs', 1) }), signal);
   const ours = await openGit(git, repository, 'http', { installation: 'ours', spec: { git: { cloneDepth: 1 } } });
   t.match(await failure(ours.sink.check(identity('theirs'), signal)), { code: 'KOL_SINK_OWNER', class: 'terminal', message: /push an empty commit/ });
+  const taken = await filesOf(repository);
+  t.match(await failure(ours.sink.write(whole([row('y')], { identity: identity('theirs') }), signal)), { code: 'KOL_SINK_OWNER', message: /another installation/ }, 'nor is it written, whatever may be deleted');
   t.strictSame(await ours.sink.remove(identity('theirs'), true, signal), { deleted: 0 });
   const unknown = await openGit(git, repository, 'http', { spec: { git: { cloneDepth: 1 } } });
   t.match(await failure(unknown.sink.check(identity('theirs'), signal)), { code: 'KOL_SINK_OWNER', class: 'terminal', message: /Namespace kube-system/ });
+  t.match(await failure(unknown.sink.write(whole([row('y')], { identity: identity('theirs') }), signal)), { code: 'KOL_SINK_OWNER', message: /Namespace kube-system/ });
   t.strictSame(await unknown.sink.remove(identity('theirs'), true, signal), { deleted: 0 });
+  t.strictSame(await filesOf(repository), taken);
   await unknown.sink.close();
   await commitFile(repository, 'inventory/team-a/shop.yaml', 'broken');
   t.equal((await sink.check(identity(), signal)).isTouched, true);
@@ -187,7 +191,9 @@ t.test('credentials are in no argument of a process, no file of the mirror, no c
     while (isWatching) {
       for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
         try {
-          seen.add(readFileSync(`/proc/${pid}/cmdline`, 'latin1'));
+          const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+          // Whatever else runs on the machine is none of ours.
+          if (/^([^\0]*\/)?(git|ssh|sh\0)/.test(command)) seen.add(command);
         } catch {
           // Gone since.
         }

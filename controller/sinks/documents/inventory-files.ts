@@ -134,7 +134,7 @@ export class InventoryFiles {
     const effective = effectiveLayout(this.#layout, this.#layout.mode === undefined && snapshot.rows.length > 0 && (await areManifests(snapshot.rows)));
     if (effective.mode === 'document') return await this.#documentPlan(input, snapshot);
     const { identity } = change;
-    const manifest = await this.#manifest(identity, input.store);
+    const manifest = await this.#manifest(identity, input.store, true);
     const reserved = [manifestPath(this.#layout, identity), ...this.#indexPath(identity, effective)];
     const documents = this.#layout.mode === undefined ? await this.documents(identity, input.store) : [];
     const tree = await planTree({ change, layout: this.#layout, content: effective.content, reserved, former }, snapshot.rows, [...(manifest?.paths ?? []), ...documents]);
@@ -150,7 +150,7 @@ export class InventoryFiles {
     const { parts, rejected } = await partition(snapshot, { identity, exportedAt }, change.maxDocumentBytes);
     const named = parts.map((part) => ({ ...part, path: documentPath(layout.document, layout.extension, identity, part.part) }));
     const paths = new Set(named.map(({ path }) => path));
-    const manifest = layout.mode === undefined ? await this.#manifest(identity, store) : undefined;
+    const manifest = layout.mode === undefined ? await this.#manifest(identity, store, true) : undefined;
     const owned = [...(await this.documents(identity, store)), ...(manifest ? [...manifest.paths, manifestPath(layout, identity)] : [])];
     async function* files(): AsyncGenerator<PlannedFile> {
       for (const { path, ...contents } of named) {
@@ -240,10 +240,10 @@ export class InventoryFiles {
     return { path, compression, render };
   }
 
-  async #manifest(identity: InventoryIdentity, store: FileStore): Promise<SetManifest | undefined> {
+  async #manifest(identity: InventoryIdentity, store: FileStore, isToWrite = false): Promise<SetManifest | undefined> {
     if (this.#layout.mode === 'document') return undefined;
     const path = manifestPath(this.#layout, identity);
-    return await readManifest(await store.read(path), { layout: layoutKey(this.#layout), identity, installation: this.#installation, path });
+    return await readManifest(await store.read(path), { layout: layoutKey(this.#layout), identity, installation: this.#installation, path, isToWrite });
   }
 
   /** Documents of the inventory that are there: the whole, and parts of any number. */

@@ -3,6 +3,7 @@ import { inTurns } from '../../../shared/in-turns.ts';
 import { clusterLabel, documentPath } from '../../../shared/layout/document-path.ts';
 import type { Layout } from '../../../shared/layout/layout.ts';
 import type { InventoryIdentity } from '../contract.ts';
+import { unknownInstallation } from '../runtime/errors.ts';
 import { isPathWithin } from './file-store.ts';
 import { schemaVersion } from './json-document.ts';
 
@@ -29,9 +30,9 @@ export function layoutKey({ mode, row, extension, groupInPath, lowercaseKind, ma
 
 /**
  * Reads a manifest. Undefined for what is none, or is that of a tree of ours from before its sink was edited. Throws `KOL_SINK_OWNER` for one of another
- * installation, or of another cluster where installations are not known.
+ * installation, or of another cluster where installations are not known; for one of any installation where it is to be written and ours is not known.
  */
-export async function readManifest(bytes: Uint8Array | undefined, own: { layout: string; identity: InventoryIdentity; installation: string | undefined; path: string }): Promise<SetManifest | undefined> {
+export async function readManifest(bytes: Uint8Array | undefined, own: { layout: string; identity: InventoryIdentity; installation: string | undefined; path: string; isToWrite: boolean }): Promise<SetManifest | undefined> {
   const found = await parsed(bytes);
   if (!found) return undefined;
   const cluster = clusterLabel(own.identity);
@@ -41,6 +42,9 @@ export async function readManifest(bytes: Uint8Array | undefined, own: { layout:
   }
   if (own.installation !== undefined && found.installation !== undefined && found.installation !== own.installation) {
     throw new KollectError('KOL_SINK_OWNER', `${own.path} lists the files of another installation: give each cluster a name of its own in spec.cluster, and put {cluster} into spec.layout.index.pathTemplate`);
+  }
+  if (own.isToWrite && own.installation === undefined && found.installation !== undefined) {
+    throw new KollectError('KOL_SINK_OWNER', `${own.path} lists the files of an installation, and nobody knows whether it is this one: ${unknownInstallation}`);
   }
   return found.layout === own.layout && found.cluster === cluster ? found : undefined;
 }

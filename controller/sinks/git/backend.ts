@@ -75,7 +75,8 @@ class GitSink implements Sink {
     const { upsertCount, completeTargets, knownTargets } = change;
     if (upsertCount + completeTargets.length === 0 && knownTargets === undefined) return { confirmed: 0, written: 0, deleted: 0, bytes: 0, rejected: [] };
     const { branch } = this.#connection;
-    const store = await branch.store(signal);
+    const { store, state } = await branch.look(keyOf(change.identity), signal);
+    this.#verifyOwner(change.identity, state);
     const arrive = branch.announce();
     try {
       return await this.#writeTo(store, arrive, change, signal);

@@ -131,11 +131,17 @@ export class Branch {
 
   /** What the last commit for an inventory says, unless somebody else has committed since. One question to the server while nobody else writes. */
   async committed(key: string, signal: AbortSignal): Promise<{ state: CommittedState | undefined; isTouched: boolean }> {
-    return await this.inspect(signal, async (tip) => {
-      const remembered = this.#remembered.get(key);
-      if (!remembered) this.#seen.add(key);
-      const state = remembered?.state ?? (tip === undefined ? undefined : snapshotIn(await this.#mirror.commits(tip, signal), key));
-      return { state, isTouched: this.#touched.has(key) };
+    return await this.inspect(signal, async () => {
+      if (!this.#remembered.has(key)) this.#seen.add(key);
+      return { state: await this.#stateOf(key, signal), isTouched: this.#touched.has(key) };
+    });
+  }
+
+  /** The files of the branch as we know it, and what its commits say of an inventory. The server is asked only when we do not know the branch. */
+  async look(key: string, signal: AbortSignal): Promise<{ store: TipStore; state: CommittedState | undefined }> {
+    return await this.exclusively(async () => {
+      if (!this.#isSure) await this.#refresh(signal);
+      return { store: new TipStore(this.#mirror, this.#tip, signal), state: await this.#stateOf(key, signal) };
     });
   }
 
@@ -173,6 +179,12 @@ export class Branch {
     // What failed may have taken the mirror with it, or have arrived all the same.
     this.#last = mine.catch(() => (this.#isCertain = false));
     return mine;
+  }
+
+  async #stateOf(key: string, signal: AbortSignal): Promise<CommittedState | undefined> {
+    const remembered = this.#remembered.get(key);
+    if (remembered || this.#tip === undefined) return remembered?.state;
+    return snapshotIn(await this.#mirror.commits(this.#tip, signal), key);
   }
 
   async #flush(): Promise<void> {

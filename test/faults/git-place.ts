@@ -121,7 +121,7 @@ export class GitPlace extends SinkPlace {
       ['somebody who pushes before us', () => this.#pushBetween('begin')],
       ['somebody who pushes while we do', () => this.#pushBetween('push')],
       ['a history that somebody makes one commit', () => this.#squash()],
-      ['a repository that is repacked', () => this.#done('gc', '--quiet', '--prune=now')],
+      ['a repository that is repacked', () => this.#done('gc', '--quiet', '--no-prune')],
       ['a mirror that vanishes', () => this.#inMirrors((file) => rm(file, { force: true }), 1)],
       ['a mirror that is damaged', () => this.#inMirrors((file) => truncate(file, 3), 0.1)],
     ];

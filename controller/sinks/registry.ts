@@ -4,6 +4,7 @@ import type { Backend } from './contract.ts';
 /** One line a backend. Its client is loaded when the first sink of the type is opened. */
 const loaders: Readonly<Record<string, () => Promise<Backend>>> = {
   azureblob: async () => (await import('./azureblob/backend.ts')).azureblob as Backend,
+  bigquery: async () => (await import('./bigquery/backend.ts')).bigquery,
   gcs: async () => (await import('./gcs/backend.ts')).gcs as Backend,
   git: async () => (await import('./git/backend.ts')).git as Backend,
   kafka: async () => (await import('./kafka/backend.ts')).kafka as Backend,

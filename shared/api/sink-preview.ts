@@ -28,6 +28,10 @@ export const SinkPreview = z.object({
     .object({ expectedDDL: text('The statement that creates the table.'), expectedStateDDL: text('The statement that creates the table that says who wrote, under ensure.') })
     .optional()
     .meta({ description: 'For the type postgres: the tables.' }),
+  bigquery: z
+    .object({ expectedDDL: text('The statement that creates the table.'), expectedMerge: text('The statement that writes all rows of an inventory.') })
+    .optional()
+    .meta({ description: 'For the type bigquery: the statements.' }),
   mongodb: z
     .object({ expectedIndexKeys: texts('Keys of the unique index, in order.') })
     .optional()

@@ -1,5 +1,6 @@
 // `npm run test:servers`: obtains every server that the suite starts, so that no test waits for a compiler.
 import { obtainAzurite } from './azure/index.ts';
+import { obtainSqlglot } from './bigquery/translator.ts';
 import { obtainCertManagerCrds } from './cert-manager/custom-resources.ts';
 import { certManagerBinary } from './cert-manager/index.ts';
 import { etcdBinary } from './etcd/index.ts';
@@ -20,7 +21,7 @@ async function main(): Promise<void> {
   const options = { report: (line: string) => console.log(line), verbose: true };
   // In this order: the API server takes minutes, the others share its packages.
   const binaries = [kubeApiserverBinary, kubeControllerManagerBinary, kubectlBinary, etcdBinary, certManagerBinary, oracleBinary, natsBinary, s3Binary, gcsBinary];
-  const others = [obtainPostgres, obtainPgbouncer, obtainSshd, obtainCertManagerCrds, obtainKafka, obtainMongo, obtainAzurite];
+  const others = [obtainPostgres, obtainPgbouncer, obtainSshd, obtainCertManagerCrds, obtainKafka, obtainMongo, obtainAzurite, obtainSqlglot];
   const outcomes = await Promise.allSettled([obtain(binaries, options), ...others.map((one) => one(options))]);
   const errors = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
   for (const error of errors) console.error(error instanceof ObtainError ? `\n${error.message}` : error);

@@ -1,12 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { KollectError } from '../../../shared/errors.ts';
 import { rowName, type ExportRow, type InventoryIdentity, type RejectedRow, type RowKey, type SinkChange, type WriteResult } from '../contract.ts';
+import { payloadBytes, portions, withoutDuplicates, withoutOversize } from '../runtime/rows.ts';
 import { isSpared, type HeldRow } from '../runtime/spared.ts';
 import { findAdoption } from './adoption.ts';
 import { isRowError, isTooSlow } from './errors.ts';
 import { inventoryTransaction, scope, scopeValues, type InventoryRows } from './inventory-rows.ts';
 import { RowIndex } from './row-index.ts';
-import { copyLines, payloadBytes, portions, withoutDuplicates, withoutOversize } from './rows.ts';
+import { copyLines, maxRowBytes } from './rows.ts';
 import type { Session } from './session.ts';
 import { recordState } from './state.ts';
 import { upsertFrom, type WriteTarget } from './upsert.ts';
@@ -69,7 +70,7 @@ export class ChunkedWrite {
     this.#claims = compares && (adoption === undefined || staleLimit === undefined);
     let written = 0;
     for (const chunk of portions(await this.#pending(), () => this.#limit)) {
-      const { fitting, oversize } = withoutOversize(withoutDuplicates(chunk));
+      const { fitting, oversize } = withoutOversize(withoutDuplicates(chunk), maxRowBytes);
       this.#rejected.push(...oversize);
       written += await this.#adaptively(fitting, (part) => this.#writeChunk(part));
     }

@@ -1,8 +1,9 @@
 import { KollectError } from '../../../shared/errors.ts';
 import type { ExportRow, HeldRow, InventoryIdentity, RejectedRow, RowKey, SinkChange, WriteResult } from '../contract.ts';
+import { payloadBytes, portions, withoutDuplicates, withoutOversize } from '../runtime/rows.ts';
 import { isRowError, rowRefusal } from './errors.ts';
 import { inventoryTransaction, scope, scopeValues, type InventoryRows } from './inventory-rows.ts';
-import { payloadBytes, portions, withoutDuplicates, withoutOversize } from './rows.ts';
+import { maxRowBytes } from './rows.ts';
 import type { Session } from './session.ts';
 import type { TableName } from './settings.ts';
 import { recordState } from './state.ts';
@@ -23,7 +24,7 @@ export interface Tally {
  * are deleted by their keys. The cost follows the change, whatever the size of the table.
  */
 export async function writeDelta(session: Session, target: WriteTarget, change: SinkChange): Promise<WriteResult> {
-  const { fitting, oversize } = withoutOversize([...change.upserts].flat());
+  const { fitting, oversize } = withoutOversize([...change.upserts].flat(), maxRowBytes);
   const batches = [...inStatements(fitting)].map(withoutDuplicates);
   const bytes = batches.reduce((sum, rows) => sum + payloadBytes(rows), 0);
   const upsertAll = async (): Promise<number> => {

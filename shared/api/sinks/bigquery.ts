@@ -3,6 +3,12 @@ import { SecretReference } from '../meta.ts';
 import { nonEmpty, text } from '../text.ts';
 import type { SinkTypeFacts } from '../sink-types.ts';
 
+/** Key of the Secret with the key file of a service account. */
+export const bigqueryKeyFile = 'credentials.json';
+
+/** Keys of `options` that are read. */
+export const bigqueryOptions = ['maximumBytesBilled', 'labels'] as const;
+
 /** Settings of the type bigquery. */
 export const BigQuerySettings = z.object({
   project: nonEmpty.meta({ description: 'Google Cloud project.' }),
@@ -21,7 +27,7 @@ export const bigquery = {
   isBlockRequired: true,
   formats: ['json'],
   compressions: ['none'],
-  options: ['maximumBytesBilled', 'labels'],
+  options: bigqueryOptions,
   hasLayout: false,
-  isBuilt: false,
+  isBuilt: true,
 } as const satisfies SinkTypeFacts;

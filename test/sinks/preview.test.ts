@@ -8,7 +8,7 @@ import { git } from '../../controller/sinks/git/backend.ts';
 import { local } from '../../controller/sinks/local/backend.ts';
 import { nats } from '../../controller/sinks/nats/backend.ts';
 import { postgres } from '../../controller/sinks/postgres/backend.ts';
-import { backendTypes } from '../../controller/sinks/registry.ts';
+import { backendTypes, loadBackend } from '../../controller/sinks/registry.ts';
 import type { PreviewSample, SinkChange } from '../../controller/sinks/contract.ts';
 import type { KollectDatabaseSinkSpec } from '../../shared/api/kollect-database-sink.ts';
 import type { KollectEventSinkSpec } from '../../shared/api/kollect-event-sink.ts';
@@ -120,7 +120,7 @@ t.test('nats: message and stream are those of an export', async (t) => {
 });
 
 t.test('a preview is of the spec alone, says what it cannot show, and is bounded', async (t) => {
-  const rendered = (kind: string, spec: object) => renderPreview(kind, { apiVersion: 'kollect.dev/v1alpha1', kind, metadata: { name: 'x', namespace: 'team-a' }, spec }, { policy: { allowPrivate: true, allowLoopback: false } });
+  const rendered = (kind: string, spec: object, load = loadBackend) => renderPreview(kind, { apiVersion: 'kollect.dev/v1alpha1', kind, metadata: { name: 'x', namespace: 'team-a' }, spec }, { policy: { allowPrivate: true, allowLoopback: false }, load });
   const specs: [string, { type: string }][] = [
     ['KollectDatabaseSink', sinkObject().spec],
     ['KollectSnapshotSink', { type: 'git', endpoint: 'https://git.example.com/x.git', cluster: 'prod-west', layout: { mode: 'perResource' } } as { type: string }],
@@ -146,8 +146,8 @@ t.test('a preview is of the spec alone, says what it cannot show, and is bounded
     layout: { mode: 'perResource', content: 'item', prune: true, samplePaths: ['prod-west/team-a/deployment/api.yaml', 'prod-west/team-a/deployment/web.yaml', 'prod-west/team-a/deployment/cache.yaml'] },
     git: { sampleCommitSubject: 'chore(prod-west/team-a/api): export 42 items @ a1b2c3d4e5f6' },
   });
-  const http = { type: 'http', endpoint: 'https://inventory.example.com', http: {} };
-  t.match(await rendered('KollectSnapshotSink', http), { warnings: [`sinks of type "http" are not implemented in this version, which has ${backendTypes.join(', ')}`] });
+  const unbuilt = await rendered('KollectDatabaseSink', sinkObject().spec, () => loadBackend('none'));
+  t.strictSame(unbuilt, { inputSampleSource: 'synthetic', provisioningMode: 'ensure', serializationFormat: 'json', warnings: [`sinks of type "none" are not implemented in this version, which has ${backendTypes.join(', ')}`] });
   t.strictSame(await rendered('KollectEventSink', { type: 'kafka' }), { inputSampleSource: 'synthetic', warnings: ['spec.kafka: Required value: a sink of the type kafka needs this block'] });
   const long = await rendered('KollectSnapshotSink', { ...specs[1]![1], git: { commitBody: '{checksum}'.repeat(400) } });
   t.equal(long.git?.sampleCommitBody?.length, 4_096);

@@ -1,5 +1,5 @@
 import type { Limits } from '../../shared/api/collection-filter.ts';
-import type { TargetRows } from './row-store.ts';
+import type { TargetRows } from './target-rows.ts';
 
 const lookMs = 5_000;
 /**

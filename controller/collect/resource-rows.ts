@@ -3,7 +3,7 @@ import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
 import { inTurns } from '../../shared/in-turns.ts';
 import { RefusedObjects } from './refused-objects.ts';
 import { RowMap } from './row-map.ts';
-import type { RowFacts, StoredRow } from './row-store.ts';
+import type { RowFacts, StoredRow } from './row.ts';
 
 /** The target that rows of a resource belong to. */
 export interface RowOwner {

@@ -1,4 +1,4 @@
-import type { StoredRow } from './row-store.ts';
+import type { StoredRow } from './row.ts';
 
 /** One map of a million rows stops the process for 60 ms whenever it grows or shrinks; a map of this many, or sixteen of a million, for a few. */
 const largestSingleMap = 16_384;

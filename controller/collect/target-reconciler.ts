@@ -20,7 +20,8 @@ import { InitialLists, initialListStatus, isSuspended, progress, type InitialLis
 import type { CompiledProfiles } from './compiled-profiles.ts';
 import type { Definitions } from './definitions.ts';
 import { ResourcePlanner, type Problem } from './resource-planner.ts';
-import type { RowStore, TargetRows } from './row-store.ts';
+import type { RowStore } from './row-store.ts';
+import type { TargetRows } from './target-rows.ts';
 import type { ScopeJudge, ScopeVerdict } from './scope-judge.ts';
 import type { TargetKind } from './target-kind.ts';
 import { planTarget, targetGvkOf } from './target-plan.ts';

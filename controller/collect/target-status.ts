@@ -6,7 +6,7 @@ import type { ApiResource } from '../../shared/kube/discovery.ts';
 import { conditionsOf, type Verdict } from '../observe/conditions.ts';
 import type { CollectionState, ResourceState } from './collector.ts';
 import type { Problem } from './resource-planner.ts';
-import type { Shortage, TargetRows } from './row-store.ts';
+import type { Shortage, TargetRows } from './target-rows.ts';
 
 /** Names listed in status; the rest is counted in the message. */
 const listedNamespaces = 100;

@@ -1,4 +1,4 @@
-import type { Row } from '../collect/row-store.ts';
+import type { Row } from '../collect/row.ts';
 import type { ViewTarget } from './view.ts';
 
 /** The latest change of one row since somebody last asked. `row` is absent when it left. */

@@ -1,4 +1,5 @@
-import type { Row, TargetRows } from '../collect/row-store.ts';
+import type { Row } from '../collect/row.ts';
+import type { TargetRows } from '../collect/target-rows.ts';
 
 /** A change of one row. `before` without `after` is a removal. */
 export interface RowChange {

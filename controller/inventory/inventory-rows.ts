@@ -1,4 +1,5 @@
-import type { Row, TargetRows } from '../collect/row-store.ts';
+import type { Row } from '../collect/row.ts';
+import type { TargetRows } from '../collect/target-rows.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import type { NamespaceShard } from './namespace-shards.ts';
 import type { TargetProblem } from './target-problems.ts';

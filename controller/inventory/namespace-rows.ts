@@ -1,5 +1,6 @@
 import type { KubeObject } from '../../shared/api/kube-object.ts';
-import type { Row, TargetRows } from '../collect/row-store.ts';
+import type { Row } from '../collect/row.ts';
+import type { TargetRows } from '../collect/target-rows.ts';
 import type { InventoryRows } from './inventory-rows.ts';
 import { targetProblem, type TargetProblem } from './target-problems.ts';
 import { InventoryView } from './view.ts';

@@ -1,5 +1,5 @@
 import type { FrozenRows } from '../collect/collector.ts';
-import type { Row } from '../collect/row-store.ts';
+import type { Row } from '../collect/row.ts';
 import { SnapshotDigest } from '../collect/digest.ts';
 import { rowName, type Capabilities, type ExportRow, type InventoryIdentity, type RowKey, type SinkChange } from '../sinks/contract.ts';
 import { doubtfulTargets, exemptTargets, type Deletions } from './deletion-guard.ts';

@@ -1,5 +1,5 @@
 import { rowName, type ExportRow, type RejectedRow, type RowKey } from '../sinks/contract.ts';
-import type { Row } from '../collect/row-store.ts';
+import type { Row } from '../collect/row.ts';
 import type { PassPlan } from './pass.ts';
 import type { ViewTarget } from './view.ts';
 

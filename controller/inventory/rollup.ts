@@ -1,5 +1,6 @@
 import { inTurns, type SharedTurns } from '../../shared/in-turns.ts';
-import type { Row, TargetRows } from '../collect/row-store.ts';
+import type { Row } from '../collect/row.ts';
+import type { TargetRows } from '../collect/target-rows.ts';
 import { EarlierRows } from './earlier-rows.ts';
 import { NamespaceShards, type NamespaceShard } from './namespace-shards.ts';
 import { SelectedRows } from './selected-rows.ts';

@@ -1,5 +1,6 @@
 import { SnapshotDigest } from '../collect/digest.ts';
-import type { Row, TargetRows } from '../collect/row-store.ts';
+import type { Row } from '../collect/row.ts';
+import type { TargetRows } from '../collect/target-rows.ts';
 import type { ViewTarget } from './view.ts';
 
 /** Rows of one namespace. */

@@ -1,4 +1,4 @@
-import type { Row } from '../collect/row-store.ts';
+import type { Row } from '../collect/row.ts';
 import type { ExportRow } from '../sinks/contract.ts';
 import type { ViewTarget } from './view.ts';
 

@@ -1,5 +1,5 @@
 import type { SnapshotDigest } from '../collect/digest.ts';
-import type { Row } from '../collect/row-store.ts';
+import type { Row } from '../collect/row.ts';
 import { ChangeLog } from './change-log.ts';
 
 /** A log above this share of the rows costs more than comparing everything once; small inventories always keep theirs. */

@@ -2,7 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { CompiledProfile } from '../../shared/extract/compile-profile.ts';
 import type { ResourceRows } from '../collect/resource-rows.ts';
-import type { Row, RowStore, TargetRows } from '../collect/row-store.ts';
+import type { RowStore } from '../collect/row-store.ts';
+import type { Row } from '../collect/row.ts';
+import type { TargetRows } from '../collect/target-rows.ts';
 import { sampleRows, type RowSample } from './row-sample.ts';
 
 /** A scrape waits this long for new sums, and otherwise shows those from before: Prometheus gives up after ten seconds. */

@@ -6,7 +6,8 @@ import { lowestLimits } from '../../controller/collect/limits.ts';
 import { memoryLevel, type MemoryLevel } from '../../controller/collect/memory-watermark.ts';
 import { RefusalKeeper } from '../../controller/collect/refusal-keeper.ts';
 import { RefusedObjects } from '../../controller/collect/refused-objects.ts';
-import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
+import { RowStore } from '../../controller/collect/row-store.ts';
+import type { TargetRows } from '../../controller/collect/target-rows.ts';
 import { Subscription } from '../../controller/collect/subscription.ts';
 import { compileProfile } from '../../shared/extract/compile-profile.ts';
 

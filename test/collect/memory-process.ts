@@ -1,7 +1,8 @@
 // Grows one target until the heap has no room for more, in a process with a small heap. Prints what it then holds.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { watchMemory } from '../../controller/collect/memory-watermark.ts';
-import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
+import { RowStore } from '../../controller/collect/row-store.ts';
+import type { TargetRows } from '../../controller/collect/target-rows.ts';
 
 const memory = watchMemory();
 const store = new RowStore(memory);

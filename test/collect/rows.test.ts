@@ -12,7 +12,9 @@ import { createLogger } from '../../shared/log.ts';
 import type { CollectionSpec } from '../../controller/collect/selection.ts';
 import { Subscription } from '../../controller/collect/subscription.ts';
 import type { ResourceRows } from '../../controller/collect/resource-rows.ts';
-import { RowStore, type Row, type TargetRows } from '../../controller/collect/row-store.ts';
+import { RowStore } from '../../controller/collect/row-store.ts';
+import type { Row } from '../../controller/collect/row.ts';
+import type { TargetRows } from '../../controller/collect/target-rows.ts';
 import { eventually } from '../servers/eventually.ts';
 
 const facts = (uid: string, payload: string, namespace = 'shop') => ({ namespace, name: uid, uid, payload, resourceVersion: '1', failures: 0 });

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
-import type { Row, TargetRows } from '../../controller/collect/row-store.ts';
+import type { Row } from '../../controller/collect/row.ts';
+import type { TargetRows } from '../../controller/collect/target-rows.ts';
 import { Controller } from '../../controller/controller.ts';
 import { KubeClient } from '../../shared/kube/client.ts';
 import { loadConnection } from '../../shared/kube/config.ts';

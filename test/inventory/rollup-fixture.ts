@@ -1,5 +1,7 @@
 import { SnapshotDigest } from '../../controller/collect/digest.ts';
-import { RowStore, type Row, type TargetRows } from '../../controller/collect/row-store.ts';
+import { RowStore } from '../../controller/collect/row-store.ts';
+import type { Row } from '../../controller/collect/row.ts';
+import type { TargetRows } from '../../controller/collect/target-rows.ts';
 import { planPass, type Cursor } from '../../controller/inventory/pass.ts';
 import { Rollup, type RollupOptions, type RollupSelection } from '../../controller/inventory/rollup.ts';
 import { InventoryView } from '../../controller/inventory/view.ts';

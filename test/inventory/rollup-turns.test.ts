@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import type { Row } from '../../controller/collect/row-store.ts';
+import type { Row } from '../../controller/collect/row.ts';
 import type { RollupSelection } from '../../controller/inventory/rollup.ts';
 import type { SelectedRows } from '../../controller/inventory/selected-rows.ts';
 import { inTurns, SharedTurns } from '../../shared/in-turns.ts';

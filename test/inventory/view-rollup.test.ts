@@ -1,5 +1,6 @@
 import t from 'tap';
-import { RowStore, type Row } from '../../controller/collect/row-store.ts';
+import { RowStore } from '../../controller/collect/row-store.ts';
+import type { Row } from '../../controller/collect/row.ts';
 import type { RollupSelection } from '../../controller/inventory/rollup.ts';
 import { eventually } from '../servers/eventually.ts';
 import { digestOf, of, startRollup, upsert } from './rollup-fixture.ts';

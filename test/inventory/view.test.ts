@@ -1,7 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import type { FrozenRows } from '../../controller/collect/collector.ts';
-import { RowStore, type TargetRows } from '../../controller/collect/row-store.ts';
+import { RowStore } from '../../controller/collect/row-store.ts';
+import type { TargetRows } from '../../controller/collect/target-rows.ts';
 import { planPass, type Cursor } from '../../controller/inventory/pass.ts';
 import { Quarantine } from '../../controller/inventory/quarantine.ts';
 import { InventoryView } from '../../controller/inventory/view.ts';

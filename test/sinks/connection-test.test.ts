@@ -4,6 +4,7 @@ import { probeSink } from '../../controller/probe/sink-prober.ts';
 import { retryDelayMs } from '../../controller/probe/retry-delay.ts';
 import { SinkReconciler } from '../../controller/probe/sink-reconciler.ts';
 import type { SinkFamily } from '../../controller/sinks/contract.ts';
+import { loadBackend } from '../../controller/sinks/registry.ts';
 import { SecretPoll } from '../../controller/sinks/runtime/secret-poll.ts';
 import type { SecretObject } from '../../controller/sinks/runtime/secrets.ts';
 import { API_VERSION } from '../../shared/api/group.ts';
@@ -51,7 +52,8 @@ const poll = new SecretPoll(readSecret, 100);
 const reconciler = new SinkReconciler({
   client,
   caches,
-  probe: { readSecret, policy: loopback },
+  // As if there were none of these.
+  probe: { readSecret, policy: loopback, load: (type) => loadBackend(type === 'mongodb' ? 'none' : type) },
   poll,
   events,
   logger,
@@ -332,13 +334,13 @@ t.test('a sink that is deleted while its test runs is forgotten', async (t) => {
 t.test('a type without a backend and a spec that breaks a rule fail their test, once', async (t) => {
   const namespace = await newNamespace();
   newTests();
-  await applySink(namespace, { type: 'bigquery', postgres: undefined, bigquery: { project: 'example-project', dataset: 'inventory', table: 'items' } });
+  await applySink(namespace, { type: 'mongodb', postgres: undefined, mongodb: { databaseRef: { name: 'dsn' }, database: 'inventory', collection: 'items' } });
   const sink = await untilConditions(namespace, failed);
-  t.match(sink.status?.conditions?.[0]?.message, /sinks of type "bigquery" are not implemented/);
+  t.match(sink.status?.conditions?.[0]?.message, /sinks of type "none" are not implemented/);
   await applySink(namespace, { options: { password: canary } });
   t.match((await untilConditions(namespace, ['ConnectionVerified=False InvalidSpec', 'Degraded=True InvalidSpec'])).status?.conditions?.[0]?.message, /spec\.options/);
   await new Promise((resolve) => setTimeout(resolve, 700));
-  t.strictSame(newTests(), ['bigquery failure']);
+  t.strictSame(newTests(), ['mongodb failure']);
 });
 
 t.test('a server that does not answer fails the test within its budget', async (t) => {

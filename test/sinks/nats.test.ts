@@ -189,6 +189,35 @@ t.test('a check asks for the stream, and one that is gone is filled anew', async
   }
 });
 
+t.test('a stream that somebody empties is filled anew, and one that forgets is left alone', async (t) => {
+  for (const mode of ['aggregate', 'perItem'] as const) {
+    const at = await natsPlace(server, mode, (end) => ends.push(end));
+    const sink = await at.open();
+    const isTouched = async (of = sink) => (await of.check(identity(), signal)).isTouched;
+    const count = async () => (await at.manager.streams.info(at.stream)).state.messages;
+    // Of all messages, or of those before the last.
+    for (const keep of [0, 1]) {
+      for (const number of [3, 4]) {
+        await sink.write(whole(rows(number, { v: 1 })), signal);
+        t.equal(await isTouched(), false);
+      }
+      await at.manager.streams.purge(at.stream, { keep });
+      t.equal(await isTouched(), true);
+      t.equal(await isTouched(), true, 'until all is told');
+      const restarted = await at.open();
+      t.equal(await isTouched(restarted), keep === 0, 'who begins sees whether there is any');
+      await restarted.close();
+      t.match(await sink.write(whole(rows(4, { v: 1 })), signal), { written: 4 });
+      t.ok((await count()) > keep);
+      t.equal(await isTouched(), false);
+    }
+    await at.manager.streams.update(at.stream, { max_age: 3_600_000_000_000 });
+    await at.manager.streams.purge(at.stream);
+    t.equal(await isTouched(), false);
+    await sink.close();
+  }
+});
+
 t.test('what a process told is told again by the next one between a begin and an end', async (t) => {
   const at = await natsPlace(server, 'perItem', (end) => ends.push(end));
   const first = await at.open();

@@ -12,7 +12,7 @@ import { previewMessages } from './preview.ts';
 import { probeStream } from './probe.ts';
 import { headerBytes, publish } from './publish.ts';
 import { natsSecretRef, readSettings, settingsKey, type NatsSinkSettings } from './settings.ts';
-import { findStream, mostBytes, prepareStream, takes, verifyStream } from './stream.ts';
+import { findStream, keepsAll, mostBytes, prepareStream, takes, verifyStream } from './stream.ts';
 
 /** Messages that are on their way at a time: enough to hide the way there and back. */
 const batch = { messages: 1_000, bytes: 4_000_000 };
@@ -46,6 +46,10 @@ class NatsSink implements Sink {
   #stream: StreamInfo | undefined;
   /** When the stream was made that was found first. Another one holds nothing of what was published. */
   #incarnation: string | undefined;
+  /** Number of the first message that it had when it was looked at last. */
+  #first: number | undefined;
+  /** Somebody took messages out of it since, and not everything was told once more. */
+  #isPurged = false;
   #lastTimestamp = 0;
 
   constructor(context: OpenContext<KollectEventSinkSpec>) {
@@ -66,8 +70,12 @@ class NatsSink implements Sink {
       const found = await findStream(await managerOf(client), this.#settings);
       if (found && takes(found, this.#settings.subject)) {
         if (this.#isOther(found)) throw this.#lost();
-        const isEmpty = found.state.last_seq === 0;
-        return { rows: isEmpty ? 0 : undefined, digest: undefined, isLog: true, isTouched: isEmpty };
+        if (this.#hasLost(found)) {
+          this.#events.forget();
+          this.#isPurged = true;
+        }
+        const isEmpty = found.state.last_seq === 0 || (this.#isPurged && found.state.messages === 0);
+        return { rows: isEmpty ? 0 : undefined, digest: undefined, isLog: true, isTouched: isEmpty || this.#isPurged };
       }
       if (this.#incarnation !== undefined) throw this.#lost();
       verifyStream(found, this.#settings);
@@ -83,7 +91,9 @@ class NatsSink implements Sink {
       const isWhole = this.#events instanceof WholeExports || knownTargets !== undefined;
       if (this.#isOther(stream) && !isWhole) throw this.#lost();
       this.#stream = stream;
-      return await this.#events.write(change, this.#outlet(client, stream, signal));
+      const result = await this.#events.write(change, this.#outlet(client, stream, signal));
+      if (isWhole && !result.held) this.#isPurged = false;
+      return result;
     });
   }
 
@@ -138,15 +148,25 @@ class NatsSink implements Sink {
   #isOther({ created }: StreamInfo): boolean {
     const incarnation = String(created);
     const isOther = this.#incarnation !== undefined && this.#incarnation !== incarnation;
-    if (isOther) this.#events.forget();
+    if (isOther) {
+      this.#events.forget();
+      this.#first = undefined;
+    }
     this.#incarnation = incarnation;
     return isOther;
+  }
+
+  /** Messages are gone that the stream does not drop by itself. */
+  #hasLost({ config, state: { first_seq: first, last_seq: last, messages } }: StreamInfo): boolean {
+    const former = this.#first;
+    this.#first = Math.max(1, first);
+    return keepsAll(config) && (former === undefined ? messages === 0 && last > 0 : first > former);
   }
 
   /** The engine's cursor is void: a stream that is there again holds nothing. */
   #lost(cause?: unknown): KollectError {
     this.#events.forget();
-    this.#incarnation = undefined;
+    this.#incarnation = this.#first = undefined;
     const place = placeOf(this.#settings);
     return this.#settings.mustExist
       ? new KollectError('KOL_SINK_DESTINATION_LOST', `${place} is gone: create the stream, or set spec.provisioning.mode to ensure`, { class: 'terminal', cause })

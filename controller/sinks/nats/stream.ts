@@ -1,4 +1,4 @@
-import type { JetStreamManager, NatsConnection, StreamConfig, StreamInfo } from 'nats';
+import { RetentionPolicy, type JetStreamManager, type NatsConnection, type StreamConfig, type StreamInfo } from 'nats';
 import { KollectError } from '../../../shared/errors.ts';
 import { answerOf, answers, missingStreamText } from './errors.ts';
 import type { NatsSinkSettings, StreamSettings } from './settings.ts';
@@ -53,6 +53,11 @@ export function takes({ config }: StreamInfo, subject: string): boolean {
 export function mostBytes({ info }: NatsConnection, stream: StreamInfo | undefined): number {
   const ofStream = stream?.config.max_msg_size ?? 0;
   return Math.min(info?.max_payload ?? Infinity, ofStream > 0 ? ofStream : Infinity);
+}
+
+/** The stream has no limit by which it drops messages, and those who read take none out. */
+export function keepsAll({ retention, max_age: age, max_msgs: messages, max_bytes: bytes, max_msgs_per_subject: ofSubject }: StreamConfig): boolean {
+  return retention === RetentionPolicy.Limits && [age, messages, bytes, ofSubject].every((limit) => limit <= 0);
 }
 
 function isOwn({ config }: StreamInfo): boolean {

@@ -90,7 +90,7 @@ export async function bigqueryPlace(server: BigQueryServer): Promise<BigQueryPla
     refuse: async () => undefined,
     touched: isThere,
     loseConfirmation: (later) => (server.resetAfter = later === Infinity ? undefined : later),
-    loseAnswer: () => (server.silenceNext = true),
+    loseAnswer: () => (server.loseNext = 'silence'),
     holdNextWrite: async () => {
       server.holdNext = true;
       return {

@@ -23,6 +23,8 @@ export interface Asked {
   /** Judged and not run. */
   dryRun?: boolean;
   sql?: string;
+  configuration?: Configuration & Record<string, unknown>;
+  lost?: 'silence' | 'reset';
 }
 
 export interface FakeBigQuery {
@@ -36,8 +38,8 @@ export interface FakeBigQuery {
   fault: ((asked: Asked) => Fault | undefined) | undefined;
   /** The change before which so many others are taken is done, and from then on every connection is reset; undefined when none is. */
   resetAfter: number | undefined;
-  /** The next change is done, and never answered. */
-  silenceNext: boolean;
+  /** The next change is done, and its answer lost: none ever comes, or the connection is reset. */
+  loseNext: 'silence' | 'reset' | undefined;
   /** The next change waits until it is cancelled. */
   holdNext: boolean;
   /** How many wait. */
@@ -113,7 +115,7 @@ export async function startBigQuery({ postgres, certificate, project = 'example-
     tokens: new Set(),
     fault: undefined,
     resetAfter: undefined,
-    silenceNext: false,
+    loseNext: undefined,
     holdNext: false,
     held: () => held,
     facts: {},
@@ -164,11 +166,11 @@ export async function startBigQuery({ postgres, certificate, project = 'example-
 
   const touch = (name: string): void => void changes.set(name, (changes.get(name) ?? 0) + 1);
 
-  const insert = async (asked: Asked, body: { jobReference?: Partial<Job['jobReference']>; configuration: Configuration }, media: string | undefined): Promise<Job | undefined> => {
+  const insert = async (asked: Asked, body: { jobReference?: Partial<Job['jobReference']>; configuration: Configuration }, media: string | undefined): Promise<Job> => {
     const { configuration } = body;
     const { dryRun = false, query } = configuration;
     const kind = media === undefined ? (/^\s*(\w+)/.exec(query?.query ?? '')?.[1] ?? '') : 'LOAD';
-    Object.assign(asked, { kind, dryRun, sql: query?.query });
+    Object.assign(asked, { kind, dryRun, ...(query && { sql: query.query }), configuration: { ...configuration } } satisfies Partial<Asked>);
     const fault = fake.fault?.(asked);
     if (fault && !fault.ofJob) throw new Refused(fault);
     const jobId = body.jobReference?.jobId ?? 'none';
@@ -197,16 +199,15 @@ export async function startBigQuery({ postgres, certificate, project = 'example-
       if (dryRun) throw new Refused(ended);
       finish(job, ended);
     }
-    if (isChange && fake.silenceNext) {
-      fake.silenceNext = false;
-      return undefined;
+    if (isChange && fake.loseNext) {
+      asked.lost = fake.loseNext;
+      fake.loseNext = undefined;
     }
     if (isChange && fake.resetAfter !== undefined) fake.resetAfter--;
     return job;
   };
 
-  /** `undefined`: no answer ever comes. */
-  const answer = async (asked: Asked, url: URL, request: IncomingMessage, body: Buffer): Promise<object | undefined> => {
+  const answer = async (asked: Asked, url: URL, request: IncomingMessage, body: Buffer): Promise<object> => {
     const token = request.headers.authorization?.replace(/^Bearer /, '') ?? '';
     if (!fake.tokens.has(token)) throw new Refused({ status: 401, reason: 'authError', message: 'Request had invalid authentication credentials.' });
     const [, upload, path = ''] = /^(\/upload)?\/bigquery\/v2\/projects\/[^/]+\/(.*)$/.exec(url.pathname) ?? [];
@@ -260,15 +261,15 @@ export async function startBigQuery({ postgres, certificate, project = 'example-
     for await (const chunk of request) chunks.push(chunk as Buffer);
     if (isDown()) return void request.socket.destroy();
     fake.asked.push(asked);
-    let [status, body]: [number, object | undefined] = [200, {}];
+    let [status, body]: [number, object] = [200, {}];
     try {
       body = await answer(asked, url, request, Buffer.concat(chunks));
     } catch (error) {
       const { status: of, reason, message = reason } = faultOf(error);
       [status, body] = [of === 0 ? 400 : of, { error: { code: of, message, errors: [{ message, domain: 'global', reason }], status: 'UNKNOWN' } }];
     }
-    if (isDown()) return void request.socket.destroy();
-    if (body === undefined) return;
+    if (isDown() || asked.lost === 'reset') return void request.socket.destroy();
+    if (asked.lost) return;
     response.writeHead(status, { 'content-type': 'application/json; charset=UTF-8' }).end(JSON.stringify(body));
   };
 

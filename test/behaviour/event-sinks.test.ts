@@ -2,20 +2,21 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'nats';
 import t from 'tap';
+import { startKafka } from '../servers/kafka/index.ts';
 import { startNats } from '../servers/nats/index.ts';
 import { startKollect } from './harness.ts';
 import { administratorOf } from './shell.ts';
 import { followPage } from './walkthrough.ts';
 
-// The page is followed as it stands, on a cluster that has Kollect and a NATS server.
+// The page is followed as it stands, on a cluster that has Kollect, a NATS server and a broker of Kafka.
 
-const nats = await startNats();
-t.teardown(() => nats.stop());
-const kollect = await startKollect({ test: t, mapHosts: [`nats.kollect-system.svc:4222=127.0.0.1:${nats.port}`] });
+const [nats, kafka] = await Promise.all([startNats(), startKafka()]);
+t.teardown(() => Promise.all([nats.stop(), kafka.stop()]));
+const kollect = await startKollect({ test: t, mapHosts: [`nats.kollect-system.svc:4222=127.0.0.1:${nats.port}`, `kafka.kollect-system.svc:9092=127.0.0.1:${kafka.port}`] });
 const url = `nats://127.0.0.1:${nats.port}`;
 
 t.test('every command of the page does what the page says', async (t) => {
-  await followPage(t, 'docs/examples/event-sinks.md', kollect, { ...administratorOf(kollect.cluster), NATS: url });
+  await followPage(t, 'docs/examples/event-sinks.md', kollect, { ...administratorOf(kollect.cluster), NATS: url, KAFKA: `127.0.0.1:${kafka.port}` });
 });
 
 t.test('what was published has the form that is promised', async (t) => {

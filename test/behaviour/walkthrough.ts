@@ -16,7 +16,7 @@ export function runLines(command: string, environment: NodeJS.ProcessEnv): Promi
 /** Questions are asked until they are answered as the page says; everything else is done once. */
 async function follow(t: Test, { command, expected }: Step, { eventually }: Kollect, environment: NodeJS.ProcessEnv): Promise<void> {
   const run = () => runLines(command, environment);
-  if (expected === undefined || !/^(psql|copy=|kubectl (get|describe)|node docs) ?/.test(command)) {
+  if (expected === undefined || !/^(psql|copy=|kubectl (get|describe)|node( --no-warnings)? docs) ?/.test(command)) {
     const { code, output } = await run();
     t.equal(code, 0, `${command}\n${output}`);
     if (expected !== undefined) t.equal(plain(output), plain(expected), command);

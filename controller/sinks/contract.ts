@@ -190,6 +190,8 @@ export interface SecretValues {
   first(...keys: string[]): string | undefined;
   /** As `first`; throws `KOL_SINK_SECRET_KEY` with the names of the Secret and of the accepted keys when there is none. */
   require(...keys: string[]): string;
+  /** All keys that are not blank, with their values, trimmed. */
+  entries(): readonly (readonly [key: string, value: string])[];
   /** All values to be hidden, for the sanitizer only. The name of a user is none: it may be a word of any message, and URLs are shown without it. */
   values(): readonly string[];
 }
@@ -233,6 +235,8 @@ export interface OpenContext<Spec> {
   /** `<namespace>/<name>` of the sink object, for messages and application names. */
   name: string;
   secrets: SecretValues;
+  /** Of `Backend.otherSecretRefs`, by the same names. */
+  otherSecrets: Readonly<Record<string, SecretValues>>;
   /** PEM of trusted authorities, when the sink names some. */
   ca: string | undefined;
   /** PEM of certificate and key to identify ourselves with, when the sink names them. */
@@ -289,6 +293,8 @@ export interface Backend<Spec = unknown> {
   server(context: OpenContext<Spec>): string;
   /** Secret that the backend reads, with the namespace still optional. Undefined: none. */
   secretRef(spec: Spec): { name: string; namespace?: string | undefined } | undefined;
+  /** Further Secrets, each under a name of the backend's own. */
+  otherSecretRefs?(spec: Spec): Readonly<Record<string, { name: string; namespace?: string | undefined }>>;
   /**
    * What a former leader sent, or had under way, never comes after what a later one wrote: the destination sees to that. Otherwise only the clock of the former
    * leader does, and a leader that did not get its lease handed over compares once more.

@@ -127,6 +127,7 @@ t.test('a preview is of the spec alone, says what it cannot show, and is bounded
     ['KollectSnapshotSink', { type: 's3', endpoint: 's3://inventory/kubernetes' } as { type: string }],
     ['KollectEventSink', { type: 'kafka', kafka: { brokers: ['kafka.example.com'], topic: 't' } } as { type: string }],
     ['KollectSnapshotSink', { type: 'azureblob', endpoint: 'https://account.blob.core.windows.net/inventory/kubernetes' } as { type: string }],
+    ['KollectSnapshotSink', { type: 'http', endpoint: 'https://portal.example.com/hooks', http: {} } as { type: string }],
     ['KollectSnapshotSink', { type: 'gcs', endpoint: 'gs://inventory/kubernetes' } as { type: string }],
     ['KollectEventSink', { type: 'nats', nats: { url: 'nats://nats.example.com', subject: 's' } } as { type: string }],
     ['KollectDatabaseSink', { type: 'bigquery', bigquery: { project: 'example-project', dataset: 'inventory', table: 'items' } } as { type: string }],

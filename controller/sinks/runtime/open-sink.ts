@@ -73,7 +73,13 @@ export async function openSink(options: OpenSinkOptions): Promise<OpenedSink> {
   try {
     const backend = await load(spec.type);
     const secrets = await readBackendSecret(backend, object, readSecret, read);
-    sanitize = createSanitizer(secrets.values());
+    const otherSecrets: Record<string, SecretValues> = {};
+    for (const [use, ref] of Object.entries(backend.otherSecretRefs?.(spec) ?? {})) {
+      const secret = await resolveSecret(ref, namespace, readSecret);
+      read.push(secret);
+      otherSecrets[use] = secret.values;
+    }
+    sanitize = createSanitizer(read.flatMap(({ values }) => values.values()));
     const ca = await resolveCa(spec.tls, namespace, readSecret);
     if (ca.secret) read.push(ca.secret);
     const client = await resolveClientCertificate(spec.tls, namespace, readSecret);
@@ -83,6 +89,7 @@ export async function openSink(options: OpenSinkOptions): Promise<OpenedSink> {
       spec,
       name: `${namespace}/${metadata.name}`,
       secrets,
+      otherSecrets,
       ca: ca.pem,
       clientCertificate: client && { cert: client.cert, key: client.key },
       dialer: createDialer(options),

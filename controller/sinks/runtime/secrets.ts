@@ -73,6 +73,10 @@ function secretValues(title: string, data: ReadonlyMap<string, string>): SecretV
       const wanted = keys.length === 1 ? `the key ${keys[0]}` : `any of the keys ${keys.join(', ')}`;
       throw new KollectError('KOL_SINK_SECRET_KEY', `${title} does not hold ${wanted}: add it with a value that is not blank`);
     },
+    entries: () => [...data.keys()].flatMap((key) => {
+      const value = first(key);
+      return value === undefined ? [] : [[key, value] as const];
+    }),
     values: () => {
       const { username, ...others } = Object.fromEntries(data);
       const hidden = Object.values(others);

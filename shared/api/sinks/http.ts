@@ -38,5 +38,5 @@ export const http = {
   compressions: ['none', 'gzip', 'zstd'],
   options: [],
   hasLayout: false,
-  isBuilt: false,
+  isBuilt: true,
 } as const satisfies SinkTypeFacts;

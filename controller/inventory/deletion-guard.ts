@@ -34,9 +34,9 @@ export function rowsToJudgeBy(rows: number | undefined, held: HeldDeletions | un
   return rows === undefined || held?.rows === undefined ? rows : Math.min(rows, held.rows);
 }
 
-/** A pass knows of all targets what rows they have, all of them. */
+/** A pass knows what rows all targets have: what one leaves out is none, be it known or not. */
 export function isWhole({ targets, uncompared }: Pick<Reached, 'targets' | 'uncompared'>, view: InventoryView): boolean {
-  return uncompared.size === 0 && [...view.targets].every((target) => targets.has(target));
+  return [...uncompared.keys()].every(({ refused }) => refused.more) && [...view.targets].every((target) => targets.has(target));
 }
 
 /** How many fewer rows there are than a destination was told, when all targets are known. Of objects that are left out it may have been told. */

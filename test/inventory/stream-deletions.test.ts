@@ -126,6 +126,19 @@ for (const mode of ['aggregate', 'perItem'] as const) {
   });
 }
 
+t.test('aggregate: a target that leaves out more than is known is exported as ever', async (t) => {
+  const { start, count, exported } = await stream('aggregate');
+  const process = start(await exported({ web: 200 }));
+  const web = process.store.open('shop', 'web');
+  web.limits = { maxRows: 190 };
+  for (let index = 10; !web.refused.more; index++) process.add('web', index, index + 1);
+  process.sync('web');
+  await until(() => process.binding.state.phase === 'Exported');
+  t.equal(process.binding.state.held, undefined);
+  t.equal(await count(), 190);
+  await process.binding.close();
+});
+
 for (const [web, how, left] of [[201, 'few', 291], [40, 'many', 300]] as const) {
   t.test(`how many rows are gone is judged when all targets are listed, and then ${how} are`, async (t) => {
     const { start, count, exported } = await stream('perItem');

@@ -1,5 +1,6 @@
 import t from 'tap';
 import type { BindingState } from '../../controller/inventory/binding-state.ts';
+import type { HeldDeletions } from '../../controller/inventory/deletion-guard.ts';
 import type { RemovalState } from '../../controller/inventory/inventory-status.ts';
 import { inventoryVerdicts, sinkVerdict, targetSinkVerdict, type ExportFacts } from '../../controller/inventory/inventory-verdicts.ts';
 import { pastTime } from '../../controller/inventory/past-time.ts';
@@ -25,7 +26,7 @@ const refusing = (...codes: string[]): BindingState => ({
   ...exported,
   rejected: codes.map((code, index) => ({ key: { targetName: 'web', uid: `u${index}` }, namespace: 'shop', hash: '', code, message: 'refused' })),
 });
-const holding = (reason: 'guard' | 'paused'): BindingState => ({ ...exported, held: { reason, stale: 3, rows: 4 } });
+const holding = (reason: HeldDeletions['reason']): BindingState => ({ ...exported, held: { reason, stale: 3, rows: 4 } });
 const removal = (more: Partial<RemovalState>): RemovalState => ({ key: 'database/former', namespace: 'shop', fingerprint: undefined, isPaused: false, error: undefined, ...more });
 const absent: SinkObstacle = { reason: 'SinkNotFound', message: 'no such sink' };
 
@@ -136,6 +137,7 @@ const cases: Record<string, Case> = {
     wanted: ['Ready=True Exported', 'Synced=False PartialExport', 'Degraded=False Exported', 'SinkReachable=True ExportSucceeded'],
   },
   'deletions that nothing explains are held': { states: [holding('guard')], wanted: all('False DeletionHeld', 'True', 'True ExportSucceeded') },
+  'how many rows are gone is told when all targets are listed': { states: [holding('unlisted')], facts: { awaiting: ['web'] }, wanted: all('False AwaitingSync', 'False', 'True ExportSucceeded') },
   'deletions are paused': {
     states: [exported, holding('paused')],
     wanted: ['Ready=True Exported', 'Synced=False DeletionHeld', 'Degraded=False Exported', 'SinkReachable=True ExportSucceeded'],
@@ -213,7 +215,7 @@ t.test('the condition of a sink', async (t) => {
     const { status, reason } = sinkVerdict({ key: 'database/pg', state });
     return `${status} ${reason}`;
   };
-  t.strictSame([fresh, exported, failing('KOL_SINK_AUTH'), refusing('22P05')].map(outline), ['False AwaitingSync', 'True Exported', 'False ExportFailed', 'False PartialExport']);
+  t.strictSame([fresh, exported, failing('KOL_SINK_AUTH'), refusing('22P05'), holding('guard'), holding('unlisted')].map(outline), ['False AwaitingSync', 'True Exported', 'False ExportFailed', 'False PartialExport', 'False DeletionHeld', 'False AwaitingSync']);
 });
 
 t.test('a target shows what its sinks are in, and only that', async (t) => {

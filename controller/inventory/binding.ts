@@ -204,11 +204,17 @@ export class Binding {
       await this.#fail(asKollectError(error), 'unopened');
       return false;
     }
+    // Others shall not wait for the whole of a pass to hear that the destination is back.
+    if (mode === 'full' && this.state.error?.code === 'KOL_SINK_UNAVAILABLE') {
+      await this.#ask(opened);
+      answered();
+    }
     // It may have been edited while it was opened.
     if (this.#connection.isOutdated || opened.queue !== queue) {
       this.#timer.want(0);
       return false;
     }
+    // From the plan to the pass nothing is waited for: changes are kept for it only from its first moment on.
     const { cursor } = this.#progress;
     const plan = this.#progress.plan(opened);
     if (costOf(plan) === 'full' && mode === 'delta') {
@@ -216,14 +222,7 @@ export class Binding {
       this.#timer.want(0);
       return false;
     }
-    if (plan) {
-      // Others shall not wait for the whole of it to hear that the destination is back.
-      if (mode === 'full' && this.state.error?.code === 'KOL_SINK_UNAVAILABLE') {
-        await this.#ask(opened);
-        answered();
-      }
-      return await this.#pass(opened, plan);
-    }
+    if (plan) return await this.#pass(opened, plan);
     if (cursor && this.#isCheckDue()) return await this.#check(opened, cursor);
     if (cursor && this.#isVerificationDue()) return await this.#verify(opened, cursor);
     this.options.onChange();

@@ -235,6 +235,41 @@ t.test('that a destination is back is known before everything is compared with i
   await binding.close();
 });
 
+t.test('what changes while a destination is asked whether it is back is exported, too', async (t) => {
+  for (const granularity of ['row', 'document'] as const) {
+    const place = new MemoryPlace(granularity);
+    const sink = new MemorySink(place, { installation: 'ours' });
+    const queue = new SinkGate(2);
+    const [write, check] = [sink.write.bind(sink), sink.check.bind(sink)];
+    let isDown = true;
+    sink.write = async (...change) => {
+      if (isDown) throw new KollectError('KOL_SINK_UNAVAILABLE', 'down', { retryAfterMs: 5 });
+      return await write(...change);
+    };
+    const { rowsOf, binding } = setUp({ open: async () => ({ sink, ...memory, granularity, queue }) });
+    const web = rowsOf('web');
+    for (const uid of ['stays', 'changes', 'leaves']) web.upsert(facts(uid));
+    await until(() => binding.state.error?.code === 'KOL_SINK_UNAVAILABLE');
+    let isAsked = false;
+    sink.check = async (...asked) => {
+      const answer = await check(...asked);
+      if (!isDown && !isAsked) {
+        isAsked = true;
+        web.upsert(facts('changes', 'another'));
+        web.upsert(facts('comes'));
+        web.remove('shop', 'leaves');
+      }
+      return answer;
+    };
+    isDown = false;
+    await until(() => isAsked && binding.state.phase === 'Exported' && binding.lag.rows === 0);
+    web.upsert(facts('later'));
+    await until(() => place.held().has('web/later'));
+    t.strictSame([...place.held()].sort(), [['web/changes', 'another'], ['web/comes', 'comes'], ['web/later', 'later'], ['web/stays', 'stays']], granularity);
+    await binding.close();
+  }
+});
+
 t.test('a comparison that is asked for while a pass runs is done after it, and loses no change', async (t) => {
   const { rowsOf, sink, place, binding, equal } = setUp();
   const web = rowsOf('web');

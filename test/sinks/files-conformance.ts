@@ -155,7 +155,7 @@ export function filesConform({ name, impliesTrees = true, place }: FilesConforma
     const theirs = await open(tree, { installation: 'theirs' });
     t.match(await failure(theirs.write(all([row('z')]), signal)), { code: 'KOL_SINK_OWNER', class: 'terminal' });
     const nobody = await open(tree);
-    for (const spec of [tree, {}, { layout: { mode: 'perResource', pathTemplate: 'elsewhere/{uid}{extension}' } } as const]) {
+    for (const spec of [tree, ...(impliesTrees ? [{}] : []), { layout: { mode: 'perResource', pathTemplate: 'elsewhere/{uid}{extension}' } } as const]) {
       const unknown = await open(spec);
       t.match(await failure(unknown.write(all([row('z')]), signal)), { code: 'KOL_SINK_OWNER', class: 'terminal', message: /Namespace kube-system/ }, 'nor is it known which installation that is');
       await unknown.close();

@@ -6,6 +6,8 @@ import { bigquery } from '../../controller/sinks/bigquery/backend.ts';
 import type { ExportRow, HeldRow, PreviewSample } from '../../controller/sinks/contract.ts';
 import type { KollectDatabaseSinkSpec } from '../../shared/api/kollect-database-sink.ts';
 import type { Asked, Fault } from '../servers/bigquery/index.ts';
+import { plainEnvironment } from '../servers/keeper.ts';
+import { runCommand } from '../servers/run-command.ts';
 import { bigqueryPlace, bigqueryServer, keyFile, openBigQuery, sinkObject, table, type BigQueryPlace, type OpenBigQueryOptions } from './bigquery-place.ts';
 import { attribute, canary, change, failure, identity, row, rows, signal, uids, whole } from './conformance.ts';
 
@@ -213,6 +215,19 @@ t.test('a probe says what is there and what is missing, and creates nothing', as
   server.facts = {};
 });
 
+t.test('a row that is nested too deep holds up no other', async (t) => {
+  const place = await bigqueryPlace(server);
+  const sink = await opened(t, place);
+  const nested = (levels: number) => `{"v":${'['.repeat(levels)}${']'.repeat(levels)}}`;
+  await sink.write(whole([row('deep', { v: 1 }), row('b')]), signal);
+  const text = { v: `${'[{'.repeat(600)}"\\"` };
+  for (const write of [change, whole]) {
+    t.match(await sink.write(write([row('deep', nested(499)), row('b', text), row('c', nested(498))]), signal), { confirmed: 2, rejected: [{ key: { targetName: 'web', uid: 'deep' }, code: 'NestedTooDeep', message: 'nested deeper than 500 levels' }] });
+    const stored = await place.contents();
+    t.strictSame([uids(stored), attribute(stored[0]), attribute(stored[2])], [['b', 'c', 'deep'], text.v, 1], 'what is there of it stays');
+  }
+});
+
 t.test('a table that is gone is filled anew, by a pass that has everything', async (t) => {
   for (const [spec, kind] of [[{}, 'transient'], [existing, 'terminal']] as const) {
     const place = await bigqueryPlace(server);
@@ -227,6 +242,19 @@ t.test('a table that is gone is filled anew, by a pass that has everything', asy
     if (kind === 'terminal') t.match(await failure(sink.write(whole(rows(2)), signal)), { code: 'KOL_SINK_SCHEMA' });
     else t.match(await sink.write(whole(rows(2)), signal), { written: 2 });
   }
+});
+
+t.test('its client is loaded when it is needed, and no sooner', async (t) => {
+  const registry = JSON.stringify(join(import.meta.dirname, '../../controller/sinks/registry.ts'));
+  const program = `import { createRequire } from 'node:module';
+    import { loadBackend } from ${registry};
+    const isLoaded = () => Object.keys(createRequire(${registry}).cache).some((file) => file.includes('@google-cloud/bigquery'));
+    await loadBackend('postgres');
+    const before = isLoaded();
+    await loadBackend('bigquery');
+    console.log(before, isLoaded());`;
+  const { stdout, stderr } = await runCommand(process.execPath, ['--input-type=module', '--eval', program], { env: plainEnvironment() });
+  t.equal(stdout, 'false true\n', stderr);
 });
 
 t.test('all rows are told for people who want to know, page by page', async (t) => {

@@ -1,5 +1,5 @@
 import { KollectError } from '../../../shared/errors.ts';
-import { rowName, type OpenContext, type RejectedRow, type RowKey, type SinkChange, type WriteResult } from '../contract.ts';
+import { rowName, type ExportRow, type OpenContext, type RejectedRow, type RowKey, type SinkChange, type WriteResult } from '../contract.ts';
 import { commitMs } from '../runtime/deadline.ts';
 import { unknownInstallation } from '../runtime/errors.ts';
 import { payloadBytes, withoutOversize } from '../runtime/rows.ts';
@@ -16,6 +16,8 @@ import { survey, type Survey } from './survey.ts';
 export const maxRowBytes = 4 * 1024 * 1024;
 /** Of one request, before escapes, which double it at worst. What is more goes through a staging table. */
 const requestBytes = 4_000_000;
+/** Levels of a value of type JSON. */
+const maxDepth = 500;
 /** What names and hash of a row add to its payload. */
 const rowBytes = 400;
 
@@ -81,11 +83,12 @@ export class Pass {
     for (const key of deletes) yield named(key, 'delete');
     for (const slice of upserts) {
       const { fitting, oversize } = withoutOversize(slice, maxRowBytes);
-      this.#rejected.push(...oversize);
-      this.#bytes += payloadBytes(fitting);
-      for (const row of fitting) yield written(row, identity.namespace);
+      const { shallow, tooDeep } = withoutDeep(fitting);
+      this.#rejected.push(...oversize, ...tooDeep);
+      this.#bytes += payloadBytes(shallow);
+      for (const row of shallow) yield written(row, identity.namespace);
       // What the table holds of them is old, not stale.
-      for (const { key } of oversize) yield named(key, 'keep');
+      for (const { key } of [...oversize, ...tooDeep]) yield named(key, 'keep');
     }
   }
 
@@ -178,6 +181,28 @@ export function foreignOwner({ title }: TableName, { namespace, name, cluster }:
   const which = `inventory ${namespace}/${name} of ${cluster === '' ? 'a cluster without a name' : `cluster ${JSON.stringify(cluster)}`}`;
   if (installation === undefined) return new KollectError('KOL_SINK_OWNER', `${title} holds rows of ${which} that an installation wrote, and nobody knows whether it is this one: ${unknownInstallation}`, { cause });
   return new KollectError('KOL_SINK_OWNER', `${title} holds rows of ${which} that another installation wrote: give each cluster a name of its own in spec.cluster, or set installation to NULL in those rows if that installation is gone`, { cause });
+}
+
+/** Takes out rows that BigQuery would refuse the whole statement for. */
+function withoutDeep(rows: readonly ExportRow[]): { shallow: readonly ExportRow[]; tooDeep: RejectedRow[] } {
+  const deep = rows.filter(({ payload }) => payload.length > 2 * maxDepth && depthOf(payload) > maxDepth);
+  if (deep.length === 0) return { shallow: rows, tooDeep: [] };
+  const tooDeep = deep.map(({ targetName, uid, namespace, hash }) => ({ key: { targetName, uid }, namespace, hash, code: 'NestedTooDeep', message: `nested deeper than ${maxDepth} levels` }));
+  return { shallow: rows.filter((row) => !deep.includes(row)), tooDeep };
+}
+
+/** Most opening brackets that are open at a time; those inside texts do not count. */
+function depthOf(payload: string): number {
+  let [depth, deepest] = [0, 0];
+  for (let at = 0; at < payload.length; at++) {
+    const character = payload.charCodeAt(at);
+    if (character === 0x22) {
+      // To the quote that ends the text.
+      for (at++; at < payload.length && payload.charCodeAt(at) !== 0x22; at++) if (payload.charCodeAt(at) === 0x5c) at++;
+    } else if (character === 0x5b || character === 0x7b) deepest = Math.max(deepest, ++depth);
+    else if (character === 0x5d || character === 0x7d) depth--;
+  }
+  return deepest;
 }
 
 /** As many rows as a request takes. */

@@ -270,8 +270,10 @@ export class GitPlace extends SinkPlace {
   /** The files stay, and nothing tells any more whose they are. */
   async #squash(): Promise<boolean> {
     await this.#keepHistory();
-    const commit = await this.#repository.git('-c', 'user.name=someone', '-c', 'user.email=someone@example.com', 'commit-tree', '-m', 'one commit', 'main^{tree}');
-    return await this.#done('update-ref', 'refs/heads/main', commit.trim());
+    const tip = (await this.#repository.git('rev-parse', 'main')).trim();
+    const commit = await this.#repository.git('-c', 'user.name=someone', '-c', 'user.email=someone@example.com', 'commit-tree', '-m', 'one commit', `${tip}^{tree}`);
+    // Not where somebody has pushed in the meantime: nothing is compared later, and their push would be lost.
+    return await this.#done('update-ref', 'refs/heads/main', commit.trim(), tip);
   }
 
   async #moveBranch(to: string | undefined): Promise<boolean> {

@@ -6,9 +6,10 @@ import { build } from 'esbuild';
 import t from 'tap';
 import { entryOf } from '../kollect/process.ts';
 
-t.test('the webhook starts without a sink client, a Kubernetes client and a second HTTP client', async (t) => {
+/** What a process has read when it starts; what is imported on first use is in files of its own. */
+async function loadedBy(entry: string): Promise<{ inputs: string[]; packages: Set<string> }> {
   const { metafile } = await build({
-    entryPoints: [join(import.meta.dirname, '../../webhook/main.ts')],
+    entryPoints: [join(import.meta.dirname, '../..', entry, 'main.ts')],
     bundle: true,
     splitting: true,
     write: false,
@@ -18,7 +19,6 @@ t.test('the webhook starts without a sink client, a Kubernetes client and a seco
     outdir: '/nowhere',
     logLevel: 'silent',
   });
-  // What is imported on first use is in files of its own: a pod has no kubeconfig to parse, and no credential plugin.
   const loaded = new Set<string>();
   const load = (file: string): void => {
     if (loaded.has(file)) return;
@@ -27,9 +27,22 @@ t.test('the webhook starts without a sink client, a Kubernetes client and a seco
   };
   load(Object.keys(metafile.outputs).find((file) => metafile.outputs[file]?.entryPoint !== undefined && file.endsWith('/main.js')) ?? '');
   const inputs = [...loaded].flatMap((file) => Object.keys(metafile.outputs[file]?.inputs ?? {}));
-  const packages = new Set(inputs.flatMap((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? []));
+  return { inputs, packages: new Set(inputs.flatMap((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? [])) };
+}
+
+const sinkClients = ['pg', 'pg-copy-streams', 'nats', 'kafkajs', 'mongodb', '@aws-sdk/client-s3', '@google-cloud/storage', '@google-cloud/bigquery', '@azure/storage-blob', '@gitbeaker/rest'];
+
+t.test('the controller starts without a sink client', async (t) => {
+  const { packages } = await loadedBy('controller');
+  t.ok(packages.has('zod'), 'packages are found');
+  for (const name of sinkClients) t.notOk(packages.has(name), name);
+});
+
+t.test('the webhook starts without a sink client, a Kubernetes client and a second HTTP client', async (t) => {
+  // A pod has no kubeconfig to parse, and no credential plugin.
+  const { inputs, packages } = await loadedBy('webhook');
   t.ok(packages.has('fastify'), 'packages are found');
-  for (const name of ['@kubernetes/client-node', 'undici', 'pg', 'pg-copy-streams', 'yaml']) t.notOk(packages.has(name), name);
+  for (const name of ['@kubernetes/client-node', 'undici', 'yaml', ...sinkClients]) t.notOk(packages.has(name), name);
   t.same(inputs.filter((file) => /(^|\/)(controller|cli|test)\//.test(file) && !file.includes('node_modules')), []);
 });
 

@@ -1,11 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import nock from 'nock';
 import t from 'tap';
+import { createAuthority } from '../../certs/x509.ts';
 import { SnapshotDigest } from '../../controller/collect/digest.ts';
 import { bigquery } from '../../controller/sinks/bigquery/backend.ts';
 import type { ExportRow, HeldRow, PreviewSample } from '../../controller/sinks/contract.ts';
 import type { KollectDatabaseSinkSpec } from '../../shared/api/kollect-database-sink.ts';
 import type { Asked, Fault } from '../servers/bigquery/index.ts';
+import { freePort } from '../servers/free-port.ts';
 import { plainEnvironment } from '../servers/keeper.ts';
 import { runCommand } from '../servers/run-command.ts';
 import { bigqueryPlace, bigqueryServer, keyFile, openBigQuery, sinkObject, table, type BigQueryPlace, type OpenBigQueryOptions } from './bigquery-place.ts';
@@ -213,6 +216,26 @@ t.test('a probe says what is there and what is missing, and creates nothing', as
     t.match(await failure(probe()), { code: 'KOL_SINK_SCHEMA', message: says });
   }
   server.facts = {};
+});
+
+t.test('what keeps BigQuery from being reached is named', async (t) => {
+  const place = await bigqueryPlace(server);
+  const unknown = Object.assign(new Error('getaddrinfo'), { code: 'ENOTFOUND' });
+  const nowhere = await freePort();
+  const cases: [OpenBigQueryOptions, object][] = [
+    [{ mapHosts: new Map(), lookupAll: () => Promise.reject(unknown) }, { code: 'KOL_SINK_UNAVAILABLE', message: /"bigquery\.googleapis\.com" cannot be resolved \(ENOTFOUND\)/ }],
+    [{ mapHosts: new Map(), lookupAll: async () => ['169.254.169.254'] }, { code: 'KOL_SINK_ADDRESS', class: 'terminal', message: /metadata service/ }],
+    [{ mapHosts: new Map([['bigquery.googleapis.com:443', { host: '127.0.0.1', port: nowhere }]]) }, { code: 'KOL_SINK_UNAVAILABLE', message: /BigQuery cannot be reached, nothing listens there/ }],
+    [{ spec: { tls: { caBundle: Buffer.from(createAuthority('somebody else').certificate).toString('base64') } } }, { code: 'KOL_SINK_CONFIG', message: /comes from an authority that is not trusted/ }],
+  ];
+  for (const [options, expected] of cases) {
+    const sink = await opened(t, place, options);
+    // With a token there is nothing to intercept, and sockets are as they are.
+    await failure(sink.probe(signal));
+    nock.restore();
+    t.match(await failure(sink.probe(signal)), expected);
+    nock.activate();
+  }
 });
 
 t.test('a row that is nested too deep holds up no other', async (t) => {

@@ -3,6 +3,7 @@ import { API_VERSION } from '../../shared/api/group.ts';
 import type { KollectConnectionTestSpec, KollectConnectionTestStatus } from '../../shared/api/kollect-connection-test.ts';
 import { kindByName } from '../../shared/api/kinds.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
+import { ignoreGone } from '../../shared/kube/api-error.ts';
 import { KubeApiError, type KubeClient } from '../../shared/kube/client.ts';
 import type { EventRecorder } from '../../shared/kube/events.ts';
 import type { ObjectCache } from '../../shared/kube/object-cache.ts';
@@ -159,7 +160,7 @@ export class ConnectionTestReconciler {
     const ownerReferences = ownersOf(object, sink);
     if (JSON.stringify(ownerReferences) === JSON.stringify(object.metadata.ownerReferences ?? [])) return;
     const { uid, resourceVersion } = object.metadata;
-    await unlessGone(this.#options.client.patch(kollectPath(plural, object), { type: 'merge', body: { metadata: { uid, resourceVersion, ownerReferences } } }));
+    await ignoreGone(this.#options.client.patch(kollectPath(plural, object), { type: 'merge', body: { metadata: { uid, resourceVersion, ownerReferences } } }));
   }
 
   async #finish(object: KubeObject, previous: KollectConnectionTestStatus, attempts: number, { verdicts, latencyMs }: Result): Promise<void> {
@@ -183,7 +184,7 @@ export class ConnectionTestReconciler {
     const { generation } = object.metadata;
     const conditions = conditionsOf(verdicts, previous.conditions, generation, new Date().toISOString());
     const status: KollectConnectionTestStatus = { ...fields, conditions, observedGeneration: generation };
-    await unlessGone(patchStatus(this.#options.client, plural, object, status));
+    await ignoreGone(patchStatus(this.#options.client, plural, object, status));
   }
 
   /** Deletes a test that has been kept for long enough, by the time of its end: restarts of the controller do not matter. */
@@ -209,13 +210,4 @@ function requestOf({ metadata }: KubeObject): string {
 
 function failed(reason: Reason, message: string): FoundSink {
   return { result: { verdicts: [{ type: 'ConnectionVerified', status: 'False', reason, message }] } };
-}
-
-/** The test was deleted meanwhile. */
-async function unlessGone(work: Promise<unknown>): Promise<void> {
-  try {
-    await work;
-  } catch (error) {
-    if (!(error instanceof KubeApiError) || error.status !== 404) throw error;
-  }
 }

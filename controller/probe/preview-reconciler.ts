@@ -4,9 +4,10 @@ import { kindByName } from '../../shared/api/kinds.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import type { SinkStatus } from '../../shared/api/sink-common.ts';
 import type { SinkPreview } from '../../shared/api/sink-preview.ts';
-import { KubeApiError, type KubeClient } from '../../shared/kube/client.ts';
+import { ignoreGone } from '../../shared/kube/api-error.ts';
+import type { KubeClient } from '../../shared/kube/client.ts';
 import type { ObjectCache } from '../../shared/kube/object-cache.ts';
-import { kollectPath } from '../../shared/kube/paths.ts';
+import { patchStatusFields } from '../../shared/kube/status.ts';
 import { WorkQueue } from '../../shared/kube/work-queue.ts';
 import type { Logger } from '../../shared/log.ts';
 import { sinkKinds } from '../sink-directory.ts';
@@ -61,23 +62,10 @@ export class PreviewReconciler {
     if (!isDeepStrictEqual(former, preview)) await this.#write(family, object, { renderedAt: new Date().toISOString(), ...preview });
   }
 
+  /** Changes the preview alone, if the object is there still, and has one when it is to go: the watch brings what it is now. */
   async #write(family: SinkFamily, object: KubeObject, preview: SinkPreview | undefined): Promise<void> {
-    try {
-      await this.#options.client.patch(`${kollectPath(kindByName(sinkKinds[family])?.plural ?? '', object)}/status`, { type: 'json', body: patchOf(object, preview) });
-    } catch (error) {
-      // The object is gone, or is not what it was when this was decided: the watch brings what it is now.
-      if (!(error instanceof KubeApiError) || (error.status !== 404 && (error.status !== 422 || error.details?.causes !== undefined))) throw error;
-    }
+    await ignoreGone(patchStatusFields(this.#options.client, kindByName(sinkKinds[family])?.plural ?? '', object, { preview }));
   }
-}
-
-/** Changes the preview alone: the rest of the status is somebody else's. */
-function patchOf({ metadata: { uid, resourceVersion }, status }: KubeObject, preview: SinkPreview | undefined): object[] {
-  const same = { op: 'test', path: '/metadata/uid', value: uid };
-  if (preview === undefined) return [same, { op: 'remove', path: '/status/preview' }];
-  if (status) return [same, { op: 'add', path: '/status/preview', value: preview }];
-  // There must be none still.
-  return [same, { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion }, { op: 'add', path: '/status', value: { preview } }];
 }
 
 function isAsked({ metadata }: KubeObject): boolean {

@@ -2,11 +2,13 @@ import { annotations } from '../../shared/api/annotations.ts';
 import { kindByName } from '../../shared/api/kinds.ts';
 import type { KubeObject } from '../../shared/api/kube-object.ts';
 import type { SinkStatus } from '../../shared/api/sink-common.ts';
+import { ignoreGone } from '../../shared/kube/api-error.ts';
 import { KubeApiError, type KubeClient } from '../../shared/kube/client.ts';
 import type { EventRecorder } from '../../shared/kube/events.ts';
 import type { ObjectCache } from '../../shared/kube/object-cache.ts';
 import { kollectPath } from '../../shared/kube/paths.ts';
-import { patchStatus } from '../../shared/kube/status.ts';
+import { isBefore } from '../../shared/kube/resource-version.ts';
+import { patchStatusFields } from '../../shared/kube/status.ts';
 import { WorkQueue } from '../../shared/kube/work-queue.ts';
 import type { Logger } from '../../shared/log.ts';
 import { conditionsOf, type Verdict } from '../observe/conditions.ts';
@@ -59,6 +61,8 @@ export class SinkReconciler {
   readonly #options: SinkReconcilerOptions;
   readonly #queue: WorkQueue<SinkKey>;
   readonly #progress = new Map<SinkKey, Progress>();
+  /** Sinks as they were after the last write here, which the watch may tell of later. */
+  readonly #written = new Map<SinkKey, KubeObject>();
   readonly #stopping = new AbortController();
   #unsubscribe: (() => void)[] = [];
 
@@ -114,7 +118,10 @@ export class SinkReconciler {
     known?.cancel.abort();
     this.#progress.delete(key);
     this.#queue.forget(key);
-    if (isGone) return;
+    if (isGone) {
+      this.#written.delete(key);
+      return;
+    }
     this.#progress.set(key, { version: versionOf(object), asked: askedBy(object), isAnswered: false, failures: 0, exported: false, isPassing: false, refreshed: false, endPoll: undefined, cancel: new AbortController() });
     this.#queue.add(key);
   }
@@ -124,11 +131,11 @@ export class SinkReconciler {
     const object = this.#options.caches[family].get(cacheKey);
     const progress = this.#progress.get(key);
     if (!object || !progress || progress.isAnswered) return;
-    const previous = object['status'] as SinkStatus | undefined;
+    const previous = this.#statusOf(key, object);
     if (!isTested(object) && progress.asked === undefined) {
       const mended = progress.exported && hasFailed(previous) ? [exportedVerdict] : [];
       const conditions = keptConditions(object, previous, mended);
-      await this.#writeStatus(family, object, { ...previous, ...(conditions.length > 0 || previous?.conditions ? { conditions } : {}) });
+      if (JSON.stringify(conditions) !== JSON.stringify(previous?.conditions ?? [])) await this.#writeStatus(key, object, { conditions });
       this.#report(object, previous, mended);
       progress.isAnswered = true;
       progress.isPassing = mended.length === 0 && hasFailed(previous);
@@ -150,9 +157,7 @@ export class SinkReconciler {
     });
     const now = new Date().toISOString();
     const conditions = conditionsOf(outcome.verdicts, previous?.conditions, object.metadata.generation, now);
-    // What others have written of it while the test ran stays.
-    const latest = this.#options.caches[family].get(cacheKey)?.['status'] as SinkStatus | undefined;
-    await this.#writeStatus(family, object, { ...latest, conditions, observedGeneration: object.metadata.generation, lastProbeTime: now });
+    await this.#writeStatus(key, object, { conditions, observedGeneration: object.metadata.generation, lastProbeTime: now });
     this.#report(object, previous, outcome.verdicts);
     if (outcome.error === undefined) {
       if (!isTested(object)) await this.#dropAnnotation(family, object);
@@ -197,9 +202,18 @@ export class SinkReconciler {
     }
   }
 
-  async #writeStatus(family: SinkFamily, object: KubeObject, status: SinkStatus): Promise<void> {
-    if (JSON.stringify(status) === JSON.stringify(object['status'] ?? {})) return;
-    await ignoreGone(patchStatus(this.#options.client, pluralOf(family), object, status));
+  /** As it is in the cache, or as it was written here, whichever is newer. */
+  #statusOf(key: SinkKey, { metadata, status }: KubeObject): SinkStatus | undefined {
+    const written = this.#written.get(key);
+    const isNewer = written?.metadata.uid === metadata.uid && isBefore(metadata.resourceVersion ?? '', written?.metadata.resourceVersion);
+    return (isNewer ? written?.['status'] : status) as SinkStatus | undefined;
+  }
+
+  /** Writes what tests found. The preview is somebody else's. */
+  async #writeStatus(key: SinkKey, object: KubeObject, status: Omit<SinkStatus, 'preview'>): Promise<void> {
+    const [family] = splitKey(key);
+    const written = await ignoreGone(patchStatusFields(this.#options.client, pluralOf(family), object, status));
+    if (written && this.#progress.has(key)) this.#written.set(key, written);
   }
 
   /** The annotation asks for one test. Where every edit is tested anyway it stays, so that applying it again changes nothing. */
@@ -237,13 +251,4 @@ function pluralOf(family: SinkFamily): string {
 function splitKey(key: SinkKey): [SinkFamily, string] {
   const slash = key.indexOf('/');
   return [key.slice(0, slash) as SinkFamily, key.slice(slash + 1)];
-}
-
-/** The object was deleted meanwhile. */
-async function ignoreGone(work: Promise<unknown>): Promise<void> {
-  try {
-    await work;
-  } catch (error) {
-    if (!(error instanceof KubeApiError) || error.status !== 404) throw error;
-  }
 }

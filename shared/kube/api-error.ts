@@ -41,6 +41,16 @@ export class KubeApiError extends Error {
   }
 }
 
+/** Waits for work on an object that may be deleted meanwhile; undefined when it was. */
+export async function ignoreGone<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof KubeApiError) || error.status !== 404) throw error;
+    return undefined;
+  }
+}
+
 interface Status {
   code?: number;
   reason?: string;

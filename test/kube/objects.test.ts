@@ -10,7 +10,7 @@ import { Discovery } from '../../shared/kube/discovery.ts';
 import { EventRecorder } from '../../shared/kube/events.ts';
 import { addFinalizer, removeFinalizer } from '../../shared/kube/finalizers.ts';
 import { ObjectCache } from '../../shared/kube/object-cache.ts';
-import { patchStatus } from '../../shared/kube/status.ts';
+import { patchStatus, patchStatusFields } from '../../shared/kube/status.ts';
 import { createLogger } from '../../shared/log.ts';
 import { isWatch, WatchProxy } from '../faults/watch-proxy.ts';
 import { startCluster } from '../servers/cluster.ts';
@@ -180,6 +180,22 @@ t.test('status is replaced as a whole, and the spec does not matter', async (t) 
   const successor = { ...object, metadata: { ...object.metadata, uid: 'another' } };
   await t.rejects(patchStatus(client, 'kollectprofiles', successor, { conditions: [condition] }), { name: 'KubeApiError', status: 404 }, 'not to the next object of that name');
   await t.rejects(patchStatus(client, 'kollectprofiles', object, { conditions: 'none' }), { name: 'KubeApiError', status: 422 });
+});
+
+t.test('several write one status, each its own fields', async (t) => {
+  const sinks = '/apis/kollect.dev/v1alpha1/namespaces/default/kollectdatabasesinks';
+  const object = await client.create<KubeObject>(sinks, { apiVersion: 'kollect.dev/v1alpha1', kind: 'KollectDatabaseSink', metadata: { name: 'shared' }, spec: { type: 'postgres', postgres: { databaseRef: { name: 'dsn' }, table: 'items' } } });
+  const write = (fields: object, as = object) => patchStatusFields(client, 'kollectdatabasesinks', as, fields);
+  const preview = { renderedAt: '2026-01-02T03:04:05Z', inputSampleSource: 'synthetic' };
+  const times = ['2026-01-02T03:04:05Z', '2026-01-02T03:04:06Z'].map((lastProbeTime) => ({ lastProbeTime }));
+  await Promise.all([write(times[0]!), write({ preview })]);
+  t.strictSame((await client.get(`${sinks}/shared`))['status'], { ...times[0], preview }, 'of a copy that has none');
+  const seen = await write(times[1]!);
+  t.strictSame(seen['status'], { ...times[1], preview }, 'it tells what is there then');
+  await write({ preview: undefined }, seen);
+  t.strictSame((await write(times[0]!, seen))['status'], times[0], 'what was removed does not return with the next write of who saw it');
+  await t.rejects(write({ preview: undefined }, seen), { name: 'KubeApiError', status: 404 });
+  await t.rejects(write(times[1]!, { ...seen, metadata: { ...seen.metadata, uid: 'another' } }), { name: 'KubeApiError', status: 404 }, 'not to the next object of that name');
 });
 
 t.test('status is written at once when a condition changes, else after a while, and never when nothing did', async (t) => {

@@ -125,6 +125,11 @@ t.test('azureblob: what it refuses is told with what to do, and never with a sec
     [503, 'ServerBusy', 'KOL_SINK_UNAVAILABLE', /limits how often/],
     [500, 'InternalError', 'KOL_SINK_UNAVAILABLE', /the store failed/],
     [400, 'InvalidHeaderValue', 'KOL_SINK_CONFIG', /spec\.options/],
+    [404, 'BlobNotFound', 'KOL_SINK_BUSY', /at the same time/],
+    [400, 'InvalidBlockList', 'KOL_SINK_BUSY', /at the same time/],
+    [404, 'ContainerNotFound', 'KOL_SINK_SCHEMA', /does not exist: create it/],
+    [412, 'LeaseIdMissing', 'KOL_SINK_REFUSED', /policy, hold or lease/],
+    [400, 'Md5Mismatch', 'KOL_SINK_UNAVAILABLE', /did not arrive whole/],
     [418, 'Teapot', 'KOL_SINK_REFUSED', /refused the request/],
   ];
   for (const [status, code, expected, message] of answers) {

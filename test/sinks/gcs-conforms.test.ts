@@ -2,7 +2,9 @@ import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import nock from 'nock';
 import t from 'tap';
 import { createAuthority, issueCertificate } from '../../certs/x509.ts';
-import { HttpProxy } from '../faults/http-proxy.ts';
+import { GcsStore } from '../../controller/sinks/gcs/store.ts';
+import { createDialer } from '../../controller/sinks/runtime/dialer.ts';
+import { HttpProxy, type HttpFault } from '../faults/http-proxy.ts';
 import { startGcs } from '../servers/gcs/index.ts';
 import { startS3 } from '../servers/s3/index.ts';
 import { canary, failure, identity, rows, signal, whole } from './conformance.ts';
@@ -58,6 +60,36 @@ t.test('gcs: the key of a service account becomes a token, which Google alone is
   await other.sink.close();
 });
 
+t.test('gcs: what is kept of an upload counts, and one that is gone was lost to somebody', async (t) => {
+  const proxy = await new HttpProxy(server.port).start();
+  t.teardown(() => proxy.stop());
+  const settings = { endpoint: { scheme: 'http', host: '127.0.0.1', port: undefined, user: undefined, bucket: 'inventory', prefix: '' } as const, title: 'bucket', tls: { ca: undefined, verifies: true, client: undefined }, url: `http://127.0.0.1:${proxy.port}`, login: { kind: 'nobody' } as const, storageClass: undefined, kmsKeyName: undefined, userProject: undefined };
+  const bucket = new GcsStore(settings, createDialer({ policy: { allowPrivate: true, allowLoopback: true } }));
+  const ranges: unknown[] = [];
+  let answers: HttpFault[] = [{ status: 308, headers: { range: 'bytes=0-3' } }, { status: 308, headers: { range: 'bytes=0-7' } }, { status: 308, headers: { range: 'bytes=0-9' } }, { status: 200 }];
+  proxy.fault = ({ method, headers }) => {
+    if (method === 'POST') return { status: 200, headers: { location: '/session' } };
+    if (method !== 'PUT') return { status: 499 };
+    ranges.push(headers['content-range']);
+    return answers.shift();
+  };
+  const send = async () => {
+    const upload = await bucket.upload('key', { replaces: 'none', contentType: 'text/plain', metadata: {} }, signal);
+    await upload.part(Buffer.alloc(8), signal);
+    await upload.part(Buffer.alloc(4), signal);
+    await upload.finish(signal);
+  };
+  await send();
+  t.strictSame(ranges, ['bytes 0-7/*', 'bytes 4-7/*', 'bytes 8-11/12', 'bytes 10-11/12']);
+  answers = [{ status: 308 }];
+  t.match(await failure(send()), { code: 'KOL_SINK_UNAVAILABLE', message: /does not keep what it is sent/ });
+  for (const status of [404, 410]) {
+    answers = [{ status }];
+    await t.rejects(send(), { name: 'ConditionFailed' });
+  }
+  await bucket.close();
+});
+
 t.test('gcs: HMAC keys go by the protocol of S3', async (t) => {
   const s3 = await startS3({ buckets: ['inventory'], region: 'auto' });
   t.teardown(() => s3.stop());
@@ -95,6 +127,7 @@ t.test('gcs: what is wrong is told with what to do, and never with a secret', as
     [400, 'userProjectMissing', 'KOL_SINK_CONFIG', /options\.userProject/],
     [400, 'invalid', 'KOL_SINK_CONFIG', /it said so/],
     [404, 'notFound', 'KOL_SINK_SCHEMA', /does not exist: create it/],
+    [409, 'conflict', 'KOL_SINK_UNAVAILABLE', /changing the same/],
     [413, 'uploadTooLarge', 'KOL_SINK_REFUSED', /maxExportBytes/],
     [503, 'backendError', 'KOL_SINK_UNAVAILABLE', /limits how often/],
     [500, 'internalError', 'KOL_SINK_UNAVAILABLE', /the store failed/],

@@ -1,4 +1,6 @@
 import t from 'tap';
+import { createDialer } from '../../controller/sinks/runtime/dialer.ts';
+import { S3Store } from '../../controller/sinks/s3/store.ts';
 import { HttpProxy } from '../faults/http-proxy.ts';
 import { startS3 } from '../servers/s3/index.ts';
 import { canary, failure, identity, rows, signal, whole } from './conformance.ts';
@@ -40,6 +42,11 @@ t.test('s3: what it refuses is told with what to do, and never with a secret', a
     [507, 'XMinioStorageFull', 'KOL_SINK_UNAVAILABLE', /room/],
     [403, 'RequestTimeTooSkewed', 'KOL_SINK_UNAVAILABLE', /clocks/],
     [400, 'InvalidStorageClass', 'KOL_SINK_CONFIG', /spec\.options.*said so/],
+    [404, 'NoSuchKey', 'KOL_SINK_BUSY', /at the same time/],
+    [404, 'NoSuchBucket', 'KOL_SINK_SCHEMA', /does not exist: create it/],
+    [400, 'RequestTimeout', 'KOL_SINK_UNAVAILABLE', /did not arrive whole/],
+    [400, 'BadDigest', 'KOL_SINK_UNAVAILABLE', /did not arrive whole/],
+    [409, 'OperationAborted', 'KOL_SINK_UNAVAILABLE', /changing the same/],
     [418, 'Teapot', 'KOL_SINK_REFUSED', /refused the request/],
   ];
   const { sink } = await openObjects({ ...store, endpoint: `http://127.0.0.1:${proxy.port}/inventory` }, { spec: {} });
@@ -47,7 +54,21 @@ t.test('s3: what it refuses is told with what to do, and never with a secret', a
     proxy.fault = ({ method }) => (method === 'PUT' ? { status, headers: { 'content-type': 'application/xml' }, body: `<Error><Code>${name}</Code><Message>said so ${store.secret['secretAccessKey']}</Message></Error>` } : undefined);
     t.match(await failure(sink.write(whole(rows(1), { identity: identity('refused') }), signal)), { code, message }, name);
   }
+  for (const [name, code] of [['NoSuchUpload', undefined], ['InvalidArgument', undefined], ['InvalidDigest', 'KOL_SINK_CONFIG']] as const) {
+    proxy.fault = ({ method }) => (method === 'PUT' ? { status: 400, headers: { 'content-type': 'application/xml' }, body: `<Error><Code>${name}</Code></Error>` } : undefined);
+    if (code === undefined) t.match(await sink.probe(signal), { message: /can be listed, read and written/ }, name);
+    else t.match(await failure(sink.probe(signal)), { code }, name);
+  }
   await sink.close();
+  const settings = { endpoint: { scheme: 'http', host: '127.0.0.1', port: undefined, user: undefined, bucket: 'inventory', prefix: '' } as const, title: 'bucket', tls: { ca: undefined, verifies: true, client: undefined }, url: `http://127.0.0.1:${proxy.port}`, region: 'us-east-1', forcePathStyle: true, credentials: { accessKeyId: server.accessKeyId, secretAccessKey: server.secretAccessKey }, storageClass: undefined, encryption: undefined, hasConditions: true };
+  const bucket = new S3Store(settings, createDialer({ policy: { allowPrivate: true, allowLoopback: true } }));
+  proxy.fault = ({ method }) => (method === 'GET' ? { status: 416, headers: { 'content-type': 'application/xml' }, body: '<Error><Code>InvalidRange</Code></Error>' } : undefined);
+  t.strictSame(await bucket.read('empty', 10, signal), new Uint8Array(), 'it has no first bytes');
+  proxy.fault = ({ method, url = '' }) => (method !== 'POST' ? undefined : url.includes('uploadId') ? { status: 404, headers: { 'content-type': 'application/xml' }, body: '<Error><Code>NoSuchUpload</Code></Error>' } : undefined);
+  const upload = await bucket.upload('begun', { replaces: 'any', contentType: 'text/plain', metadata: {} }, signal);
+  await upload.part(Buffer.from('x'), signal);
+  await t.rejects(upload.finish(signal), { name: 'ConditionFailed' });
+  await bucket.close();
 });
 
 t.test('s3: conditions are left out for stores that do not know them, and options reach the store', async (t) => {

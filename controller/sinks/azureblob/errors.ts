@@ -19,8 +19,11 @@ export function azureError(error: unknown, does: string, title: string, signal: 
     if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) return new KollectError('KOL_INTERNAL', `${error.name}: ${error.message}`, { cause: error });
     return new KollectError('KOL_SINK_UNAVAILABLE', `the connection to the store failed: look at the network on the way to it (${title})`, { cause: error });
   }
-  if (status === 412 || name === 'BlobAlreadyExists') return new ConditionFailed({ cause: error });
-  const meant = meanings[name] ?? statuses[status];
+  const named = meanings[name];
+  // A blob that was to be replaced, or its blocks, which the commit of another one drops, are gone.
+  const isGone = name === 'InvalidBlockList' || (status === 404 && does === 'write blobs');
+  if (!named && (isGone || status === 412 || name === 'BlobAlreadyExists')) return new ConditionFailed({ cause: error });
+  const meant = named ?? statuses[status];
   const [errorCode, text]: [ErrorCode, string] = meant ?? (status >= 500 ? ['KOL_SINK_UNAVAILABLE', 'the store failed: look at its log'] : ['KOL_SINK_REFUSED', 'the store refused the request: look at what it says of it']);
   return new KollectError(errorCode, `${text.replace('{action}', does)} (${title}, ${name === '' ? '' : `${name} `}${status})`, { cause: error });
 }
@@ -59,6 +62,7 @@ const meanings: Readonly<Record<string, [ErrorCode, string]>> = {
   ResourceNotFound: missing,
   ServerBusy: throttled,
   OperationTimedOut: throttled,
+  Md5Mismatch: ['KOL_SINK_UNAVAILABLE', 'what was sent did not arrive whole: look at the network on the way to the store'],
   AccountLimitExceeded: ['KOL_SINK_UNAVAILABLE', 'a limit of the account is used up: raise it'],
   BlobImmutableDueToPolicy: kept,
   LeaseIdMissing: kept,

@@ -71,6 +71,7 @@ const statuses: Readonly<Record<number, [ErrorCode, string]>> = {
   403: denied,
   404: ['KOL_SINK_SCHEMA', 'the bucket does not exist: create it, or correct spec.endpoint'],
   408: throttled,
+  409: ['KOL_SINK_UNAVAILABLE', 'the store was changing the same at that time'],
   413: ['KOL_SINK_REFUSED', 'the store takes no object of this size: set maxExportBytes in the inventory, and it is written in parts'],
   429: throttled,
   503: throttled,

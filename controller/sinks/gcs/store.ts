@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Storage } from '@google-cloud/storage';
 import { KollectError } from '../../../shared/errors.ts';
 import type { Dialer } from '../contract.ts';
-import { requestSignal, type ObjectFacts, type ObjectStore, type PutOptions, type Upload } from '../objects/object-store.ts';
+import { ConditionFailed, requestSignal, type ObjectFacts, type ObjectStore, type PutOptions, type Upload } from '../objects/object-store.ts';
 import { guardedAgents, type GuardedAgents } from '../runtime/guarded-agent.ts';
 import { httpRequest, type HttpAnswer, type HttpRequest } from '../runtime/http-request.ts';
 import { answerError, connectionError, tokenError } from './errors.ts';
@@ -97,9 +97,18 @@ export class GcsStore implements ObjectStore {
     let held: Uint8Array | undefined;
     // Only the last one knows how much it is in all.
     const send = async (bytes: Uint8Array, isLast: boolean, signal: AbortSignal): Promise<void> => {
-      const range = `bytes ${at}-${at + bytes.length - 1}/${isLast ? at + bytes.length : '*'}`;
-      await this.#ask({ method: 'PUT', path, headers: { 'content-range': range }, body: bytes, does, allows: isLast ? [] : [308] }, signal);
-      at += bytes.length;
+      const end = at + bytes.length;
+      for (let rest = bytes; ; ) {
+        const range = `bytes ${rest.length === 0 ? '*' : `${at}-${end - 1}`}/${isLast ? end : '*'}`;
+        const { status, headers } = await this.#ask({ method: 'PUT', path, headers: { 'content-range': range }, body: rest, does, allows: [308, 404, 410] }, signal);
+        if (status === 404 || status === 410) throw new ConditionFailed();
+        // It may have kept less than it was sent, and says how much.
+        const kept = status === 308 ? Number(/^bytes=0-(\d+)$/.exec(headers.range ?? '')?.[1] ?? -1) + 1 : end;
+        if (status === 308 && (kept <= at || kept > end || (isLast && kept === end))) throw new KollectError('KOL_SINK_UNAVAILABLE', `the store does not keep what it is sent: look at its log (${this.#settings.title})`);
+        rest = rest.subarray(kept - at);
+        at = kept;
+        if (rest.length === 0) return;
+      }
     };
     return {
       part: async (bytes, signal) => {

@@ -13,7 +13,9 @@ export function s3Error(error: unknown, does: string, { title, region }: { title
   if (tls !== undefined) return new KollectError('KOL_SINK_CONFIG', `${tls} (${title})`, { cause: error });
   const network = networkFault(error);
   if (network !== undefined) return new KollectError('KOL_SINK_UNAVAILABLE', `the server cannot be reached, ${network} (${title})`, { cause: error });
-  if (status === 412 || (status === 409 && name === 'ConditionalRequestConflict')) return new ConditionFailed({ cause: error });
+  // What was to be replaced, or was begun, is gone.
+  const isGone = status === 404 && meanings[name] === undefined && does === 's3:PutObject';
+  if (isGone || status === 412 || (status === 409 && name === 'ConditionalRequestConflict')) return new ConditionFailed({ cause: error });
   const meant = meanings[name] ?? (status === undefined ? undefined : statuses[status]);
   const [code, text]: [ErrorCode, string] = meant ?? (status === undefined || status >= 500 ? ['KOL_SINK_UNAVAILABLE', `the store failed: look at its log`] : ['KOL_SINK_REFUSED', `the store refused the request: look at what it says of it`]);
   const said = error instanceof Error && quoted.has(code) && error.message !== '' && error.message !== name ? `: ${error.message.slice(0, 300)}` : '';
@@ -36,6 +38,7 @@ const denied: [ErrorCode, string] = ['KOL_SINK_AUTH', 'the credentials may not d
 const missing: [ErrorCode, string] = ['KOL_SINK_SCHEMA', 'the bucket does not exist: create it, or correct spec.endpoint'];
 const elsewhere: [ErrorCode, string] = ['KOL_SINK_CONFIG', 'the bucket is in another region than {region}: correct spec.options.region'];
 const throttled: [ErrorCode, string] = ['KOL_SINK_UNAVAILABLE', 'the store limits how often it is asked: look at its limits'];
+const garbled: [ErrorCode, string] = ['KOL_SINK_UNAVAILABLE', 'what was sent did not arrive whole: look at the network on the way to the store'];
 const full: [ErrorCode, string] = ['KOL_SINK_UNAVAILABLE', 'the store has no room, or a quota is used up: make room, or raise the quota'];
 const tooLarge: [ErrorCode, string] = ['KOL_SINK_REFUSED', 'the store takes no object or part of this size: set maxExportBytes in the inventory, and it is written in parts'];
 const kms: [ErrorCode, string] = ['KOL_SINK_CONFIG', 'the key of the encryption cannot be used: correct spec.options.sseKmsKeyId, or enable the key'];
@@ -66,6 +69,10 @@ const meanings: Readonly<Record<string, [ErrorCode, string]>> = {
   Throttling: throttled,
   ThrottlingException: throttled,
   TooManyRequestsException: throttled,
+  OperationAborted: ['KOL_SINK_UNAVAILABLE', 'the store was changing the same at that time'],
+  RequestTimeout: garbled,
+  IncompleteBody: garbled,
+  BadDigest: garbled,
   QuotaExceeded: full,
   XMinioStorageFull: full,
   XMinioAdminBucketQuotaExceeded: full,

@@ -66,8 +66,14 @@ export class S3Store implements ObjectStore {
   async read(key: string, maxBytes: number | undefined, signal: AbortSignal): Promise<Uint8Array | undefined> {
     const range = maxBytes === undefined ? {} : { Range: `bytes=0-${maxBytes - 1}` };
     return await this.#find('s3:GetObject', signal, async (abortSignal) => {
-      const { Body } = await this.#client.send(new GetObjectCommand({ Bucket: this.#bucket, Key: key, ...range }), { abortSignal });
-      return await Body!.transformToByteArray();
+      try {
+        const { Body } = await this.#client.send(new GetObjectCommand({ Bucket: this.#bucket, Key: key, ...range }), { abortSignal });
+        return await Body!.transformToByteArray();
+      } catch (error) {
+        // It is empty.
+        if (answerOf(error).status === 416) return new Uint8Array();
+        throw error;
+      }
     });
   }
 
@@ -139,7 +145,8 @@ export class S3Store implements ObjectStore {
       } catch (error) {
         const { name, status } = answerOf(error);
         // Some say instead that it cannot be the name of an upload.
-        if (name !== 'NoSuchUpload' && status !== 404 && status !== 400) throw error;
+        const isUnknown = (status === 404 && name !== 'NoSuchBucket') || name === 'NoSuchUpload' || name === 'InvalidArgument' || name === 'InvalidRequest';
+        if (!isUnknown) throw error;
       }
     });
   }

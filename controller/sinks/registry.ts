@@ -9,6 +9,7 @@ const loaders: Readonly<Record<string, () => Promise<Backend>>> = {
   git: async () => (await import('./git/backend.ts')).git as Backend,
   kafka: async () => (await import('./kafka/backend.ts')).kafka as Backend,
   http: async () => (await import('./http/backend.ts')).http as Backend,
+  mongodb: async () => (await import('./mongodb/backend.ts')).mongodb as Backend,
   nats: async () => (await import('./nats/backend.ts')).nats as Backend,
   s3: async () => (await import('./s3/backend.ts')).s3 as Backend,
   postgres: async () => (await import('./postgres/backend.ts')).postgres,

@@ -54,6 +54,10 @@ export interface Conformance {
     nul: boolean;
   };
   maxRowBytes: number;
+  /** Rows of a large pass; 25,000 when unset. */
+  manyRows?: number;
+  /** False: a row of one cluster and of another are the same if all else is, which it is for objects with the same uid only. */
+  keyHasCluster?: false;
   destination(): Promise<Destination>;
 }
 

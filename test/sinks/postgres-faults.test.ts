@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { ChunkedWrite, chunkLimit } from '../../controller/sinks/postgres/chunked-write.ts';
-import { RowIndex } from '../../controller/sinks/postgres/row-index.ts';
+import { RowIndex } from '../../controller/sinks/runtime/row-index.ts';
 import type { Session } from '../../controller/sinks/postgres/session.ts';
 import { eventually } from '../servers/eventually.ts';
 import { startPostgres } from '../servers/postgres/index.ts';

@@ -125,6 +125,7 @@ t.test('a preview is of the spec alone, says what it cannot show, and is bounded
     ['KollectDatabaseSink', sinkObject().spec],
     ['KollectSnapshotSink', { type: 'git', endpoint: 'https://git.example.com/x.git', cluster: 'prod-west', layout: { mode: 'perResource' } } as { type: string }],
     ['KollectSnapshotSink', { type: 's3', endpoint: 's3://inventory/kubernetes' } as { type: string }],
+    ['KollectDatabaseSink', { type: 'mongodb', mongodb: { databaseRef: { name: 'uri' }, database: 'd', collection: 'c' } } as { type: string }],
     ['KollectEventSink', { type: 'kafka', kafka: { brokers: ['kafka.example.com'], topic: 't' } } as { type: string }],
     ['KollectSnapshotSink', { type: 'azureblob', endpoint: 'https://account.blob.core.windows.net/inventory/kubernetes' } as { type: string }],
     ['KollectSnapshotSink', { type: 'http', endpoint: 'https://portal.example.com/hooks', http: {} } as { type: string }],

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs, { type Admin, type Producer } from 'kafkajs';
 import { KollectError } from '../../../shared/errors.ts';
 import type { Dialer } from '../contract.ts';
+import { SharedSession, type ClientSession } from '../runtime/shared-session.ts';
 import { guardClient } from './client-guards.ts';
 import { kafkaError } from './errors.ts';
 import { saslOf } from './login.ts';
@@ -31,66 +32,35 @@ export interface KafkaClient {
  * tell of among them. After any error they are made anew, with another producer: nobody can tell what one may still send that has failed.
  */
 export class Connection {
-  readonly #settings: ConnectionSettings;
-  readonly #dialer: Dialer;
-  #current: Session | undefined;
-  #isClosed = false;
+  readonly #sessions: SharedSession<Session>;
 
   constructor(settings: ConnectionSettings, dialer: Dialer) {
-    this.#settings = settings;
-    this.#dialer = dialer;
     guardClient();
+    this.#sessions = new SharedSession(() => new Session(settings, dialer));
   }
 
   /** Runs `work`, at the same time as that of others. Rejects when `signal` aborts; what was sent by then may arrive, and nothing is sent again. */
   async use<T>(signal: AbortSignal, names: Names, work: (client: KafkaClient) => Promise<T>): Promise<T> {
-    if (signal.aborted) throw cancelled();
-    if (this.#isClosed) throw new KollectError('KOL_SINK_UNAVAILABLE', 'the connection to the brokers is being closed');
-    const session = (this.#current ??= new Session(this.#settings, this.#dialer));
-    const aborted = Promise.withResolvers<never>();
-    const abort = (): void => {
-      this.#leave(session);
-      session.destroy();
-      aborted.reject(cancelled());
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    session.users++;
-    try {
-      const working = session.ready.then(() => work(session));
-      // It ends soon after an abort, and nobody hears it.
-      working.catch(() => undefined);
-      return await Promise.race([working, aborted.promise]);
-    } catch (error) {
-      this.#leave(session);
+    return await this.#sessions.use(signal, work, (error, { refusal }) => {
       const meant = kafkaError(error, names);
-      throw meant.class === 'transient' && session.refusal ? session.refusal : meant;
-    } finally {
-      signal.removeEventListener('abort', abort);
-      session.users--;
-      if (this.#current !== session && session.users === 0) void session.close();
-    }
+      return meant.class === 'transient' && refusal ? refusal : meant;
+    });
   }
 
   /** Lets what was sent go out, and closes. Nothing is opened from then on. */
   async close(): Promise<void> {
-    this.#isClosed = true;
-    await this.#current?.close();
-  }
-
-  #leave(session: Session): void {
-    if (this.#current === session) this.#current = undefined;
+    await this.#sessions.close();
   }
 }
 
 /** One producer, and what it needs. */
-class Session implements KafkaClient {
+class Session implements KafkaClient, ClientSession {
   readonly producer: Producer;
   readonly admin: Admin;
   /** Logged in. */
   readonly ready: Promise<void>;
   /** Why an address that a broker told of was not dialled. */
   refusal: KollectError | undefined;
-  users = 0;
   readonly #sockets = new Set<Socket>();
   #isOver = false;
 
@@ -112,7 +82,6 @@ class Session implements KafkaClient {
     this.producer = kafka.producer({ idempotent: acks === 'all', maxInFlightRequests: 1, allowAutoTopicCreation: false, createPartitioner: byInventory, retry });
     this.admin = kafka.admin({ retry: { ...retry, retries: 1 } });
     this.ready = this.#connect(brokers, dialer);
-    this.ready.catch(() => undefined);
   }
 
   /** Ends what is under way, and whatever would try again. */
@@ -155,8 +124,4 @@ async function anyAllowed(brokers: ConnectionSettings['brokers'], dialer: Dialer
   const failed = found.filter((result) => result.status === 'rejected').map(({ reason }) => reason as unknown);
   const refused = failed.find((error) => error instanceof KollectError && error.class === 'terminal');
   if (refused !== undefined || failed.length === brokers.length) throw refused ?? failed[0];
-}
-
-function cancelled(): KollectError {
-  return new KollectError('KOL_SINK_UNAVAILABLE', 'the work was cancelled');
 }

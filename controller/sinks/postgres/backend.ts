@@ -9,7 +9,7 @@ import { inventoryTransaction, scopeValues } from './inventory-rows.ts';
 import { maxSessions, SessionPool } from './pool.ts';
 import { previewTable } from './preview.ts';
 import { probeTable } from './probe.ts';
-import { RowIndex } from './row-index.ts';
+import { RowIndex } from '../runtime/row-index.ts';
 import { addOptionalColumns, createStateTable, createTable, inspectTable, missingTable, verifyCreation, verifyTable, type TableLayout } from './schema.ts';
 import type { Session } from './session.ts';
 import { readSettings, type ResolvedSettings } from './settings.ts';

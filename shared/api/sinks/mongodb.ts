@@ -3,6 +3,9 @@ import { SecretReference } from '../meta.ts';
 import { nonEmpty } from '../text.ts';
 import type { SinkTypeFacts } from '../sink-types.ts';
 
+/** `w` is `majority` or a number of servers. */
+export const mongodbOptions = ['maxPoolSize', 'w', 'wtimeoutMS'] as const;
+
 /** Settings of the type mongodb. */
 export const MongoDbSettings = z.object({
   databaseRef: SecretReference.meta({ description: 'Secret with the connection string, such as mongodb://user:password@host:27017, under uri, url, connectionString or MONGODB_URI.' }),
@@ -19,7 +22,7 @@ export const mongodb = {
   isBlockRequired: true,
   formats: ['json'],
   compressions: ['none'],
-  options: ['maxPoolSize', 'w', 'wtimeoutMS'],
+  options: mongodbOptions,
   hasLayout: false,
-  isBuilt: false,
+  isBuilt: true,
 } as const satisfies SinkTypeFacts;

@@ -63,6 +63,8 @@ type FoundSink = { sink: KubeObject; result?: undefined } | { sink?: undefined; 
 export class ConnectionTestReconciler {
   readonly #options: ConnectionTestReconcilerOptions;
   readonly #queue: WorkQueue<string>;
+  /** Tests that have ended. Those wait for no others. */
+  readonly #expiry: WorkQueue<string>;
   readonly #runs = new Map<string, Run>();
   readonly #stopping = new AbortController();
   #unsubscribe: (() => void) | undefined;
@@ -70,6 +72,7 @@ export class ConnectionTestReconciler {
   constructor(options: ConnectionTestReconcilerOptions) {
     this.#options = options;
     this.#queue = new WorkQueue({ name: 'connectiontest', reconcile: (key) => this.#reconcile(key), logger: options.logger, concurrency });
+    this.#expiry = new WorkQueue({ name: 'connectiontest-expiry', reconcile: (key) => this.#expire(key), logger: options.logger });
   }
 
   /** Begins with the tests that the cache holds: what another process left half done is done again. */
@@ -83,7 +86,7 @@ export class ConnectionTestReconciler {
   async stop(): Promise<void> {
     this.#unsubscribe?.();
     this.#stopping.abort();
-    await this.#queue.stop();
+    await Promise.all([this.#queue.stop(), this.#expiry.stop()]);
   }
 
   #changed(key: string, object: KubeObject | undefined): void {
@@ -94,20 +97,19 @@ export class ConnectionTestReconciler {
       run?.cancel.abort();
       this.#runs.delete(key);
       this.#queue.forget(key);
+      this.#expiry.forget(key);
     }
     if (request === undefined) return;
     if (!this.#runs.has(key)) this.#runs.set(key, { request, since: performance.now(), cancel: new AbortController(), isOver: false });
-    this.#queue.add(key);
+    (hasEnded(object) ? this.#expiry : this.#queue).add(key);
   }
 
   async #reconcile(key: string): Promise<void> {
     const object = this.#options.tests.get(key);
     const run = this.#runs.get(key);
-    if (!object || !run) return;
-    const previous = (object['status'] ?? {}) as KollectConnectionTestStatus;
+    if (!object || !run || run.isOver || hasEnded(object)) return;
+    const previous = statusOf(object);
     const ofThisGeneration = previous.observedGeneration === object.metadata.generation;
-    if (previous.completed && ofThisGeneration) return await this.#expire(key, object, previous);
-    if (run.isOver) return;
     const found = await this.#sinkOf(object, run);
     if (found === undefined) return this.#queue.addAfter(key, sinkWaitMs);
     const attempts = ((ofThisGeneration ? previous.attempts : undefined) ?? 0) + 1;
@@ -188,12 +190,15 @@ export class ConnectionTestReconciler {
   }
 
   /** Deletes a test that has been kept for long enough, by the time of its end: restarts of the controller do not matter. */
-  async #expire(key: string, object: KubeObject, { completedAt = '' }: KollectConnectionTestStatus): Promise<void> {
+  async #expire(key: string): Promise<void> {
+    const object = this.#options.tests.get(key);
+    if (!object || !hasEnded(object)) return;
+    const { completedAt = '' } = statusOf(object);
     const { ttlSecondsAfterFinished = defaultTtlSeconds } = object['spec'] as Partial<KollectConnectionTestSpec>;
     const ttlMs = ttlSecondsAfterFinished * 1_000;
     // A clock that was set back keeps nothing for longer than its time.
     const leftMs = Math.min(ttlMs, Date.parse(completedAt) + ttlMs - Date.now());
-    if (leftMs > 0) return this.#queue.addAfter(key, Math.min(leftMs, longestTimerMs));
+    if (leftMs > 0) return this.#expiry.addAfter(key, Math.min(leftMs, longestTimerMs));
     const { uid, resourceVersion } = object.metadata;
     try {
       await this.#options.client.delete(kollectPath(plural, object), { uid, resourceVersion });
@@ -202,6 +207,16 @@ export class ConnectionTestReconciler {
       if (!(error instanceof KubeApiError) || (error.status !== 404 && error.status !== 409)) throw error;
     }
   }
+}
+
+function statusOf(object: KubeObject): KollectConnectionTestStatus {
+  return object['status'] ?? {};
+}
+
+/** Its spec as it is now was tested. */
+function hasEnded(object: KubeObject | undefined): boolean {
+  const { completed, observedGeneration } = object ? statusOf(object) : {};
+  return completed === true && observedGeneration === object?.metadata.generation;
 }
 
 function requestOf({ metadata }: KubeObject): string {

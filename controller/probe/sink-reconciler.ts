@@ -21,8 +21,10 @@ import { exportedVerdict, hasFailed, keptConditions } from './kept-conditions.ts
 import { retryDelayMs, type RetryTimes } from './retry-delay.ts';
 import { probeObject, type ProbeObserver, type ProbeOptions, type ProbeOutcome } from './sink-prober.ts';
 
-/** Tests at a time. */
-const concurrency = 8;
+/** Tests at a time, each of which may wait 15 s for a server that says nothing, */
+const concurrency = 16;
+/** and how many of them may be of sinks that failed before. */
+const repeats = 8;
 
 export interface SinkReconcilerOptions {
   client: KubeClient;
@@ -68,7 +70,7 @@ export class SinkReconciler {
 
   constructor(options: SinkReconcilerOptions) {
     this.#options = options;
-    this.#queue = new WorkQueue({ name: 'sink', reconcile: (key) => this.#reconcile(key), logger: options.logger, concurrency });
+    this.#queue = new WorkQueue({ name: 'sink', reconcile: (key) => this.#reconcile(key), logger: options.logger, concurrency, repeats });
   }
 
   /** Begins with the sinks that the caches hold. */

@@ -10,13 +10,20 @@ export interface WorkQueueOptions<K extends string> {
   logger: Logger;
   /** Keys worked on at a time. */
   concurrency?: number;
+  /**
+   * For work that may wait long for others: how many of these keys may be such that come back by themselves. They come after all that was added, of which the
+   * newest is first, since somebody looks at it. Unset: all keys take turns.
+   */
+  repeats?: number | undefined;
 }
 
 /** Works on keys: never on one key twice at a time, and once for any number of reasons that came while it waited. */
 export class WorkQueue<K extends string> {
   readonly #options: WorkQueueOptions<K>;
   readonly #waiting = new Set<K>();
-  readonly #running = new Map<K, Promise<void>>();
+  /** Keys that come back by themselves, where these come last. */
+  readonly #repeated = new Set<K>();
+  readonly #running = new Map<K, { end: Promise<void>; isRepeat: boolean }>();
   readonly #timers = new Map<K, { at: number; timer: NodeJS.Timeout }>();
   readonly #failures = new Map<K, number>();
   #stopped = false;
@@ -27,6 +34,7 @@ export class WorkQueue<K extends string> {
 
   add(key: K): void {
     if (this.#stopped) return;
+    this.#repeated.delete(key);
     this.#waiting.add(key);
     this.#next();
   }
@@ -40,14 +48,22 @@ export class WorkQueue<K extends string> {
     clearTimeout(known?.timer);
     const timer = setTimeout(() => {
       this.#timers.delete(key);
-      this.add(key);
+      this.#repeat(key);
     }, ms);
     this.#timers.set(key, { at, timer });
+  }
+
+  #repeat(key: K): void {
+    if (this.#options.repeats === undefined || this.#waiting.has(key)) return this.add(key);
+    if (this.#stopped) return;
+    this.#repeated.add(key);
+    this.#next();
   }
 
   /** Forgets failures and plans of a key that is gone. */
   forget(key: K): void {
     this.#failures.delete(key);
+    this.#repeated.delete(key);
     clearTimeout(this.#timers.get(key)?.timer);
     this.#timers.delete(key);
   }
@@ -56,18 +72,33 @@ export class WorkQueue<K extends string> {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#waiting.clear();
+    this.#repeated.clear();
     for (const { timer } of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
-    await Promise.all(this.#running.values());
+    await Promise.all([...this.#running.values()].map(({ end }) => end));
   }
 
   #next(): void {
-    for (const key of this.#waiting) {
-      if (this.#running.size >= (this.#options.concurrency ?? 4)) return;
-      if (this.#running.has(key)) continue;
-      this.#waiting.delete(key);
-      this.#running.set(key, this.#work(key));
+    const { concurrency = 4, repeats } = this.#options;
+    if (this.#running.size >= concurrency) return;
+    const waiting = repeats === undefined ? this.#waiting : [...this.#waiting].reverse();
+    for (const key of waiting) {
+      if (this.#running.size >= concurrency) return;
+      if (!this.#running.has(key)) this.#take(key, false);
     }
+    let running = [...this.#running.values()].filter(({ isRepeat }) => isRepeat).length;
+    for (const key of this.#repeated) {
+      if (this.#running.size >= concurrency || running >= (repeats ?? 0)) return;
+      if (this.#running.has(key)) continue;
+      this.#take(key, true);
+      running++;
+    }
+  }
+
+  #take(key: K, isRepeat: boolean): void {
+    this.#waiting.delete(key);
+    this.#repeated.delete(key);
+    this.#running.set(key, { end: this.#work(key), isRepeat });
   }
 
   async #work(key: K): Promise<void> {

@@ -88,3 +88,35 @@ t.test('of two times the earlier one holds, and stop ends all', async (t) => {
   await pause(50);
   t.strictSame(rounds, ['a']);
 });
+
+t.test('what comes back by itself leaves room for what is asked now, of which the newest is first', async (t) => {
+  const started: string[] = [];
+  const gates = new Map<string, () => void>();
+  const queue = new WorkQueue<string>({
+    name: 'test',
+    logger,
+    concurrency: 2,
+    repeats: 1,
+    reconcile: async (key) => {
+      started.push(key);
+      await new Promise<void>((resolve) => gates.set(key, resolve));
+    },
+  });
+  for (const key of ['failed-1', 'failed-2', 'failed-3']) queue.addAfter(key, 1);
+  await eventually(() => started.length === 1);
+  await pause(20);
+  t.strictSame(started, ['failed-1'], 'one of two places');
+  for (const key of ['new-1', 'new-2', 'new-3']) queue.add(key);
+  await eventually(() => started.length === 2);
+  for (const key of ['failed-1', 'new-1', 'new-3']) {
+    gates.get(key)?.();
+    await eventually(() => started.length > 2 + ['failed-1', 'new-1', 'new-3'].indexOf(key));
+  }
+  t.strictSame(started, ['failed-1', 'new-1', 'new-3', 'new-2', 'failed-2']);
+  queue.add('failed-3');
+  gates.get('new-2')?.();
+  await eventually(() => started.length === 6);
+  t.equal(started[5], 'failed-3', 'unless somebody asks for it');
+  for (const resolve of gates.values()) resolve();
+  await queue.stop();
+});

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { createRequire } from 'node:module';
 import { createServer, type AddressInfo } from 'node:net';
 import kafkajs from 'kafkajs';
 import t from 'tap';
 import { previewSample } from '../../controller/probe/preview-sample.ts';
 import { kafka } from '../../controller/sinks/kafka/backend.ts';
+import { Connection, type KafkaClient } from '../../controller/sinks/kafka/connection.ts';
+import { groupsOf, topicMessage } from '../../controller/sinks/kafka/publish.ts';
 import type { KollectEventSinkSpec } from '../../shared/api/kollect-event-sink.ts';
 import { eventually } from '../servers/eventually.ts';
 import { startKafka } from '../servers/kafka/index.ts';
@@ -97,6 +100,63 @@ t.test('an inventory that is larger than a message goes in parts, and a topic th
   }
 });
 
+t.test('parts that are left over are forgotten also when word of that is lost', async (t) => {
+  const at = await place('aggregate', { options: { cleanupPolicy: 'compact' } });
+  const sink = await at.open();
+  const some = rows(300, { text: 'x'.repeat(1_000) });
+  await sink.write(whole(some), signal);
+  const total = (await at.messages()).length;
+  at.proxy.refuses = true;
+  at.proxy.cut();
+  t.match(await failure(sink.write(whole(some.slice(0, 1)), signal)), { class: 'transient' });
+  at.proxy.refuses = false;
+  at.proxy.heal();
+  await sink.write(whole(some.slice(0, 2)), signal);
+  t.strictSame(keys((await at.messages()).slice(-total)), Array.from({ length: total }, (_, index) => `/team-a/shop/${index + 1} is gone`));
+  await sink.close();
+});
+
+t.test('a group of messages is as large as it was counted, whatever names they have', async (t) => {
+  const { RecordBatch } = createRequire(import.meta.url)('kafkajs/src/protocol/recordBatch/v0/index.js') as { RecordBatch: (batch: object) => Promise<{ size(): number }> };
+  const Record = createRequire(import.meta.url)('kafkajs/src/protocol/recordBatch/record/v0/index.js') as (record: object) => unknown;
+  const timestamp = new Date();
+  for (const length of [1, 253]) {
+    const of = { cluster: 'c'.repeat(length), namespace: 'n'.repeat(length), name: 'i'.repeat(length), generation: 1 };
+    const headers = { 'Kollect-Cluster': of.cluster, 'Kollect-Namespace': of.namespace, 'Kollect-Inventory': of.name, 'Kollect-Generation': '1', 'Kollect-Event': 'upsert' };
+    const messages = Array.from({ length: 500 }, (_, index) => topicMessage(of, { body: Buffer.alloc(1_000), key: ['web', `u${index}`], id: '', headers }, timestamp));
+    const groups = [...groupsOf(messages, { messages: 2_000, bytes: 65_536 })];
+    t.equal(groups.flat().length, 500);
+    for (const group of groups) {
+      const records = group.map((message, offsetDelta) => Record({ offsetDelta, timestampDelta: 0, ...message }));
+      const bytes = (await RecordBatch({ firstTimestamp: timestamp.getTime(), maxTimestamp: timestamp.getTime(), records })).size();
+      t.ok(bytes <= 65_536 && (group === groups.at(-1) || bytes > 60_000), `${bytes} bytes with names of ${length}`);
+    }
+  }
+});
+
+t.test('who gives up disturbs nobody who uses the same connection, and ends it if there is none', async (t) => {
+  const names = { title: 'kafka', topic: 'any', login: { mechanism: 'none' } } as const;
+  const settings = { ...names, brokers: [{ host: '127.0.0.1', port: server.plainPort, user: undefined }], tls: undefined, clientName: 'kollect test', acks: 'all' } as const;
+  const connection = new Connection(settings, { resolve: async (host, port) => ({ host, others: [], port, servername: host }) });
+  const given = new AbortController();
+  const started = Promise.withResolvers<KafkaClient>();
+  const other = connection.use(signal, names, async (client) => {
+    await once(given.signal, 'abort');
+    return await client.admin.listTopics();
+  });
+  const first = failure(connection.use(given.signal, names, async (client) => {
+    started.resolve(client);
+    return await new Promise<never>(() => undefined);
+  }));
+  const former = await started.promise;
+  given.abort();
+  t.match(await first, { code: 'KOL_SINK_UNAVAILABLE', message: /cancelled/ });
+  t.type(await other, Array);
+  await t.rejects(former.admin.listTopics(), 'nobody uses it any more');
+  t.not(await connection.use(signal, names, async (client) => client), former);
+  await connection.close();
+});
+
 t.test('rows that are gone are tombstones where a topic is compacted, and messages of their own elsewhere', async (t) => {
   for (const cleanupPolicy of ['compact', 'delete']) {
     const at = await place('perItem', { cluster: 'prod', options: { cleanupPolicy, partitions: '4' } });
@@ -131,7 +191,8 @@ t.test('a topic that was deleted, or made anew, is filled anew', async (t) => {
     await sink.write(whole(rows(3, { v: 1 })), signal);
     t.ok((await at.messages()).length > 0, 'the same rows are told to a new topic');
     await reader.admin.deleteTopics({ topics: [at.topic] });
-    await reader.admin.createTopics({ topics: [{ topic: at.topic }] });
+    await reader.admin.createTopics({ topics: [{ topic: at.topic }], waitForLeaders: false });
+    await eventually(async () => (await reader.admin.fetchTopicOffsets(at.topic)).length > 0, { what: 'the new topic' });
     t.match(await (await at.open()).check(identity(), signal), { isTouched: true }, 'a topic that never had a message had none of ours');
     t.match(await failure(sink.write(mode === 'perItem' ? change(rows(1, { v: 2 })) : whole(rows(1, { v: 2 })), signal)), lost, 'it is noticed by the next message, too');
     t.match(await sink.write(whole(rows(3, { v: 2 })), signal), { confirmed: 3 });

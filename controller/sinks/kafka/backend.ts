@@ -9,7 +9,7 @@ import { Connection, type KafkaClient } from './connection.ts';
 import { isTopicGone } from './errors.ts';
 import { previewMessages } from './preview.ts';
 import { probeTopic } from './probe.ts';
-import { headerBytes, publish, tombstone, topicMessage, type TopicMessage } from './publish.ts';
+import { groupsOf, maxBodyBytes, publish, tombstone, topicMessage, type TopicMessage } from './publish.ts';
 import { kafkaSecretRef, readSettings, settingsKey, type KafkaSinkSettings } from './settings.ts';
 import { findTopic, missingTopic, nextOffsets, prepareTopic, type Topic } from './topic.ts';
 
@@ -46,8 +46,8 @@ class KafkaSink implements Sink {
   /** What each partition had at least when something was confirmed there. One that has less is another one. */
   readonly #confirmed = new Map<number, bigint>();
   #isKnown = false;
-  /** Of the last export of an inventory. */
-  readonly #parts = new Map<string, number>();
+  /** By inventory, the keys of parts that the topic may have of it, as far as this process published them; empty is that of an export in one part. */
+  readonly #parts = new Map<string, Set<string>>();
   #lastTimestamp = 0;
 
   constructor(context: OpenContext<KollectEventSinkSpec>) {
@@ -123,15 +123,21 @@ class KafkaSink implements Sink {
       timestamp,
       epoch: this.#context.epoch?.current(),
       signal,
-      maxBytes: ({ cluster, namespace, name }) => topic.maxBytes - headerBytes - 2 * Buffer.byteLength(`${cluster}${namespace}${name}`),
-      send: async (messages) => await this.#send(client, topic, this.#forTopic(messages, topic, identity, timestamp), signal),
+      maxBytes: (of) => maxBodyBytes(topic.maxBytes, of),
+      send: async (messages) => {
+        const parts = this.#partsOf(identity);
+        const gone: string[] = [];
+        const known = await this.#send(client, topic, this.#forTopic(messages, topic, identity, timestamp, parts, gone), signal);
+        for (const key of gone) parts.delete(key);
+        return known;
+      },
     };
   }
 
   /** Nothing is ever known to the topic: it takes the same message twice. */
   async #send({ producer }: KafkaClient, { maxBytes }: Topic, messages: Iterable<TopicMessage>, signal: AbortSignal): Promise<boolean[]> {
     const known: boolean[] = [];
-    for (const group of groupsOf(messages, Math.min(batch.bytes, maxBytes))) {
+    for (const group of groupsOf(messages, { ...batch, bytes: Math.min(batch.bytes, maxBytes) })) {
       signal.throwIfAborted();
       this.#context.fence(commitMs);
       for (const { partition, baseOffset = '-1' } of await publish(producer, this.#settings, group)) {
@@ -145,18 +151,32 @@ class KafkaSink implements Sink {
     return known;
   }
 
-  /** In a topic that is compacted, rows that are gone leave nothing behind, and neither do parts that an export has no more. */
-  *#forTopic(messages: Iterable<Message>, { isCompacted }: Topic, identity: InventoryIdentity, timestamp: Date): Generator<TopicMessage> {
+  #partsOf(identity: InventoryIdentity): Set<string> {
     const inventory = keyOf(identity);
+    const parts = this.#parts.get(inventory) ?? new Set();
+    this.#parts.set(inventory, parts);
+    return parts;
+  }
+
+  /**
+   * In a topic that is compacted, rows that are gone leave nothing behind, and neither do parts that an export has no more.
+   *
+   * @param parts of the inventory that the topic may have; those that are sent are added
+   * @param gone gets those that it has no more, when all of this has arrived
+   */
+  *#forTopic(messages: Iterable<Message>, { isCompacted }: Topic, identity: InventoryIdentity, timestamp: Date, parts: Set<string>, gone: string[]): Generator<TopicMessage> {
     for (const message of messages) {
+      const [index, total] = (message.headers['Kollect-Part'] ?? '').split('/').map(Number);
+      if (total !== undefined) parts.add(message.key.join('/'));
       const sent = topicMessage(identity, message, timestamp);
       const isDeletion = isCompacted && message.headers['Kollect-Event'] === 'delete';
       yield isDeletion ? tombstone(sent, timestamp) : sent;
-      const [index, total] = (message.headers['Kollect-Part'] ?? '').split('/').map(Number);
       if (!isCompacted || total === undefined || index !== total) continue;
-      const before = this.#parts.get(inventory) ?? total;
-      this.#parts.set(inventory, total);
-      for (const key of formerKeys(before, total)) yield tombstone(topicMessage(identity, { ...message, key }, timestamp), timestamp);
+      for (const key of parts) {
+        if (isPartOf(key, total)) continue;
+        gone.push(key);
+        yield tombstone(topicMessage(identity, { ...message, key: key === '' ? [] : [key] }, timestamp), timestamp);
+      }
     }
   }
 
@@ -191,26 +211,7 @@ function placeOf({ topic, title }: KafkaSinkSettings): string {
   return `topic ${JSON.stringify(topic)} at ${title}`;
 }
 
-/** Keys of parts that an export of so many had before, and has no more: one alone has no number. */
-function formerKeys(before: number, total: number): readonly string[][] {
-  if (before === total) return [];
-  if (before === 1) return [[]];
-  const first = total === 1 ? 1 : total + 1;
-  return Array.from({ length: Math.max(0, before - first + 1) }, (_, index) => [String(first + index)]);
-}
-
-function* groupsOf(messages: Iterable<TopicMessage>, most: number): Generator<readonly TopicMessage[]> {
-  let group: TopicMessage[] = [];
-  let bytes = 0;
-  for (const message of messages) {
-    const size = (message.value?.length ?? 0) + headerBytes;
-    if (group.length === batch.messages || (group.length > 0 && bytes + size > most)) {
-      yield group;
-      group = [];
-      bytes = 0;
-    }
-    group.push(message);
-    bytes += size;
-  }
-  if (group.length > 0) yield group;
+/** The key of a part, in an export of so many: one alone has no number. */
+function isPartOf(key: string, total: number): boolean {
+  return key === '' ? total === 1 : total > 1 && Number(key) <= total;
 }

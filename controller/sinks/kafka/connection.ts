@@ -39,7 +39,7 @@ export class Connection {
     this.#sessions = new SharedSession(() => new Session(settings, dialer));
   }
 
-  /** Runs `work`, at the same time as that of others. Rejects when `signal` aborts; what was sent by then may arrive, and nothing is sent again. */
+  /** Runs `work`, at the same time as that of others. Rejects when `signal` aborts; what was sent by then may arrive. */
   async use<T>(signal: AbortSignal, names: Names, work: (client: KafkaClient) => Promise<T>): Promise<T> {
     return await this.#sessions.use(signal, work, (error, { refusal }) => {
       const meant = kafkaError(error, names);

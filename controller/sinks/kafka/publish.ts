@@ -6,9 +6,6 @@ import type { TopicSettings } from './settings.ts';
 /** To answer a question, or to confirm a message. Takes milliseconds; seconds while a partition looks for a leader. */
 export const answerMs = 10_000;
 
-/** How much longer than its body a message is for its key, its headers and its place in a batch, at most, beside the values of identity, which come twice. */
-export const headerBytes = 1_024;
-
 /** A message as it goes to the brokers. */
 export type TopicMessage = Omit<KafkaMessage, 'key' | 'value' | 'headers'> & { key: string; value: Buffer | null; headers: IHeaders };
 
@@ -21,6 +18,50 @@ const compressionTypes: Readonly<Record<TopicSettings['compression'], kafkajs.Co
 /** Publishes messages in their order, all or none of those that go to one partition, and says where they are. */
 export async function publish(producer: Producer, { topic, acks, compression }: TopicSettings, messages: readonly TopicMessage[]): Promise<RecordMetadata[]> {
   return await producer.send({ topic, acks: acks === 'all' ? -1 : 1, compression: compressionTypes[compression], timeout: answerMs, messages: [...messages] });
+}
+
+/** Of a message in a batch, at most: its length, attributes, time and offset, and how many headers it has, each a number of variable length. */
+const recordBytes = 32;
+/** Of a string in a message: its length. */
+const lengthBytes = 5;
+/** What a batch has around its messages. */
+const batchBytes = 61;
+/** What the key says behind the inventory, and headers that do not name it, at most. */
+const otherBytes = 1_024;
+
+/**
+ * Bytes of a message in a batch, at most. Compression may save some of them.
+ *
+ * @param valueBytes of its body
+ */
+export function sizeOf({ key, headers }: Pick<TopicMessage, 'key' | 'headers'>, valueBytes: number): number {
+  let bytes = recordBytes + 2 * lengthBytes + Buffer.byteLength(key) + valueBytes;
+  for (const [name, value] of Object.entries(headers)) bytes += 2 * lengthBytes + Buffer.byteLength(name) + Buffer.byteLength(String(value));
+  return bytes;
+}
+
+/** What the body of a message of an inventory may have in a topic that takes so many bytes at once. */
+export function maxBodyBytes(topicBytes: number, identity: InventoryIdentity): number {
+  const { cluster, namespace, name } = identity;
+  const headers = { 'Kollect-Cluster': cluster, 'Kollect-Namespace': namespace, 'Kollect-Inventory': name };
+  return topicBytes - batchBytes - sizeOf({ key: keyText(identity, []), headers }, otherBytes);
+}
+
+/** Messages in groups that a topic takes at once: each has at most so many bytes, unless one alone has more. */
+export function* groupsOf(messages: Iterable<TopicMessage>, most: { messages: number; bytes: number }): Generator<readonly TopicMessage[]> {
+  let group: TopicMessage[] = [];
+  let bytes = batchBytes;
+  for (const message of messages) {
+    const size = sizeOf(message, message.value?.length ?? 0);
+    if (group.length === most.messages || (group.length > 0 && bytes + size > most.bytes)) {
+      yield group;
+      group = [];
+      bytes = batchBytes;
+    }
+    group.push(message);
+    bytes += size;
+  }
+  if (group.length > 0) yield group;
 }
 
 /**

@@ -109,6 +109,12 @@ t.test('azureblob: the identity of the workload becomes a token, which Azure alo
     { client_id: 'client', client_assertion: 'of the workload', scope: 'https://storage.azure.com/.default', grant_type: 'client_credentials' },
     { client_id: 'other', client_secret: `${canary}-secret` },
   ]);
+  nock('https://login.microsoftonline.us').post('/tenant/oauth2/v2.0/token').times(2).reply(200, { token: 'of something else' });
+  process.env['AZURE_AUTHORITY_HOST'] = 'https://login.microsoftonline.us';
+  for (const secret of [application, {}]) t.match(await attempt(secret), { code: 'KOL_SINK_UNAVAILABLE', message: /login\.microsoftonline\.us answered with something that is no token/ }, 'as the environment says');
+  process.env['AZURE_FEDERATED_TOKEN_FILE'] = join(folder, 'missing');
+  t.match(await attempt({}), { code: 'KOL_SINK_AUTH', message: /token of the workload cannot be read \(ENOENT\): see that/ });
+  process.env['AZURE_AUTHORITY_HOST'] = environment.AZURE_AUTHORITY_HOST;
   t.match(await attempt(application), { code: 'KOL_SINK_AUTH', message: /gave no token \(invalid_client, AADSTS7000215\): correct/ });
 });
 
@@ -136,5 +142,13 @@ t.test('azureblob: what it refuses is told with what to do, and never with a sec
     proxy.fault = ({ method }) => (method === 'PUT' ? { status, headers: { 'x-ms-error-code': code } } : undefined);
     t.match(await failure(sink.write(whole(rows(1), { identity: identity('refused') }), signal)), { code: expected, message }, code);
   }
+  const asked: string[] = [];
+  proxy.fault = ({ method, url = '' }) => {
+    if (method !== 'GET' || !url.includes('comp=list')) return undefined;
+    asked.push(new URL(url, 'http://proxy').searchParams.get('marker') ?? '');
+    return { status: 200, headers: { 'content-type': 'application/xml' }, body: `<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="inventory"><Blobs/>${asked.length % 3 === 0 ? '<NextMarker/>' : `<NextMarker>m${asked.length}</NextMarker>`}</EnumerationResults>` };
+  };
+  t.match(await sink.check(identity('pages'), signal), { rows: 0 });
+  t.strictSame(asked.slice(0, 3), ['', 'm1', 'm2'], 'page by page');
   await sink.close();
 });

@@ -58,6 +58,16 @@ t.test('gcs: the key of a service account becomes a token, which Google alone is
   t.match((await other.sink.probe(signal)).message, /no login at a server that is not of Google/);
   t.strictSame([...seen], ['undefined']);
   await other.sink.close();
+  const patience = new AbortController();
+  nock('https://oauth2.googleapis.com').post('/token').reply(() => {
+    patience.abort();
+    return new Promise(() => undefined);
+  });
+  const waiting = await openObjects(store, { spec: { endpoint: 'gs://inventory/waiting' }, secret });
+  const since = performance.now();
+  t.match(await failure(waiting.sink.check(identity(), patience.signal)), { code: 'KOL_SINK_UNAVAILABLE' });
+  t.ok(performance.now() - since < 4_000, 'a token that does not come keeps nobody');
+  await waiting.sink.close();
 });
 
 t.test('gcs: what is kept of an upload counts, and one that is gone was lost to somebody', async (t) => {

@@ -1,7 +1,9 @@
 import t from 'tap';
+import { createAuthority, issueCertificate } from '../../certs/x509.ts';
 import { createDialer } from '../../controller/sinks/runtime/dialer.ts';
 import { S3Store } from '../../controller/sinks/s3/store.ts';
 import { HttpProxy } from '../faults/http-proxy.ts';
+import { eventually } from '../servers/eventually.ts';
 import { startS3 } from '../servers/s3/index.ts';
 import { canary, failure, identity, rows, signal, whole } from './conformance.ts';
 import { filesConform } from './files-conformance.ts';
@@ -90,14 +92,36 @@ t.test('s3: conditions are left out for stores that do not know them, and option
 });
 
 t.test('s3: without a Secret the workload has an identity, which is asked for beside the guard', async (t) => {
-  const environment = { AWS_ACCESS_KEY_ID: server.accessKeyId, AWS_SECRET_ACCESS_KEY: server.secretAccessKey };
+  const host = 's3.us-east-1.amazonaws.com';
+  const authority = createAuthority('aws');
+  const { certificate: cert, key } = issueCertificate(authority, { hosts: [host] });
+  const proxy = await new HttpProxy(server.port, { cert, key }).start();
+  const silent = await new HttpProxy(server.port).start();
+  silent.fault = () => new Promise(() => undefined);
+  t.teardown(() => [proxy, silent].forEach((one) => one.stop()));
+  const environment = { AWS_ACCESS_KEY_ID: server.accessKeyId, AWS_SECRET_ACCESS_KEY: server.secretAccessKey, AWS_CONTAINER_CREDENTIALS_FULL_URI: `http://127.0.0.1:${silent.port}/` };
   Object.assign(process.env, environment);
   t.teardown(() => {
     for (const name of Object.keys(environment)) delete process.env[name];
   });
-  const place = objectPlace({ ...store, secret: {} });
-  const { sink } = await place.opened();
+  for (const endpoint of [store.endpoint, 'https://s3.example.com/inventory', `http://${host}/inventory`, 'https://s3-1.us-east-1.elb.amazonaws.com/inventory']) {
+    t.match(await failure(openObjects({ ...store, endpoint, secret: {} })), { code: 'KOL_SINK_CONFIG', message: /hosts of AWS over https only, and .*: put accessKeyID/ }, endpoint);
+  }
+  const spec = { tls: { caBundle: Buffer.from(authority.certificate).toString('base64') }, options: { forcePathStyle: 'true', region: 'us-east-1' } };
+  const mapHosts = new Map([[`${host}:443`, { host: '127.0.0.1', port: proxy.port }]]);
+  const place = objectPlace({ ...store, endpoint: `https://${host}/inventory`, secret: {} });
+  const { sink } = await place.opened({ spec, mapHosts });
   t.match((await sink.probe(signal)).message, /identity of the workload/);
   t.match(await sink.write(whole(rows(2)), signal), { written: 2 });
   await sink.close();
+  for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) delete process.env[name];
+  const waiting = await place.opened({ spec, mapHosts });
+  const patience = new AbortController();
+  const probe = failure(waiting.sink.check(identity(), patience.signal));
+  await eventually(async () => silent.requests.length > 0, { what: 'the question for credentials' });
+  patience.abort();
+  const since = performance.now();
+  t.match(await probe, { code: 'KOL_SINK_UNAVAILABLE', message: 'the work was cancelled' });
+  t.ok(performance.now() - since < 4_000, 'nobody waits for them until they are given up');
+  await waiting.sink.close();
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { ContainerClient, newPipeline, StorageSharedKeyCredential, type BlobRequestConditions, type RequestPolicyFactory } from '@azure/storage-blob';
+import { ContainerClient, newPipeline, StorageSharedKeyCredential, type BlobRequestConditions, type ContainerListBlobHierarchySegmentResponse, type RequestPolicyFactory } from '@azure/storage-blob';
 import type { Dialer } from '../contract.ts';
-import { answerMs, requestSignal, type ObjectFacts, type ObjectStore, type PutOptions, type Upload } from '../objects/object-store.ts';
+import { answerMs, requestSignal, untilAborted, type ObjectFacts, type ObjectStore, type PutOptions, type Upload } from '../objects/object-store.ts';
 import { guardedAgents, type GuardedAgents } from '../runtime/guarded-agent.ts';
 import { answerOf, azureError } from './errors.ts';
 import type { AzureSinkSettings } from './settings.ts';
@@ -51,11 +51,11 @@ export class AzureStore implements ObjectStore {
   }
 
   async *list(prefix: string, signal: AbortSignal): AsyncGenerator<readonly string[]> {
-    const pages = this.#pages(prefix, 1_000, signal);
-    for (;;) {
-      const { done, value } = await this.#ask('list blobs', signal, () => pages.next());
-      if (done) return;
-      yield value;
+    for (let token: string | undefined, isLast = false; !isLast; ) {
+      const { segment, continuationToken } = await this.#page(prefix, 1_000, token, signal);
+      yield segment.blobItems.map(({ name }) => name);
+      token = continuationToken;
+      isLast = token === undefined || token === '';
     }
   }
 
@@ -89,7 +89,7 @@ export class AzureStore implements ObjectStore {
 
   async probe(prefix: string, signal: AbortSignal): Promise<string> {
     const { title, url, login } = this.#settings;
-    await this.#ask('list blobs', signal, () => this.#pages(prefix, 1, signal).next());
+    await this.#page(prefix, 1, undefined, signal);
     const key = `${prefix}.kollect-probe-${randomUUID()}`;
     await this.head(key, signal);
     await this.#verifyPut(key, signal);
@@ -115,10 +115,12 @@ export class AzureStore implements ObjectStore {
     });
   }
 
-  async *#pages(prefix: string, most: number, signal: AbortSignal): AsyncGenerator<readonly string[], undefined> {
-    const pages = this.#container.listBlobsByHierarchy('/', { prefix, abortSignal: requestSignal(signal) }).byPage({ maxPageSize: most });
-    for await (const { segment } of pages) yield segment.blobItems.map(({ name }) => name);
-    return undefined;
+  async #page(prefix: string, most: number, token: string | undefined, signal: AbortSignal): Promise<ContainerListBlobHierarchySegmentResponse> {
+    const after = token === undefined ? {} : { continuationToken: token };
+    return await this.#ask('list blobs', signal, async (abortSignal) => {
+      const { value } = await this.#container.listBlobsByHierarchy('/', { prefix, abortSignal }).byPage({ maxPageSize: most, ...after }).next();
+      return value as ContainerListBlobHierarchySegmentResponse;
+    });
   }
 
   #created({ replaces, contentType, metadata }: PutOptions) {
@@ -162,7 +164,8 @@ export class AzureStore implements ObjectStore {
   /** Throws in terms of the catalogue. */
   async #ask<T>(does: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     try {
-      return await work(requestSignal(signal));
+      const both = requestSignal(signal);
+      return await untilAborted(both, work(both));
     } catch (error) {
       throw azureError(error, does, this.#settings.title, signal);
     }

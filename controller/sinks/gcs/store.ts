@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Storage } from '@google-cloud/storage';
 import { KollectError } from '../../../shared/errors.ts';
 import type { Dialer } from '../contract.ts';
-import { ConditionFailed, requestSignal, type ObjectFacts, type ObjectStore, type PutOptions, type Upload } from '../objects/object-store.ts';
+import { ConditionFailed, loginMs, requestSignal, untilAborted, type ObjectFacts, type ObjectStore, type PutOptions, type Upload } from '../objects/object-store.ts';
 import { guardedAgents, type GuardedAgents } from '../runtime/guarded-agent.ts';
 import { httpRequest, type HttpAnswer, type HttpRequest } from '../runtime/http-request.ts';
 import { answerError, connectionError, tokenError } from './errors.ts';
@@ -47,7 +47,7 @@ export class GcsStore implements ObjectStore {
     const { login, tls, endpoint } = settings;
     this.#settings = settings;
     this.#agents = guardedAgents(dialer, tls, maxSockets);
-    if (login.kind === 'key' || login.kind === 'workload') this.#client = new Storage({ projectId: 'none' });
+    if (login.kind === 'key' || login.kind === 'workload') this.#client = new Storage({ projectId: 'none', clientOptions: { transporterOptions: { timeout: loginMs } } });
     // Handed to the constructor, it would be warned of on the console, whatever its type.
     if (this.#client && login.kind === 'key') this.#client.authClient.jsonContent = { type: 'service_account', client_email: login.email, private_key: login.privateKey };
     this.#objects = `/storage/v1/b/${encodeURIComponent(endpoint.bucket)}/o`;
@@ -179,7 +179,7 @@ export class GcsStore implements ObjectStore {
     for (const [name, value] of Object.entries({ ...query, userProject })) if (value !== undefined) url.searchParams.set(name, value);
     const both = requestSignal(signal);
     for (let attempt = 1; ; attempt++) {
-      const answer = await this.#once({ maxBytes: maxAnswerBytes, ...question, url, headers: { ...headers, ...(await this.#login(url, signal)) } }, title, { signal, both, isLast: attempt === maxAttempts });
+      const answer = await this.#once({ maxBytes: maxAnswerBytes, ...question, url, headers: { ...headers, ...(await this.#login(url, signal, both)) } }, title, { signal, both, isLast: attempt === maxAttempts });
       if (answer && ((answer.status >= 200 && answer.status < 300) || allows.includes(answer.status))) return answer;
       if (answer && (attempt === maxAttempts || (answer.status !== 408 && answer.status !== 429 && answer.status < 500))) throw answerError(answer, does, title);
       await sleep(pauseMs * 2 ** (attempt - 1) * (0.5 + Math.random()), undefined, { signal: both }).catch((error: unknown) => Promise.reject(connectionError(error, title, signal)));
@@ -197,10 +197,10 @@ export class GcsStore implements ObjectStore {
     }
   }
 
-  async #login(url: URL, signal: AbortSignal): Promise<Record<string, string>> {
+  async #login(url: URL, signal: AbortSignal, both: AbortSignal): Promise<Record<string, string>> {
     if (!this.#client) return {};
     try {
-      const headers = await this.#client.authClient.getRequestHeaders(url.origin);
+      const headers = await untilAborted(both, this.#client.authClient.getRequestHeaders(url.origin));
       return Object.fromEntries(headers.entries());
     } catch (error) {
       throw tokenError(error, this.#settings.title, signal);

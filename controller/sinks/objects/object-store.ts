@@ -54,7 +54,23 @@ export const partBytes = 8 * 1024 * 1024;
 /** An answer to one request. One that takes longer is given up; parts of 8 MiB need less on any line that is worth exporting over. */
 export const answerMs = 30_000;
 
+/** To ask for credentials, which all who wait for them wait for together. */
+export const loginMs = 10_000;
+
 /** Ends with the caller's patience, or when one request takes too long. */
 export function requestSignal(signal: AbortSignal): AbortSignal {
   return AbortSignal.any([signal, AbortSignal.timeout(answerMs)]);
+}
+
+/** The outcome of work, of which a part, such as a login, may not listen to the signal. Rejects with the reason of the signal. */
+export async function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const stop = (): void => reject(signal.reason);
+  if (signal.aborted) stop();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }

@@ -28,6 +28,9 @@ export const keyNames = {
   token: ['sessionToken', 'AWS_SESSION_TOKEN'],
 } as const;
 
+/** Of S3 alone: other names below these are given to whoever rents a machine there. */
+const hostsOfAws = /(?:^|\.)s3(?:-[a-z0-9-]+)?\.(?:dualstack\.)?(?:[a-z]{2}(?:-[a-z]+)+-\d+\.)?(?:vpce\.)?amazonaws\.(?:com|com\.cn|eu)$/i;
+
 /** Reads spec, Secret and CA. Throws `KOL_SINK_CONFIG` and `KOL_SINK_SECRET_KEY`. */
 export function readSettings(context: OpenContext<KollectSnapshotSinkSpec>): S3SinkSettings {
   const { spec, secrets } = context;
@@ -35,6 +38,9 @@ export function readSettings(context: OpenContext<KollectSnapshotSinkSpec>): S3S
   const { host, port, scheme } = bucket.endpoint;
   const option = (name: Option): string | undefined => spec.options?.[name]?.trim() || undefined;
   const url = host === undefined ? undefined : `${scheme}://${host}${port === undefined ? '' : `:${port}`}`;
+  if (!spec.secretRef && host !== undefined && (scheme !== 'https' || !hostsOfAws.test(host))) {
+    throw new KollectError('KOL_SINK_CONFIG', `the identity of the workload is shown to hosts of AWS over https only, and ${JSON.stringify(host)} is none: put accessKeyID and secretAccessKey into a Secret, and name it in spec.secretRef`);
+  }
   const id = spec.secretRef && secrets.require(...keyNames.id);
   const sessionToken = secrets.first(...keyNames.token);
   const keyId = option('sseKmsKeyId');

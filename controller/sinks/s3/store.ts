@@ -16,7 +16,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { KollectError } from '../../../shared/errors.ts';
 import type { Dialer } from '../contract.ts';
-import { requestSignal, type ObjectFacts, type ObjectStore, type PutOptions, type Upload } from '../objects/object-store.ts';
+import { loginMs, requestSignal, untilAborted, type ObjectFacts, type ObjectStore, type PutOptions, type Upload } from '../objects/object-store.ts';
 import { guardedAgents, type GuardedAgents } from '../runtime/guarded-agent.ts';
 import { answerOf, s3Error } from './errors.ts';
 import type { S3SinkSettings } from './settings.ts';
@@ -44,7 +44,7 @@ export class S3Store implements ObjectStore {
     this.#hasConditions = settings.hasConditions;
     this.#bucket = endpoint.bucket;
     this.#agents = guardedAgents(dialer, tls, maxSockets);
-    this.#ambient = credentials ? undefined : new S3Client({ region });
+    this.#ambient = credentials ? undefined : new S3Client({ region, requestHandler: { connectionTimeout: loginMs, requestTimeout: loginMs, throwOnRequestTimeout: true } });
     this.#client = new S3Client({
       region,
       forcePathStyle,
@@ -197,7 +197,8 @@ export class S3Store implements ObjectStore {
   /** Throws in terms of the catalogue. */
   async #ask<T>(does: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     try {
-      return await work(requestSignal(signal));
+      const both = requestSignal(signal);
+      return await untilAborted(both, work(both));
     } catch (error) {
       throw s3Error(error, does, this.#settings, signal);
     }

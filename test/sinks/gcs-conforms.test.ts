@@ -54,7 +54,9 @@ t.test('gcs: the key of a service account becomes a token, which Google alone is
   t.ok(proxy.requests.every((line) => line.includes('userProject=payer')));
   await sink.close();
   seen.clear();
-  const other = await openObjects(store, { spec: { endpoint: `http://127.0.0.1:${plain.port}/inventory/other` }, secret });
+  const ofOurs = { endpoint: `http://127.0.0.1:${plain.port}/inventory/other` };
+  t.match(await failure(openObjects(store, { spec: ofOurs, secret })), { code: 'KOL_SINK_CONFIG', message: /hosts of Google over https only, and "127\.0\.0\.1" is none: correct/ });
+  const other = await openObjects(store, { spec: ofOurs });
   t.match((await other.sink.probe(signal)).message, /no login at a server that is not of Google/);
   t.strictSame([...seen], ['undefined']);
   await other.sink.close();
@@ -73,8 +75,14 @@ t.test('gcs: the key of a service account becomes a token, which Google alone is
 t.test('gcs: what is kept of an upload counts, and one that is gone was lost to somebody', async (t) => {
   const proxy = await new HttpProxy(server.port).start();
   t.teardown(() => proxy.stop());
-  const settings = { endpoint: { scheme: 'http', host: '127.0.0.1', port: undefined, user: undefined, bucket: 'inventory', prefix: '' } as const, title: 'bucket', tls: { ca: undefined, verifies: true, client: undefined }, url: `http://127.0.0.1:${proxy.port}`, login: { kind: 'nobody' } as const, storageClass: undefined, kmsKeyName: undefined, userProject: undefined };
+  const settings = { endpoint: { scheme: 'http', host: '127.0.0.1', port: undefined, user: undefined, bucket: 'inventory', prefix: 'deep' } as const, title: 'bucket', tls: { ca: undefined, verifies: true, client: undefined }, url: `http://127.0.0.1:${proxy.port}`, login: { kind: 'nobody' } as const, storageClass: undefined, kmsKeyName: undefined, userProject: undefined };
   const bucket = new GcsStore(settings, createDialer({ policy: { allowPrivate: true, allowLoopback: true } }));
+  proxy.fault = ({ url = '' }) => ({ status: 404, body: url.includes('/o/') ? 'No such object: my-bucket/key' : '{}' });
+  t.equal(await bucket.head('key', signal), undefined, 'whatever the bucket is called');
+  t.equal(proxy.requests.length, 1);
+  proxy.fault = ({ url = '' }) => ({ status: 404, body: url.includes('/o/') ? 'The specified bucket does not exist.' : '{}' });
+  t.match(await failure(bucket.head('key', signal)), { code: 'KOL_SINK_SCHEMA' });
+  t.match(proxy.requests.at(-1), /prefix=deep%2F&/, 'no more is listed than the sink may');
   const ranges: unknown[] = [];
   let answers: HttpFault[] = [{ status: 308, headers: { range: 'bytes=0-3' } }, { status: 308, headers: { range: 'bytes=0-7' } }, { status: 308, headers: { range: 'bytes=0-9' } }, { status: 200 }];
   proxy.fault = ({ method, headers }) => {

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
@@ -6,12 +8,14 @@ import { backendTypes, loadBackend } from '../../controller/sinks/registry.ts';
 import { resolveCa, resolveClientCertificate } from '../../controller/sinks/runtime/ca.ts';
 import { createDialer } from '../../controller/sinks/runtime/dialer.ts';
 import { networkFault, sanitizedError, tlsFault } from '../../controller/sinks/runtime/errors.ts';
+import { guardedAgents } from '../../controller/sinks/runtime/guarded-agent.ts';
+import { httpRequest } from '../../controller/sinks/runtime/http-request.ts';
 import { openSink } from '../../controller/sinks/runtime/open-sink.ts';
 import { createSanitizer } from '../../controller/sinks/runtime/sanitize.ts';
 import { resolveSecret, withGrant, type ReadSecret } from '../../controller/sinks/runtime/secrets.ts';
 import { sinkTypes } from '../../shared/api/sink-types.ts';
 import { KollectError } from '../../shared/errors.ts';
-import type { Backend, Sink } from '../../controller/sinks/contract.ts';
+import type { Backend, CheckedAddress, Sink } from '../../controller/sinks/contract.ts';
 import { change, failure, identity, signal } from './conformance.ts';
 import { memoryBackend, MemoryPlace } from './memory.ts';
 import { loopback, sinkObject } from './postgres-place.ts';
@@ -114,6 +118,31 @@ t.test('the dialer checks every address of every answer', async (t) => {
 t.test('a mapped host is no way around names that are not mapped', async (t) => {
   const dialer = createDialer({ policy: { allowPrivate: true, allowLoopback: false }, mapHosts: new Map([['db.svc:5432', { host: '127.0.0.1', port: 1 }]]) });
   t.match(await failure(dialer.resolve('127.0.0.1', 5432)), { code: 'KOL_SINK_ADDRESS' });
+});
+
+t.test('an agent that is destroyed leaves no connection that it was still dialling', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1');
+  t.teardown(() => server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const gate = Promise.withResolvers<CheckedAddress>();
+  const agents = guardedAgents({ resolve: () => gate.promise }, { ca: undefined, verifies: true, client: undefined }, 1);
+  for (const scheme of ['http', 'https'] as const) {
+    const asked = failure(httpRequest(agents, { method: 'GET', url: new URL(`${scheme}://name:${port}/`) }, AbortSignal.timeout(20_000)));
+    agents[scheme].destroy();
+    gate.resolve({ host: '127.0.0.1', port, servername: 'name', others: [] });
+    t.match(await asked, { code: 'KOL_SINK_UNAVAILABLE', message: /given up/ }, scheme);
+  }
+});
+
+t.test('pieces of what logs in are hidden where they stand alone, and who logs in is not', async (t) => {
+  const key = Buffer.from('the key of an account').toString('base64');
+  const pem = `-----BEGIN PRIVATE KEY-----\nMIIabcdefghij\n-----END PRIVATE KEY-----\n`;
+  const data = { connectionString: `AccountName=shop;AccountKey=${key};EndpointSuffix=x`, sasToken: '?sv=2024&sig=s1gnature%2Bx%3D', 'credentials.json': JSON.stringify({ private_key: pem }), accountName: 'shop', AZURE_TENANT_ID: 'tenant', clientID: 'client' };
+  const { values } = await resolveSecret({ name: 'login' }, 'team-a', secrets({ 'team-a/login': data }));
+  const sanitize = createSanitizer(values.values());
+  t.equal(sanitize(`shop tenant client <${key}> <s1gnature+x=> <s1gnature%2Bx%3D> <MIIabcdefghij>`), 'shop tenant client <***> <***> <***> <***>');
+  t.equal(createSanitizer([])('AccountKey=abcd; SharedAccessSignature=abcd, ?sv=1&sig=abcd'), 'AccountKey=***; SharedAccessSignature=***, ?sv=1&sig=***');
 });
 
 t.test('no form of a secret survives, wherever it stands in a message', (t) => {

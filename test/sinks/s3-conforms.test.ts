@@ -70,6 +70,18 @@ t.test('s3: what it refuses is told with what to do, and never with a secret', a
   const upload = await bucket.upload('begun', { replaces: 'any', contentType: 'text/plain', metadata: {} }, signal);
   await upload.part(Buffer.from('x'), signal);
   await t.rejects(upload.finish(signal), { name: 'ConditionFailed' });
+  const conditions: unknown[] = [];
+  const refusals = [412, 501];
+  proxy.fault = ({ method, headers }) => {
+    if (method !== 'DELETE') return undefined;
+    conditions.push(headers['if-match']);
+    const status = refusals.shift();
+    return { status: status ?? 204, ...(status !== undefined && { headers: { 'content-type': 'application/xml' }, body: `<Error><Code>${status === 412 ? 'PreconditionFailed' : 'NotImplemented'}</Code></Error>` }) };
+  };
+  await t.rejects(bucket.remove('key', '"seen"', signal), { name: 'ConditionFailed' });
+  await bucket.remove('key', '"seen"', signal);
+  await bucket.remove('key', '"seen"', signal);
+  t.strictSame(conditions.filter((condition, index) => condition !== undefined || conditions[index - 1] !== undefined), ['"seen"', '"seen"', undefined]);
   await bucket.close();
 });
 

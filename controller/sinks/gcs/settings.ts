@@ -36,6 +36,7 @@ export function readSettings(context: OpenContext<KollectSnapshotSinkSpec>): Gcs
   const option = (name: Option): string | undefined => spec.options?.[name]?.trim() || undefined;
   const isGoogle = scheme === 'https' && /(?:^|\.)googleapis\.com$/i.test(host);
   const login = spec.secretRef ? readLogin(secrets) : ({ kind: 'workload' } as const);
+  if (login.kind === 'key' && !isGoogle) throw new KollectError('KOL_SINK_CONFIG', `tokens are sent to hosts of Google over https only, and ${JSON.stringify(host)} is none: correct spec.endpoint, or leave out spec.secretRef`);
   const storageClass = option('storageClass')?.toUpperCase();
   if (storageClass !== undefined && !storageClasses.includes(storageClass)) throw new KollectError('KOL_SINK_CONFIG', `spec.options.storageClass cannot be ${JSON.stringify(storageClass)}: write one of ${storageClasses.join(', ')}`);
   const [kmsKeyName, userProject] = [option('kmsKeyName'), option('userProject')];
@@ -43,7 +44,7 @@ export function readSettings(context: OpenContext<KollectSnapshotSinkSpec>): Gcs
   return {
     ...bucket,
     url: `${scheme}://${host}${port === undefined ? '' : `:${port}`}`,
-    login: isGoogle || login.kind === 'hmac' ? login : { kind: 'nobody' },
+    login: !isGoogle && login.kind === 'workload' ? { kind: 'nobody' } : login,
     storageClass,
     kmsKeyName,
     userProject,

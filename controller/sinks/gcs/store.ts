@@ -149,7 +149,8 @@ export class GcsStore implements ObjectStore {
 
   /** Of a bucket that does not exist, the answer is the same. Nothing but its text tells, and then the list. */
   async #absent(body: Buffer, signal: AbortSignal): Promise<undefined> {
-    if (/bucket/i.test(body.toString())) await this.#page('', 1, undefined, signal);
+    const { prefix } = this.#settings.endpoint;
+    if (body.includes('The specified bucket does not exist')) await this.#page(prefix === '' ? '' : `${prefix}/`, 1, undefined, signal);
     return undefined;
   }
 

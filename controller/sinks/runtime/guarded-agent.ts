@@ -42,40 +42,66 @@ type Created = (error: Error | null, stream: Duplex) => void;
 
 class GuardedHttpAgent extends HttpAgent {
   dialer!: Dialer;
+  readonly #over = new AbortController();
 
   override createConnection(options: ClientRequestArgs, created: Created): undefined {
-    hand(dial(this.dialer, options, 80), created);
+    hand(dial(this.dialer, options, 80, this.#over.signal), created, this.#over.signal);
+  }
+
+  override destroy(): void {
+    this.#over.abort();
+    super.destroy();
   }
 }
 
 class GuardedHttpsAgent extends HttpsAgent {
   dialer!: Dialer;
+  readonly #over = new AbortController();
 
   override createConnection(options: RequestOptions, created: Created): undefined {
     const secured = async (): Promise<Socket> => {
-      const socket = await dial(this.dialer, options, 443);
+      const socket = await dial(this.dialer, options, 443, this.#over.signal);
       const host = hostOf(options);
       // Names are verified, and so are addresses; only names are told.
       const secure = connectTls({ ...this.options, socket, host, ...(isIP(host) === 0 && { servername: host }) });
-      await opened(secure, 'secureConnect');
+      await opened(secure, 'secureConnect', this.#over.signal);
       return secure;
     };
-    hand(secured(), created);
+    hand(secured(), created, this.#over.signal);
+  }
+
+  override destroy(): void {
+    this.#over.abort();
+    super.destroy();
   }
 }
 
-function hand(socket: Promise<Socket>, created: Created): void {
+/** @param over aborts when the agent is destroyed, which closes what it has by then, and nothing that comes later */
+function hand(socket: Promise<Socket>, created: Created, over: AbortSignal): void {
   // Without a socket there is none to hand over.
-  socket.then((open) => created(null, open), (error: unknown) => (created as (error: Error) => void)(error as Error));
+  const fail = created as (error: Error) => void;
+  socket.then(
+    (open) => {
+      if (!over.aborted) return created(null, open);
+      open.destroy();
+      fail(ended());
+    },
+    (error: unknown) => fail(error as Error),
+  );
 }
 
-async function dial(dialer: Dialer, options: ClientRequestArgs, defaultPort: number): Promise<Socket> {
+function ended(): KollectError {
+  return new KollectError('KOL_SINK_UNAVAILABLE', 'the connection was given up');
+}
+
+async function dial(dialer: Dialer, options: ClientRequestArgs, defaultPort: number, over: AbortSignal): Promise<Socket> {
   const { host, port, others } = await dialer.resolve(hostOf(options), Number(options.port ?? defaultPort));
   let last: unknown;
   for (const address of [host, ...others]) {
+    if (over.aborted) throw ended();
     const socket = connect({ host: address, port, noDelay: true });
     try {
-      await opened(socket, 'connect');
+      await opened(socket, 'connect', over);
       return socket;
     } catch (error) {
       last = error;
@@ -85,11 +111,12 @@ async function dial(dialer: Dialer, options: ClientRequestArgs, defaultPort: num
 }
 
 /** Rejects when it did not come about in time, and leaves nothing open then. */
-async function opened(socket: Socket, event: 'connect' | 'secureConnect'): Promise<void> {
+async function opened(socket: Socket, event: 'connect' | 'secureConnect', over: AbortSignal): Promise<void> {
   try {
-    await once(socket, event, { signal: AbortSignal.timeout(connectMs) });
+    await once(socket, event, { signal: AbortSignal.any([over, AbortSignal.timeout(connectMs)]) });
   } catch (error) {
     socket.destroy();
+    if (over.aborted) throw ended();
     throw error instanceof Error && error.name === 'AbortError' ? new KollectError('KOL_SINK_UNAVAILABLE', `the server cannot be reached (no connection within ${connectMs / 1_000} s)`) : error;
   }
 }

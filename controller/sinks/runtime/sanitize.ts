@@ -36,12 +36,21 @@ function formsOf(value: string): string[] {
   return [value, json, encodeURIComponent(value.toWellFormed()), encodeURI(value.toWellFormed()), base64, base64.replace(/=+$/, ''), bytes.toString('base64url')];
 }
 
-/** Passwords of URLs and of `key=value` connection strings, which servers and drivers name without the rest. */
+/** Passwords of URLs, of `key=value` connection strings and of JSON, which servers and drivers name without the rest. */
 function passwordsIn(value: string): string[] {
   const found: string[] = [];
   for (const [, password = ''] of value.matchAll(/[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*:([^\s/]*)@/gi)) found.push(password, decoded(password));
   for (const [, key = '', text = ''] of value.matchAll(pairPattern())) if (isSecretKey(key)) found.push(unquoted(text), decoded(unquoted(text)));
+  for (const [key, text] of Object.entries(parsed(value))) if (isSecretKey(key) && typeof text === 'string') found.push(text);
   return found;
+}
+
+function parsed(value: string): object {
+  try {
+    return Object(JSON.parse(value)) as object;
+  } catch {
+    return {};
+  }
 }
 
 function decoded(text: string): string {
@@ -57,7 +66,7 @@ function unquoted(text: string): string {
 }
 
 const pairPattern = (): RegExp => /([a-z_]+)\s*=\s*('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^\s&;,'"]+)/gi;
-const secretKeys = /^(?:password|passwd|pwd|pgpassword|sslpassword|passphrase|secret|token|access_?token|api_?key|access_?key|secret_?key)$/i;
+const secretKeys = /^(?:password|passwd|pwd|pgpassword|sslpassword|passphrase|secret|token|access_?token|api_?key|access_?key|secret_?key|private_?key|account_?key|shared_?access_?(?:key|signature)|sig)$/i;
 
 function isSecretKey(key: string): boolean {
   return secretKeys.test(key);

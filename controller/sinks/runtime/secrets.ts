@@ -57,6 +57,9 @@ export async function resolveSecret(ref: SecretRef, sinkNamespace: string, readS
 /** The values of a sink that reads no Secret. */
 export const noSecret: SecretValues = secretValues('the sink names no Secret, so it', new Map());
 
+/** Who logs in is no secret, and often part of the names of things. */
+const shownKeys: ReadonlySet<string> = new Set(['username', 'accountName', 'AZURE_STORAGE_ACCOUNT', 'tenantID', 'AZURE_TENANT_ID', 'clientID', 'AZURE_CLIENT_ID']);
+
 function secretValues(title: string, data: ReadonlyMap<string, string>): SecretValues {
   const first = (...keys: string[]): string | undefined => {
     for (const key of keys) {
@@ -78,8 +81,8 @@ function secretValues(title: string, data: ReadonlyMap<string, string>): SecretV
       return value === undefined ? [] : [[key, value] as const];
     }),
     values: () => {
-      const { username, ...others } = Object.fromEntries(data);
-      const hidden = Object.values(others);
+      const username = data.get('username');
+      const hidden = [...data].flatMap(([key, value]) => (shownKeys.has(key) ? [] : [value]));
       // Together with what it logs in with: that is how it is sent, in base64.
       return username === undefined ? hidden : [...hidden, ...hidden.map((value) => `${username.trim()}:${value.trim()}`)];
     },

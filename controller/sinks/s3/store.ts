@@ -35,13 +35,13 @@ export class S3Store implements ObjectStore {
   /** Asks for the credentials of the workload. Its addresses are those of the environment, and never of a sink. */
   readonly #ambient: S3Client | undefined;
   readonly #bucket: string;
-  /** Some stores know no conditions for writes, and say so. */
-  #hasConditions: boolean;
+  /** What takes conditions. Some stores know none for writes, more of them none for deletes, and say so. */
+  readonly #conditional: Set<'write' | 'delete'>;
 
   constructor(settings: S3SinkSettings, dialer: Dialer) {
     const { url, region, forcePathStyle, credentials, tls, endpoint } = settings;
     this.#settings = settings;
-    this.#hasConditions = settings.hasConditions;
+    this.#conditional = new Set(settings.hasConditions ? ['write', 'delete'] : []);
     this.#bucket = endpoint.bucket;
     this.#agents = guardedAgents(dialer, tls, maxSockets);
     this.#ambient = credentials ? undefined : new S3Client({ region, requestHandler: { connectionTimeout: loginMs, requestTimeout: loginMs, throwOnRequestTimeout: true } });
@@ -87,7 +87,7 @@ export class S3Store implements ObjectStore {
   }
 
   async put(key: string, bytes: Uint8Array, options: PutOptions, signal: AbortSignal): Promise<void> {
-    await this.#conditionally(options, (condition) =>
+    await this.#conditionally('write', options.replaces, (condition) =>
       this.#ask('s3:PutObject', signal, (abortSignal) => this.#client.send(new PutObjectCommand({ ...this.#created(key, options), ...condition, Body: bytes, ContentLength: bytes.length }), { abortSignal })),
     );
   }
@@ -104,7 +104,7 @@ export class S3Store implements ObjectStore {
         parts.push({ PartNumber, ETag });
       },
       finish: async (signal) => {
-        await this.#conditionally(options, (condition) =>
+        await this.#conditionally('write', options.replaces, (condition) =>
           this.#ask('s3:PutObject', signal, (abortSignal) => this.#client.send(new CompleteMultipartUploadCommand({ ...of, ...condition, UploadId, MultipartUpload: { Parts: parts } }), { abortSignal })),
         );
       },
@@ -115,9 +115,10 @@ export class S3Store implements ObjectStore {
     };
   }
 
-  async remove(key: string, _version: string | undefined, signal: AbortSignal): Promise<void> {
-    // A condition is not known by many stores here.
-    await this.#find('s3:DeleteObject', signal, (abortSignal) => this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }), { abortSignal }));
+  async remove(key: string, version: string | undefined, signal: AbortSignal): Promise<void> {
+    await this.#conditionally('delete', version === undefined ? 'any' : { version }, (condition) =>
+      this.#find('s3:DeleteObject', signal, (abortSignal) => this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key, ...condition }), { abortSignal })),
+    );
   }
 
   async probe(prefix: string, signal: AbortSignal): Promise<string> {
@@ -168,15 +169,14 @@ export class S3Store implements ObjectStore {
     };
   }
 
-  async #conditionally(options: PutOptions, work: (condition: { IfMatch?: string; IfNoneMatch?: string }) => Promise<unknown>): Promise<void> {
-    const { replaces } = options;
-    const condition = replaces === 'any' || !this.#hasConditions ? {} : replaces === 'none' ? { IfNoneMatch: '*' } : { IfMatch: replaces.version };
+  async #conditionally(kind: 'write' | 'delete', replaces: PutOptions['replaces'], work: (condition: { IfMatch?: string; IfNoneMatch?: string }) => Promise<unknown>): Promise<void> {
+    const condition = replaces === 'any' || !this.#conditional.has(kind) ? {} : replaces === 'none' ? { IfNoneMatch: '*' } : { IfMatch: replaces.version };
     try {
       await work(condition);
     } catch (error) {
       const { name, status } = answerOf(error instanceof KollectError ? error.cause : error);
       if (Object.keys(condition).length === 0 || (status !== 501 && name !== 'NotImplemented')) throw error;
-      this.#hasConditions = false;
+      this.#conditional.delete(kind);
       await work({});
     }
   }

@@ -1,3 +1,5 @@
+import { ServerSideEncryption, StorageClass } from '@aws-sdk/client-s3';
+import { objectStoreOptionForms } from '../../shared/api/sinks/object-store.ts';
 import t from 'tap';
 import { rulesOf } from '../../shared/admission/rules/registry.ts';
 import { stateRulesOf } from '../../shared/admission/state/registry.ts';
@@ -41,4 +43,10 @@ t.test('each rule is broken by a vector, and kept by another', async (t) => {
     t.same(stateRulesOf(kind).filter(({ id }) => !found.some((finding) => finding.kind === kind && finding.rule === id)).map(({ id }) => id), [], `${kind}: rules over other objects that no vector breaks`);
     t.ok(allVectors.some((vector) => vector.kind === kind && (vector.errors ?? []).length === 0 && vector.code === undefined), `${kind}: an admitted one`);
   }
+});
+
+t.test('options of s3 may be what its client knows', async (t) => {
+  const { storageClass, sse } = objectStoreOptionForms.s3;
+  for (const one of Object.values(StorageClass)) t.ok(storageClass?.isValid(one), one);
+  for (const one of Object.values(ServerSideEncryption)) t.ok(sse?.isValid(one), one);
 });

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { KollectEventSinkSpec } from '../../../shared/api/kollect-event-sink.ts';
-import type { kafkaOptions, kafkaSaslMechanisms } from '../../../shared/api/sinks/kafka.ts';
-import { kafkaCleanupPolicies, kafkaCompressions } from '../../../shared/api/sinks/kafka.ts';
+import type { kafkaCleanupPolicies, kafkaCompressions, kafkaOptions, kafkaSaslMechanisms } from '../../../shared/api/sinks/kafka.ts';
+import { kafkaOptionForms } from '../../../shared/api/sinks/kafka.ts';
 import { parseKafkaBroker, type KafkaBroker } from '../../../shared/api/sinks/kafka-broker.ts';
 import { KollectError } from '../../../shared/errors.ts';
 import type { OpenContext } from '../contract.ts';
@@ -56,24 +56,22 @@ export function readSettings(context: OpenContext<KollectEventSinkSpec>): KafkaS
 /** Reads the spec alone. Throws `KOL_SINK_CONFIG`. */
 export function readTopic({ kafka, provisioning, options }: KollectEventSinkSpec): TopicSettings {
   if (kafka === undefined) throw new KollectError('KOL_SINK_CONFIG', 'spec.kafka is missing: set brokers and topic');
-  const option = (name: Option): string | undefined => options?.[name]?.trim() || undefined;
-  const oneOf = <T extends string>(name: Option, allowed: readonly T[]): T | undefined => {
-    const value = option(name);
-    const found = allowed.find((one) => one === value);
-    if (value !== undefined && found === undefined) throw new KollectError('KOL_SINK_CONFIG', `spec.options.${name} must be one of ${allowed.join(', ')}`);
-    return found;
+  const option = (name: Option): string | undefined => {
+    const value = options?.[name]?.trim() || undefined;
+    const { isValid, wish } = kafkaOptionForms[name];
+    if (value !== undefined && !isValid(value)) throw new KollectError('KOL_SINK_CONFIG', `spec.options.${name} ${wish}`);
+    return value;
   };
-  const count = (name: Option, most: number): number | undefined => {
+  const count = (name: Option): number | undefined => {
     const value = option(name);
-    if (value !== undefined && (!/^\d{1,5}$/.test(value) || Number(value) < 1 || Number(value) > most)) throw new KollectError('KOL_SINK_CONFIG', `spec.options.${name} must be a number from 1 to ${most}`);
     return value === undefined ? undefined : Number(value);
   };
   return {
     topic: kafka.topic.trim(),
     mustExist: provisioning?.mode === 'existing',
-    compression: oneOf('compression', kafkaCompressions) ?? 'none',
-    acks: oneOf('acks', ['all', '1']) ?? 'all',
-    created: { partitions: count('partitions', 10_000), replicas: count('replicas', 15), cleanupPolicy: oneOf('cleanupPolicy', kafkaCleanupPolicies) },
+    compression: (option('compression') ?? 'none') as TopicSettings['compression'],
+    acks: (option('acks') ?? 'all') as TopicSettings['acks'],
+    created: { partitions: count('partitions'), replicas: count('replicas'), cleanupPolicy: option('cleanupPolicy') as TopicSettings['created']['cleanupPolicy'] },
   };
 }
 

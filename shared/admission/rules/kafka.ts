@@ -1,14 +1,13 @@
 import type { KollectEventSinkSpec } from '../../api/kollect-event-sink.ts';
-import { kafkaCleanupPolicies, kafkaCompressions } from '../../api/sinks/kafka.ts';
-import type { kafkaOptions } from '../../api/sinks/kafka.ts';
+import { kafkaOptionForms } from '../../api/sinks/kafka.ts';
 import { parseKafkaBroker } from '../../api/sinks/kafka-broker.ts';
-import { holdsCredential } from '../credentials.ts';
 import { invalid, required } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
 import { allowedHosts, notLocal, noUser, readable } from './endpoint.ts';
 import type { ReadEndpoint } from './endpoint.ts';
 import { secretReference } from './names.ts';
+import { optionForms } from './options.ts';
 import { effectless } from './sink.ts';
 
 type Input = RuleInput<KollectEventSinkSpec>;
@@ -18,7 +17,7 @@ export const kafkaRules: readonly Rule<KollectEventSinkSpec>[] = [
   { id: 'kafka-broker-host', field: 'spec.kafka.brokers[]', asks: 'Must not point to loopback, link-local or metadata addresses, nor to private ones where the installation refuses them.', check: overBrokers((field, broker, { addresses }, report) => allowedHosts(field, broker, readBroker, addresses, report)) },
   { id: 'kafka-broker-credentials', field: 'spec.kafka.brokers[]', asks: 'Must hold no user or password.', check: overBrokers((field, broker, _input, report) => noUser(field, broker, report)) },
   { id: 'kafka-topic', field: 'spec.kafka.topic', asks: 'Must be the name of a topic that Kafka can have.', check: topic },
-  { id: 'kafka-options', field: 'spec.options', asks: 'How messages are sent, and what a topic is created with, must be something that Kollect and Kafka can do.', check: options },
+  { id: 'kafka-options', field: 'spec.options', asks: 'How messages are sent, and what a topic is created with, must be something that Kollect and Kafka can do.', check: ({ spec }, report) => spec.type === 'kafka' && optionForms(spec, kafkaOptionForms, report) },
   { id: 'kafka-secret-ref', field: 'spec.kafka.secretRef', asks: 'Must name a Secret; a login needs one.', check: secretRef },
   effectless('kafka-endpoint', 'spec.endpoint', 'Has no effect on Kafka.', ({ spec }) => (spec.type === 'kafka' && spec.endpoint ? 'the addresses of Kafka are in spec.kafka.brokers' : undefined)),
   effectless('kafka-tls', 'spec.tls', 'Has no effect on Kafka without encryption.', ({ spec }) => (spec.type === 'kafka' && spec.tls !== undefined && spec.kafka?.tls?.enabled === false ? 'spec.kafka.tls.enabled is false; remove one of the two' : undefined)),
@@ -45,25 +44,6 @@ function topic({ spec }: Input, report: Report): void {
   if (name.trim() === '') report(required(field, 'write the name of a topic'));
   else if (!/^[A-Za-z0-9._-]{1,249}$/.test(name) || name === '.' || name === '..') report(invalid(field, name, 'must have at most 249 letters, digits, ".", "_" and "-", such as inventory.changes'));
 }
-
-function options({ spec }: Input, report: Report): void {
-  if (spec.type !== 'kafka') return;
-  for (const [name, isValid, wish] of knownOptions) {
-    const value = spec.options?.[name];
-    // A credential is refused as such.
-    if (value !== undefined && !isValid(value.trim()) && !holdsCredential(value)) report(invalid(`spec.options[${name}]`, value, wish));
-  }
-}
-
-const isCount = (most: number) => (value: string): boolean => /^\d{1,5}$/.test(value) && Number(value) >= 1 && Number(value) <= most;
-
-const knownOptions: readonly [name: (typeof kafkaOptions)[number], isValid: (value: string) => boolean, wish: string][] = [
-  ['acks', (value) => value === 'all' || value === '1', 'must be all or 1; a message that nobody confirms may be lost'],
-  ['compression', (value) => (kafkaCompressions as readonly string[]).includes(value), `must be one of ${kafkaCompressions.join(', ')}`],
-  ['cleanupPolicy', (value) => (kafkaCleanupPolicies as readonly string[]).includes(value), `must be one of ${kafkaCleanupPolicies.join(', ')}`],
-  ['partitions', isCount(10_000), 'must be a number from 1 to 10000'],
-  ['replicas', isCount(15), 'must be a number from 1 to 15'],
-];
 
 function secretRef({ spec }: Input, report: Report): void {
   secretReference('spec.kafka.secretRef', spec.kafka?.secretRef, report);

@@ -1,7 +1,8 @@
 import { sinkTypeFacts } from '../../api/sink-types.ts';
+import type { OptionForm } from '../../api/sinks/option-form.ts';
 import { nearestName } from '../../nearest.ts';
 import { holdsCredential, isSecretLike } from '../credentials.ts';
-import { forbidden, shownKey, tooMany, warning } from '../finding.ts';
+import { forbidden, invalid, shownKey, tooMany, warning } from '../finding.ts';
 import type { Report } from '../finding.ts';
 import type { Rule, RuleInput } from '../rule.ts';
 import type { SinkSpec } from './sink.ts';
@@ -16,6 +17,14 @@ export const optionRules: readonly Rule<SinkSpec>[] = [
   { id: 'option-values', field: 'spec.options', asks: 'Must have no values that hold a credential.', check: values },
   { id: 'option-names', field: 'spec.options', asks: 'Options that the type does not know have no effect.', advises: true, check: names },
 ];
+
+/** Judges the options that have a form. A credential is refused as such. */
+export function optionForms({ options: given }: RuleInput<SinkSpec>['spec'], forms: Readonly<Record<string, OptionForm>>, report: Report): void {
+  for (const [name, { isValid, wish }] of Object.entries(forms)) {
+    const value = given?.[name];
+    if (value !== undefined && !isValid(value.trim()) && !holdsCredential(value)) report(invalid(at(name), value, wish));
+  }
+}
 
 /** The options, when they are not too many to judge. */
 function options({ spec }: RuleInput<SinkSpec>): [key: string, value: string | undefined][] {

@@ -12,6 +12,7 @@ import type { ReadEndpoint } from './endpoint.ts';
 import { gitRules } from './git.ts';
 import { layoutRules } from './layout.ts';
 import { secretReference } from './names.ts';
+import { objectStoreRules } from './object-store.ts';
 import { effectless, sinkRules } from './sink.ts';
 import { isSet } from '../../values.ts';
 
@@ -32,6 +33,7 @@ export const snapshotSinkRules: readonly Rule<KollectSnapshotSinkSpec>[] = [
   effectless('object-store-format', 'spec.objectStore.format', 'Has no effect beside spec.serialization.format.', ({ spec }) => (isSet(spec.serialization?.format) && isSet(spec.objectStore?.format) ? `spec.serialization.format says ${spec.serialization?.format}; remove this field` : undefined)),
   ...gitRules,
   ...layoutRules,
+  ...objectStoreRules,
   { id: 'http-headers-secret-ref', field: 'spec.http.headersSecretRef', asks: 'Must name a Secret.', check: ({ spec }, report) => secretReference('spec.http.headersSecretRef', spec.http?.headersSecretRef, report) },
   { id: 'http-auth-secret-ref', field: 'spec.http.auth.secretRef', asks: 'Must name a Secret.', check: ({ spec }, report) => secretReference('spec.http.auth.secretRef', spec.http?.auth?.secretRef, report) },
   { id: 'http-signature-secret-ref', field: 'spec.http.signature.secretRef', asks: 'Must name a Secret.', check: ({ spec }, report) => secretReference('spec.http.signature.secretRef', spec.http?.signature?.secretRef, report) },

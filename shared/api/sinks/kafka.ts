@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { SecretReference } from '../meta.ts';
 import { bounds, nonEmpty } from '../text.ts';
 import type { SinkTypeFacts } from '../sink-types.ts';
+import { countTo, oneOf, type OptionForm } from './option-form.ts';
 
 export const kafkaSaslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const;
 
@@ -12,6 +13,14 @@ export const kafkaCleanupPolicies = ['delete', 'compact'] as const;
 
 /** `partitions`, `replicas` and `cleanupPolicy` are of a topic that is created. */
 export const kafkaOptions = ['acks', 'cleanupPolicy', 'compression', 'partitions', 'replicas'] as const;
+
+export const kafkaOptionForms: Readonly<Record<(typeof kafkaOptions)[number], OptionForm>> = {
+  acks: oneOf(['all', '1'], { why: 'a message that nobody confirms may be lost' }),
+  cleanupPolicy: oneOf(kafkaCleanupPolicies),
+  compression: oneOf(kafkaCompressions),
+  partitions: countTo(10_000),
+  replicas: countTo(15),
+};
 
 /** Settings of the type kafka. */
 export const KafkaSettings = z.object({

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { bounds, text } from '../text.ts';
+import { oneOf, type OptionForm } from './option-form.ts';
 import type { SinkTypeFacts } from '../sink-types.ts';
 
 /** Settings of the types s3, gcs and azureblob. */
@@ -28,3 +29,14 @@ const objectStore = {
 export const s3 = { ...objectStore, isBuilt: true, options: ['region', 'storageClass', 'forcePathStyle', 'sse', 'sseKmsKeyId'] } as const satisfies SinkTypeFacts;
 export const gcs = { ...objectStore, isBuilt: true, options: ['storageClass', 'kmsKeyName', 'userProject'] } as const satisfies SinkTypeFacts;
 export const azureblob = { ...objectStore, isBuilt: true, options: ['accessTier', 'encryptionScope'] } as const satisfies SinkTypeFacts;
+
+/** Forms of the options that have one, by type. Stores of one's own take some of those of AWS. */
+export const objectStoreOptionForms: Readonly<Record<'s3' | 'gcs' | 'azureblob', Readonly<Record<string, OptionForm>>>> = {
+  s3: {
+    storageClass: oneOf(['DEEP_ARCHIVE', 'EXPRESS_ONEZONE', 'FSX_ONTAP', 'FSX_OPENZFS', 'GLACIER', 'GLACIER_IR', 'INTELLIGENT_TIERING', 'ONEZONE_IA', 'OUTPOSTS', 'REDUCED_REDUNDANCY', 'SNOW', 'STANDARD', 'STANDARD_IA', 'AWS_BACKUP_LOW_COST_WARM', 'AWS_BACKUP_WARM']),
+    sse: oneOf(['AES256', 'aws:kms', 'aws:kms:dsse', 'aws:fsx', 'aws:backup']),
+    forcePathStyle: oneOf(['true', 'false'], { inAnyCase: true }),
+  },
+  gcs: { storageClass: oneOf(['STANDARD', 'NEARLINE', 'COLDLINE', 'ARCHIVE'], { inAnyCase: true }) },
+  azureblob: { accessTier: oneOf(['Hot', 'Cool', 'Cold', 'Archive'], { inAnyCase: true }) },
+};

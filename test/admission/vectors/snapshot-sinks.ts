@@ -47,6 +47,15 @@ export const snapshotSinkVectors: readonly Vector[] = [
   sinkVector('git', 'trailers that are none', git({ commitTrailers: ['Signed-off-by: x <x@example.com>', 'no key', 'Key:', 'A: b\nC: d', 'A: {nope}'] }), errors('spec.git.commitTrailers[1]', 'spec.git.commitTrailers[2]', 'spec.git.commitTrailers[3]', 'spec.git.commitTrailers[4]')),
   sinkVector('git', 'an author who brings more than a name', git({ author: { name: 'a <b@example.com>\nx', email: 'nobody' } }), errors('spec.git.author.email', 'spec.git.author.name')),
 
+  // Options of object stores.
+  sinkVector('s3', 'all of its options', { options: { region: 'us-east-1', storageClass: 'STANDARD_IA', sse: 'aws:kms', sseKmsKeyId: 'key-1', forcePathStyle: ' True ' } }),
+  sinkVector('s3', 'options that it cannot have', { options: { storageClass: 'COLD', sse: 'kms', forcePathStyle: 'yes' } }, errors('spec.options[forcePathStyle]', 'spec.options[sse]', 'spec.options[storageClass]')),
+  sinkVector('s3', 'a key without its encryption', { options: { sse: 'AES256', sseKmsKeyId: 'k' } }, { errors: ['spec.options[sse]'], says: ['write aws:kms'] }),
+  sinkVector('gcs', 'a storage class in small letters', { options: { storageClass: 'nearline' } }),
+  sinkVector('gcs', 'a storage class that does not exist', { options: { storageClass: 'COLD' } }, { errors: ['spec.options[storageClass]'], says: ['STANDARD, NEARLINE, COLDLINE, ARCHIVE'] }),
+  sinkVector('azureblob', 'a tier in small letters', { options: { accessTier: 'cool' } }),
+  sinkVector('azureblob', 'a tier that does not exist', { options: { accessTier: 'Warm' } }, errors('spec.options[accessTier]')),
+
   // Merge requests.
   sinkVector('gitlab', 'merge requests', mergeRequest({ mode: 'merge_request', targetBranch: 'main', branchPrefix: 'kollect/inventory', titleTemplate: 'Inventory {namespace}/{name}', autoMerge: true })),
   sinkVector('gitlab', 'merge requests without a target', mergeRequest({ mode: 'merge_request' }), { errors: ['spec.gitlab.mergeRequest.targetBranch'], says: ['Required value'] }),

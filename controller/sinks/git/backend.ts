@@ -3,12 +3,13 @@ import { KollectError } from '../../../shared/errors.ts';
 import { layoutOf } from '../../../shared/layout/layout.ts';
 import type { Backend, CheckResult, HeldRow, InventoryIdentity, OpenContext, ProbeResult, Sink, SinkChange, WriteResult } from '../contract.ts';
 import { InventoryFiles, type FilesPlan, type PlannedFile } from '../documents/inventory-files.ts';
+import { inventoryKey } from '../objects/object-state.ts';
 import { commitMs } from '../runtime/deadline.ts';
 import { unknownInstallation } from '../runtime/errors.ts';
 import { namedChanges, WrittenRows, type Comparison } from './changes.ts';
 import type { FileChanges } from './commits.ts';
 import { Connection } from './connection.ts';
-import { exportMessage, keyOf, pathChanges, type CommittedState, type ExportFacts, type NamedChanges } from './message.ts';
+import { exportMessage, pathChanges, type CommittedState, type ExportFacts, type NamedChanges } from './message.ts';
 import { previewCommit } from './preview.ts';
 import { probeRepository } from './probe.ts';
 import { gitSecretRef, readSettings, settingsKey, type GitSinkSettings } from './settings.ts';
@@ -57,7 +58,7 @@ class GitSink implements Sink {
 
   async check(identity: InventoryIdentity, signal: AbortSignal, counts = false): Promise<CheckResult> {
     const { branch } = this.#connection;
-    const { state, isTouched } = await branch.committed(keyOf(identity), signal);
+    const { state, isTouched } = await branch.committed(inventoryKey(identity), signal);
     this.#verifyOwner(identity, state);
     const touched = isTouched ? { isTouched } : {};
     if (state?.after && !counts) return { ...state.after, owned: state.installation !== undefined, ...touched };
@@ -75,7 +76,7 @@ class GitSink implements Sink {
     const { upsertCount, completeTargets, knownTargets } = change;
     if (upsertCount + completeTargets.length === 0 && knownTargets === undefined) return { confirmed: 0, written: 0, deleted: 0, bytes: 0, rejected: [] };
     const { branch } = this.#connection;
-    const { store, state } = await branch.look(keyOf(change.identity), signal);
+    const { store, state } = await branch.look(inventoryKey(change.identity), signal);
     this.#verifyOwner(change.identity, state);
     const arrive = branch.announce();
     try {
@@ -90,7 +91,7 @@ class GitSink implements Sink {
     const exportedAt = new Date();
     const upserts = kept(change.upserts);
     const heldRows = change.staleLimit && !change.since ? await this.#files.rows(identity, store) : undefined;
-    const key = keyOf(identity);
+    const key = inventoryKey(identity);
     const rows = this.#written.get(key) ?? new WrittenRows();
     const comparison = await rows.compare(upserts, change.since);
     const result = await this.#files.write({ change: { ...change, upserts }, store, heldRows, exportedAt }, (plan) => {
@@ -106,7 +107,7 @@ class GitSink implements Sink {
 
   async remove(identity: InventoryIdentity, isOwn: boolean, signal: AbortSignal): Promise<{ deleted: number }> {
     const { branch } = this.#connection;
-    const key = keyOf(identity);
+    const key = inventoryKey(identity);
     const { state } = await branch.committed(key, signal);
     if (isForeign(state, this.#context.installation)) return { deleted: 0 };
     const store = await branch.store(signal);
@@ -133,7 +134,7 @@ class GitSink implements Sink {
     const ofRows = new Set<string>();
     const outcome = await this.#connection.branch.write(
       {
-        key: keyOf(identity),
+        key: inventoryKey(identity),
         files: noting(plan, ofRows),
         removes: plan.removes,
         isWhole: !isChangeOnly,

@@ -2,6 +2,7 @@ import type { KollectSnapshotSinkSpec } from '../../../shared/api/kollect-snapsh
 import { clusterLabel, documentPath } from '../../../shared/layout/document-path.ts';
 import { layoutOf } from '../../../shared/layout/layout.ts';
 import type { InventoryIdentity, SnapshotState } from '../contract.ts';
+import { inventoryKey } from '../objects/object-state.ts';
 import type { FileChanges } from './commits.ts';
 import type { Commit } from './mirror.ts';
 
@@ -62,11 +63,6 @@ export interface ExportFacts {
   exportedAt: Date;
 }
 
-/** Of an inventory in its cluster, in the trailers of commits: one word. */
-export function keyOf({ cluster, namespace, name }: Pick<InventoryIdentity, 'cluster' | 'namespace' | 'name'>): string {
-  return [clusterLabel({ cluster }), namespace, name].map(encodeURIComponent).join('/');
-}
-
 /** The message of a commit for an inventory, by the templates of the sink. */
 export function exportMessage(of: { spec: KollectSnapshotSinkSpec; sink: string; identity: InventoryIdentity }, { rows, digest, exportedAt }: ExportFacts, changes: NamedChanges, state: CommittedState): string {
   const { spec, sink, identity } = of;
@@ -74,7 +70,7 @@ export function exportMessage(of: { spec: KollectSnapshotSinkSpec; sink: string;
   const layout = layoutOf(spec);
   const path = documentPath(layout.document, layout.extension, identity);
   const values: MessageValues = { cluster: clusterLabel(identity), namespace, name, generation, itemCount: rows, checksum: digest, exportedAt, sink, path };
-  return commitMessage({ subject: spec.git?.commitMessage, body: spec.git?.commitBody, trailers: spec.git?.commitTrailers ?? [] }, values, changes, keyOf(identity), state);
+  return commitMessage({ subject: spec.git?.commitMessage, body: spec.git?.commitBody, trailers: spec.git?.commitTrailers ?? [] }, values, changes, inventoryKey(identity), state);
 }
 
 /** Subject and body; by default the body says what changed. Values cannot add lines. */

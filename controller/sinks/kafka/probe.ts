@@ -14,7 +14,7 @@ export async function probeTopic({ admin }: KafkaClient, settings: KafkaSinkSett
   if (!found) await verifyCreation(admin, settings);
   const way = `${tls ? 'TLS' : 'without TLS'}, ${login.mechanism === 'none' ? 'without a login' : `login with ${login.mechanism} succeeded`}`;
   const state = found
-    ? `topic ${JSON.stringify(topic)} has ${found.next.size} partition${found.next.size === 1 ? '' : 's'}${found.isCompacted ? ', is compacted' : ''} and takes ${found.maxBytes} bytes at a time${found.isConfigKnown ? '' : ', if nobody configured it: the user may not read that (DescribeConfigs)'}`
+    ? `topic ${JSON.stringify(topic)} has ${found.next.size} partition${found.next.size === 1 ? '' : 's'}${found.isCompacted ? ', is compacted' : ''} and takes ${found.maxBytes} bytes at a time${found.isConfigKnown ? '' : ', if nobody configured it: the user may not read that (DescribeConfigs)'}; whether the user may write to it is known to the first export`
     : `the first export will create topic ${JSON.stringify(topic)}`;
   return { message: `Kafka, ${way}: ${state}`, isPassing: !found };
 }

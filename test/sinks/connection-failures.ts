@@ -77,6 +77,8 @@ const noTls = { code: 'KOL_SINK_CONFIG', says: /TLS could not be set up .*: see 
 const hangMs = 15_000;
 /** For servers that never answer. */
 const silenceMs = 3_000;
+/** Of a server that writes without end. Systems alone take some MiB before anybody reads them. */
+export const floodBytes = 16 * 2 ** 20;
 
 /** Each cause of a failed connection has a text of its own that says what to do, shows nothing secret, comes in time, and is gone when the cause is. */
 export function failsWell(place: FailurePlace): void {
@@ -152,6 +154,11 @@ export function failsWell(place: FailurePlace): void {
     const { code, says } = place.stranger ?? noTls;
     await fails('a server of something else', { port: other.port }, code, says);
 
+    const torrent = await flood(place.beginning);
+    servers.push(torrent);
+    t.ok((await probe({ port: torrent.port, timeoutMs: silenceMs })).error, 'a server that writes without end');
+    t.ok(torrent.taken() < floodBytes, `of which ${torrent.taken()} bytes are taken`);
+
     await fails('credentials that the server does not know', { secret: place.wrong }, 'KOL_SINK_AUTH', /refused the login.*: correct /);
     await succeeds('credentials that it knows');
 
@@ -184,7 +191,7 @@ function secretsOf({ secret, wrong }: FailurePlace): string[] {
   return [canary, ...[secret(at), wrong(at)].flatMap(Object.values).filter((text: string) => text.length > 20).map((text: string) => JSON.stringify(text).slice(1, -1))];
 }
 
-interface Silence {
+export interface Silence {
   port: number;
   sockets: Set<Socket>;
   server: Server;
@@ -200,6 +207,23 @@ async function silence(kind: 'silence' | 'drip', beginning: string): Promise<Sil
   });
 }
 
+/** Writes as much as anybody takes, and counts what most was taken on one connection. */
+export async function flood(beginning: string): Promise<Silence & { taken(): number }> {
+  let most = 0;
+  const chunk = Buffer.alloc(2 ** 16, 'x');
+  const server = await listening((socket) => {
+    let taken = 0;
+    const write = (): void => void socket.write(chunk, (error) => {
+      if (error) return;
+      taken += chunk.length;
+      most = Math.max(most, taken);
+      write();
+    });
+    socket.write(beginning, 'latin1', write);
+  });
+  return { ...server, taken: () => most };
+}
+
 /** Says something that nobody here understands, and ends. */
 async function strangerOf({ beginning }: FailurePlace): Promise<Silence> {
   return await listening((socket) => void socket.end(beginning.startsWith('SSH') ? 'HTTP/1.1 400 Bad Request\r\n\r\n' : 'SSH-2.0-OpenSSH_9.2\r\n'));
@@ -213,7 +237,7 @@ async function forward(port: number, to: number): Promise<Silence> {
   }, port);
 }
 
-async function listening(serve: (socket: Socket) => void, port = 0): Promise<Silence> {
+export async function listening(serve: (socket: Socket) => void, port = 0): Promise<Silence> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -225,7 +249,7 @@ async function listening(serve: (socket: Socket) => void, port = 0): Promise<Sil
   return { port: (server.address() as AddressInfo).port, sockets, server };
 }
 
-function end({ server, sockets }: Silence): void {
+export function end({ server, sockets }: Silence): void {
   for (const socket of sockets) socket.destroy();
   server.close();
 }

@@ -8,6 +8,7 @@ import { CountedResources } from '../../controller/sinks/runtime/shared-resource
 import { eventually } from '../servers/eventually.ts';
 import { startPostgres } from '../servers/postgres/index.ts';
 import { canary, failure, identity, rows, signal, whole } from './conformance.ts';
+import { end, flood, floodBytes, listening, type Silence } from './connection-failures.ts';
 import { count, open, postgresPlace, table, type PostgresPlace } from './postgres-place.ts';
 
 const certificates = mkdtempSync(join(tmpdir(), 'kollect-test-tls-'));
@@ -137,6 +138,19 @@ t.test('a wrong password, user, database or host says which, and shows none of t
     if (what === 'database') t.strictSame(await sink.remove(identity(), true, signal), { deleted: 0 }, 'no database, nothing to remove');
     await sink.close();
   }
+});
+
+t.test('a server of something else is told from PostgreSQL at once, and nothing is kept of what it says', async (t) => {
+  const torrents = await Promise.all(['', 'R\0\0\0\x08\0\0\0\0', 'N\x7f\xff\xff\xff', 'E\0\0\0\x02'].map(flood));
+  const says = (text: string): Promise<Silence> => listening((socket) => void socket.write(text));
+  const others = [...torrents, await says('SSH-2.0-OpenSSH_9.6\r\n'), await says('HTTP/1.1 400 Bad Request\r\n\r\n'), await says('x'), await listening((socket) => void socket.pipe(socket)), await says('\x4a\0\0\0\x0a8.0.36\0')];
+  t.teardown(() => others.forEach(end));
+  for (const [index, { port }] of others.entries()) {
+    const { sink } = await open({ dsn: `postgres://kollect:${canary}@127.0.0.1:${port}/inventory?sslmode=disable` });
+    t.match(await failure(sink.probe(signal)), { code: 'KOL_SINK_UNAVAILABLE', message: /: see whether it is PostgreSQL that listens there/ }, String(index));
+    await sink.close();
+  }
+  for (const torrent of torrents) t.ok(torrent.taken() < floodBytes, `of a server that writes without end ${torrent.taken()} bytes are taken`);
 });
 
 t.test('the address policy holds for the host of the connection string', async (t) => {

@@ -38,7 +38,9 @@ t.test('a full disk, a locked table and too many connections are transient, and 
   await blocking;
 
   await place.sql(`ALTER ROLE user_${place.database} CONNECTION LIMIT 0`);
-  t.match(await failure((await withSink(t, place)).probe(signal)), { class: 'transient', message: /no connection left/ });
+  t.match(await failure((await withSink(t, place)).probe(signal)), { code: 'KOL_SINK_BUSY', class: 'transient', message: /may have no more connections: raise CONNECTION LIMIT/ }, 'of the login, and of nobody else');
+  await place.sql(`ALTER ROLE user_${place.database} CONNECTION LIMIT -1; ALTER DATABASE ${place.database} CONNECTION LIMIT 0`);
+  t.match(await failure((await withSink(t, place)).probe(signal)), { code: 'KOL_SINK_BUSY', message: /raise CONNECTION LIMIT/ });
 });
 
 t.test('a table that is locked for long is not taken for a server that does not answer', async (t) => {
@@ -79,7 +81,7 @@ t.test('a standby passes no test and takes no rows until it is promoted', async 
   await own.kill('SIGINT');
   writeFileSync(join(own.folder, 'data', 'standby.signal'), '');
   await own.restart();
-  const readOnly = { code: 'KOL_SINK_UNAVAILABLE', class: 'transient', message: /^the database is read-only: it is a standby/ };
+  const readOnly = { code: 'KOL_SINK_BUSY', class: 'transient', message: /^the database is read-only: it is a standby/ };
   t.match(await eventually(() => sink.check(identity(), signal).catch(() => undefined)), { rows: 3 }, 'it can be read');
   t.match(await failure(sink.probe(signal)), readOnly);
   const fresh = await withSink(t, place);
@@ -143,7 +145,8 @@ t.test('what the server says is told apart by its code, and not repeated', (t) =
   const name = { schema: 's', table: 'x', sql: '"s"."x"', title: 'table "s"."x"' };
   const cases: [string, string, string, RegExp][] = [
     ['28000', 'KOL_SINK_AUTH', 'terminal', /pg_hba\.conf/],
-    ['25006', 'KOL_SINK_UNAVAILABLE', 'transient', /read-only/],
+    ['25006', 'KOL_SINK_BUSY', 'transient', /read-only/],
+    ['53300', 'KOL_SINK_UNAVAILABLE', 'transient', /raise max_connections/],
     ['53200', 'KOL_SINK_UNAVAILABLE', 'transient', /out of memory/],
     ['57P03', 'KOL_SINK_UNAVAILABLE', 'transient', /starting or stopping/],
     ['57P01', 'KOL_SINK_UNAVAILABLE', 'transient', /ended the session/],

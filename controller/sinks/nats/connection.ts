@@ -14,6 +14,8 @@ const connectMs = 5_000;
 export const answerMs = 10_000;
 /** Whether a connection is alive is known after a round trip. */
 const roundTripMs = 2_000;
+/** Of the line with which a server begins. Real ones have less than 2 KiB, and 22 bytes for each server of a large cluster. */
+const greetingBytes = 2 ** 20;
 /** A connection that does not react to so many pings is lost. */
 const ping = { pingInterval: 20_000, maxPingOut: 2 } as const;
 
@@ -139,7 +141,10 @@ export class Connection {
     const authenticator = authenticatorOf(login);
     const sockets: Socket[] = [];
     const note = (message: unknown): void => {
-      if (this.#dialled.getStore() === sockets) sockets.push((message as { socket: Socket }).socket);
+      if (this.#dialled.getStore() !== sockets) return;
+      const { socket } = message as { socket: Socket };
+      sockets.push(socket);
+      boundGreeting(socket);
     };
     subscribe('net.client.socket', note);
     try {
@@ -164,6 +169,14 @@ export class Connection {
       unsubscribe('net.client.socket', note);
     }
   }
+}
+
+/** The client keeps what comes until a line is whole, and removes all listeners when it is connected, and once more when it was greeted. */
+function boundGreeting(socket: Socket): void {
+  const look = (): void => {
+    if (socket.bytesRead > greetingBytes) socket.destroy(new Error('it greets without end'));
+  };
+  socket.once('connect', () => queueMicrotask(() => socket.on('data', look)));
 }
 
 function closing(): KollectError {

@@ -1,6 +1,7 @@
 import { DatabaseError } from 'pg';
 import { KollectError, type ErrorCode, type ErrorDetails } from '../../../shared/errors.ts';
 import { networkFault, tlsFault } from '../runtime/errors.ts';
+import { strange } from './message-bound.ts';
 import type { TableName } from './settings.ts';
 
 /** SQLSTATE of an error that the server sent, such as `42P01`. */
@@ -19,7 +20,7 @@ export function isTooSlow(error: unknown, session: { broken: boolean }): boolean
 }
 
 const readOnlyState = '25006';
-export const readOnlyText = 'the database is read-only: it is a standby, or was switched to read-only';
+export const readOnlyText = 'the database is read-only: it is a standby, or it or the user was switched to read-only: name its primary, or look at default_transaction_read_only of both';
 
 /**
  * The error is about the content of rows: data exceptions (22), violated constraints (23), RAISE in a trigger (P0001), values beyond
@@ -59,10 +60,11 @@ const states: readonly [pattern: RegExp, code: ErrorCode, text: (table: TableNam
   [/^42P01/, 'KOL_SINK_SCHEMA', ({ title }) => `${title} does not exist: create it, or set spec.provisioning.mode to ensure`],
   [/^42P10/, 'KOL_SINK_SCHEMA', ({ title }) => `${title} has lost its unique key`],
   [/^42703|^42804/, 'KOL_SINK_SCHEMA', ({ title }) => `${title} does not have the columns that it had`],
-  // The whole database, for everybody.
-  [/^25006/, 'KOL_SINK_UNAVAILABLE', () => readOnlyText],
+  // A role may be read-only at a database that is not.
+  [/^25006/, 'KOL_SINK_BUSY', () => readOnlyText],
   [/^53100/, 'KOL_SINK_UNAVAILABLE', () => 'the disk of the database is full: free some space or enlarge it'],
   [/^53200/, 'KOL_SINK_UNAVAILABLE', () => 'the database is out of memory'],
+  [/^53300 limit/, 'KOL_SINK_BUSY', () => 'the user of the connection string, or the database, may have no more connections: raise CONNECTION LIMIT of both, or use a pooler'],
   [/^53300|^53400/, 'KOL_SINK_UNAVAILABLE', () => 'the database has no connection left: raise max_connections, or use a pooler'],
   [/^53/, 'KOL_SINK_UNAVAILABLE', () => 'the database lacks resources'],
   [/^55P03/, 'KOL_SINK_BUSY', ({ title }) => `${title} is locked by another session for longer than spec.options.lock_timeout allows`],
@@ -74,6 +76,11 @@ const states: readonly [pattern: RegExp, code: ErrorCode, text: (table: TableNam
   [/^08/, 'KOL_SINK_UNAVAILABLE', () => 'the connection to the database failed'],
   [/^40/, 'KOL_SINK_BUSY', () => 'another session wrote the same rows at the same time'],
 ];
+
+/** Who logs in has as many connections as CONNECTION LIMIT of the role or the database allows, and others may find some. The text is in the server's language. */
+function hasLimit(error: unknown): boolean {
+  return sqlState(error) === '53300' && /^(?:InitializeSessionUserId|CheckMyDatabase)$/.test((error as DatabaseError).routine ?? '');
+}
 
 /** PgBouncer says most things with one SQLSTATE, and only its text tells what the server would have said. */
 function poolerState(error: unknown): string | undefined {
@@ -99,7 +106,8 @@ export function postgresError(error: unknown, table: TableName): KollectError {
   }
   const state = poolerState(error) ?? sqlState(error);
   if (state !== undefined) {
-    for (const [pattern, code, text, details] of states) if (pattern.test(state)) return new KollectError(code, `${text(table)} (SQLSTATE ${state})`, { ...details, cause: error });
+    const kind = hasLimit(error) ? `${state} limit` : state;
+    for (const [pattern, code, text, details] of states) if (pattern.test(kind)) return new KollectError(code, `${text(table)} (SQLSTATE ${state})`, { ...details, cause: error });
     return new KollectError('KOL_SINK_BUSY', `the database answered with SQLSTATE ${state}`, { cause: error });
   }
   const tls = tlsFault(error);
@@ -108,7 +116,7 @@ export function postgresError(error: unknown, table: TableName): KollectError {
   if (network !== undefined) return new KollectError('KOL_SINK_UNAVAILABLE', `the database cannot be reached, ${network}`, { cause: error });
   const message = error instanceof Error ? error.message : '';
   for (const [pattern, code, text] of clientTexts) if (pattern.test(message)) return new KollectError(code, text, { cause: error });
-  return new KollectError('KOL_SINK_UNAVAILABLE', 'the connection to the database failed in a way that is not known: see whether it is PostgreSQL that listens there, and look at its log', { cause: error });
+  return strange(error);
 }
 
 /** The client's own errors have no codes. */

@@ -13,7 +13,7 @@ export async function probeTable(session: Session, settings: ResolvedSettings): 
   if (state.readOnly) {
     // The next one may be led elsewhere.
     session.broken = true;
-    throw new KollectError('KOL_SINK_UNAVAILABLE', readOnlyText);
+    throw new KollectError('KOL_SINK_BUSY', readOnlyText);
   }
   const login = `PostgreSQL ${state.version.split(' ')[0]}, ${session.encrypted ? tls.title : 'without TLS'}`;
   if (state.table === null) {

@@ -7,6 +7,7 @@ import { KollectError } from '../../../shared/errors.ts';
 import type { CheckedAddress } from '../contract.ts';
 import { endFormerLeaders, marking, type LeaderMark } from './former-leaders.ts';
 import { endsSession, sqlState } from './errors.ts';
+import { MessageBound } from './message-bound.ts';
 import type { ResolvedSettings } from './settings.ts';
 
 /** Budget for connection, TLS and login when the connection string names none. */
@@ -102,6 +103,10 @@ export class Session {
       stream: () => socket,
     });
     const session = new Session(client, socket, address, settings, encrypted);
+    const bound = new MessageBound();
+    // With TLS the client itself takes one byte in the clear, and no other.
+    if (encrypted) client.connection.once('sslconnect', () => bound.watch(client.connection.stream));
+    else bound.watch(socket);
     let version: string | undefined;
     client.connection.on('parameterStatus', ({ parameterName, parameterValue }: { parameterName: string; parameterValue: string }) => {
       if (parameterName === 'server_version') version = parameterValue;
@@ -111,6 +116,7 @@ export class Session {
     try {
       signal.throwIfAborted();
       await client.connect();
+      bound.loggedIn();
       if (version !== undefined && Number.parseInt(version, 10) < oldestVersion) {
         throw new KollectError('KOL_SINK_SCHEMA', `the server is PostgreSQL ${version.split(' ')[0]}, and exports need PostgreSQL ${oldestVersion} or later: upgrade it, or export to another one`);
       }

@@ -1,0 +1,59 @@
+import type { Duplex } from 'node:stream';
+import { KollectError } from '../../../shared/errors.ts';
+
+/** Of all that comes before the login is done: parameters, notices, what SASL needs. Real servers say less than 1 KiB. */
+const loginBytes = 2 ** 20;
+/** Of one message after that. A row that is read holds a key and numbers; what the server says of a refused row may repeat it. */
+const messageBytes = 64 * 2 ** 20;
+/** One byte that says what it is, and the length of the rest with itself, as a number of 32 bits. */
+const headerBytes = 5;
+/** What comes before and during a login. */
+const loginTypes = new Set([...'RENSKZAv'].map((type) => type.charCodeAt(0)));
+
+/** The client keeps what comes until a message is whole, however long it is said to be: this ends a connection that says what PostgreSQL does not. */
+export class MessageBound {
+  readonly #header = Buffer.alloc(headerBytes);
+  #headerLength = 0;
+  /** Of the message that is coming in. */
+  #rest = 0;
+  #received = 0;
+  #isLoggedIn = false;
+
+  /** Watches a stream that has not told anything yet. */
+  watch(stream: Duplex): void {
+    stream.prependListener('data', (bytes: Buffer) => {
+      if (this.#admits(bytes)) return;
+      // The client gets these bytes all the same, and looks for the end of a text for ever where there is none.
+      bytes.fill(0);
+      stream.destroy(strange());
+    });
+  }
+
+  loggedIn(): void {
+    this.#isLoggedIn = true;
+  }
+
+  #admits(bytes: Buffer): boolean {
+    if (!this.#isLoggedIn && (this.#received += bytes.length) > loginBytes) return false;
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#rest > 0) {
+        const step = Math.min(this.#rest, bytes.length - at);
+        this.#rest -= step;
+        at += step;
+        continue;
+      }
+      this.#header[this.#headerLength++] = bytes[at++]!;
+      if (!this.#isLoggedIn && !loginTypes.has(this.#header[0]!)) return false;
+      if (this.#headerLength < headerBytes) continue;
+      this.#headerLength = 0;
+      this.#rest = this.#header.readUInt32BE(1) - 4;
+      if (this.#rest < 0 || this.#rest > (this.#isLoggedIn ? messageBytes : loginBytes)) return false;
+    }
+    return true;
+  }
+}
+
+/** What a server says that is none of PostgreSQL, or one whose words are not understood. */
+export function strange(cause?: unknown): KollectError {
+  return new KollectError('KOL_SINK_UNAVAILABLE', 'the connection to the database failed in a way that is not known: see whether it is PostgreSQL that listens there, and look at its log', { cause });
+}

@@ -143,7 +143,7 @@ t.test('a wrong password, user, database or host says which, and shows none of t
 t.test('a server of something else is told from PostgreSQL at once, and nothing is kept of what it says', async (t) => {
   const torrents = await Promise.all(['', 'R\0\0\0\x08\0\0\0\0', 'N\x7f\xff\xff\xff', 'E\0\0\0\x02'].map(flood));
   const says = (text: string): Promise<Silence> => listening((socket) => void socket.write(text));
-  const others = [...torrents, await says('SSH-2.0-OpenSSH_9.6\r\n'), await says('HTTP/1.1 400 Bad Request\r\n\r\n'), await says('x'), await listening((socket) => void socket.pipe(socket)), await says('\x4a\0\0\0\x0a8.0.36\0')];
+  const others = [...torrents, await says('SSH-2.0-OpenSSH_9.6\r\n'), await says('HTTP/1.1 400 Bad Request\r\n\r\n'), await says('x'), await says('E\0\0\0\x08Sabc'), await says('E\0\0\0\x04'), await says('N\0\0\0\x08Sab\0'), await listening((socket) => void socket.pipe(socket)), await says('\x4a\0\0\0\x0a8.0.36\0')];
   t.teardown(() => others.forEach(end));
   for (const [index, { port }] of others.entries()) {
     const { sink } = await open({ dsn: `postgres://kollect:${canary}@127.0.0.1:${port}/inventory?sslmode=disable` });

@@ -9,6 +9,8 @@ const messageBytes = 64 * 2 ** 20;
 const headerBytes = 5;
 /** What comes before and during a login. */
 const loginTypes = new Set([...'RENSKZAv'].map((type) => type.charCodeAt(0)));
+/** Lists of fields. */
+const listTypes = new Set([...'EN'].map((type) => type.charCodeAt(0)));
 
 /** The client keeps what comes until a message is whole, however long it is said to be: this ends a connection that says what PostgreSQL does not. */
 export class MessageBound {
@@ -16,6 +18,8 @@ export class MessageBound {
   #headerLength = 0;
   /** Of the message that is coming in. */
   #rest = 0;
+  /** Its last two bytes. */
+  #end = 0;
   #received = 0;
   #isLoggedIn = false;
 
@@ -40,6 +44,8 @@ export class MessageBound {
         const step = Math.min(this.#rest, bytes.length - at);
         this.#rest -= step;
         at += step;
+        this.#end = (((step > 1 ? bytes[at - 2]! : this.#end) << 8) | bytes[at - 1]!) & 0xffff;
+        if (this.#rest === 0 && !this.#isEnded()) return false;
         continue;
       }
       this.#header[this.#headerLength++] = bytes[at++]!;
@@ -47,9 +53,16 @@ export class MessageBound {
       if (this.#headerLength < headerBytes) continue;
       this.#headerLength = 0;
       this.#rest = this.#header.readUInt32BE(1) - 4;
+      this.#end = 0;
+      if (this.#rest === 0 && !this.#isEnded(true)) return false;
       if (this.#rest < 0 || this.#rest > (this.#isLoggedIn ? messageBytes : loginBytes)) return false;
     }
     return true;
+  }
+
+  /** Of errors and notices the client reads fields until one without a name comes, and past the end of the message for ever. */
+  #isEnded(isEmpty = false): boolean {
+    return !listTypes.has(this.#header[0]!) || (!isEmpty && this.#end === 0);
   }
 }
 

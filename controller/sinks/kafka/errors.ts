@@ -4,6 +4,9 @@ import type { KafkaSinkSettings } from './settings.ts';
 
 type Names = Pick<KafkaSinkSettings, 'title' | 'topic' | 'login'>;
 
+/** Of a broker that says what nobody understands, with TLS among it. */
+export const strangeAnswer = 'what answers there is not understood: see whether it is Kafka that listens there, or asks for TLS, and correct spec.kafka.brokers or spec.kafka.tls';
+
 /** What the client throws, as far as it is looked at. */
 interface ClientError extends Error {
   /** Name of the protocol's error, such as `UNKNOWN_TOPIC_OR_PARTITION`. */
@@ -52,6 +55,7 @@ export function kafkaError(error: unknown, names: Names): KollectError {
   if (network !== undefined) return told('KOL_SINK_UNAVAILABLE', `a broker cannot be reached, ${network}; brokers are dialled at the addresses that they advertise`);
   if (root.name === 'KafkaJSServerDoesNotSupportApiKey') return told('KOL_SINK_CONFIG', `the broker is too old: ${root.message}`);
   if (root.name === 'KafkaJSRequestTimeoutError' || root.message === 'Connection timeout') return told('KOL_SINK_UNAVAILABLE', 'a broker does not answer: look at it, and at the network on the way to it');
+  if (root.message.includes(strangeAnswer)) return told('KOL_SINK_UNAVAILABLE', strangeAnswer);
   if (/closed|not connected|disconnected/i.test(root.message)) return told('KOL_SINK_UNAVAILABLE', 'a broker closed the connection; one that does so at once asks for TLS or for a login, see spec.kafka.tls and spec.kafka.sasl');
   return told('KOL_SINK_UNAVAILABLE', `the connection to the brokers failed: ${root.message}`);
 }

@@ -4,6 +4,7 @@ import { MongoClient, type AuthMechanism, type MongoClientOptions } from 'mongod
 import { KollectError } from '../../../shared/errors.ts';
 import type { CheckedAddress, Dialer } from '../contract.ts';
 import { SharedSession, type ClientSession } from '../runtime/shared-session.ts';
+import { guardClient } from './client-guards.ts';
 import { mongoError } from './errors.ts';
 import type { MongoSinkSettings } from './settings.ts';
 import { parseHost, type MongoHost } from './uri.ts';
@@ -46,6 +47,7 @@ class Session implements ClientSession {
   constructor(settings: MongoSinkSettings, dialer: Dialer) {
     this.#settings = settings;
     this.#dialer = dialer;
+    guardClient();
     this.ready = this.#find();
   }
 

@@ -23,14 +23,19 @@ export class MessageBound {
   #received = 0;
   #isLoggedIn = false;
 
-  /** Watches a stream that has not told anything yet. */
+  /** Watches a stream that has not told anything yet. What is not admitted, the client never sees; what it cannot read, it throws where nobody catches. */
   watch(stream: Duplex): void {
-    stream.prependListener('data', (bytes: Buffer) => {
-      if (this.#admits(bytes)) return;
-      // The client gets these bytes all the same, and looks for the end of a text for ever where there is none.
-      bytes.fill(0);
-      stream.destroy(strange());
-    });
+    const emit = stream.emit.bind(stream) as (event: string | symbol, ...values: unknown[]) => boolean;
+    stream.emit = (event: string | symbol, ...values: unknown[]): boolean => {
+      if (event !== 'data') return emit(event, ...values);
+      try {
+        if (this.#admits(values[0] as Buffer)) return emit(event, ...values);
+        stream.destroy(strange());
+      } catch (error) {
+        stream.destroy(strange(error));
+      }
+      return true;
+    };
   }
 
   loggedIn(): void {

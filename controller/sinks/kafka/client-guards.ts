@@ -1,8 +1,9 @@
-import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import kafkajs from 'kafkajs';
+import ClientConnection from 'kafkajs/src/network/connection.js';
+import ClientRequestQueue from 'kafkajs/src/network/requestQueue/index.js';
 import { strangeAnswer } from './errors.ts';
 
 interface RequestQueue {
@@ -29,15 +30,14 @@ const isGuarded = Symbol('guarded');
  * catches when an answer is too short. And it leaves the compression with zstd to others.
  */
 export function guardClient(): void {
-  const require = createRequire(import.meta.url);
-  const { prototype } = require('kafkajs/src/network/requestQueue/index.js') as { prototype: RequestQueue & { [isGuarded]?: true } };
+  const { prototype } = ClientRequestQueue as { prototype: RequestQueue & { [isGuarded]?: true } };
   if (prototype[isGuarded]) return;
   const schedule = prototype.scheduleCheckPendingRequests;
   prototype.scheduleCheckPendingRequests = function () {
     if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this);
   };
   prototype[isGuarded] = true;
-  const { prototype: connection } = require('kafkajs/src/network/connection.js') as { prototype: Connection };
+  const { prototype: connection } = ClientConnection as { prototype: Connection };
   const process = connection.processData;
   connection.processData = function (bytes) {
     try {

@@ -1,4 +1,5 @@
-import { createRequire } from 'node:module';
+import commands from 'mongodb/lib/cmap/commands.js';
+import utils from 'mongodb/lib/utils.js';
 
 interface BufferPool {
   /** Length of the message that is coming in; null while it is not known. */
@@ -23,8 +24,7 @@ const isGuarded = Symbol('guarded');
  * no length for ever: such lengths are refused.
  */
 export function guardClient(): void {
-  const require = createRequire(import.meta.url);
-  const { prototype } = (require('mongodb/lib/utils.js') as { BufferPool: { prototype: BufferPool & { [isGuarded]?: true } } }).BufferPool;
+  const { prototype } = (utils as { BufferPool: { prototype: BufferPool & { [isGuarded]?: true } } }).BufferPool;
   if (prototype[isGuarded]) return;
   prototype[isGuarded] = true;
   const lengthOf = prototype.getInt32;
@@ -33,7 +33,7 @@ export function guardClient(): void {
     // The client refuses negative ones itself.
     return length === null || (length >= messageBytes.least && length <= messageBytes.most) ? length : -1;
   };
-  const answers = require('mongodb/lib/cmap/commands.js') as Record<'OpMsgResponse' | 'OpReply', { prototype: Answer }>;
+  const answers = commands as Record<'OpMsgResponse' | 'OpReply', { prototype: Answer }>;
   refuse(answers.OpMsgResponse.prototype, hasEmptyDocument);
   // How many documents it holds; those that the client asks for with it hold one.
   refuse(answers.OpReply.prototype, (data) => data.length < 20 || data.readInt32LE(16) > 1);

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pinnedVersion, type GoBinary } from '../binary.ts';
 import { freePort } from '../free-port.ts';
@@ -37,7 +37,7 @@ export interface Gcs extends RestartableServer {
  */
 export async function startGcs(options: GcsOptions = {}): Promise<Gcs> {
   const command = (await obtain([gcsBinary], { report: options.report }))['fake-gcs-server'];
-  const { value: port, ...server } = await launchRestartable({
+  const { value: { port, data }, ...server } = await launchRestartable({
     keeper: options.keeper,
     prepare: async ({ folder }) => {
       const port = await freePort();
@@ -47,8 +47,13 @@ export async function startGcs(options: GcsOptions = {}): Promise<Gcs> {
       for (const bucket of options.buckets ?? []) mkdirSync(join(data, bucket));
       const served = ['-scheme', 'http', '-host', '127.0.0.1', '-port', String(port), '-public-host', address, '-external-url', `http://${address}`];
       const start = { name: 'gcs', command, args: [...served, '-backend', 'filesystem', '-filesystem-root', data] };
-      return { start, check: () => answersOk(`http://${address}/_internal/healthcheck`), value: port };
+      return { start, check: () => answersOk(`http://${address}/_internal/healthcheck`), value: { port, data } };
     },
   });
-  return { port, endpoint: `http://127.0.0.1:${port}`, ...server };
+  const start = async () => {
+    // It writes what it knows of a bucket with each object, in place: what was cut off is no bucket to it any more.
+    for (const bucket of options.buckets ?? []) rmSync(join(data, `${bucket}.bucketMetadata`), { force: true });
+    await server.start();
+  };
+  return { port, endpoint: `http://127.0.0.1:${port}`, ...server, start };
 }

@@ -7,7 +7,8 @@ import { rejection } from '../documents/rejection.ts';
 import { commitMs } from '../runtime/deadline.ts';
 import { payloadBytes, portions, withoutDuplicates } from '../runtime/rows.ts';
 import { RowIndex } from '../runtime/row-index.ts';
-import { isSpared, type HeldRow } from '../runtime/spared.ts';
+import type { HeldRow } from '../runtime/spared.ts';
+import { deleteStale } from '../runtime/stale-rows.ts';
 import { documentOf, payloadOf, scopeOf, type RowDocument } from './documents.ts';
 import { codes, isDocumentError } from './errors.ts';
 import { readState, recordState, verifyWriter, type Writer } from './state.ts';
@@ -137,19 +138,9 @@ export class CollectionWrite {
 
   /** Reads the keys that the collection holds, page by page, and deletes those that are stale. Where there is a limit, they are counted first. */
   async #deleteStale(known: RowIndex): Promise<{ deleted: number; held: number }> {
-    const { completeTargets, knownTargets, keep, spared = [], staleLimit } = this.#change;
+    const { completeTargets, knownTargets } = this.#change;
     if (this.#isNew && this.#rejected.length === 0) return { deleted: 0, held: 0 };
-    const complete = new Set(completeTargets);
-    for (const key of keep) known.add(key);
-    const isStale = (key: RowKey & HeldRow): boolean => !complete.has(key.targetName) || !(known.has(key) || isSpared(key, spared));
-    const pages = (): AsyncGenerator<(RowKey & HeldRow)[]> => pagesOfKeys(this.#rows, this.#target.identity, completeTargets, knownTargets);
-    const isDoubtful = (key: RowKey): boolean => staleLimit?.exempt.includes(key.targetName) === false;
-    let held = 0;
-    if (staleLimit) for await (const page of pages()) held += page.filter((key) => isStale(key) && isDoubtful(key)).length;
-    if (staleLimit && held <= staleLimit.rows) held = 0;
-    let deleted = 0;
-    for await (const page of pages()) deleted += await this.#delete(page.filter((key) => isStale(key) && (held === 0 || !isDoubtful(key))));
-    return { deleted, held };
+    return await deleteStale({ change: this.#change, known, pages: () => pagesOfKeys(this.#rows, this.#target.identity, completeTargets, knownTargets), remove: (keys) => this.#delete(keys) });
   }
 }
 

@@ -3,7 +3,8 @@ import { KollectError } from '../../../shared/errors.ts';
 import { rowName, type ExportRow, type InventoryIdentity, type RejectedRow, type RowKey, type SinkChange, type WriteResult } from '../contract.ts';
 import { payloadBytes, portions, withoutDuplicates, withoutOversize } from '../runtime/rows.ts';
 import { RowIndex } from '../runtime/row-index.ts';
-import { isSpared, type HeldRow } from '../runtime/spared.ts';
+import type { HeldRow } from '../runtime/spared.ts';
+import { deleteStale } from '../runtime/stale-rows.ts';
 import { findAdoption } from './adoption.ts';
 import { isRowError, isTooSlow } from './errors.ts';
 import { inventoryTransaction, scope, scopeValues, type InventoryRows } from './inventory-rows.ts';
@@ -204,22 +205,12 @@ export class ChunkedWrite {
    * there, and one statement that outlasts any timeout. Where there is a limit, they are counted first.
    */
   async deleteStale(): Promise<{ deleted: number; held: number }> {
-    const { completeTargets, knownTargets, keep, spared = [], staleLimit } = this.#change;
+    const { completeTargets, knownTargets, spared = [] } = this.#change;
     if (await this.#holdsNoOthers()) return { deleted: 0, held: 0 };
-    const complete = new Set(completeTargets);
     const known = await RowIndex.of(this.confirmed);
     // Refused rows exist in the cluster: what the table holds of them is old, not stale.
     for (const { key } of this.#rejected) known.add(key);
-    for (const key of keep) known.add(key);
-    const isStale = (key: RowKey & HeldRow): boolean => !complete.has(key.targetName) || !(known.has(key) || isSpared(key, spared));
-    const pages = (): AsyncGenerator<(RowKey & HeldRow)[]> => pagesOfKeys(this.#session, this.#target, completeTargets, knownTargets, spared.length > 0);
-    const isDoubtful = (key: RowKey): boolean => staleLimit?.exempt.includes(key.targetName) === false;
-    let held = 0;
-    if (staleLimit) for await (const page of pages()) held += page.filter((key) => isStale(key) && isDoubtful(key)).length;
-    if (staleLimit && held <= staleLimit.rows) held = 0;
-    let deleted = 0;
-    for await (const page of pages()) deleted += await this.#delete(page.filter((key) => isStale(key) && (held === 0 || !isDoubtful(key))));
-    return { deleted, held };
+    return await deleteStale({ change: this.#change, known, pages: () => pagesOfKeys(this.#session, this.#target, completeTargets, knownTargets, spared.length > 0), remove: (keys) => this.#delete(keys) });
   }
 
   /** What was written under other names, for the same inventory. */

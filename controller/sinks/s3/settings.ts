@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { ServerSideEncryption, StorageClass } from '@aws-sdk/client-s3';
+import type { ServerSideEncryption } from '@aws-sdk/client-s3';
 import type { KollectSnapshotSinkSpec } from '../../../shared/api/kollect-snapshot-sink.ts';
-import type { s3 } from '../../../shared/api/sinks/object-store.ts';
+import { s3Encryptions, s3StorageClasses, type s3 } from '../../../shared/api/sinks/object-store.ts';
 import { KollectError } from '../../../shared/errors.ts';
 import type { OpenContext } from '../contract.ts';
 import { readEndpoint, type BucketSettings } from '../objects/bucket-settings.ts';
@@ -28,9 +28,6 @@ export const keyNames = {
   token: ['sessionToken', 'AWS_SESSION_TOKEN'],
 } as const;
 
-const encryptions = ['AES256', 'aws:fsx', 'aws:kms', 'aws:kms:dsse'] as const satisfies readonly ServerSideEncryption[];
-const storageClasses = ['STANDARD', 'REDUCED_REDUNDANCY', 'STANDARD_IA', 'ONEZONE_IA', 'INTELLIGENT_TIERING', 'GLACIER', 'DEEP_ARCHIVE', 'OUTPOSTS', 'GLACIER_IR', 'SNOW', 'EXPRESS_ONEZONE', 'FSX_OPENZFS', 'FSX_ONTAP'] as const satisfies readonly StorageClass[];
-
 /** Of S3 alone: other names below these are given to whoever rents a machine there. */
 const hostsOfAws = /(?:^|\.)s3(?:-[a-z0-9-]+)?\.(?:dualstack\.)?(?:[a-z]{2}(?:-[a-z]+)+-\d+\.)?(?:vpce\.)?amazonaws\.(?:com|com\.cn|eu)$/i;
 
@@ -47,7 +44,7 @@ export function readSettings(context: OpenContext<KollectSnapshotSinkSpec>): S3S
   const id = spec.secretRef && secrets.require(...keyNames.id);
   const sessionToken = secrets.first(...keyNames.token);
   const keyId = option('sseKmsKeyId');
-  const algorithm = oneOf('sse', encryptions, option('sse') ?? (keyId === undefined ? undefined : 'aws:kms'));
+  const algorithm = oneOf('sse', s3Encryptions, option('sse') ?? (keyId === undefined ? undefined : 'aws:kms'));
   if (keyId !== undefined && algorithm?.startsWith('aws:kms') !== true) throw new KollectError('KOL_SINK_CONFIG', `spec.options.sseKmsKeyId has no meaning with sse ${algorithm}: set sse to aws:kms`);
   const isPathStyle = oneOf('forcePathStyle', ['true', 'false'] as const, option('forcePathStyle')?.toLowerCase());
   return {
@@ -56,7 +53,7 @@ export function readSettings(context: OpenContext<KollectSnapshotSinkSpec>): S3S
     region: option('region') ?? process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'] ?? 'us-east-1',
     forcePathStyle: isPathStyle === undefined ? host !== undefined : isPathStyle === 'true',
     credentials: id === undefined ? undefined : { accessKeyId: id, secretAccessKey: secrets.require(...keyNames.secret), ...(sessionToken !== undefined && { sessionToken }) },
-    storageClass: oneOf('storageClass', storageClasses, option('storageClass')),
+    storageClass: oneOf('storageClass', s3StorageClasses, option('storageClass')),
     encryption: algorithm && { algorithm, keyId },
     hasConditions: true,
   };

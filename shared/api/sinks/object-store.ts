@@ -30,11 +30,14 @@ export const s3 = { ...objectStore, isBuilt: true, options: ['region', 'storageC
 export const gcs = { ...objectStore, isBuilt: true, options: ['storageClass', 'kmsKeyName', 'userProject'] } as const satisfies SinkTypeFacts;
 export const azureblob = { ...objectStore, isBuilt: true, options: ['accessTier', 'encryptionScope'] } as const satisfies SinkTypeFacts;
 
+export const s3StorageClasses = ['DEEP_ARCHIVE', 'EXPRESS_ONEZONE', 'FSX_ONTAP', 'FSX_OPENZFS', 'GLACIER', 'GLACIER_IR', 'INTELLIGENT_TIERING', 'ONEZONE_IA', 'OUTPOSTS', 'REDUCED_REDUNDANCY', 'SNOW', 'STANDARD', 'STANDARD_IA', 'AWS_BACKUP_LOW_COST_WARM', 'AWS_BACKUP_WARM'] as const;
+export const s3Encryptions = ['AES256', 'aws:kms', 'aws:kms:dsse', 'aws:fsx', 'aws:backup'] as const;
+
 /** Forms of the options that have one, by type. Stores of one's own take some of those of AWS. */
 export const objectStoreOptionForms: Readonly<Record<'s3' | 'gcs' | 'azureblob', Readonly<Record<string, OptionForm>>>> = {
   s3: {
-    storageClass: oneOf(['DEEP_ARCHIVE', 'EXPRESS_ONEZONE', 'FSX_ONTAP', 'FSX_OPENZFS', 'GLACIER', 'GLACIER_IR', 'INTELLIGENT_TIERING', 'ONEZONE_IA', 'OUTPOSTS', 'REDUCED_REDUNDANCY', 'SNOW', 'STANDARD', 'STANDARD_IA', 'AWS_BACKUP_LOW_COST_WARM', 'AWS_BACKUP_WARM']),
-    sse: oneOf(['AES256', 'aws:kms', 'aws:kms:dsse', 'aws:fsx', 'aws:backup']),
+    storageClass: oneOf(s3StorageClasses),
+    sse: oneOf(s3Encryptions),
     forcePathStyle: oneOf(['true', 'false'], { inAnyCase: true }),
   },
   gcs: { storageClass: oneOf(['STANDARD', 'NEARLINE', 'COLDLINE', 'ARCHIVE'], { inAnyCase: true }) },
